@@ -1,0 +1,200 @@
+"""Every failure the proxy can name: a stable code, and what the client gets for it.
+
+One flat hierarchy. A status of ``ABORT`` means that the client's connection is closed without an answer,
+which is how some gateways say "wrong password" and how their clients read it. The words for people are in
+``explain.py``; ``facts`` are the values those words need (never a secret).
+"""
+
+from typing import ClassVar, Final
+
+ABORT: Final = 0
+"""In place of a status: close the client's connection, send nothing."""
+
+
+class ProxyError(Exception):
+    """A failure with a stable code.
+
+    ``facts`` fill the placeholders of the explanation: short strings without secrets, such as ``target`` or
+    ``fingerprint``. ``detail`` is a technical addition for the log.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    retry_after: ClassVar[int | None] = None
+    """Seconds for the ``Retry-After`` header, or none."""
+
+    def __init__(self, detail: str = "", **facts: str) -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail
+        self.facts = facts
+
+
+class RequestError(ProxyError):
+    """The request cannot be passed on: the client's side is at fault."""
+
+
+class BadRequestError(RequestError):
+    """Not valid HTTP/1.1 (RFC 9112), or a Host header that is missing, doubled or malformed."""
+
+    code = "bad_request"
+    status = 400
+
+
+class ForeignNetworkError(RequestError):
+    """The peer's address is outside the networks that may come in."""
+
+    code = "foreign_network"
+    status = 403
+
+
+class ForeignOriginError(RequestError):
+    """A web page of another origin made the browser send this."""
+
+    code = "foreign_origin"
+    status = 403
+
+
+class MethodNotAllowedError(RequestError):
+    """CONNECT: this is no proxy for other hosts."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class ClientStalledError(RequestError):
+    """The client neither sent nor read for too long."""
+
+    code = "client_stalled"
+    status = 408
+
+
+class ExpectationFailedError(RequestError):
+    """An ``Expect`` other than ``100-continue`` (RFC 9110 section 10.1.1)."""
+
+    code = "expectation_failed"
+    status = 417
+
+
+class MisdirectedRequestError(RequestError):
+    """The Host header names a host that is not this proxy (DNS rebinding)."""
+
+    code = "misdirected_request"
+    status = 421
+
+
+class BusyError(ProxyError):
+    """The gateway's places are taken and no more may wait, or the wait was too long."""
+
+    code = "queue_full"
+    status = 503
+    retry_after = 10
+
+
+class QueueTimeoutError(BusyError):
+    """Waited for a place at the gateway for too long."""
+
+    code = "queue_timeout"
+
+
+class ShuttingDownError(ProxyError):
+    """The proxy is stopping."""
+
+    code = "shutting_down"
+    status = 503
+    retry_after = 10
+
+
+class GatewayError(ProxyError):
+    """The gateway, or the way to it, is at fault."""
+
+    code = "gateway_error"
+    status = 502
+
+
+class UnreachableError(GatewayError):
+    """No route, no such host, network down."""
+
+    code = "gateway_unreachable"
+
+
+class NameUnknownError(GatewayError):
+    """The target's name has no address."""
+
+    code = "gateway_name_unknown"
+
+
+class RefusedError(GatewayError):
+    """Somebody answers at the address, nobody at the port."""
+
+    code = "gateway_refused"
+
+
+class ConnectTimeoutError(GatewayError):
+    """No connection, or no finished handshake, in time."""
+
+    code = "gateway_connect_timeout"
+    status = 504
+
+
+class HandshakeError(GatewayError):
+    """TLS did not come about: alert, no common cipher or curve, or no TLS at all."""
+
+    code = "gateway_tls_failed"
+
+
+class CertificateChangedError(GatewayError):
+    """The gateway shows another certificate than the pinned one. Nothing was sent to it."""
+
+    code = "certificate_changed"
+
+
+class CertificateNotAllowedError(GatewayError):
+    """The gateway shows another certificate than the configured fingerprint. Nothing was sent to it."""
+
+    code = "certificate_not_allowed"
+
+
+class PinUnreadableError(GatewayError):
+    """The stored certificate cannot be read or parsed: forwarding stops, nothing is learnt again."""
+
+    code = "pin_unreadable"
+
+
+class PinNotWrittenError(GatewayError):
+    """The certificate cannot be stored: nothing is forwarded."""
+
+    code = "pin_not_written"
+
+
+class ConnectionLostError(GatewayError):
+    """The connection ended before the answer began. The request is not sent again."""
+
+    code = "gateway_connection_lost"
+    retry_after = 1
+
+
+class SilentCloseError(ConnectionLostError):
+    """A healthy connection was closed instead of an answer to a login: "wrong password" in Theben's words."""
+
+    code = "gateway_closed_without_answer"
+    status = ABORT
+    retry_after = None
+
+
+class BadAnswerError(GatewayError):
+    """What came is not HTTP."""
+
+    code = "gateway_bad_answer"
+
+
+class TruncatedAnswerError(GatewayError):
+    """The connection ended in the middle of the answer."""
+
+    code = "gateway_answer_truncated"
+
+
+class ReadTimeoutError(GatewayError):
+    """The gateway took the request and did not answer in time."""
+
+    code = "gateway_timeout"
+    status = 504
