@@ -1,0 +1,502 @@
+"""What a person may type as an option, and the one line that answers what cannot be used."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from smgw_proxy_addon.options import (
+    APP_OPTIONS,
+    COMMAND_LINE_OPTIONS,
+    OptionError,
+    Options,
+    Target,
+    from_app,
+    from_command_line,
+    from_file_text,
+    parse_target,
+    summary,
+)
+
+FINGERPRINT = "0123456789abcdef" * 4
+
+
+Given = TypeVar("Given")
+Read = TypeVar("Read")
+
+
+def outcome(read: Callable[[Given], Read], value: Given) -> Read | None:
+    """Return what was read, or none after one printable line that says why not."""
+    try:
+        return read(value)
+    except OptionError as error:
+        line = str(error)
+    assert line.isprintable()
+    return None
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "name", "authority", "url"),
+    [
+        ("10.11.120.2", Target("10.11.120.2"), "10.11.120.2", "10.11.120.2", "https://10.11.120.2"),
+        ("  10.0.0.1\n", Target("10.0.0.1"), "10.0.0.1", "10.0.0.1", "https://10.0.0.1"),
+        ("https://10.0.0.1/", Target("10.0.0.1"), "10.0.0.1", "10.0.0.1", "https://10.0.0.1"),
+        ("HTTPS://smgw", Target("smgw"), "smgw", "smgw", "https://smgw"),
+        (
+            "Gw.Local.:8443",
+            Target("gw.local", 8443),
+            "gw.local:8443",
+            "gw.local:8443",
+            "https://gw.local:8443",
+        ),
+        ("my_gateway:443", Target("my_gateway"), "my_gateway", "my_gateway", "https://my_gateway"),
+        ("FE80:0:0::1", Target("fe80::1"), "fe80::1", "[fe80::1]", "https://[fe80::1]"),
+        ("::ffff:10.0.0.1", Target("10.0.0.1"), "10.0.0.1", "10.0.0.1", "https://10.0.0.1"),
+        (
+            "fe80::1%eth0",
+            Target("fe80::1", zone="eth0"),
+            "fe80::1%eth0",
+            "[fe80::1]",
+            "https://[fe80::1%25eth0]",
+        ),
+        (
+            "https://[fe80::1%25eth0]:8443/",
+            Target("fe80::1", 8443, "eth0"),
+            "[fe80::1%eth0]:8443",
+            "[fe80::1]:8443",
+            "https://[fe80::1%25eth0]:8443",
+        ),
+        ("[fe80::1%25]", Target("fe80::1", zone="25"), "fe80::1%25", "[fe80::1]", "https://[fe80::1%2525]"),
+    ],
+)
+def test_a_target_is_read(text: str, target: Target, name: str, authority: str, url: str) -> None:
+    read = parse_target(text)
+    assert read == target
+    assert read.given == text.strip()
+    assert (read.name, read.authority, read.url) == (name, authority, url)
+
+
+@pytest.mark.parametrize(
+    ("text", "connect_host", "server_name"),
+    [
+        ("10.11.120.2:8443", "10.11.120.2", None),
+        ("[fe80::1%eth0]:8443", "fe80::1%eth0", None),
+        ("smgw.local:8443", "smgw.local", "smgw.local"),
+    ],
+)
+def test_the_zone_is_for_the_socket_and_the_name_for_sni(
+    text: str, connect_host: str, server_name: str | None
+) -> None:
+    target = parse_target(text)
+    assert (target.connect_host, target.server_name) == (connect_host, server_name)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "empty"),
+        (" \t", "empty"),
+        ("http://10.11.120.2", "HTTPS only"),
+        ("ftp://10.11.120.2", "HTTPS only"),
+        ("10.11.120.2/smgw/m2m", "only the gateway's address"),
+        ("10.11.120.2//", "only the gateway's address"),
+        ("10.11.120.2?x", "only the gateway's address"),
+        ("10.11.120.2\\x", "only the gateway's address"),
+        ("user:secret@10.11.120.2", "user name"),
+        ("10.11. 120.2", "not a complete"),
+        ("my gateway", "not a valid name"),
+        ("10.11.120", "not a complete"),
+        ("10.11.120.256", "not a complete"),
+        ("010.11.120.2", "not a complete"),
+        ("0x7f", "not a complete"),
+        ("fe80::1::2", "not a complete"),
+        ("0.0.0.0", "one device"),
+        ("::", "one device"),
+        ("ff02::fb%eth0", "one device"),
+        ("10.11.120.2:0", "not a port"),
+        ("10.11.120.2:65536", "not a port"),
+        ("10.11.120.2:", "not a port"),
+        ("10.11.120.2:٤٤٣", "not a port"),
+        ("[fe80::1]:x", "not a port"),
+        ("[fe80::1", "brackets"),
+        ("[10.11.120.2]", "brackets"),
+        ("[fe80::1]443", "brackets"),
+        ("fe80::1%", "after %"),
+        ("fe80::1%eth0/1", "only the gateway's address"),
+        ("fe80::1%a%b", "after %"),
+        ("fe80::1%eth0:443", "after %"),
+        ("10.11.120.2%eth0", "zone"),
+        ("::ffff:10.0.0.1%eth0", "zone"),
+        ("-gateway", "not a valid name"),
+        ("a..b", "not a valid name"),
+        ("ga\x00teway", "cannot be printed"),
+        ("zähler", "not a valid name"),
+        ("\N{KELVIN SIGN}elvin", "not a valid name"),
+        ("a" * 64, "not a valid name"),
+        (".".join(["a" * 60] * 5), "not a valid name"),
+    ],
+)
+def test_what_is_no_target_is_refused_in_one_plain_line(text: str, problem: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_target(text)
+    assert problem in caught.value.problem
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "aliases"),
+    [
+        ("10.11.120.2", {"10.11.120.2:443"}),
+        ("https://10.11.120.2:443/", {"10.11.120.2:443"}),
+        ("10.11.120.2:8443", set()),
+        ("SMGW.local", {"SMGW.local", "smgw.local:443"}),
+        ("[FE80::1%eth0]", {"[FE80::1%eth0]", "[fe80::1%eth0]", "[fe80::1%eth0]:443"}),
+    ],
+)
+def test_aliases_are_the_names_the_predecessor_may_have_used(text: str, aliases: set[str]) -> None:
+    assert set(parse_target(text).aliases) == aliases
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.text(alphabet="https:/[]%.0123456789abcdefx-_@ \n", max_size=40),
+        st.ip_addresses().map(str),
+        st.builds("[{}%{}]:{}".format, st.ip_addresses(v=6), st.text("abc0129._-"), st.integers(0, 70000)),
+        st.builds("{}:{}".format, st.from_regex(r"[a-z0-9.-]{1,30}", fullmatch=True), st.integers(0, 70000)),
+    )
+)
+def test_a_target_round_trips_or_is_an_option_error(text: str) -> None:
+    target = outcome(parse_target, text)
+    if not isinstance(target, Target):
+        return
+    for form in (target.name, target.url, *target.aliases):
+        assert parse_target(form) == target
+    assert "%" not in target.authority
+    for name in (target.name, *target.aliases):
+        assert "/" not in name
+        assert not name.startswith(".")
+
+
+def test_defaults_of_the_app() -> None:
+    options = from_app({"target": "10.11.120.2"})
+    assert options == Options(
+        target=Target("10.11.120.2"),
+        host_header=None,
+        certificate_fingerprint=None,
+        certfile=None,
+        keyfile=None,
+        max_connections=1,
+        connect_timeout=10,
+        read_timeout=75,
+        log_level="info",
+        log_dir=Path("/share/smgw-proxy"),
+        log_file="proxy.log",
+        log_rotation_hours=24,
+        log_retention_days=3,
+        log_bodies=False,
+        allowed_hosts=(),
+        port=8080,
+        https_port=443,
+        bind=(),
+        cert_dir=Path("/data/certs"),
+    )
+
+
+def test_defaults_of_the_command_line_differ_only_in_folders_and_https() -> None:
+    app, command_line = from_app({"target": "10.11.120.2"}), from_command_line({})
+    different = {
+        each.name
+        for each in dataclasses.fields(Options)
+        if getattr(app, each.name) != getattr(command_line, each.name)
+    }
+    assert different == {"log_dir", "cert_dir", "https_port"}
+    assert (command_line.log_dir, command_line.cert_dir) == (Path("logs"), Path("certs"))
+    assert command_line.https_port is None
+
+
+def test_all_options_of_the_app() -> None:
+    options = from_app(
+        {
+            "target": "smgw.local",
+            "host_header": "[fe80::1]:443",
+            "certificate_fingerprint": ":".join(FINGERPRINT.upper()[at : at + 2] for at in range(0, 64, 2)),
+            "certfile": "fullchain.pem",
+            "keyfile": "/ssl/sub/privkey.pem",
+            "max_connections": 8,
+            "read_timeout": 5,
+            "log_level": "debug",
+            "log_dir": "logs of mine",
+            "log_file": "gateway.log",
+            "log_rotation_hours": 720,
+            "log_retention_days": 365,
+            "log_bodies": True,
+            "allowed_hosts": ["Meter.Example.org.", "", "*", "fe80::1", "meter.example.org"],
+        }
+    )
+    assert options.host_header == "[fe80::1]:443"
+    assert options.certificate_fingerprint == FINGERPRINT
+    assert (options.certfile, options.keyfile) == (Path("/ssl/fullchain.pem"), Path("/ssl/sub/privkey.pem"))
+    assert options.log_dir == Path("/share/logs of mine")
+    assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
+
+
+def test_an_empty_text_in_the_app_means_not_set() -> None:
+    raw = {name: "" for name in (each.name for each in APP_OPTIONS) if name != "target"}
+    assert from_app({"target": "10.11.120.2"} | raw) == from_app({"target": "10.11.120.2"})
+
+
+def test_the_command_line_gives_texts() -> None:
+    options = from_command_line(
+        {
+            "target": None,
+            "port": "0",
+            "https_port": "8443",
+            "connect_timeout": "2.5",
+            "read_timeout": " 600 ",
+            "bind": ["127.0.0.1", "[::1]", "fe80::1%eth0"],
+            "cert_dir": "/etc/smgw-proxy/certs",
+            "certfile": "../a.pem",
+            "keyfile": "../a.key",
+            "allowed_hosts": "a.example,b.example,",
+        }
+    )
+    assert (options.port, options.https_port) == (0, 8443)
+    assert (options.connect_timeout, options.read_timeout) == (2.5, 600)
+    assert options.bind == ("127.0.0.1", "::1", "fe80::1%eth0")
+    assert options.certfile == Path("../a.pem")
+    assert options.allowed_hosts == ("a.example", "b.example")
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        (
+            {"max_connections": 12},
+            'Option "max_connections": 12 is too large; allowed: a whole number from 1 to 8.',
+        ),
+        (
+            {"max_connections": 0},
+            'Option "max_connections": 0 is too small; allowed: a whole number from 1 to 8.',
+        ),
+        (
+            {"read_timeout": 75.5},
+            'Option "read_timeout": 75.5 is not a whole number; allowed: a whole number from 5 to 600.',
+        ),
+        (
+            {"read_timeout": True},
+            'Option "read_timeout": true is not a whole number; allowed: a whole number from 5 to 600.',
+        ),
+        (
+            {"read_timeout": "1_0"},
+            'Option "read_timeout": "1_0" is not a whole number; allowed: a whole number from 5 to 600.',
+        ),
+        (
+            {"read_timeout": 10**5000},
+            'Option "read_timeout": this number is too large; allowed: a whole number from 5 to 600.',
+        ),
+        (
+            {"log_level": "loud"},
+            'Option "log_level": "loud" is not known; allowed: one of debug, info, warning, error.',
+        ),
+        (
+            {"log_bodies": "yes"},
+            'Option "log_bodies": "yes" is neither true nor false; allowed: true or false.',
+        ),
+        (
+            {"certfile": "a.pem"},
+            (
+                'Option "keyfile": missing, although "certfile" is given; '
+                "allowed: the name of a file in /ssl, such as privkey.pem."
+            ),
+        ),
+        (
+            {"keyfile": "a.pem"},
+            (
+                'Option "certfile": missing, although "keyfile" is given; '
+                "allowed: the name of a file in /ssl, such as fullchain.pem."
+            ),
+        ),
+        (
+            {"certfile": "../data/options.json"},
+            (
+                'Option "certfile": "../data/options.json" is not inside /ssl; '
+                "allowed: the name of a file in /ssl, such as fullchain.pem."
+            ),
+        ),
+        (
+            {"log_dir": "/share/../etc"},
+            'Option "log_dir": "/share/../etc" is not inside /share; allowed: a folder inside /share.',
+        ),
+        (
+            {"log_dir": "/data"},
+            'Option "log_dir": "/data" is not inside /share; allowed: a folder inside /share.',
+        ),
+        (
+            {"log_dir": "/share"},
+            'Option "log_dir": "/share" is not inside /share; allowed: a folder inside /share.',
+        ),
+        (
+            {"log_file": "a/b"},
+            (
+                'Option "log_file": "a/b" is not a plain file name; '
+                "allowed: a file name without folders, such as proxy.log."
+            ),
+        ),
+        (
+            {"log_file": "a\nb\x1b"},
+            (
+                'Option "log_file": "a?b?" holds characters that cannot be printed; '
+                "allowed: a file name without folders, such as proxy.log."
+            ),
+        ),
+        (
+            {"host_header": {"a": 1}},
+            (
+                'Option "host_header": a group of values is not a text; '
+                "allowed: a name or address, with a port if needed, such as smgw.local."
+            ),
+        ),
+        (
+            {"host_header": "fe80::1"},
+            (
+                'Option "host_header": "fe80::1" cannot be sent as a Host header; '
+                "allowed: a name or address, with a port if needed, such as smgw.local."
+            ),
+        ),
+        (
+            {"certificate_fingerprint": "12:34"},
+            (
+                'Option "certificate_fingerprint": "12:34" is not a SHA-256 fingerprint; '
+                "allowed: 64 hexadecimal digits (SHA-256), with or without colons."
+            ),
+        ),
+        (
+            {"allowed_hosts": 5},
+            'Option "allowed_hosts": 5 is not a list; allowed: a list of host names, or "*" for any.',
+        ),
+        (
+            {"allowed_hosts": [[]]},
+            'Option "allowed_hosts": a list is not a text; allowed: a list of host names, or "*" for any.',
+        ),
+    ],
+)
+def test_a_bad_option_is_one_plain_line(raw: dict[str, object], line: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        from_app({"target": "10.11.120.2"} | raw)
+    assert str(caught.value) == line
+    error = caught.value
+    assert line == f'Option "{error.option}": {error.problem}; allowed: {error.allowed}.'
+
+
+@pytest.mark.parametrize("raw", [{}, {"target": None}, {"target": " "}])
+def test_the_app_needs_a_target(raw: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match=r'^Option "target": missing; allowed: a name or an address'):
+        from_app(raw)
+
+
+@pytest.mark.parametrize("target", ["", "  "])
+def test_an_empty_target_on_the_command_line_is_not_the_default(target: str) -> None:
+    with pytest.raises(OptionError, match=r'^Option "target": empty'):
+        from_command_line({"target": target})
+
+
+@pytest.mark.parametrize("bind", ["localhost", "10.0.0.1%eth0", "fe80::1%", "fe80::1%a b"])
+def test_only_addresses_can_be_bound(bind: str) -> None:
+    with pytest.raises(OptionError, match="is not an IPv4 or IPv6 address"):
+        from_command_line({"bind": [bind]})
+
+
+def test_an_unknown_option_is_named_with_the_nearest_known_one() -> None:
+    with pytest.raises(OptionError) as caught:
+        from_app({"target": "10.11.120.2", "max_conections": 1})
+    assert caught.value.option == "max_conections"
+    assert caught.value.problem == 'there is no such option, the nearest is "max_connections"'
+    assert caught.value.allowed.startswith("target, ")
+    with pytest.raises(OptionError, match=r'Option "\?+": there is no such option; allowed: target, '):
+        from_app({"target": "10.11.120.2", "\n\x00": 1})
+
+
+def test_the_app_does_not_take_what_it_fixes() -> None:
+    for name in {each.name for each in COMMAND_LINE_OPTIONS} - {each.name for each in APP_OPTIONS}:
+        with pytest.raises(OptionError, match="no such option"):
+            from_app({"target": "10.11.120.2", name: "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "not valid JSON at line 1, column 1"),
+        ('{"target": "x",\n}', "not valid JSON at line 2, column 1"),
+        ("[]", "not a JSON object"),
+        ('{"max_connections": ' + "9" * 5000 + "}", "not readable as JSON"),
+        ("[" * 200_000, "not readable as JSON"),
+    ],
+)
+def test_a_broken_options_file_is_one_plain_line(text: str, problem: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        from_file_text(text)
+    assert str(caught.value) == (
+        f"The options: {problem}; allowed: a JSON object, as the app's Configuration tab saves it."
+    )
+
+
+def test_the_options_file_is_read() -> None:
+    assert from_file_text('{"target": "10.11.120.2", "log_level": "debug"}').log_level == "debug"
+
+
+def test_every_field_has_its_definition() -> None:
+    fields = [each.name for each in dataclasses.fields(Options)]
+    assert sorted(fields) == sorted(each.name for each in COMMAND_LINE_OPTIONS)
+    assert {each.name for each in APP_OPTIONS} < set(fields)
+    assert [each.name for each in APP_OPTIONS if each.required] == ["target"]
+
+
+def test_the_table_holds_what_the_reader_holds() -> None:
+    for option in COMMAND_LINE_OPTIONS:
+        if option.low is None or option.high is None:
+            continue
+        for value in (option.low, option.high, str(option.low)):
+            assert getattr(from_command_line({option.name: value}), option.name) == float(value)
+        for outside in (option.low - 1, option.high + 1):
+            with pytest.raises(OptionError, match=f'"{option.name}"'):
+                from_command_line({option.name: outside})
+
+
+def test_the_summary_has_one_line_for_each_option() -> None:
+    lines = summary(
+        from_command_line({"bind": ["127.0.0.1", "::1"], "log_bodies": True, "target": "smgw:8443"})
+    )
+    assert len(lines) == len(dataclasses.fields(Options))
+    assert lines[0] == "target: smgw:8443"
+    assert {"bind: 127.0.0.1, ::1", "log_bodies: yes", "host_header: not set", "log_dir: logs"} <= set(lines)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([each.name for each in APP_OPTIONS]) | st.text(), JSON_VALUES))
+@example({"log_file": "\ud800"})
+@example({"certificate_fingerprint": 10**5000})
+@example({"allowed_hosts": ["*", None, 10**5000]})
+def test_any_json_gives_options_or_an_option_error(raw: dict[str, object]) -> None:
+    for read in (from_app, from_command_line):
+        options = outcome(read, {"target": "10.11.120.2"} | raw)
+        if isinstance(options, Options):
+            assert all(line.isprintable() for line in summary(options))
+
+
+@given(st.text() | JSON_VALUES.map(json.dumps))
+def test_any_text_of_a_file_gives_options_or_an_option_error(text: str) -> None:
+    outcome(from_file_text, text)
