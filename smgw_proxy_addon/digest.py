@@ -19,7 +19,7 @@ _VALUE_ENDS: Final = r"(?=[ \t]*(?:,|\Z))"
 _SPACE: Final = re.compile(r"[ \t,]*")
 _PARAMETER: Final = re.compile(
     rf"(?P<name>{_TOKEN})[ \t]*=[ \t]*"
-    rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s",][^\s,]*|)){_VALUE_ENDS}',
+    rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s",]*)){_VALUE_ENDS}',
     re.DOTALL,
 )
 _SCHEME: Final = re.compile(rf"(?P<scheme>{_TOKEN})[ \t]+(?=[^ \t,])")
@@ -226,7 +226,7 @@ def _mask_parameter(name: str, text: str) -> str:
 
 def _response(authorization: Authorization, *, password: str, method: str) -> str:
     """Compute the response (RFC 7616 section 3.4.1); the field of that name is not read."""
-    algorithm = (authorization.algorithm or "MD5").lower()
+    algorithm = "md5" if authorization.algorithm is None else authorization.algorithm.lower()
     digest = _ALGORITHMS.get(algorithm.removesuffix(_SESSION))
     if digest is None:
         raise DigestError("a Digest algorithm that is not supported")

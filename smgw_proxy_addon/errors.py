@@ -61,6 +61,13 @@ class MethodNotAllowedError(RequestError):
     status = 405
 
 
+class ClientGoneError(RequestError):
+    """The client left before it had an answer."""
+
+    code = "client_gone"
+    status = ABORT
+
+
 class ClientStalledError(RequestError):
     """The client neither sent nor read for too long."""
 
@@ -170,7 +177,7 @@ class ConnectionLostError(GatewayError):
     """The connection ended before the answer began. The request is not sent again."""
 
     code = "gateway_connection_lost"
-    retry_after = 1
+    retry_after: ClassVar[int | None] = 1
 
 
 class SilentCloseError(ConnectionLostError):

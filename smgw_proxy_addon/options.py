@@ -179,9 +179,7 @@ def from_file_text(text: str) -> Options:
     try:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
-        raise OptionError(
-            "", f"not valid JSON at line {error.lineno}, column {error.colno}", allowed
-        ) from None
+        raise OptionError("", f"not valid JSON at line {error.lineno}, column {error.colno}", allowed) from None
     except (ValueError, RecursionError):  # a number of thousands of digits, or thousands of brackets
         raise OptionError("", "not readable as JSON", allowed) from None
     if not isinstance(raw, dict):
@@ -198,9 +196,7 @@ def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[st
     known = {option.name: option for option in table}
     for name in given:
         if name not in known:
-            nearest = "".join(
-                f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1)
-            )
+            nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
             raise OptionError(_printable(name), f"there is no such option{nearest}", ", ".join(known))
     keys: dict[object, object] = {}
     for option in table:
@@ -432,12 +428,8 @@ def _choice(name: str, choices: tuple[str, ...], default: str) -> Option:
     return Option(name, "list", allowed, read, default, choices=choices)
 
 
-def _number(
-    name: str, low: int, high: int, default: float | None, kind: Literal["int", "float"] = "int"
-) -> Option:
-    noun, pattern, types = (
-        ("whole number", _INTEGER, int) if kind == "int" else ("number", _NUMBER, int | float)
-    )
+def _number(name: str, low: int, high: int, default: float | None, kind: Literal["int", "float"] = "int") -> Option:
+    noun, pattern, types = ("whole number", _INTEGER, int) if kind == "int" else ("number", _NUMBER, int | float)
 
     def read(value: object) -> int | float:
         number = value

@@ -1,8 +1,8 @@
 """Who may talk to the gateway now, who waits, who is refused; and how long a silent connection may be kept.
 
 Gateways lock up under parallel requests, so there are few places (one, unless the user asks for more), handed
-out first come, first served. Pure: no waiting is done here. The caller asks, is told, and says when a place is
-free.
+out first come, first served. Pure: no waiting is done here. The caller asks, is told, and says when a place
+is free.
 """
 
 from collections import deque

@@ -471,9 +471,7 @@ def test_the_table_holds_what_the_reader_holds() -> None:
 
 
 def test_the_summary_has_one_line_for_each_option() -> None:
-    lines = summary(
-        from_command_line({"bind": ["127.0.0.1", "::1"], "log_bodies": True, "target": "smgw:8443"})
-    )
+    lines = summary(from_command_line({"bind": ["127.0.0.1", "::1"], "log_bodies": True, "target": "smgw:8443"}))
     assert len(lines) == len(dataclasses.fields(Options))
     assert lines[0] == "target: smgw:8443"
     assert {"bind: 127.0.0.1, ::1", "log_bodies: yes", "host_header: not set", "log_dir: logs"} <= set(lines)

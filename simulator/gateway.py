@@ -1,0 +1,253 @@
+"""The simulated gateway as one object: a listener, its certificate, its login, its faults and its records.
+
+async with Simulator(vendor="theben") as sim:
+    ...  # sim.url, sim.user, sim.password, sim.records, sim.faults.set("drop", times=1)
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from simulator.certificates import CertificateOptions, Identity, keep_identity, make_identity
+from simulator.connection import Connection
+from simulator.emh import Emh
+from simulator.faults import Faults
+from simulator.journal import Journal
+from simulator.listener import Listener
+from simulator.login import Login
+from simulator.messages import Received
+from simulator.ppc import Ppc
+from simulator.router import Router
+from simulator.theben import Theben
+from simulator.vendor import Device, Vendor
+
+VENDORS: Final = {
+    "theben": ("ETHE0300186023", "P-384"),
+    "ppc": ("EPPC0212345678", "P-256"),
+    "emh": ("EEMH0012345678", "P-256"),
+}
+"""The makes: the device's name and the curve of its key."""
+
+WAIT_SECONDS: Final = 5.0
+"""How long the helpers wait at most, unless told otherwise."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(kw_only=True)
+class Simulator:
+    """A gateway on a socket of its own, from ``start`` to ``stop`` or as an async context manager.
+
+    Delays are in seconds. The certificate is the vendor's kind, changed by ``certificate`` and ``curve``, and
+    kept in ``state_dir`` if that is given. The constructor raises ValueError for a wrong argument, ``start``
+    OSError if the address or the folder cannot be used.
+    """
+
+    vendor: str = "theben"
+    host: str = "127.0.0.1"
+    port: int = 0
+    user: str = "demo"
+    password: str = "gateway"  # noqa: S105  # a simulated gateway guards nothing
+    curve: str | None = None
+    certificate: CertificateOptions | None = None
+    state_dir: Path | None = None
+    handshake_delay: float = 0.0
+    request_delay: float = 0.0
+    protect_all: bool = False
+    """Every target needs the login, also those under ``/sim/``; unknown ones then answer 200."""
+    realm: str | None = None
+    algorithm: str | None = None
+    nonce_life: timedelta = timedelta(minutes=5)
+    clock: Callable[[], datetime] = _utc_now
+    absolute_location: bool = False
+    """Theben: the ``Location`` of the 307 names scheme and host."""
+    wants_x_content_length: bool = False
+    """Theben: refuses calls without ``X-Content-Length``."""
+    cookie_attributes: str = "; Path=/; Secure; HttpOnly"
+    """PPC: what follows the value of the session cookie."""
+    allowed_hosts: tuple[str, ...] = ()
+    """EMH: Host headers it takes besides its own address and ``smgw.local``."""
+
+    faults: Faults = field(default_factory=Faults, init=False)
+    journal: Journal = field(default_factory=Journal, init=False)
+    device: Device = field(init=False, repr=False)
+    login: Login = field(init=False, repr=False)
+    _options: CertificateOptions = field(init=False, repr=False)
+    _listener: Listener = field(init=False, repr=False)
+    _router: Router = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.vendor not in VENDORS:
+            raise ValueError(f"unknown vendor {self.vendor!r}: one of {', '.join(VENDORS)}")
+        name, curve = VENDORS[self.vendor]
+        options = self.certificate or CertificateOptions(common_name=f"{name}.SMGW", curve=curve)
+        self._options = replace(options, curve=self.curve) if self.curve else options
+
+    async def start(self) -> None:
+        """Make or read the certificate, then listen."""
+        identity = await asyncio.to_thread(self._first_identity)
+        context = await asyncio.to_thread(identity.server_context)
+        self.device = Device(name=VENDORS[self.vendor][0], user=self.user, clock=self.clock, identity=identity)
+        self._listener = Listener(
+            context,
+            journal=self.journal,
+            faults=self.faults,
+            handshake_delay=self.handshake_delay,
+            connect=self._connect,
+        )
+        self.port = self._listener.start(self.host, self.port)
+        vendor = self._make_vendor()
+        self.login = Login(
+            user=self.user,
+            password=self.password,
+            realm=vendor.realm,
+            algorithm=vendor.algorithm,
+            opaque=vendor.opaque,
+            lifetime=self.nonce_life,
+            clock=self.clock,
+        )
+        self._router = Router(vendor=vendor, login=self.login, protect_all=self.protect_all)
+
+    async def stop(self) -> None:
+        """Close the listener and every connection at once."""
+        await self._listener.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # What it is
+
+    @property
+    def authority(self) -> str:
+        """``host:port`` as in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """``https://host:port``, without a slash at the end."""
+        return f"https://{self.authority}"
+
+    @property
+    def identity(self) -> Identity:
+        """The key and certificate that new connections see."""
+        return self.device.identity
+
+    @property
+    def certificate_der(self) -> bytes:
+        """The certificate that new connections see."""
+        return self.identity.der
+
+    @property
+    def fingerprint(self) -> str:
+        """Its SHA-256: 64 lowercase hex digits."""
+        return self.identity.fingerprint
+
+    # What happened
+
+    @property
+    def records(self) -> list[Received]:
+        """Every request whose body has ended, in order; also broken ones."""
+        return self.journal.records
+
+    @property
+    def connections(self) -> int:
+        """TCP connections accepted so far."""
+        return self.journal.connections
+
+    @property
+    def handshakes(self) -> int:
+        """TLS handshakes completed so far."""
+        return self.journal.handshakes
+
+    @property
+    def restarts(self) -> int:
+        """Self-tests that ran."""
+        return self.device.restarts
+
+    async def wait_until(self, condition: Callable[[], bool], within: float = WAIT_SECONDS) -> None:
+        """Wait until ``condition`` holds, asked after every event; TimeoutError after ``within`` seconds."""
+        await self.journal.wait_until(condition, within)
+
+    async def wait_for_records(self, count: int, within: float = WAIT_SECONDS) -> list[Received]:
+        """Wait until so many requests were received in all, and return them."""
+        await self.wait_until(lambda: len(self.records) >= count, within)
+        return self.records
+
+    async def wait_for_heads(self, count: int, within: float = WAIT_SECONDS) -> None:
+        """Wait until so many request heads were received in all; their bodies may still be coming."""
+        await self.wait_until(lambda: self.journal.heads >= count, within)
+
+    async def wait_for_connections(self, count: int, within: float = WAIT_SECONDS) -> None:
+        """Wait until so many TCP connections were accepted in all."""
+        await self.wait_until(lambda: self.connections >= count, within)
+
+    async def wait_for_open(self, count: int, within: float = WAIT_SECONDS) -> None:
+        """Wait until exactly so many TCP connections are open."""
+        await self.wait_until(lambda: self.journal.open_connections == count, within)
+
+    # What can be done to it
+
+    async def rotate_certificate(self, **changes: Any) -> str:
+        """Show a new certificate to new connections, kept ones stay; return its fingerprint.
+
+        ``changes`` are fields of ``CertificateOptions``: curve, common_name, not_before, not_after.
+        """
+        self._options = replace(self._options, **changes)
+        await self.use_identity(await asyncio.to_thread(make_identity, self._options))
+        return self.fingerprint
+
+    async def use_identity(self, identity: Identity) -> None:
+        """Show this certificate to new connections, such as an earlier one again."""
+        self._listener.context = await asyncio.to_thread(identity.server_context)
+        self.device.identity = identity
+
+    def close_connections(self, *, idle_only: bool = False, reset: bool = False) -> None:
+        """Close kept connections now: in order, or with a TCP reset."""
+        for connection in tuple(self._listener.connections):
+            if connection.idle or not idle_only:
+                (connection.reset if reset else connection.close)()
+
+    # Inside
+
+    def _first_identity(self) -> Identity:
+        if self.state_dir is None:
+            return make_identity(self._options)
+        return keep_identity(self.state_dir, self._options)
+
+    def _make_vendor(self) -> Vendor:
+        chosen = {"realm": self.realm, "algorithm": self.algorithm}
+        common: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+        if self.vendor == "theben":
+            return Theben(
+                device=self.device,
+                absolute_location=self.absolute_location,
+                wants_x_content_length=self.wants_x_content_length,
+                **common,
+            )
+        if self.vendor == "ppc":
+            return Ppc(device=self.device, cookie_attributes=self.cookie_attributes, **common)
+        own = {self.host, self.authority, *self.allowed_hosts}
+        return Emh(device=self.device, allowed_hosts=frozenset(host.lower().encode() for host in own), **common)
+
+    def _connect(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Connection:
+        return Connection(
+            number,
+            reader,
+            writer,
+            journal=self.journal,
+            faults=self.faults,
+            router=self._router,
+            request_delay=self.request_delay,
+        )

@@ -1,0 +1,81 @@
+"""The gateway's side of HTTP Digest (RFC 7616): nonces handed out, answers verified.
+
+The arithmetic is ``smgw_proxy_addon.digest``'s; here is what only a server knows: which nonces are its own,
+which counters were used, and that the signed ``uri`` must be the request target byte for byte.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from simulator.messages import Received
+from smgw_proxy_addon.digest import Authorization, Challenge, DigestError, parse_authorization, verify
+
+
+@dataclass
+class _Nonce:
+    issued: datetime
+    counters: set[str] = field(default_factory=set)
+
+
+@dataclass(kw_only=True)
+class Login:
+    """Who may come in, and how they are asked."""
+
+    user: str
+    password: str
+    realm: str
+    algorithm: str
+    opaque: str | None
+    lifetime: timedelta
+    clock: Callable[[], datetime]
+    _nonces: dict[str, _Nonce] = field(default_factory=dict, init=False)
+
+    def challenge(self, *, stale: bool = False) -> Challenge:
+        """Hand out a new nonce."""
+        now = self.clock()
+        self._nonces = {key: one for key, one in self._nonces.items() if now - one.issued < self.lifetime}
+        nonce = secrets.token_hex(16)
+        self._nonces[nonce] = _Nonce(now)
+        return Challenge(self.realm, nonce, self.algorithm, ("auth",), self.opaque, stale)
+
+    def forget_nonces(self) -> None:
+        """Make every nonce stale, as a restart does."""
+        self._nonces.clear()
+
+    def check(self, request: Received) -> str:
+        """Return the verdict on a request: see ``Received.login``."""
+        header = request.header(b"authorization")
+        if header is None:
+            return "none"
+        try:
+            given = parse_authorization(header.decode("utf-8", "surrogateescape"))
+        except DigestError:
+            return "wrong"
+        if not self._credentials_are_right(given, request.method):
+            return "wrong"
+        if given.uri.encode("utf-8", "surrogateescape") != request.target:
+            return "other-uri"
+        return self._count(given)
+
+    def _credentials_are_right(self, given: Authorization, method: str) -> bool:
+        # MD5 stays possible where SHA-256 is asked for: clients of some firmware insist on it.
+        algorithms = (self.algorithm.lower(), "md5")
+        return (
+            given.username == self.user
+            and given.realm == self.realm
+            and given.qop == "auth"
+            and given.opaque == self.opaque
+            and (given.algorithm or "MD5").lower() in algorithms
+            and verify(given, password=self.password, method=method)
+        )
+
+    def _count(self, given: Authorization) -> str:
+        nonce = self._nonces.get(given.nonce)
+        if nonce is None or self.clock() - nonce.issued >= self.lifetime:
+            return "stale"
+        if given.nc is None or given.nc in nonce.counters:
+            return "replayed"
+        nonce.counters.add(given.nc)
+        return "accepted"

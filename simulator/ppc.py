@@ -1,0 +1,237 @@
+"""PPC's LTE gateway, after its public clients: one CGI, HTML forms, one session at a time."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Final
+from urllib.parse import parse_qs
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs7
+
+from simulator import meter
+from simulator.messages import Headers, Received, Response
+from simulator.vendor import Device, page_for_people
+
+CGI: Final = b"/cgi-bin/hanservice.cgi"
+METER_ID: Final = "41f3a8ed992e8ee9da39a3084a387ac3"
+METER_NAME: Final = "01005e318002.1emh0012345678.sm"
+FIRMWARE: Final = "32350-32348"
+
+ODD_HEADERS: Final[Headers] = [
+    (b"SERVER", b"SmartMeterGateway"),
+    (b"X-FRAME-OPTIONS", b"deny"),
+    (b"Strict-Transport-Security", b"max-age=31536000; includeSubDomains"),
+    (b"cache-Control", b"no-cache, no-store, must-revalidate"),
+]
+
+
+@dataclass
+class _Session:
+    cookie: str
+    token: str
+    used: datetime
+
+
+@dataclass(kw_only=True)
+class Ppc:
+    """The CGI, and its page for people."""
+
+    device: Device
+    realm: str = "SmartMeterGateway"
+    algorithm: str = "MD5"
+    opaque: str | None = field(default_factory=lambda: secrets.token_hex(16))
+    silent: bool = False
+    cookie_attributes: str = "; Path=/; Secure; HttpOnly"
+    """Follows ``session=…``, spacing and case as given."""
+    session_life: timedelta = timedelta(minutes=10)
+    """After so long without a request a session is over."""
+    _session: _Session | None = field(default=None, init=False)
+
+    def refuse(self, request: Received) -> Response | None:
+        """Refuse nothing before the login."""
+        del request
+        return None
+
+    def owns(self, path: bytes) -> bool:
+        """Whether there is something at this path."""
+        return path in (b"/", CGI)
+
+    def answer(self, request: Received) -> Response:
+        """Answer a request that is logged in."""
+        response = self._answer(request)
+        response.headers = [*ODD_HEADERS, *response.headers]
+        return response
+
+    def _answer(self, request: Received) -> Response:
+        if request.path == b"/":
+            return page_for_people(self.device, "PPC Smart Meter Gateway")
+        form = {name: values[-1] for name, values in parse_qs(request.body.decode("latin-1")).items()}
+        session, new = self._enter(request)
+        if session is None:
+            return _page("<p id='error'>Es ist bereits ein Benutzer angemeldet.</p>")
+        # Today's client library sends no token at all; a wrong one is refused.
+        if not new and form.get("tkn", session.token) != session.token:
+            return _page("<p id='error'>Ung&uuml;ltige Sitzung.</p>", 403)
+        response = self._act(form, session)
+        if new:
+            cookie = f"session={session.cookie}{self.cookie_attributes}"
+            response.headers.append((b"Set-Cookie", cookie.encode("latin-1")))
+        return response
+
+    def _enter(self, request: Received) -> tuple[_Session | None, bool]:
+        """Return the session of a request, and whether it began now; None if another one is open."""
+        now = self.device.clock()
+        session = self._session
+        if session is not None and now - session.used < self.session_life:
+            if session.cookie not in _session_cookies(request):
+                return None, False
+            session.used = now
+            return session, False
+        self._session = _Session(secrets.token_hex(16), secrets.token_hex(32), now)
+        return self._session, True
+
+    def _act(self, form: dict[str, str], session: _Session) -> Response:
+        action = form.get("action", "login")
+        of_meter = form.get("mid") == METER_ID
+        if action == "exportMeterValues" and of_meter:
+            return self._export(_values_xml(*self._range(form)))
+        if action == "exportMeterProfile" and of_meter:
+            return self._export(_profile_xml())
+        if action == "login":
+            text = _token(session) + "<h1 id='headline_willkommen'>Willkommen</h1>"
+        elif action == "meterform":
+            text = _meter_form(session)
+        elif action == "showMeterProfile" and of_meter:
+            text = _meter_form(session) + _profile() + _values(self.device.last_capture())
+        elif action in ("swversions", "softwareVersions"):
+            text = _versions()
+        elif action in ("selftest", "logout"):
+            self._session = None
+            self.device.restarts += action == "selftest"
+            text = "<p>Sie sind abgemeldet.</p>"
+        else:
+            return _page("<p id='error'>Unbekannte Aktion.</p>", 400)
+        return _page(text)
+
+    def _range(self, form: dict[str, str]) -> tuple[datetime, datetime]:
+        last = self.device.last_capture()
+        return _time(form.get("from"), last - timedelta(days=1)), min(_time(form.get("to"), last), last)
+
+    def _export(self, xml: str) -> Response:
+        identity = self.device.identity
+        key = serialization.load_pem_private_key(identity.key_pem, None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise TypeError("the gateway's key is neither EC nor RSA")
+        signed = (
+            pkcs7.PKCS7SignatureBuilder()
+            .set_data(xml.encode())
+            .add_signer(x509.load_pem_x509_certificate(identity.certificate_pem), key, hashes.SHA256())
+            .sign(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
+        )
+        return Response(200, [(b"content-Type", b"application/pkcs7-mime")], signed)
+
+
+def _session_cookies(request: Received) -> set[str]:
+    """Return the values of every cookie named ``session``."""
+    pairs = [
+        pair.strip().partition("=")
+        for value in request.all_headers(b"cookie")
+        for pair in value.decode("latin-1").split(";")
+    ]
+    return {value for name, _, value in pairs if name == "session"}
+
+
+def _page(body: str, status: int = 200) -> Response:
+    return Response.html(
+        "<html><head><title>Smart Meter Gateway</title></head><body>"
+        f"<div id='div_fwversion'>{FIRMWARE}</div>{body}</body></html>",
+        status,
+    )
+
+
+def _token(session: _Session) -> str:
+    return f'<input type="hidden" name="tkn" value="{session.token}">'
+
+
+def _meter_form(session: _Session) -> str:
+    return (
+        f'<form id="form_meterform" name="input" action="{CGI.decode()}" method="post">{_token(session)}'
+        '<input type="hidden" name="action" value="meterform">'
+        '<select name="mid" id="meterform_select_meter" size="1">'
+        f'<option value="{METER_ID}" selected="">{METER_NAME}</option></select></form>'
+    )
+
+
+def _profile() -> str:
+    cells = (METER_NAME, "1emh0012345678", "", "1", "TLS", "", "900")
+    return "<table id='meterprofile'><tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr></table>"
+
+
+def _values(at: datetime) -> str:
+    """Return the table of readings; only its first row has a timestamp."""
+    rows = []
+    for number, (obis, name) in enumerate(meter.OBIS.items(), 1):
+        cells = {"timestamp": f"{at:%Y-%m-%d %H:%M:%S}"} if number == 1 else {}
+        cells |= {
+            "wert": f"{meter.register(obis, at) / 10_000:.4f}",
+            "einheit": "kWh",
+            "istvalide": "1",
+            "name": METER_NAME,
+            "obis": name,
+        }
+        columns = "".join(
+            f'<td id="table_metervalues_col_{column}">{escape(text)}</td>' for column, text in cells.items()
+        )
+        rows.append(f'<tr id="table_metervalues_line{number}">{columns}</tr>')
+    return f'<table id="metervalue"><tr><th>Zeitstempel</th><th>Wert</th></tr>{"".join(rows)}</table>'
+
+
+def _versions() -> str:
+    rows = "".join(
+        f"<tr><td>{name}</td><td>{version}</td><td>{'0' * 64}</td></tr>"
+        for name, version in (("SMGW", FIRMWARE), ("LMN", "1.0"), ("WAN", "1.2"))
+    )
+    return f"<table id='versions'><tr><th>Komponente</th><th>Version</th><th>Pr&uuml;fsumme</th></tr>{rows}</table>"
+
+
+def _values_xml(start: datetime, end: datetime) -> str:
+    entries = "".join(
+        "<ns1:entry_gateway_signed>"
+        f"<ns2:value><ns2:long64>{meter.register(meter.IMPORT, at)}</ns2:long64></ns2:value>"
+        "<ns2:scaler>-1</ns2:scaler><ns2:unit>30</ns2:unit>"
+        "<ns2:status><ns2:unsigned>0</ns2:unsigned></ns2:status>"
+        f"<ns2:capture_time>{at.isoformat()}</ns2:capture_time>"
+        "<ns2:smgw_signature>00</ns2:smgw_signature></ns1:entry_gateway_signed>"
+        for at in meter.steps(start, end)
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><ns1:object xmlns:ns1="urn:k461-dke-de:profile_generic-1" '
+        'xmlns:ns2="urn:k461-dke-de:extension-1"><ns1:capture_object>'
+        f"<ns2:logical_name>{meter.IMPORT}.{METER_NAME}</ns2:logical_name></ns1:capture_object>"
+        f"{entries}</ns1:object>"
+    )
+
+
+def _profile_xml() -> str:
+    values = "".join(f"<ems:value>{obis}</ems:value>" for obis in meter.OBIS)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><klc:container '
+        'xmlns:klc="urn:k461-dke-de:kaf_lmn_container-1" '
+        'xmlns:adevs="urn:k461-dke-de:abstract_device_setup-1" '
+        'xmlns:ems="urn:k461-dke-de:e_meter_sensor_setup-1"><klc:e_meter_device_object><ems:attributes>'
+        "<adevs:device_identifier>1emh0012345678</adevs:device_identifier><adevs:active>1</adevs:active>"
+        f"<adevs:samplerate>900</adevs:samplerate><ems:values>{values}</ems:values>"
+        "</ems:attributes></klc:e_meter_device_object></klc:container>"
+    )
+
+
+def _time(text: str | None, default: datetime) -> datetime:
+    try:
+        at = datetime.fromisoformat(text or "")
+    except ValueError:
+        return default
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,41 @@
+"""Which part answers a request: the test targets, the login, or the vendor."""
+
+from dataclasses import dataclass
+
+from simulator import endpoints
+from simulator.login import Login
+from simulator.messages import Received, Response
+from simulator.vendor import Vendor
+
+
+@dataclass(kw_only=True)
+class Router:
+    """Answers a recorded request."""
+
+    vendor: Vendor
+    login: Login
+    protect_all: bool = False
+    """Every target needs a login, and an unknown one answers 200 instead of 404."""
+
+    def answer(self, request: Received) -> Response | None:
+        """Return the answer, or None to close the connection without one."""
+        for_tests = request.path.startswith(endpoints.PREFIX)
+        if refusal := None if for_tests else self.vendor.refuse(request):
+            return refusal
+        owned = self.vendor.owns(request.path)
+        if self.protect_all or owned:
+            if request.login in ("wrong", "other-uri") and self.vendor.silent:
+                return None
+            if not request.authorized:
+                return self.ask_for_login(stale=request.login in ("stale", "replayed"))
+        if for_tests:
+            return endpoints.answer(request)
+        if owned:
+            return self.vendor.answer(request)
+        return Response.json({"target": request.target.decode("latin-1")}, 200 if self.protect_all else 404)
+
+    def ask_for_login(self, *, stale: bool = False) -> Response:
+        """Answer 401 with a new challenge."""
+        header = self.login.challenge(stale=stale).header().encode("utf-8")
+        headers = [(b"WWW-Authenticate", header), (b"Content-Type", b"text/html")]
+        return Response(401, headers, b"<html><body>401 Unauthorized</body></html>")

@@ -1,0 +1,229 @@
+"""TLS to the gateway: what is offered, and the pin checked inside the handshake.
+
+No public client can verify a gateway's certificate (its name is a device id), so the pin is the only protection:
+it is compared before one byte of a request leaves. The verdict falls in ``do_handshake``, which is synchronous and
+so decides from memory; files are read before the handshake and written after it, in an executor, and a connection
+carries requests only once the pin is on disk.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from smgw_proxy_addon.errors import (
+    CertificateChangedError,
+    CertificateNotAllowedError,
+    GatewayError,
+    PinNotWrittenError,
+)
+from smgw_proxy_addon.trust import (
+    Accept,
+    Certificate,
+    Expiry,
+    Pin,
+    Policy,
+    Reason,
+    Reject,
+    decide,
+    describe,
+    expiry,
+)
+from smgw_proxy_addon.trust_store import TrustStore
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+# TR-03116-3 allows the ECDSA suites; RSA is for devices older than it.
+_CIPHERS: Final = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for key in ("ECDSA", "RSA")
+    for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256", "AES256-SHA384", "AES128-SHA256")
+)
+
+_EXPIRY_WORDS: Final = {
+    Expiry.EXPIRED: "has expired",
+    Expiry.EXPIRES_SOON: "expires soon",
+    Expiry.NOT_YET_VALID: "is not valid yet",
+}
+
+
+class UntrustedError(ssl.SSLCertVerificationError):
+    """Ends the handshake; ``problem`` is what the client is told, ``der`` the certificate that was refused.
+
+    asyncio catches only SSL errors out of ``do_handshake``, so ours has to be one.
+    """
+
+    def __init__(self, problem: GatewayError, der: bytes) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+        self.der = der
+
+
+def client_context(judge: Callable[[bytes], None]) -> ssl.SSLContext:
+    """Make the context for connections to a gateway: TLS 1.2 exactly, no name check, ``judge`` in the handshake.
+
+    ``judge`` is given the certificate (DER) and raises ``UntrustedError`` to refuse it.
+    """
+
+    class Judged(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            judge(self.getpeercert(binary_form=True) or b"")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_ciphers(_CIPHERS)
+    context.sslobject_class = Judged
+    return context
+
+
+class GatewayTrust:
+    """The pin of one gateway in memory, kept in step with the store.
+
+    ``refresh`` before a connection is made or used, ``judge`` inside its handshake, ``settle`` before its first
+    request.
+    """
+
+    def __init__(self, store: TrustStore, policy: Policy, *, target: str, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._policy = policy
+        self._target = target
+        self._now = now
+        self._pin: Pin | None = None
+        self._candidate: Certificate | None = None
+        self._signature: object = None
+        self._files = asyncio.Lock()
+        self._refused: str | None = None
+        self._warned: tuple[str, Expiry] | None = None
+        self._unwritable = False
+
+    @property
+    def pin(self) -> Pin | None:
+        """The pin as last read or learnt."""
+        return self._pin
+
+    async def refresh(self) -> None:
+        """Read the pin again if its file changed, as it does under the ``trust`` command.
+
+        Raises ``PinUnreadableError``: nothing may be forwarded then.
+        """
+        if self._policy.fingerprint is not None:
+            return
+        async with self._files:
+            signature = await asyncio.to_thread(self._store.signature)
+            if signature != self._signature:
+                self._pin = await asyncio.to_thread(self._store.load)
+                self._signature = signature
+
+    def accepts(self, certificate: Certificate) -> bool:
+        """Tell whether a connection that was made with this certificate may still be used."""
+        return isinstance(decide(self._pin, certificate, self._policy), Accept)
+
+    def judge(self, der: bytes) -> None:
+        """Accept a certificate for now, or raise ``UntrustedError``. Called inside the handshake."""
+        certificate = describe(der)
+        known = self._pin or (Pin(self._candidate) if self._candidate else None)
+        decision = decide(known, certificate, self._policy)
+        if isinstance(decision, Reject):
+            raise UntrustedError(self._rejection(decision.reason, known, certificate), der)
+        if not isinstance(decision, Accept):
+            # Handshakes that end before this one is on disk are compared with it all the same.
+            self._candidate = certificate
+
+    async def settle(self, der: bytes) -> Certificate:
+        """Make the verdict last: after this, and only after this, requests may be sent.
+
+        Raises ``PinNotWrittenError``, or ``CertificateChangedError`` when another process learnt another one.
+        """
+        certificate = describe(der)
+        if self._policy.fingerprint is None:
+            async with self._files:
+                if self._pin is None:
+                    await self._learn(certificate)
+                else:
+                    await self._note_seen(certificate)
+        if self._refused is not None:
+            _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
+            self._refused = None
+        self._warn_of_expiry(certificate)
+        return certificate
+
+    async def report(self, problem: GatewayError, der: bytes) -> None:
+        """Keep a refused certificate for ``trust accept`` and log it: once per change, not once per request."""
+        certificate = describe(der)
+        if certificate.fingerprint == self._refused:
+            return
+        self._refused = certificate.fingerprint
+        _LOGGER.error(
+            "Certificate of the gateway %s refused (%s): shown %s, expected %s. Nothing was sent to it.",
+            self._target,
+            problem.code,
+            certificate.fingerprint,
+            problem.facts["pinned"],
+        )
+        if isinstance(problem, CertificateChangedError):
+            try:
+                await asyncio.to_thread(self._store.refuse, certificate, self._now())
+            except PinNotWrittenError as error:
+                _LOGGER.warning("The refused certificate could not be kept: %s", error.detail)
+
+    async def _learn(self, certificate: Certificate) -> None:
+        try:
+            self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now())
+            self._signature = await asyncio.to_thread(self._store.signature)
+        finally:
+            self._candidate = None
+        decision = decide(self._pin, certificate, self._policy)
+        if isinstance(decision, Reject):
+            raise self._rejection(decision.reason, self._pin, certificate)
+        _LOGGER.warning(
+            "First contact with the gateway %s: its certificate is trusted from now on: %s (%s)",
+            self._target,
+            certificate.fingerprint,
+            certificate.subject,
+        )
+
+    async def _note_seen(self, certificate: Certificate) -> None:
+        try:
+            await asyncio.to_thread(self._store.seen, certificate, self._now())
+        except PinNotWrittenError as error:
+            if not self._unwritable:
+                _LOGGER.warning("The time of the last contact could not be stored: %s", error.detail)
+            self._unwritable = True
+        else:
+            self._unwritable = False
+
+    def _warn_of_expiry(self, certificate: Certificate) -> None:
+        state = expiry(certificate, self._now())
+        if state is None or self._warned == (certificate.fingerprint, state):
+            return
+        self._warned = (certificate.fingerprint, state)
+        _LOGGER.warning(
+            "The certificate of the gateway %s %s (valid from %s to %s); it stays trusted",
+            self._target,
+            _EXPIRY_WORDS[state],
+            certificate.not_before,
+            certificate.not_after,
+        )
+
+    def _rejection(self, reason: Reason, pin: Pin | None, shown: Certificate) -> GatewayError:
+        facts = {
+            "target": self._target,
+            "presented": shown.fingerprint,
+            "presented_subject": shown.subject,
+            "presented_not_before": str(shown.not_before or ""),
+            "presented_not_after": str(shown.not_after or ""),
+        }
+        if reason is Reason.NOT_ALLOWED or pin is None:
+            return CertificateNotAllowedError(pinned=self._policy.fingerprint or "", **facts)
+        return CertificateChangedError(
+            pinned=pin.certificate.fingerprint,
+            pinned_not_before=str(pin.certificate.not_before or ""),
+            pinned_not_after=str(pin.certificate.not_after or ""),
+            **facts,
+        )

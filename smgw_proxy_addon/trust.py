@@ -1,0 +1,322 @@
+"""Owns every trust decision: what a certificate is, whether it may be talked to, how a pin is spelled.
+
+Nobody else compares fingerprints. Pure: certificates and pins go in as bytes, ``now`` is an argument.
+It must never raise because of what a certificate says about itself: gateways show strange ones, and a pin
+needs only the bytes. A pin file in contrast is ours: what is wrong in it is an error, never "no pin".
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Final, TypeVar
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+_SOON: Final = timedelta(days=30)
+_SEEN_AGAIN: Final = timedelta(hours=1)
+_FIRST_YEAR: Final = 2026
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+# "sha256:" as many tools write it, "sha256 Fingerprint=" as openssl does.
+_FINGERPRINT_PREFIX: Final = re.compile(r"^sha-?256(\s+fingerprint)?\s*[:=]")
+# What Go's time.Time.String() gives for a certificate's date; a fraction and the zone's name vary.
+_GO_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)? ([+-]\d{4})( .*)?")
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----\s(.*)-----END CERTIFICATE-----\s*", re.DOTALL)
+# Go's spellings of what RFC 4514 leaves as a dotted number.
+_ATTRIBUTES: Final = {NameOID.SERIAL_NUMBER: "SERIALNUMBER", NameOID.POSTAL_CODE: "POSTALCODE"}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A gateway's certificate. Everything but the fingerprint is for people and may be empty."""
+
+    fingerprint: str
+    """SHA-256 of the DER, 64 lower-case hexadecimal digits."""
+    subject: str = ""
+    """RFC 4514, the most specific name first, control characters escaped."""
+    issuer: str = ""
+    not_before: datetime | None = None
+    """UTC, as is ``not_after``."""
+    not_after: datetime | None = None
+    dns_names: tuple[str, ...] = ()
+    pem: str | None = None
+    """None only in a pin that the Go proxy wrote."""
+
+
+class Origin(Enum):
+    """How a pin came to be trusted."""
+
+    FIRST_USE = "first_use"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A stored certificate. Times are UTC, whole seconds, None where the clock was unset or Go wrote it."""
+
+    certificate: Certificate
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """With a fingerprint only that certificate is accepted; without one the first is learnt.
+
+    Raises ValueError for what is no fingerprint.
+    """
+
+    fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.fingerprint is not None:
+            object.__setattr__(self, "fingerprint", normalise_fingerprint(self.fingerprint))
+
+
+class Reason(Enum):
+    """Why a certificate is refused."""
+
+    CHANGED = "changed"
+    """Another one is pinned."""
+    NOT_ALLOWED = "not_allowed"
+    """Another one is configured."""
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Nothing is pinned yet: store this certificate, then talk."""
+
+
+@dataclass(frozen=True)
+class Accept:
+    """Talk."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Send nothing."""
+
+    reason: Reason
+
+
+class Expiry(Enum):
+    """What the dates of a certificate give reason to say. None of it forbids the connection."""
+
+    EXPIRED = "expired"
+    EXPIRES_SOON = "expires_soon"
+    """In the next 30 days."""
+    NOT_YET_VALID = "not_yet_valid"
+
+
+def decide(pin: Pin | None, presented: Certificate, policy: Policy) -> Learn | Accept | Reject:
+    """Whether ``presented`` may be talked to. A configured fingerprint leaves the pin out of it."""
+    if policy.fingerprint is not None:
+        return Accept() if presented.fingerprint == policy.fingerprint else Reject(Reason.NOT_ALLOWED)
+    if pin is None:
+        return Learn()
+    return Accept() if presented.fingerprint == pin.certificate.fingerprint else Reject(Reason.CHANGED)
+
+
+def seen_again(pin: Pin, presented: Certificate, now: datetime) -> Pin:
+    """``pin`` after its certificate was shown at ``now``; equal to ``pin`` if nothing is worth writing.
+
+    Fills in what a pin of the Go proxy lacks; moves ``last_seen`` at most once an hour, to spare SD cards.
+    Must only be called with the pin's own certificate.
+    """
+    certificate = presented if pin.certificate.pem is None else pin.certificate
+    when = moment(now)
+    if when is None:
+        return replace(pin, certificate=certificate)
+    fresh = pin.last_seen is not None and timedelta(0) <= when - pin.last_seen < _SEEN_AGAIN
+    last_seen = pin.last_seen if fresh else when
+    return replace(pin, certificate=certificate, first_seen=pin.first_seen or when, last_seen=last_seen)
+
+
+def moment(now: datetime) -> datetime | None:
+    """``now`` in UTC and whole seconds, None while the clock is plainly unset.
+
+    A Raspberry Pi has no clock of its own and starts in the past until it has asked the network.
+    """
+    now = now.astimezone(UTC)
+    return now.replace(microsecond=0) if now.year >= _FIRST_YEAR else None
+
+
+def expiry(certificate: Certificate, now: datetime) -> Expiry | None:
+    """Tell what to warn about: nothing while the clock is plainly unset.
+
+    Both dates belong to the validity (RFC 5280 section 4.1.2.5).
+    """
+    when = moment(now)
+    if when is None:
+        return None
+    if certificate.not_before is not None and when < certificate.not_before:
+        return Expiry.NOT_YET_VALID
+    if certificate.not_after is None:
+        return None
+    if when > certificate.not_after:
+        return Expiry.EXPIRED
+    return Expiry.EXPIRES_SOON if certificate.not_after - when <= _SOON else None
+
+
+def normalise_fingerprint(text: str) -> str:
+    """64 lower-case digits from what people paste: colons, spaces, upper case, a ``sha256:`` in front.
+
+    Raises ValueError with words for people; they never repeat the text.
+    """
+    digits = _FINGERPRINT_PREFIX.sub("", text.strip().lower())
+    digits = re.sub(r"[\s:]", "", digits)
+    if not _FINGERPRINT.fullmatch(digits):
+        hint = " (40 digits are a SHA-1 fingerprint)" if len(digits) == 40 else ""  # noqa: PLR2004 - said there
+        raise ValueError(f"a fingerprint is a SHA-256 in 64 hexadecimal digits{hint}")
+    return digits
+
+
+def grouped(fingerprint: str) -> str:
+    """Write a fingerprint in groups of four, as people compare it."""
+    return " ".join(_pieces(fingerprint, 4))
+
+
+def describe(der: bytes) -> Certificate:
+    """Read the certificate in ``der``. What is unreadable stays empty: a fingerprint is enough to pin it."""
+    plain = Certificate(fingerprint=hashlib.sha256(der).hexdigest(), pem=_pem(der))
+    parsed = _field(lambda: x509.load_der_x509_certificate(der), None)
+    if parsed is None:
+        return plain
+    return replace(
+        plain,
+        subject=_field(lambda: _printable(parsed.subject.rfc4514_string(_ATTRIBUTES)), ""),
+        issuer=_field(lambda: _printable(parsed.issuer.rfc4514_string(_ATTRIBUTES)), ""),
+        not_before=_field(lambda: parsed.not_valid_before_utc, None),
+        not_after=_field(lambda: parsed.not_valid_after_utc, None),
+        dns_names=_field(lambda: _dns_names(parsed), ()),
+    )
+
+
+def encode(pin: Pin) -> bytes:
+    """Write the pin as a file: the Go proxy's fields in its spelling, then ours, which Go ignores."""
+    certificate = pin.certificate
+    document = {
+        "fingerprint": certificate.fingerprint,
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "not_before": _go_time(certificate.not_before),
+        "not_after": _go_time(certificate.not_after),
+        "dns_names": list(certificate.dns_names) or None,
+        "pem": certificate.pem,
+        "first_seen": pin.first_seen and pin.first_seen.isoformat(),
+        "last_seen": pin.last_seen and pin.last_seen.isoformat(),
+        "trusted_by": pin.origin and pin.origin.value,
+    }
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def decode(data: bytes) -> Pin:
+    """Read the pin in a file of ours or of the Go proxy. Fields that we do not know are ignored.
+
+    Raises ValueError, in words for people, for anything that is not a whole and consistent pin.
+    """
+    try:
+        document = json.loads(data.decode())
+    except (ValueError, RecursionError):
+        raise ValueError("not a JSON text") from None
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the one error that callers have to know
+    fingerprint = normalise_fingerprint(_text(document, "fingerprint") or "")
+    pem = _text(document, "pem")
+    if pem is not None and hashlib.sha256(_der(pem)).hexdigest() != fingerprint:
+        raise ValueError("the certificate in pem is not the one of the fingerprint")
+    origins = {origin.value: origin for origin in Origin}
+    return Pin(
+        Certificate(
+            fingerprint=fingerprint,
+            subject=_printable(_text(document, "subject") or ""),
+            issuer=_printable(_text(document, "issuer") or ""),
+            not_before=_time(document, "not_before"),
+            not_after=_time(document, "not_after"),
+            dns_names=_names(document),
+            pem=pem,
+        ),
+        first_seen=_time(document, "first_seen"),
+        last_seen=_time(document, "last_seen"),
+        origin=origins.get(_text(document, "trusted_by") or ""),
+    )
+
+
+def _field(read: Callable[[], T], default: T) -> T:
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - each field of a strange certificate fails with an error of its own
+        return default
+
+
+def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return tuple(_printable(name) for name in names.get_values_for_type(x509.DNSName))
+
+
+def _printable(text: str) -> str:
+    # A certificate is written by others and shown on terminals and in logs. Escaped as in RFC 4514 2.4.
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"\\{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+
+
+def _pieces(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def _pem(der: bytes) -> str:
+    lines = _pieces(base64.b64encode(der).decode(), 64)
+    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
+
+
+def _der(pem: str) -> bytes:
+    found = _PEM.fullmatch(pem)
+    if not found:
+        raise ValueError("pem is not a certificate in PEM")
+    try:
+        return base64.b64decode("".join(found[1].split()), validate=True)
+    except ValueError:
+        raise ValueError("pem is not a certificate in PEM") from None
+
+
+def _text(document: dict[str, object], key: str) -> str | None:
+    value = document.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"{key} is not a text")
+
+
+def _names(document: dict[str, object]) -> tuple[str, ...]:
+    value = document.get("dns_names")
+    if value is None:
+        return ()
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return tuple(_printable(name) for name in value)
+    raise ValueError("dns_names is not a list of texts")
+
+
+def _go_time(time: datetime | None) -> str:
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds") + " +0000 UTC" if time else ""
+
+
+def _time(document: dict[str, object], key: str) -> datetime | None:
+    text = _text(document, key)
+    if not text:
+        return None
+    go = _GO_TIME.fullmatch(text)
+    try:
+        time = datetime.fromisoformat(go[1] + go[3] if go else text)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{key} is not a time") from None

@@ -1,0 +1,68 @@
+"""What every test gets: the event loop's guard, hypothesis' profile, and the check for foreign programs.
+
+Nothing here knows the proxy or the simulator; fixtures of one subject live beside its tests.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
+
+# A machine that is busy is no failure, and a run that decides over a change must be repeatable.
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("house")
+
+PROGRAMS: Final = {
+    "curl": ("curl",),
+    "container": ("buildah", "podman", "runc", "debootstrap"),
+    "browser": ("chromium",),
+    "netns": ("ip", "nsenter"),
+}
+"""What a test may ask for, and the programs that it means."""
+NEEDS_ROOT: Final = frozenset({"container", "netns"})
+
+
+def missing(name: str) -> str | None:
+    """Say why what ``name`` stands for cannot be used here, or ``None`` when it can."""
+    absent = [program for program in PROGRAMS[name] if shutil.which(program) is None]
+    if absent:
+        return f"not installed: {', '.join(absent)}"
+    if name in NEEDS_ROOT and os.geteuid() != 0:
+        return "needs root"
+    return None
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[[str], None]:
+    """Return ``require(name)``, with a name of ``PROGRAMS``: it skips the test when that is not here.
+
+    What the comma list ``SMGW_REQUIRE`` names may not be skipped: then the test fails.
+    """
+
+    def check(name: str) -> None:
+        musts = frozenset(filter(None, os.environ.get("SMGW_REQUIRE", "").split(",")))
+        if unknown := musts - PROGRAMS.keys():
+            pytest.fail(f"SMGW_REQUIRE names the unknown {', '.join(sorted(unknown))}")
+        if reason := missing(name):
+            if name in musts:
+                pytest.fail(f"SMGW_REQUIRE demands {name}: {reason}")
+            pytest.skip(f"{name}: {reason}")
+
+    return check
+
+
+@pytest.fixture(autouse=True)
+def loop_guard(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
+    """Fail the test in which the package reads a file, sleeps or waits for a lock inside an event loop.
+
+    The way out is ``@pytest.mark.may_block("reason")``, for a test whose subject is such a call.
+    """
+    if request.node.get_closest_marker("may_block"):
+        yield None
+        return
+    with blockbuster_ctx("smgw_proxy_addon") as guard:
+        yield guard

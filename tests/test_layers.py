@@ -1,0 +1,182 @@
+"""Holds the package's imports against the floors of its house.
+
+A module may import what lies on a lower floor. Floor 1 is pure: the clock, files and the network come in as
+arguments. A module that is not listed here fails: whoever adds one says where it belongs.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent
+PACKAGE: Final = "smgw_proxy_addon"
+
+FLOORS: Final[tuple[frozenset[str], ...]] = (
+    frozenset({"", "errors"}),
+    frozenset({"access", "answers", "digest", "explain", "options", "rewrite", "schedule", "trust"}),
+    frozenset(
+        {
+            "gateway_tls",
+            "home_assistant",
+            "listener_tls",
+            "log_files",
+            "logs",
+            "privileges",
+            "redaction",
+            "trust_store",
+            "upstream",
+        }
+    ),
+    frozenset({"doctor", "frontend", "service", "status", "trust_command"}),
+    frozenset({"__main__", "cli"}),
+)
+"""The package's modules, floor by floor ("" is the package itself); a subpackage counts as one module."""
+
+PURE: Final = 1
+
+NEIGHBOURS: Final = {
+    ("logs", "log_files"): "one subject in two files: the set-up, and the files it writes",
+    ("logs", "redaction"): "one subject in two files: the set-up, and what it must never write",
+    ("gateway_tls", "trust_store"): "the handshake is decided by the pin, and its store is what holds it",
+    ("upstream", "gateway_tls"): "a connection is made over the context that holds the pin",
+    ("__main__", "cli"): "the door and the wiring behind it",
+}
+"""Imports between two modules of one floor that are allowed, each with its reason."""
+
+IMPURE: Final = frozenset(
+    {"aiohttp", "asyncio", "concurrent", "glob", "http", "io", "multiprocessing", "os", "random", "select"}
+    | {"shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time"}
+)
+IMPURE_CALLS: Final = frozenset(
+    {"now", "utcnow", "today"}  # of datetime: the clock
+    | {"open", "read_text", "read_bytes", "write_text", "write_bytes", "exists", "is_file", "is_dir", "stat"}
+    | {"mkdir", "unlink", "rename", "touch", "chmod", "iterdir", "resolve", "expanduser", "cwd", "home"}
+)
+"""By name alone: what reaches for the clock or, on a ``Path`` (which is fine as a value), for the disk."""
+
+
+def imports_of(name: str, tree: ast.AST, known: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """Yield ``(line, module)`` for each import in ``name``; ``known`` are all modules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            parents = name.split(".")[: -node.level] if node.level else []
+            module = ".".join([*parents, *filter(None, [node.module])])
+            for alias in node.names:
+                submodule = f"{module}.{alias.name}"
+                yield node.lineno, submodule if submodule in known else module
+
+
+def unit(module: str) -> str:
+    """Return what the floors call a module: ``smgw_proxy_addon.status.pages`` is ``status``."""
+    return module.removeprefix(PACKAGE).lstrip(".").split(".")[0]
+
+
+def floor_of(module: str) -> int | None:
+    """Return the floor of a module of the package, or ``None`` when it is not listed."""
+    return next((floor for floor, units in enumerate(FLOORS) if unit(module) in units), None)
+
+
+def judge(importer: str, imported: str) -> str | None:
+    """Say what is wrong with one import inside the package."""
+    here, there = floor_of(importer), floor_of(imported)
+    if here is None or there is None or unit(importer) == unit(imported):
+        return None  # a module that is not listed has its own message
+    if unit(imported) == "__main__":
+        return "imports __main__"
+    if there > here:
+        return f"imports {unit(imported)} from the higher floor {there}"
+    if there == here and (unit(importer), unit(imported)) not in NEIGHBOURS:
+        return f"imports {unit(imported)} from its own floor {there}"
+    return None
+
+
+def impurities(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the calls by which a pure module would reach for the clock or a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if name in IMPURE_CALLS:
+                yield node.lineno, f"calls {name}()"
+
+
+def violations(sources: Mapping[str, str]) -> list[str]:
+    """Return one line for each broken rule; ``sources`` maps dotted names to source text."""
+    found: list[str] = []
+    for name, source in sorted(sources.items()):
+        tree = ast.parse(source)
+        floor = floor_of(name)
+        if floor is None:
+            found.append(f"{name}: is on no floor")
+        for line, module in imports_of(name, tree, frozenset(sources)):
+            top = module.split(".")[0]
+            wrong = judge(name, module) if top == PACKAGE else None
+            if top in {"simulator", "tests", "benchmarks"}:
+                wrong = f"imports {top}"
+            if floor == PURE and top in IMPURE:
+                wrong = f"is pure and imports {module}"
+            if wrong:
+                found.append(f"{name}:{line}: {wrong}")
+        if floor == PURE:
+            found += [f"{name}:{line}: is pure and {wrong}" for line, wrong in impurities(tree)]
+    return found
+
+
+def test_the_package_keeps_the_rules() -> None:
+    sources = {}
+    for path in (ROOT / PACKAGE).rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        sources[".".join(parts).removesuffix(".__init__")] = path.read_text()
+    assert violations(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "message"),
+    [
+        (
+            "rewrite",
+            "from smgw_proxy_addon.upstream import Pool",
+            ":1: imports upstream from the higher floor 2",
+        ),
+        ("rewrite", "import smgw_proxy_addon.digest", ":1: imports digest from its own floor 1"),
+        ("rewrite", "from smgw_proxy_addon import digest", ":1: imports digest from its own floor 1"),
+        ("rewrite", "from .digest import parse", ":1: imports digest from its own floor 1"),
+        ("status.pages", "from ..frontend import serve", ":1: imports frontend from its own floor 3"),
+        ("cli", "def f():\n    from smgw_proxy_addon import __main__", ":2: imports __main__"),
+        ("upstream", "from simulator.gateway import Simulator", ":1: imports simulator"),
+        ("trust", "import asyncio.streams", ":1: is pure and imports asyncio.streams"),
+        ("options", "from pathlib import Path\nx = Path('f').exists()", ":2: is pure and calls exists()"),
+        ("trust", "from datetime import datetime\nx = datetime.now()", ":2: is pure and calls now()"),
+        ("answers", "x = open('f')", ":1: is pure and calls open()"),
+        ("newcomer", "", ": is on no floor"),
+    ],
+)
+def test_a_broken_rule_is_found(module: str, source: str, message: str) -> None:
+    others = {f"{PACKAGE}.{name}": "" for name in ("", "digest", "frontend", "upstream", "__main__")}
+    name = f"{PACKAGE}.{module}"
+    assert violations({**others, name: source}) == [f"{name}{message}"]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("options", "from pathlib import Path\nx = Path('a') / 'b'"),
+        ("upstream", "import asyncio, ssl\nfrom smgw_proxy_addon.gateway_tls import client_context"),
+        ("status.pages", "from .texts import words\nfrom smgw_proxy_addon import __version__, errors"),
+        ("frontend", "import time\nnow = time.monotonic()"),
+    ],
+)
+def test_what_is_allowed_passes(module: str, source: str) -> None:
+    assert violations({f"{PACKAGE}.{module}": source}) == []
+
+
+def test_a_module_stands_on_one_floor_and_an_exception_on_the_same() -> None:
+    units = [unit for floor in FLOORS for unit in floor]
+    assert len(units) == len(set(units))
+    assert all(floor_of(a) == floor_of(b) for a, b in NEIGHBOURS)
