@@ -17,8 +17,19 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
-from .errors import PinNotWrittenError, PinUnreadableError
-from .trust import Accept, Certificate, Origin, Pin, Policy, decide, decode, encode, moment, seen_again
+from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
+from smgw_proxy_addon.trust import (
+    Accept,
+    Certificate,
+    Origin,
+    Pin,
+    Policy,
+    decide,
+    decode,
+    encode,
+    moment,
+    seen_again,
+)
 
 _MAX_SIZE: Final = 1 << 20
 """Bytes of a pin file. OpenSSL takes certificates up to 100 kB; a longer file is none of ours."""
