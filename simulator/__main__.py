@@ -105,11 +105,11 @@ def _simulator(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
 
 def _switch_on(simulator: Simulator, text: str) -> None:
     name, *parts = text.split(",")
-    values = dict(part.split("=", 1) for part in parts)
-    times, seconds = values.pop("times", None), values.pop("seconds", "0")
+    values = {key: value for key, _, value in (part.partition("=") for part in parts)}
+    times, seconds = values.pop("times", None), values.pop("seconds", None)
     if values:
         raise ValueError(f"unknown: {', '.join(values)}")
-    simulator.faults.set(name, times=int(times) if times else None, seconds=float(seconds))
+    simulator.faults.set(name, times=int(times) if times else None, seconds=float(seconds or 0))
 
 
 async def _run(simulator: Simulator, control_port: int | None) -> int:
