@@ -1,5 +1,8 @@
-"""Simulated Smart Meter Gateways, for the demo, the tests and the benchmarks.
+"""Simulated Smart Meter Gateways, for the demo, the tests and the benchmarks; never part of the image."""
 
-The Python API is ``simulator.gateway.Simulator``; the program is ``python -m simulator``. Nothing is imported
-here, so that the program can choose its OpenSSL configuration before ``ssl`` is loaded.
-"""
+from simulator.certificates import CertificateOptions, Identity
+from simulator.faults import FaultKind
+from simulator.gateway import Simulator
+from simulator.messages import Received
+
+__all__ = ["CertificateOptions", "FaultKind", "Identity", "Received", "Simulator"]

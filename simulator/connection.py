@@ -93,9 +93,8 @@ class Connection:
     async def _exchange(self, raw: bytes) -> bool:
         """Answer one request; False ends the connection."""
         try:
-            request = await self._receive(parse_head(self._number, raw))
+            request = await self._receive(self._parse(raw))
         except MalformedRequestError as error:
-            self._journal.record(Received(self._number, raw, complete=False))
             await self._write(Response(400, body=f"malformed {error}\n".encode(), close=True), "GET")
             return False
         if await self._fails(request):
@@ -110,6 +109,13 @@ class Connection:
         if response is None:
             return False
         return await self._send(request, response)
+
+    def _parse(self, raw: bytes) -> Received:
+        try:
+            return parse_head(self._number, raw)
+        except MalformedRequestError:
+            self._journal.record(Received(self._number, raw, complete=False))
+            raise
 
     async def _receive(self, head: Received) -> Received:
         if fault := self._faults.take(FaultKind.HOLD_BODY, head):

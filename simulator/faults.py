@@ -80,6 +80,8 @@ class Faults:
         when: Callable[[Received], bool] | None = None,
     ) -> None:
         """Switch a fault on, for the next ``times`` occasions or for good; ValueError names a bad argument."""
+        if kind not in tuple(FaultKind):
+            raise ValueError(f"unknown fault {kind!r}: one of {', '.join(FaultKind)}")
         if times is not None and times < 1:
             raise ValueError(f"a fault happens at least once, not {times} times")
         if seconds < 0:

@@ -9,10 +9,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import StreamReader, web
-from multidict import CIMultiDict
 
 from smgw_proxy_addon import explain, rewrite
 from smgw_proxy_addon.access import Access
@@ -28,7 +27,10 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.redaction import redact_body
-from smgw_proxy_addon.upstream import Answer, Connection, GatewayRequest, Headers, Pool
+from smgw_proxy_addon.upstream import Answer, Connection, GatewayRequest, Pool
+
+if TYPE_CHECKING:
+    from aiohttp.http_writer import StreamWriter
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -93,19 +95,28 @@ class ClientServer(web.Server):
 
 
 class PassedOn(web.StreamResponse):
-    """The gateway's answer with its own headers and no others."""
+    """The gateway's answer: its own head byte for byte, with the framing of this hop at its end.
 
-    def __init__(self, answer: Answer, headers: Headers) -> None:
-        pairs = [(_text(name), _text(value)) for name, value in headers]
-        super().__init__(status=answer.status, reason=_text(answer.reason), headers=CIMultiDict(pairs))
-        self._given = frozenset(self.headers)
+    aiohttp decides on the framing and whether the connection is kept; it is told the length alone.
+    """
 
-    async def _prepare_headers(self) -> None:
-        # aiohttp has no public way to keep it from adding these.
-        await super()._prepare_headers()
-        for name in ("Content-Type", "Date", "Server"):
-            if name not in self._given:
-                self.headers.pop(name, None)
+    def __init__(self, answer: Answer, headers: rewrite.Headers, version: tuple[int, int]) -> None:
+        lengths = [value.decode() for name, value in headers if name.lower() == b"content-length"]
+        super().__init__(status=answer.status, headers=[("Content-Length", length) for length in lengths])
+        self.has_length = bool(lengths)
+        self._head = [b"HTTP/%d.%d %d %b" % (*version, answer.status, answer.reason)]
+        self._head += [b"%b: %b" % header for header in headers]
+
+    async def _write_headers(self) -> None:
+        # aiohttp has no public way to send a head as it is: it adds Content-Type, Date and Server, and writes UTF-8.
+        framing = [
+            f"{name}: {self.headers[name]}".encode()
+            for name in ("Connection", "Transfer-Encoding")
+            if name in self.headers
+        ]
+        writer = cast("StreamWriter", self._payload_writer)
+        writer._headers_buf = b"\r\n".join([*self._head, *framing, b"", b""])  # noqa: SLF001 - see above
+        writer.send_headers()
 
 
 @dataclass
@@ -252,9 +263,10 @@ class Frontend:
         self, request: web.BaseRequest, answer: Answer, connection: Connection, visit: Visit
     ) -> web.StreamResponse:
         plain = not request.secure
-        response = PassedOn(answer, rewrite.response_headers(answer.headers, gateway=self._names, plain=plain))
+        headers = rewrite.response_headers(answer.headers, gateway=self._names, plain=plain)
+        response = PassedOn(answer, headers, (request.version.major, request.version.minor))
         visit.status = answer.status
-        if request.version < (1, 1) and "Content-Length" not in response.headers:
+        if request.version < (1, 1) and not response.has_length:
             response.force_close()
         body = connection.body()
         try:
@@ -387,11 +399,3 @@ def _address(socket_address: object) -> str:
     """Give a socket's address as text, an IPv4 one that came in over IPv6 as IPv4 (RFC 4291 section 2.5.5.2)."""
     host = str(socket_address[0]) if isinstance(socket_address, tuple) else ""
     return host.removeprefix("::ffff:") if "." in host else host
-
-
-def _text(value: bytes) -> str:
-    """Decode for aiohttp, which writes UTF-8. Anything else than UTF-8 is read as ISO-8859-1 (RFC 9110 5.5)."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

@@ -34,12 +34,11 @@ from smgw_proxy_addon.errors import (
     UnreachableError,
 )
 from smgw_proxy_addon.gateway_tls import GatewayTrust, UntrustedError, client_context
+from smgw_proxy_addon.rewrite import Headers
 from smgw_proxy_addon.schedule import Lifetime, Schedule, Ticket, Turn
 from smgw_proxy_addon.trust import Certificate
 
 _LOGGER: Final = logging.getLogger(__name__)
-
-Headers = list[tuple[bytes, bytes]]
 
 CLOSE_TIMEOUT: Final = 2.0
 """Seconds that the gateway has to answer our close_notify."""
@@ -53,7 +52,7 @@ _MAX_HEAD: Final = 262144
 
 @dataclass(frozen=True)
 class GatewayRequest:
-    """What is sent: headers as they go out, the body whole or in pieces (``None``: no body)."""
+    """What is sent: end-to-end headers, the body whole or in pieces (``None``: no body)."""
 
     method: bytes
     target: bytes
@@ -66,6 +65,8 @@ class GatewayRequest:
         """Give the request line and headers as they go over the wire."""
         lines = [b"%b %b HTTP/1.1" % (self.method, self.target)]
         lines += [b"%b: %b" % header for header in self.headers]
+        if self.chunked:
+            lines.append(b"Transfer-Encoding: chunked")
         return b"\r\n".join([*lines, b"", b""])
 
 

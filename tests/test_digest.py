@@ -52,9 +52,7 @@ ALGORITHMS = (
     "SHA-512-256",
     "SHA-512-256-sess",
 )
-PRINTABLE = st.text(
-    st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters="\x7f"), max_size=30
-)
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters="\x7f"), max_size=30)
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-._~", min_size=1, max_size=20)
 # a value that occurs in none of the words of a header
 SECRETS = st.integers(10**12, 10**13 - 1).map(lambda number: f"%{number}%")
@@ -71,9 +69,7 @@ def answer(
     nc: int = 1,
 ) -> Authorization:
     return parse_authorization(
-        authorize(
-            challenge, username=username, password=password, method=method, uri=uri, cnonce=cnonce, nc=nc
-        )
+        authorize(challenge, username=username, password=password, method=method, uri=uri, cnonce=cnonce, nc=nc)
     )
 
 
@@ -141,9 +137,7 @@ def httpx_header(challenge: Challenge, target: str) -> str:
     request = httpx.Request("POST", f"http://gateway{target}")
     flow = httpx.DigestAuth("user", "pass:wörd").auth_flow(request)
     next(flow)
-    answered = flow.send(
-        httpx.Response(401, headers={"WWW-Authenticate": challenge.header()}, request=request)
-    )
+    answered = flow.send(httpx.Response(401, headers={"WWW-Authenticate": challenge.header()}, request=request))
     return answered.headers["Authorization"]
 
 
@@ -236,9 +230,7 @@ def test_what_authorize_wrote_survives_the_wire_and_verifies(
 ) -> None:
     assert parse_challenges(challenge.header()) == [challenge]
 
-    result = answer(
-        challenge, username=username, password=password, method="GET", uri=uri, cnonce=cnonce, nc=nc
-    )
+    result = answer(challenge, username=username, password=password, method="GET", uri=uri, cnonce=cnonce, nc=nc)
 
     assert (result.username, result.realm, result.uri) == (username, challenge.realm, uri)
     assert (result.nonce, result.opaque) == (challenge.nonce, challenge.opaque)
@@ -383,8 +375,8 @@ def test_arbitrary_text_never_breaks_the_parser(value: str) -> None:
     ("value", "expected"),
     [
         (
-            r'Digest username="u", realm="r \"", nonce=n, uri="/", response="s", qop=auth, cnonce="c"',
-            r'Digest username="***", realm="r \"", nonce="***", uri="/", response="***", qop="auth", cnonce="***"',
+            r'Digest username="u", realm="\"", nonce=n, uri="/", response="s", qop=auth, cnonce=""',
+            r'Digest username="***", realm="\"", nonce="***", uri="/", response="***", qop="auth", cnonce="***"',
         ),
         (
             'Digest realm="r", hunter2="x", nonce="n", stale=true',

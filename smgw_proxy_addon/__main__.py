@@ -1,0 +1,19 @@
+"""The program's first lines: select the OpenSSL configuration, then hand over to the command line."""
+
+import os
+import sys
+from pathlib import Path
+
+# OpenSSL reads it once, when ssl or hashlib is first imported: nothing that imports them may come before.
+os.environ["OPENSSL_CONF"] = str(Path(__file__).with_name("openssl.cnf"))
+
+
+def main() -> int:
+    """Run the program; returns its exit code."""
+    from smgw_proxy_addon.command_line import run_command  # noqa: PLC0415 - see above
+
+    return run_command(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

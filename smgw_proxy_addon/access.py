@@ -1,0 +1,186 @@
+"""Who may come in: from which networks, under which names, and not on behalf of a foreign web page.
+
+The threats: the Internet (a forwarded port, a public IPv6 address), DNS rebinding (a web page whose name is
+pointed at the proxy's address, so that the browser takes the proxy for the page's own server), and cross-site
+requests (a browser adds Digest credentials that it has, whichever page asks).
+
+Pure, and a gate only: nothing is changed here, and no error repeats what a stranger sent unchecked.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from smgw_proxy_addon.errors import (
+    BadRequestError,
+    ForeignNetworkError,
+    ForeignOriginError,
+    MethodNotAllowedError,
+    MisdirectedRequestError,
+)
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Headers = Iterable[tuple[bytes, bytes]]
+
+_LOCAL_NETWORKS: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("127.0.0.0/8", "::1/128"),
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918
+            *("169.254.0.0/16", "fe80::/10"),  # link-local
+            "fc00::/7",  # unique local (RFC 4193)
+            "100.64.0.0/10",  # shared address space (RFC 6598): Tailscale and other VPNs use it
+        ),
+    )
+)
+_INTERFACE_BITS: Final = 64
+"""Of an IPv6 address: what is equal above them is on the same link (RFC 4291 section 2.5.4)."""
+
+_LOCAL_DOMAINS: Final = (
+    *("localhost", "test", "local", "home.arpa", "internal"),  # reserved (RFC 6761, 6762, 8375; ICANN 2024)
+    *("lan", "home", "intranet", "localdomain"),  # in common use and not delegated to anybody
+    *("fritz.box", "speedport.ip"),  # the routers' own
+    "ts.net",  # Tailscale's names, whose addresses nobody else can set
+)
+"""Domains below which no stranger can have a name that leads to an address of his choice."""
+
+_AUTHORITY: Final = re.compile(
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)(?:%[\w.~%-]+)?\]|(?P<name>[0-9A-Za-z_][\w.-]*))(?::(?P<port>\d{1,5}))?",
+    re.ASCII,
+)
+_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/]+)")
+_HIGHEST_PORT: Final = 65535
+_DEFAULT_PORTS: Final = frozenset({80, 443})
+
+_READING: Final = frozenset({"GET", "HEAD"})
+_PAGES: Final = frozenset({"document"})
+_OWN_SITES: Final = frozenset({"same-origin", "same-site", "none"})
+
+
+@dataclass(frozen=True)
+class _Authority:
+    """A host in lower case without its final dot, IPv6 compressed; ``port`` is none for 80 and 443."""
+
+    host: str
+    port: int | None
+
+
+@dataclass(frozen=True)
+class Access:
+    """The gate. ``allowed_hosts`` are further names of the proxy in lower case, ``*`` stands for any.
+
+    Pages under these names may also ask across origins; ``*`` does not open that to all the Internet.
+    """
+
+    allowed_hosts: frozenset[str] = frozenset()
+
+    def check(self, *, peer: str, local: str, method: bytes | str, headers: _Headers, http_11: bool) -> None:
+        """Return if the request may come in.
+
+        ``peer`` and ``local`` are the addresses of the connection's ends, IPv6 with or without zone;
+        ``http_11`` is false for HTTP/1.0, which knows no ``Host``.
+
+        Raises ForeignNetworkError, MethodNotAllowedError, BadRequestError, MisdirectedRequestError or
+        ForeignOriginError.
+        """
+        _check_network(peer, local)
+        verb = method.decode("latin-1") if isinstance(method, bytes) else method
+        if verb == "CONNECT":
+            raise MethodNotAllowedError
+        headers = list(headers)
+        host = _host(_values(headers, b"host"), required=http_11)
+        if host is not None:
+            self._check_name(host.host)
+        self._check_origin(verb, host, headers)
+
+    def _check_name(self, name: str) -> None:
+        known = (
+            _address(name) is not None  # an address cannot be rebound
+            or "." not in name  # nor a name that public DNS cannot hold
+            or name.endswith(tuple(f".{domain}" for domain in _LOCAL_DOMAINS))
+            or name in _LOCAL_DOMAINS
+            or not self.allowed_hosts.isdisjoint({name, "*"})
+        )
+        if not known:
+            raise MisdirectedRequestError(host=name)
+
+    def _check_origin(self, method: str, host: _Authority | None, headers: _Headers) -> None:
+        """Refuse what a foreign page made a browser send; programs that are no browsers send none of this."""
+        site = _values(headers, b"sec-fetch-site")
+        origins = _values(headers, b"origin")
+        foreign = [each for each in origins if each != "null" and not self._is_own(each, host)]
+        if foreign:
+            raise ForeignOriginError("Origin")
+        if "null" in origins and method not in _READING and not _OWN_SITES.intersection(site):
+            raise ForeignOriginError("Origin: null")
+        if "cross-site" in site and (not origins or "null" in origins):
+            # A link to the proxy is fine, a frame or a picture of it is not.
+            navigates = _values(headers, b"sec-fetch-mode") == ["navigate"]
+            in_window = _PAGES.issuperset(_values(headers, b"sec-fetch-dest"))
+            if method not in _READING or not navigates or not in_window:
+                raise ForeignOriginError("Sec-Fetch-Site")
+
+    def _is_own(self, origin: str, host: _Authority | None) -> bool:
+        """Tell whether an Origin is the proxy itself (behind whatever ends TLS for it) or an allowed name."""
+        match = _ORIGIN.fullmatch(origin)
+        authority = _authority(match["authority"]) if match else None
+        return authority is not None and (authority == host or authority.host in self.allowed_hosts)
+
+
+def _check_network(peer: str, local: str) -> None:
+    address, own = _address(peer), _address(local)
+    if address is None:
+        raise ForeignNetworkError("no address")
+    if not (_is_local(address) or (own is not None and _on_one_link(address, own))):
+        raise ForeignNetworkError(peer=str(address))
+
+
+def _is_local(address: _Address) -> bool:
+    return any(address in network for network in _LOCAL_NETWORKS)
+
+
+def _on_one_link(address: _Address, own: _Address) -> bool:
+    """Tell whether two IPv6 addresses share a link; with IPv4 no length of a network can be presumed."""
+    both_6 = isinstance(address, ipaddress.IPv6Address) and isinstance(own, ipaddress.IPv6Address)
+    return both_6 and int(address) >> _INTERFACE_BITS == int(own) >> _INTERFACE_BITS
+
+
+def _host(values: list[str], *, required: bool) -> _Authority | None:
+    """Read the one valid ``Host`` (RFC 9112 section 3.2); raises BadRequestError."""
+    if not values and not required:
+        return None
+    authority = _authority(values[0]) if len(values) == 1 else None
+    if authority is None:
+        raise BadRequestError("Host is missing, doubled or malformed")
+    return authority
+
+
+def _authority(text: str) -> _Authority | None:
+    match = _AUTHORITY.fullmatch(text)
+    if match is None or int(match["port"] or 0) > _HIGHEST_PORT:
+        return None
+    port = int(match["port"]) if match["port"] else None
+    if match["ipv6"] is None:
+        host = match["name"].removesuffix(".").lower()
+    else:
+        address = _address(match["ipv6"])
+        if address is None or ":" not in match["ipv6"]:
+            return None
+        host = str(address)
+    return _Authority(host, None if port in _DEFAULT_PORTS else port)
+
+
+def _address(text: str) -> _Address | None:
+    """Read an address; an IPv4 one that came in over an IPv6 socket is what it is behind ``::ffff:``."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _values(headers: _Headers, name: bytes) -> list[str]:
+    return [value.decode("latin-1").strip(" \t") for each, value in headers if each.lower() == name]

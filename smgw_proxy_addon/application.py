@@ -1,0 +1,88 @@
+"""The program: from checked options to a proxy that runs until it is told to stop."""
+
+import asyncio
+import logging
+import platform
+import signal
+import ssl
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from smgw_proxy_addon import __version__, logs
+from smgw_proxy_addon.errors import PinUnreadableError
+from smgw_proxy_addon.listener_tls import ListenerCertificate, local_names
+from smgw_proxy_addon.listeners import Listener, listener_certificate, open_listeners
+from smgw_proxy_addon.options import Options, summary
+from smgw_proxy_addon.proxy import Proxy
+from smgw_proxy_addon.trust_store import stored_pins
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+def run(options: Options) -> int:
+    """Run the proxy until SIGTERM or SIGINT; returns 0. Raises ``StartError``."""
+    certificate = listener_certificate(options)
+    listeners = open_listeners(options, certificate)
+    logging_ = logs.setup(
+        level=options.log_level,
+        folder=options.log_dir,
+        file_name=options.log_file,
+        rotation=timedelta(hours=options.log_rotation_hours),
+        retention=timedelta(days=options.log_retention_days),
+    )
+    try:
+        for line in _introduction(options, listeners):
+            _LOGGER.info("%s", line)
+        asyncio.run(_serve(options, listeners, certificate))
+        _LOGGER.info("Stopped")
+    finally:
+        logging_.close()
+    return 0
+
+
+async def _serve(options: Options, listeners: list[Listener], certificate: ListenerCertificate | None) -> None:
+    proxy = Proxy(options, listeners, certificate, report=logs.log_request)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await proxy.start()
+    _LOGGER.info("Ready")
+    await stop.wait()
+    _LOGGER.info("Stopping")
+    await proxy.stop()
+
+
+def _introduction(options: Options, listeners: list[Listener]) -> Iterator[str]:
+    """Give the first lines of the log: all that a person needs who helps with somebody else's log."""
+    yield (
+        f"smgw-proxy {__version__}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, "
+        f"{platform.machine()}, {sys.platform}"
+    )
+    yield from (f"Option {line}" for line in summary(options))
+    yield f"Local addresses: {', '.join(local_names())}"
+    yield from _pins(options.cert_dir)
+    yield from (f"Listening at {listener.url}" for listener in listeners)
+    yield f"Forwarding to {options.target.url}"
+
+
+def _pins(folder: Path) -> Iterator[str]:
+    try:
+        stored = stored_pins(folder)
+    except PinUnreadableError as error:
+        yield f"Stored certificates cannot be read: {error}"
+        return
+    if not stored:
+        yield f"No certificate stored in {folder}: the first one that the gateway shows will be trusted"
+    for name, pin in stored:
+        if isinstance(pin, PinUnreadableError):
+            yield f"Stored certificate of {name} cannot be read: {pin.facts['problem']}"
+        else:
+            known = pin.certificate
+            yield (
+                f"Stored certificate of {name}: {known.fingerprint}, {known.subject}, "
+                f"valid from {known.not_before} to {known.not_after}"
+            )

@@ -1,0 +1,91 @@
+"""Where clients come in: the bound sockets, and the certificate of the HTTPS one."""
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from smgw_proxy_addon.listener_tls import (
+    ListenerCertificate,
+    ListenerCertificateError,
+    ensure_self_signed,
+    local_names,
+)
+from smgw_proxy_addon.options import Options
+
+
+class StartError(Exception):
+    """The proxy cannot start; the text is one plain line."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A bound socket; ``context`` for HTTPS."""
+
+    socket: socket.socket
+    context: ssl.SSLContext | None
+
+    @property
+    def port(self) -> int:
+        """The port, also when any free one was asked for."""
+        return int(self.socket.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """The address for the log."""
+        host = self.socket.getsockname()[0]
+        scheme = "https" if self.context else "http"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+
+
+def open_listeners(options: Options, certificate: ListenerCertificate | None) -> list[Listener]:
+    """Bind every address of the options. Raises ``StartError``."""
+    listeners = [Listener(each, None) for each in _bind(options.bind, options.port)]
+    if options.https_port is not None and certificate is not None:
+        listeners += [Listener(each, certificate.context) for each in _bind(options.bind, options.https_port)]
+    return listeners
+
+
+def listener_certificate(options: Options) -> ListenerCertificate | None:
+    """Load the user's certificate, or make our own once; none without HTTPS. Raises ``StartError``."""
+    if options.https_port is None:
+        return None
+    try:
+        if options.certfile and options.keyfile:
+            return ListenerCertificate(options.certfile, options.keyfile)
+        return ListenerCertificate(*ensure_self_signed(options.cert_dir, local_names()))
+    except ListenerCertificateError as error:
+        raise StartError(str(error)) from None
+
+
+def _bind(addresses: tuple[str, ...], port: int) -> Iterator[socket.socket]:
+    for address in addresses or (None,):
+        try:
+            yield _bind_all(port) if address is None else _bind_one(address, port)
+        except OSError as error:
+            at = f"port {port}" if address is None else f"address {address}, port {port}"
+            raise StartError(f"cannot listen at {at}: {_bind_problem(error)}") from None
+
+
+def _bind_one(address: str, port: int) -> socket.socket:
+    family, *_, socket_address = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(socket_address, family=family)
+
+
+def _bind_all(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        # Where IPv6 is switched off in the kernel, the socket can be made but not bound.
+        with suppress(OSError):
+            return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("0.0.0.0", port))  # noqa: S104 - all addresses are what the user asks for
+
+
+def _bind_problem(error: OSError) -> str:
+    problems = {
+        "EADDRINUSE": "another program uses it already; stop that one, or choose another port",
+        "EACCES": "not allowed; ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        "EADDRNOTAVAIL": "this computer does not have that address",
+    }
+    return problems.get(errno.errorcode.get(error.errno or 0, ""), error.strerror or str(error))

@@ -1,0 +1,121 @@
+"""One running proxy: the pool, the frontend and the listeners, wired from checked options."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from smgw_proxy_addon.access import Access
+from smgw_proxy_addon.frontend import ClientServer, Frontend
+from smgw_proxy_addon.gateway_tls import GatewayTrust
+from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError
+from smgw_proxy_addon.listeners import Listener
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.options import Options
+from smgw_proxy_addon.rewrite import GatewayNames
+from smgw_proxy_addon.schedule import Lifetime, Schedule
+from smgw_proxy_addon.trust import Policy
+from smgw_proxy_addon.trust_store import TrustStore
+from smgw_proxy_addon.upstream import Connector, Pool
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+ROOM: Final = 32
+"""Requests that may wait for the gateway."""
+
+PATIENCE: Final = 60.0
+"""Seconds that a request may wait for its place."""
+
+GRACE: Final = 4.0
+"""Seconds that running requests get when the proxy stops."""
+
+_CANCELLED: Final = 0.2
+_RELOAD: Final = 30.0
+
+
+class Proxy:
+    """Serves the listeners from ``start`` to ``stop``."""
+
+    def __init__(
+        self,
+        options: Options,
+        listeners: list[Listener],
+        certificate: ListenerCertificate | None,
+        *,
+        report: Callable[[RequestRecord], None],
+    ) -> None:
+        self._listeners = listeners
+        self._certificate = certificate
+        self._pool = _pool(options)
+        self._frontend = _frontend(options, self._pool, report)
+        self._runner = web.ServerRunner(ClientServer(self._frontend), shutdown_timeout=_CANCELLED)
+        self._reloading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen."""
+        await self._runner.setup()
+        for each in self._listeners:
+            await web.SockSite(self._runner, each.socket, ssl_context=each.context).start()
+        if self._certificate:
+            self._reloading = asyncio.create_task(_reload(self._certificate))
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Take no new requests, give running ones ``grace`` seconds, close everything properly."""
+        if self._reloading:
+            self._reloading.cancel()
+        for site in list(self._runner.sites):
+            await site.stop()
+        await self._frontend.stop(grace)
+        await self._runner.cleanup()
+        await self._pool.close()
+
+
+def _pool(options: Options) -> Pool:
+    target = options.target
+    trust = GatewayTrust(
+        TrustStore(options.cert_dir, target.name, target.aliases),
+        Policy(options.certificate_fingerprint),
+        target=target.name,
+        now=lambda: datetime.now(UTC),
+    )
+    connector = Connector(
+        trust,
+        host=target.connect_host,
+        port=target.port,
+        server_name=target.server_name,
+        connect_timeout=options.connect_timeout,
+        read_timeout=options.read_timeout,
+        clock=time.monotonic,
+    )
+    schedule = Schedule(places=options.max_connections, room=ROOM)
+    return Pool(connector, schedule, Lifetime(), patience=PATIENCE, clock=time.monotonic)
+
+
+def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], None]) -> Frontend:
+    target = options.target
+    host = options.host_header or target.authority
+    return Frontend(
+        pool,
+        Access(frozenset(options.allowed_hosts)),
+        GatewayNames.of(target.host, target.port, host),
+        host=host.encode(),
+        read_timeout=options.read_timeout,
+        clock=time.monotonic,
+        report=report,
+        log_bodies=options.log_bodies,
+    )
+
+
+async def _reload(certificate: ListenerCertificate) -> None:
+    """Read a renewed certificate of our own; a broken one leaves the old one in use."""
+    while True:
+        await asyncio.sleep(_RELOAD)
+        try:
+            if await asyncio.to_thread(certificate.reload_if_changed):
+                _LOGGER.info("The certificate of the HTTPS listener was read again")
+        except ListenerCertificateError as error:
+            _LOGGER.error("The certificate of the HTTPS listener stays as it was: %s", error)  # noqa: TRY400

@@ -1,0 +1,238 @@
+"""What is changed between client and gateway: the only place that edits headers, and the request's framing.
+
+Headers are pairs of raw bytes in the case and order in which they were received. What is not named here passes
+byte for byte: gateways and their clients depend on odd headers (repeated ones, ``X-Content-Length``, a doubled
+cookie). Nothing is ever added but a missing ``Host``: a gateway must see what it would see without the proxy.
+
+The framing of the next hop (``Transfer-Encoding``, ``Connection``) is written by the connection that sends, not
+here.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from smgw_proxy_addon.errors import BadRequestError
+
+Headers = list[tuple[bytes, bytes]]
+
+_HOP_BY_HOP: Final = frozenset(
+    {
+        # RFC 9110 section 7.6.1
+        *(b"connection", b"proxy-connection", b"keep-alive", b"te", b"transfer-encoding", b"upgrade"),
+        b"http2-settings",  # belongs to an Upgrade (RFC 7540 section 3.2.1)
+        b"trailer",  # announces trailers of the chunked coding, which ends here
+        # of the next proxy, and this one asks for nothing (RFC 9110 section 11.7)
+        *(b"proxy-authenticate", b"proxy-authentication-info", b"proxy-authorization"),
+    }
+)
+
+_END_TO_END: Final = frozenset(
+    {
+        *(b"host", b"content-length", b"content-type", b"content-encoding", b"content-range", b"range"),
+        *(b"authorization", b"authentication-info", b"www-authenticate", b"cookie", b"set-cookie"),
+        *(b"location", b"cache-control", b"expires", b"pragma", b"vary", b"etag", b"date"),
+    }
+)
+"""Stay even if ``Connection`` names them.
+
+A sender must not name a field that is meant for all recipients (RFC 9110 section 7.6.1); obeying one that does
+would let it strip the framing, the login or the protection of an answer.
+"""
+
+_NEVER_TO_THE_CLIENT: Final = frozenset(
+    {
+        # The browser would bind the proxy's name to HTTPS, with all that is served under it on other ports.
+        b"strict-transport-security",
+        b"alt-svc",  # names another port of the gateway, which the proxy does not have
+    }
+)
+
+_LONGEST_LENGTH: Final = 18
+"""Digits of a Content-Length: less than 2^63, so that no implementation behind this one overflows."""
+
+_URL: Final = re.compile(rb"(?:https?:)?//(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_AUTHORITY: Final = re.compile(r"(?P<host>\[[^\]@]*\]|[^:@\[\]]+)(?::(?P<port>\d{0,5}))?")
+_USUAL_PORTS: Final = frozenset({80, 443})
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a request's body is delimited: by ``length`` in bytes, ``chunked``, or not at all: there is none."""
+
+    length: int | None = None
+    chunked: bool = False
+
+    @property
+    def has_body(self) -> bool:
+        """Whether at least one byte, or a chunk, follows the head."""
+        return self.chunked or bool(self.length)
+
+
+@dataclass(frozen=True)
+class GatewayNames:
+    """What the gateway may call itself in a ``Location``: hosts in lower case (IPv6 compressed, bare)."""
+
+    hosts: frozenset[str]
+    ports: frozenset[int] = _USUAL_PORTS
+
+    @classmethod
+    def of(cls, host: str, port: int, *host_headers: str) -> Self:
+        """Name the gateway at ``host`` (IPv6 without brackets) and ``port``, and as ``Host`` headers call it.
+
+        The usual ports count as well: behind a router that maps ports the gateway knows only its own.
+        """
+        parts = [part for part in map(_split_authority, host_headers) if part]
+        return cls(
+            frozenset({_canonical_host(host), *(name for name, _ in parts)}),
+            _USUAL_PORTS | {port} | {each for _, each in parts if each is not None},
+        )
+
+    def include(self, authority: str) -> bool:
+        """Tell whether ``host[:port]`` is the gateway; one with a user name is not."""
+        parts = _split_authority(authority)
+        return parts is not None and parts[0] in self.hosts and (parts[1] is None or parts[1] in self.ports)
+
+
+def origin_form(target: bytes) -> bytes:
+    """Return the request target for the gateway: path and query byte for byte, because Digest signs them.
+
+    The absolute form, which every server must accept (RFC 9112 section 3.2.2), loses scheme and authority.
+    ``*`` passes. Raises BadRequestError for anything else, such as the authority form of CONNECT.
+    """
+    if target.startswith(b"/") or target == b"*":
+        return target
+    match = _URL.fullmatch(target)
+    if match is None or not match["authority"]:
+        raise BadRequestError("a request target that is neither a path nor a URL")
+    return _path_only(match["rest"])
+
+
+def request_framing(headers: Iterable[tuple[bytes, bytes]]) -> Framing:
+    """Tell how the request's body is delimited (RFC 9112 section 6.3).
+
+    Raises BadRequestError where two readers could disagree, which is what request smuggling needs: both
+    Transfer-Encoding and Content-Length, either of them twice, another coding than chunked, or no number.
+    """
+    lengths, codings = [], []
+    for name, value in headers:
+        if name.lower() == b"content-length":
+            lengths.append(value.strip(b" \t"))
+        elif name.lower() == b"transfer-encoding":
+            codings.append(value.strip(b" \t").lower())
+    if len(lengths) + len(codings) > 1:
+        raise BadRequestError("more than one framing")
+    if codings:
+        if codings != [b"chunked"]:
+            raise BadRequestError("a transfer coding other than chunked")
+        return Framing(chunked=True)
+    if lengths:
+        if not lengths[0].isdigit() or len(lengths[0]) > _LONGEST_LENGTH:
+            raise BadRequestError("a Content-Length that is no length")
+        return Framing(length=int(lengths[0]))
+    return Framing()
+
+
+def request_headers(headers: Iterable[tuple[bytes, bytes]], *, host: bytes) -> Headers:
+    """Return the request's headers for the gateway, with ``host`` in the place of the client's ``Host``.
+
+    ``Expect`` goes too: the proxy has answered it. Where there is no ``Host`` it comes first
+    (RFC 9110 section 7.2).
+    """
+    rewritten: Headers = []
+    named = False
+    for name, value in _without_hop_by_hop(headers):
+        lower = name.lower()
+        if lower != b"host":
+            if lower != b"expect":
+                rewritten.append((name, value))
+        elif not named:
+            rewritten.append((name, host))
+            named = True
+    return rewritten if named else [(b"Host", host), *rewritten]
+
+
+def response_headers(headers: Iterable[tuple[bytes, bytes]], *, gateway: GatewayNames, plain: bool) -> Headers:
+    """Return the answer's headers for a client of the plain HTTP listener (``plain``) or of the HTTPS one.
+
+    Cookies lose their ``Domain``, and on the plain listener ``Secure``; a ``Location`` that names the gateway
+    becomes a path.
+    """
+    rewritten: Headers = []
+    for name, value in _without_hop_by_hop(headers):
+        match name.lower():
+            case lower if lower in _NEVER_TO_THE_CLIENT:
+                continue
+            case b"set-cookie":
+                rewritten.append((name, _cookie(value, plain=plain)))
+            case b"location":
+                rewritten.append((name, _location(value, gateway)))
+            case _:
+                rewritten.append((name, value))
+    return rewritten
+
+
+def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    headers = list(headers)
+    names = {name.lower() for name, _ in headers}
+    dropped = set(_HOP_BY_HOP)
+    for name, value in headers:
+        if name.lower() == b"connection":
+            dropped.update({option.strip(b" \t").lower() for option in value.split(b",")} - _END_TO_END)
+    if b"transfer-encoding" in names:
+        # It overrides Content-Length, which must not be passed on then (RFC 9112 section 6.3).
+        dropped.add(b"content-length")
+    return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
+def _cookie(value: bytes, *, plain: bool) -> bytes:
+    """Take attributes out of a ``Set-Cookie`` value; all that stays keeps its bytes.
+
+    Split as browsers do (RFC 6265 section 5.2): at every semicolon, quotes mean nothing. Names with the prefix
+    ``__Secure-`` or ``__Host-`` stay although no browser takes them over plain HTTP: the gateway expects its
+    own name back, and other clients return it.
+    """
+    pair, *attributes = value.split(b";")
+    return b";".join([pair, *(each for each in attributes if not _goes(each, plain=plain))])
+
+
+def _goes(attribute: bytes, *, plain: bool) -> bool:
+    name, _, value = (part.strip(b" \t").lower() for part in attribute.partition(b"="))
+    if name == b"domain":
+        return True
+    # SameSite=None and Partitioned are valid only beside Secure: without it browsers drop the whole cookie.
+    return plain and (name in {b"secure", b"partitioned"} or (name, value) == (b"samesite", b"none"))
+
+
+def _location(value: bytes, gateway: GatewayNames) -> bytes:
+    match = _URL.fullmatch(value)
+    if match is None or not gateway.include(match["authority"].decode("latin-1")):
+        return value
+    path = _path_only(match["rest"])
+    # "//x" alone would name a host; "/.//x" is the same path (RFC 3986 section 4.2 and 5.2.4)
+    return b"/." + path if path.startswith(b"//") else path
+
+
+def _path_only(rest: bytes) -> bytes:
+    """Complete what follows the authority of a URL: an empty path is ``/`` (RFC 9110 section 4.2.3)."""
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def _split_authority(authority: str) -> tuple[str, int | None] | None:
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        return None
+    return _canonical_host(match["host"]), int(match["port"]) if match["port"] else None
+
+
+def _canonical_host(host: str) -> str:
+    """Return one spelling per host: lower case, no final dot; IPv6 compressed, without brackets and zone."""
+    if host.startswith("["):
+        host = host[1:-1].partition("%")[0]
+    host = host.removesuffix(".").lower()
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
