@@ -92,7 +92,9 @@ class Simulator:
 
     async def start(self) -> None:
         """Make or read the certificate, then listen; started again, it keeps port, certificate and records."""
-        identity = self._identity or await asyncio.to_thread(self._first_identity)
+        identity = self._identity
+        if identity is None:
+            identity = await asyncio.to_thread(self._first_identity)
         context = await asyncio.to_thread(identity.server_context)
         self.device = Device(name=VENDORS[self.vendor][0], user=self.user, clock=self.clock, identity=identity)
         self._listener = Listener(
