@@ -38,8 +38,9 @@ def answer(request: Received) -> Response:
             return Response(int(code), [(b"Content-Type", b"text/plain")], body)
         case ["headers"]:
             return Response(200, list(ODD_HEADERS), b"odd\n")
-        case ["redirect"]:
-            return Response(int(query.get("status", "302")), [(b"Location", query["to"].encode("latin-1"))])
+        case ["redirect"] if "to" in query:
+            status = 307 if query.get("status") == "307" else 302
+            return Response(status, [(b"Location", query["to"].encode())])
         case _:
             return Response.json({"error": "no such test target"}, 404)
 

@@ -78,6 +78,7 @@ class Simulator:
     journal: Journal = field(default_factory=Journal, init=False)
     device: Device = field(init=False, repr=False)
     login: Login = field(init=False, repr=False)
+    _identity: Identity | None = field(default=None, init=False, repr=False)
     _options: CertificateOptions = field(init=False, repr=False)
     _listener: Listener = field(init=False, repr=False)
     _router: Router = field(init=False, repr=False)
@@ -90,8 +91,10 @@ class Simulator:
         self._options = replace(options, curve=self.curve) if self.curve else options
 
     async def start(self) -> None:
-        """Make or read the certificate, then listen."""
-        identity = await asyncio.to_thread(self._first_identity)
+        """Make or read the certificate, then listen; started again, it keeps port, certificate and records."""
+        identity = self._identity
+        if identity is None:
+            identity = await asyncio.to_thread(self._first_identity)
         context = await asyncio.to_thread(identity.server_context)
         self.device = Device(name=VENDORS[self.vendor][0], user=self.user, clock=self.clock, identity=identity)
         self._listener = Listener(
@@ -117,6 +120,7 @@ class Simulator:
     async def stop(self) -> None:
         """Close the listener and every connection at once."""
         await self._listener.stop()
+        self._identity = self.identity
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -7,12 +7,7 @@ from html import escape
 from typing import Final
 from urllib.parse import parse_qs
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import pkcs7
-
-from simulator import meter
+from simulator import meter, ppc_exports
 from simulator.messages import Headers, Received, Response
 from simulator.vendor import Device, page_for_people
 
@@ -98,9 +93,9 @@ class Ppc:
         action = form.get("action", "login")
         of_meter = form.get("mid") == METER_ID
         if action == "exportMeterValues" and of_meter:
-            return self._export(_values_xml(*self._range(form)))
+            return self._export(ppc_exports.values(METER_NAME, *self._range(form)))
         if action == "exportMeterProfile" and of_meter:
-            return self._export(_profile_xml())
+            return self._export(ppc_exports.profile(METER_NAME))
         if action == "login":
             text = _token(session) + "<h1 id='headline_willkommen'>Willkommen</h1>"
         elif action == "meterform":
@@ -122,16 +117,7 @@ class Ppc:
         return _time(form.get("from"), last - timedelta(days=1)), min(_time(form.get("to"), last), last)
 
     def _export(self, xml: str) -> Response:
-        identity = self.device.identity
-        key = serialization.load_pem_private_key(identity.key_pem, None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise TypeError("the gateway's key is neither EC nor RSA")
-        signed = (
-            pkcs7.PKCS7SignatureBuilder()
-            .set_data(xml.encode())
-            .add_signer(x509.load_pem_x509_certificate(identity.certificate_pem), key, hashes.SHA256())
-            .sign(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
-        )
+        signed = ppc_exports.sign(xml, self.device.identity)
         return Response(200, [(b"content-Type", b"application/pkcs7-mime")], signed)
 
 
@@ -196,37 +182,6 @@ def _versions() -> str:
         for name, version in (("SMGW", FIRMWARE), ("LMN", "1.0"), ("WAN", "1.2"))
     )
     return f"<table id='versions'><tr><th>Komponente</th><th>Version</th><th>Pr&uuml;fsumme</th></tr>{rows}</table>"
-
-
-def _values_xml(start: datetime, end: datetime) -> str:
-    entries = "".join(
-        "<ns1:entry_gateway_signed>"
-        f"<ns2:value><ns2:long64>{meter.register(meter.IMPORT, at)}</ns2:long64></ns2:value>"
-        "<ns2:scaler>-1</ns2:scaler><ns2:unit>30</ns2:unit>"
-        "<ns2:status><ns2:unsigned>0</ns2:unsigned></ns2:status>"
-        f"<ns2:capture_time>{at.isoformat()}</ns2:capture_time>"
-        "<ns2:smgw_signature>00</ns2:smgw_signature></ns1:entry_gateway_signed>"
-        for at in meter.steps(start, end)
-    )
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><ns1:object xmlns:ns1="urn:k461-dke-de:profile_generic-1" '
-        'xmlns:ns2="urn:k461-dke-de:extension-1"><ns1:capture_object>'
-        f"<ns2:logical_name>{meter.IMPORT}.{METER_NAME}</ns2:logical_name></ns1:capture_object>"
-        f"{entries}</ns1:object>"
-    )
-
-
-def _profile_xml() -> str:
-    values = "".join(f"<ems:value>{obis}</ems:value>" for obis in meter.OBIS)
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><klc:container '
-        'xmlns:klc="urn:k461-dke-de:kaf_lmn_container-1" '
-        'xmlns:adevs="urn:k461-dke-de:abstract_device_setup-1" '
-        'xmlns:ems="urn:k461-dke-de:e_meter_sensor_setup-1"><klc:e_meter_device_object><ems:attributes>'
-        "<adevs:device_identifier>1emh0012345678</adevs:device_identifier><adevs:active>1</adevs:active>"
-        f"<adevs:samplerate>900</adevs:samplerate><ems:values>{values}</ems:values>"
-        "</ems:attributes></klc:e_meter_device_object></klc:container>"
-    )
 
 
 def _time(text: str | None, default: datetime) -> datetime:

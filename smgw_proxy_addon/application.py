@@ -17,7 +17,7 @@ from smgw_proxy_addon.listener_tls import ListenerCertificate, local_names
 from smgw_proxy_addon.listeners import Listener, listener_certificate, open_listeners
 from smgw_proxy_addon.options import Options, summary
 from smgw_proxy_addon.proxy import Proxy
-from smgw_proxy_addon.trust_store import stored_pins
+from smgw_proxy_addon.trust_store import TrustStore, stored_pins
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -43,8 +43,13 @@ def run(options: Options) -> int:
     return 0
 
 
+def trust_store(options: Options) -> TrustStore:
+    """Give the store of the target's pin."""
+    return TrustStore(options.cert_dir, options.target.name, options.target.aliases)
+
+
 async def _serve(options: Options, listeners: list[Listener], certificate: ListenerCertificate | None) -> None:
-    proxy = Proxy(options, listeners, certificate, report=logs.log_request)
+    proxy = Proxy(options, listeners, certificate, store=trust_store(options), report=logs.log_request)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

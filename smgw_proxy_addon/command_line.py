@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from smgw_proxy_addon import __version__
-from smgw_proxy_addon.application import run
+from smgw_proxy_addon.application import run, trust_store
 from smgw_proxy_addon.listeners import StartError
 from smgw_proxy_addon.options import COMMAND_LINE_OPTIONS, Option, OptionError, Options, from_command_line
 from smgw_proxy_addon.trust_command import run_trust
-from smgw_proxy_addon.trust_store import TrustStore
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_OPTIONS: Final = 2
@@ -54,8 +53,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _trust(action: str, fingerprint: str | None, options: Options) -> int:
-    store = TrustStore(options.cert_dir, options.target.name, options.target.aliases)
-    return run_trust(action, store, fingerprint, sys.stdout, datetime.now(UTC))
+    return run_trust(action, trust_store(options), fingerprint, sys.stdout, datetime.now(UTC))
 
 
 def _with_command(arguments: Sequence[str]) -> list[str]:

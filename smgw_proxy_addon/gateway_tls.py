@@ -9,7 +9,8 @@ carries requests only once the pin is on disk.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -96,6 +97,7 @@ class GatewayTrust:
         self._now = now
         self._pin: Pin | None = None
         self._candidate: Certificate | None = None
+        self._handshakes = 0
         self._signature: object = None
         self._files = asyncio.Lock()
         self._refused: str | None = None
@@ -123,6 +125,17 @@ class GatewayTrust:
     def accepts(self, certificate: Certificate) -> bool:
         """Tell whether a connection that was made with this certificate may still be used."""
         return isinstance(decide(self._pin, certificate, self._policy), Accept)
+
+    @contextmanager
+    def handshake(self) -> Iterator[None]:
+        """Hold the verdict of a first contact from ``judge`` to ``settle``; without a pin by then it is void."""
+        self._handshakes += 1
+        try:
+            yield
+        finally:
+            self._handshakes -= 1
+            if not self._handshakes:
+                self._candidate = None
 
     def judge(self, der: bytes) -> None:
         """Accept a certificate for now, or raise ``UntrustedError``. Called inside the handshake."""
@@ -156,16 +169,15 @@ class GatewayTrust:
     async def report(self, problem: GatewayError, der: bytes) -> None:
         """Keep a refused certificate for ``trust accept`` and log it: once per change, not once per request."""
         certificate = describe(der)
-        if certificate.fingerprint == self._refused:
-            return
-        self._refused = certificate.fingerprint
-        _LOGGER.error(
-            "Certificate of the gateway %s refused (%s): shown %s, expected %s. Nothing was sent to it.",
-            self._target,
-            problem.code,
-            certificate.fingerprint,
-            problem.facts["pinned"],
-        )
+        if certificate.fingerprint != self._refused:
+            self._refused = certificate.fingerprint
+            _LOGGER.error(
+                "Certificate of the gateway %s refused (%s): shown %s, expected %s. Nothing was sent to it.",
+                self._target,
+                problem.code,
+                certificate.fingerprint,
+                problem.facts["pinned"],
+            )
         if isinstance(problem, CertificateChangedError):
             try:
                 await asyncio.to_thread(self._store.refuse, certificate, self._now())
@@ -173,11 +185,8 @@ class GatewayTrust:
                 _LOGGER.warning("The refused certificate could not be kept: %s", error.detail)
 
     async def _learn(self, certificate: Certificate) -> None:
-        try:
-            self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now())
-            self._signature = await asyncio.to_thread(self._store.signature)
-        finally:
-            self._candidate = None
+        # The next refresh reads the file again: it may have changed since, and the stat here would hide it.
+        self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now())
         decision = decide(self._pin, certificate, self._policy)
         if isinstance(decision, Reject):
             raise self._rejection(decision.reason, self._pin, certificate)

@@ -46,11 +46,12 @@ class Proxy:
         listeners: list[Listener],
         certificate: ListenerCertificate | None,
         *,
+        store: TrustStore,
         report: Callable[[RequestRecord], None],
     ) -> None:
         self._listeners = listeners
         self._certificate = certificate
-        self._pool = _pool(options)
+        self._pool = _pool(options, store)
         self._frontend = _frontend(options, self._pool, report)
         self._runner = web.ServerRunner(ClientServer(self._frontend), shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
@@ -74,10 +75,10 @@ class Proxy:
         await self._pool.close()
 
 
-def _pool(options: Options) -> Pool:
+def _pool(options: Options, store: TrustStore) -> Pool:
     target = options.target
     trust = GatewayTrust(
-        TrustStore(options.cert_dir, target.name, target.aliases),
+        store,
         Policy(options.certificate_fingerprint),
         target=target.name,
         now=lambda: datetime.now(UTC),

@@ -179,7 +179,7 @@ class Connection:
             async with asyncio.timeout(self._read_timeout):
                 return await receiving
         except TimeoutError:
-            raise ReadTimeoutError from None
+            raise ReadTimeoutError(seconds=f"{self._read_timeout:g}") from None
         finally:
             for task in (sending, receiving):
                 task.cancel()
@@ -199,7 +199,7 @@ class Connection:
             async with asyncio.timeout(self._read_timeout):
                 await self._writer.drain()
         except TimeoutError:
-            raise ReadTimeoutError from None
+            raise ReadTimeoutError(seconds=f"{self._read_timeout:g}") from None
 
     async def _read_head(self, seconds: float | None) -> Answer:
         while True:
@@ -219,7 +219,7 @@ class Connection:
                 self._ended = not data
                 self._parser.receive_data(data)
         except TimeoutError:
-            raise ReadTimeoutError from None
+            raise ReadTimeoutError(seconds=f"{self._read_timeout:g}") from None
         except h11.RemoteProtocolError as error:
             # What h11 says may quote the gateway: only its kind is passed on.
             raise (TruncatedAnswerError if self._ended else BadAnswerError)(type(error).__name__) from None
@@ -256,25 +256,29 @@ class Connector:
 
         Raises ``GatewayError``.
         """
+        with self.trust.handshake():
+            reader, writer = await self._shake_hands()
+            der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            try:
+                certificate = await self.trust.settle(der)
+            except BaseException as error:
+                writer.transport.abort()
+                if isinstance(error, CertificateChangedError):
+                    await self.trust.report(error, der)
+                raise
+        return Connection(reader, writer, certificate, read_timeout=self._read_timeout, clock=self._clock)
+
+    async def _shake_hands(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             async with asyncio.timeout(self._connect_timeout):
-                reader, writer = await self._open()
+                return await self._open()
         except TimeoutError:
-            raise ConnectTimeoutError(target=self._host) from None
+            raise ConnectTimeoutError(target=self._host, seconds=f"{self._connect_timeout:g}") from None
         except UntrustedError as error:
             await self.trust.report(error.problem, error.der)
             raise error.problem from None
         except (OSError, UnicodeError) as error:
             raise _named(error, self._host) from None
-        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        try:
-            certificate = await self.trust.settle(der)
-        except BaseException as error:
-            writer.transport.abort()
-            if isinstance(error, CertificateChangedError):
-                await self.trust.report(error, der)
-            raise
-        return Connection(reader, writer, certificate, read_timeout=self._read_timeout, clock=self._clock)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
@@ -381,7 +385,7 @@ class Pool:
         if gone.done():
             raise ClientGoneError
         if not turn.done():
-            raise QueueTimeoutError
+            raise QueueTimeoutError(seconds=f"{self._patience:g}")
 
     async def _connection(self) -> tuple[Connection, bool]:
         trust = self._connector.trust

@@ -1,16 +1,19 @@
 """A proxy in the test's own event loop, in front of a simulated gateway."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from smgw_proxy_addon.logs import RequestRecord
+
 from simulator.gateway import Simulator
 from smgw_proxy_addon.listeners import listener_certificate, open_listeners
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import from_command_line
 from smgw_proxy_addon.proxy import Proxy
+from smgw_proxy_addon.trust_store import Files, TrustStore
 
 
 @dataclass
@@ -35,18 +38,53 @@ class Rig:
 
 
 @asynccontextmanager
-async def proxy_for(sim: Simulator | str, folder: Path, **options: Any) -> AsyncIterator[Rig]:
-    """Run a proxy for the simulator, or for a target given as text; pins are kept in ``folder``."""
+async def proxy_for(
+    sim: Simulator | str,
+    folder: Path,
+    *,
+    files: Files | None = None,
+    hasten: Mapping[str, float] | None = None,
+    **options: Any,
+) -> AsyncIterator[Rig]:
+    """Run a proxy for the simulator, or for a target given as text; pins are kept in ``folder``.
+
+    ``hasten`` sets timeouts (seconds) below what a user may choose.
+    """
     target = sim if isinstance(sim, str) else sim.authority
     given = {"target": target, "port": 0, "bind": ["127.0.0.1"], "cert_dir": str(folder / "certs"), **options}
-    checked = from_command_line(given)
-    certificate = listener_certificate(checked)
-    listeners = open_listeners(checked, certificate)
+    checked = replace(from_command_line(given), **(hasten or {}))
+    certificate = await asyncio.to_thread(listener_certificate, checked)
+    listeners = await asyncio.to_thread(open_listeners, checked, certificate)
     reports: list[RequestRecord] = []
-    proxy = Proxy(checked, listeners, certificate, report=reports.append)
+    store = TrustStore(checked.cert_dir, checked.target.name, checked.target.aliases, files)
+    proxy = Proxy(checked, listeners, certificate, store=store, report=reports.append)
     ports = [listener.port for listener in listeners] + [None]
     await proxy.start()
     try:
         yield Rig(proxy, ports[0] or 0, ports[1], folder / "certs", reports)
     finally:
         await proxy.stop(grace=0.5)
+
+
+async def send(port: int, request: bytes) -> bytes:
+    """Send bytes as they are to the plain listener and return all that comes back until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        async with asyncio.timeout(20):
+            return await reader.read()
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def status_of(answer: bytes) -> int:
+    """Read the status out of raw bytes."""
+    return int(answer.split(b" ", 2)[1])
+
+
+def headers_of(answer: bytes) -> list[tuple[bytes, bytes]]:
+    """Read the headers out of raw bytes, in their own order and case."""
+    lines = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]

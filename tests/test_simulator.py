@@ -183,7 +183,7 @@ async def test_ppc_leads_from_login_to_readings() -> None:
 
         day = {"from": "2026-05-14 00:00:00", "to": "2026-05-15 00:00:00"}
         values = await client.post(CGI, data={"action": "exportMeterValues", "mid": chosen[1], **day})
-        assert values.content.count(b"<ns1:entry_gateway_signed>") == 97
+        assert values.content.count(b"<p:entry_gateway_signed>") == 2 * 97
         export = await client.post(CGI, data={"action": "exportMeterProfile", "mid": chosen[1]})
         assert b"<adevs:samplerate>900<" in export.content
         assert "Version" in (await client.post(CGI, data={"action": "swversions"})).text
@@ -549,6 +549,17 @@ async def test_the_certificate_is_kept_in_a_folder(tmp_path: Path) -> None:
     assert fingerprints[0] == fingerprints[1]
     (file,) = (tmp_path / "state").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_gateway_that_was_off_comes_back_as_the_same() -> None:
+    sim = Simulator()
+    seen = []
+    for _ in range(2):
+        async with sim, wire_to(sim) as wire:
+            await wire.ask()
+            seen.append((sim.url, wire.certificate()))
+    assert seen[0] == seen[1]
+    assert len(sim.records) == 2
 
 
 async def test_certificate_options_and_wrong_arguments() -> None:
