@@ -37,8 +37,9 @@ COPY smgw_proxy_addon /opt/smgw-proxy/lib/python3.13/site-packages/smgw_proxy_ad
 COPY rootfs /
 
 # Every start makes a new container: without these files each one would compile for seconds on a Raspberry Pi.
-RUN PYTHONDONTWRITEBYTECODE="" /opt/smgw-proxy/bin/python3 -c \
-    "import smgw_proxy_addon.__main__, smgw_proxy_addon.service"
+RUN export PYTHONDONTWRITEBYTECODE="" \
+    && /opt/smgw-proxy/bin/python3 -m smgw_proxy_addon --version \
+    && /opt/smgw-proxy/bin/python3 -c "import smgw_proxy_addon.service"
 
 # The loopback port of the proxy itself: the gateway is never asked.
 HEALTHCHECK --interval=60s --timeout=5s --start-period=20s --retries=3 \

@@ -30,6 +30,7 @@ BASE_PACKAGES: Final = "bash,ca-certificates,curl,execline,jq,s6,tzdata"
 UNPACKED_NOT: Final = ("usr/share/doc", "usr/share/locale", "usr/share/man")
 # A network with its own certificate authority: what this machine trusts, the build trusts.
 CA_BUNDLE: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+LIMITS: Final = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000", "--security-opt=seccomp=unconfined")
 RUN_ROOT: Final = Path("/run/smgw-proxy-tests")
 
 
@@ -45,15 +46,17 @@ class Engine:
 
     driver: str
 
-    def podman(
-        self, *arguments: str, check: bool = True, timeout: float = 60
-    ) -> subprocess.CompletedProcess[str]:
+    def podman(self, *arguments: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run podman and return what it said; raises CalledProcessError when it fails."""
         return _run(
             ["podman", *self._storage(), "--cgroup-manager=cgroupfs", "--runtime=runc", *arguments],
             check,
             timeout,
         )
+
+    def run(self, *arguments: str, timeout: float = 60) -> str:
+        """Run a container (``podman run``) under limits that any builder may grant; return what it printed."""
+        return self.podman("run", *LIMITS, *arguments, timeout=timeout).stdout
 
     def buildah(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Run buildah and return what it said; raises CalledProcessError when it fails."""
