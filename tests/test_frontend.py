@@ -55,7 +55,7 @@ async def test_what_is_not_http_is_answered_and_logged_without_an_echo(
         assert b"secret" not in answer
         assert sim.journal.heads == 0
         assert codes(rig) == ["bad_request"]
-        shown = caplog.text + "".join(f"{report.target} {report.detail}" for report in rig.reports)
+        shown = caplog.text + "".join(f"{report.target!r} {report.detail}" for report in rig.reports)
         assert "Traceback" not in shown
         if request_.startswith(b"GARBAGE"):
             assert "secret" not in shown
@@ -441,7 +441,7 @@ async def test_a_fault_of_our_own_is_answered_and_logged(
     def broken(_target: bytes) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(frontend.rewrite, "origin_form", broken)
+    monkeypatch.setattr("smgw_proxy_addon.rewrite.origin_form", broken)
     async with proxy_for("127.0.0.1:1", tmp_path) as rig:
         answer = await get(rig)
         assert (answer.status_code, json.loads(answer.text)["error"]) == (500, "internal_error")
