@@ -43,7 +43,7 @@ async def proxy_for(
     folder: Path,
     *,
     files: Files | None = None,
-    hasten: Mapping[str, float] | None = None,
+    hasten: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a proxy for the simulator, or for a target given as text; pins are kept in ``folder``.
