@@ -51,9 +51,7 @@ def test_some_deaths_stop_the_app_at_once(death: Death, code: int) -> None:
     assert bool(decision.message) == bool(code)
 
 
-@pytest.mark.parametrize(
-    ("exit_code", "signal", "code"), [(1, 0, 1), (None, SIGABRT, 134), (None, SIGKILL, 137)]
-)
+@pytest.mark.parametrize(("exit_code", "signal", "code"), [(1, 0, 1), (None, SIGABRT, 134), (None, SIGKILL, 137)])
 def test_the_fifth_early_death_in_a_row_stops_the_app(exit_code: int | None, signal: int, code: int) -> None:
     early_deaths, pauses = 0, []
     for _ in range(EARLY_DEATHS - 1):
@@ -109,9 +107,7 @@ def test_the_state_folder_need_not_exist(tmp_path: Path) -> None:
 
 def test_the_proxy_itself_is_not_loaded() -> None:
     code = "import sys, smgw_proxy_addon.service; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"aiohttp", "asyncio", "ssl", "voluptuous"} & set(loaded)
 
 
