@@ -5,7 +5,7 @@ documentation of "App configuration", "Presenting your app" and "App security" s
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -199,14 +199,12 @@ def _fits(element: object, value: object) -> bool:
     if match is None or value is None:
         return False
     kind = match["text"] or match["number"] or re.split(r"[(?]", match[0])[0]
-    if kind in {"int", "float"}:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return False
-        return float(match["low"] or "-inf") <= value <= float(match["high"] or "inf")
-    if kind == "bool":
-        return isinstance(value, bool)
-    if kind == "list":
-        return value in match["choices"].split("|")
-    if kind == "match":
-        return re.match(match["pattern"], str(value)) is not None
-    return isinstance(value, str) or (kind == "port" and isinstance(value, int))
+    if kind in {"int", "float", "port"}:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and float(match["low"] or "-inf") <= float(str(value)) <= float(match["high"] or "inf")
+    checks: dict[str, Callable[[], bool]] = {
+        "bool": lambda: isinstance(value, bool),
+        "list": lambda: value in match["choices"].split("|"),
+        "match": lambda: re.match(match["pattern"], str(value)) is not None,
+    }
+    return checks.get(kind, lambda: isinstance(value, str))()

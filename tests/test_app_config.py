@@ -64,6 +64,7 @@ def test_the_store_has_nothing_to_complain_of() -> None:
         ({"slug": "SMGW Proxy"}, "slug"),
         ({"version": 1.0}, "version"),
         ({"unheard_of": 1}, "unheard_of"),
+        ({"startup": "sometime"}, "startup"),
         ({"startup": "application"}, "set to its default"),
         ({"ingress": False}, "set to its default"),
         ({"ingress_port": 8099}, "set to its default"),
