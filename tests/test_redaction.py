@@ -22,26 +22,8 @@ SECRET = st.text("ghjkqvwxyzGHJKQVWXYZ", min_size=12, max_size=30)
 MESSY_SECRET = st.tuples(SECRET, st.text(max_size=20)).map("".join)
 SECRET_NAME = st.sampled_from(
     [
-        "password",
-        "PassWd",
-        "pwd",
-        "pin",
-        "user_pin",
-        "userPin",
-        "token",
-        "tkn",
-        "session",
-        "JSESSIONID",
-        "secret",
-        "auth",
-        "x-api-key",
-        "apiKey",
-        "Passwort",
-        "credentials",
-        "sid",
-        "PIN",
-        "client.secret",
-        "tokens[]",
+        *("password", "PassWd", "Passwort", "pwd", "pin", "PIN", "user_pin", "userPin", "token", "tokens[]", "tkn"),
+        *("session", "JSESSIONID", "sid", "secret", "client.secret", "auth", "x-api-key", "apiKey", "credentials"),
     ]
 )
 HARMLESS_NAME = st.sampled_from(["action", "mid", "obis", "shopping", "opinion", "compass", "fromtime", "id"])
