@@ -60,7 +60,8 @@ class Proxy:
         """Listen."""
         await self._runner.setup()
         for each in self._listeners:
-            await web.SockSite(self._runner, each.socket, ssl_context=each.context).start()
+            context = self._certificate.context if each.secure and self._certificate else None
+            await web.SockSite(self._runner, each.socket, ssl_context=context).start()
         if self._certificate:
             self._reloading = asyncio.create_task(_reload(self._certificate))
 
