@@ -22,7 +22,9 @@ from smgw_proxy_addon.trust_store import TrustStore, stored_pins
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-def run(options: Options, become_unprivileged: Callable[[], None] | None = None) -> int:
+def run(
+    options: Options, become_unprivileged: Callable[[], None] | None = None, health_port: int | None = None
+) -> int:
     """Run the proxy until SIGTERM or SIGINT; returns 0. Raises ``StartError``.
 
     ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root.
@@ -41,7 +43,7 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None)
     try:
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
-        asyncio.run(_serve(options, listeners, certificate or own_certificate(options)))
+        asyncio.run(_serve(options, listeners, certificate or own_certificate(options), health_port))
         _LOGGER.info("Stopped")
     finally:
         logging_.close()
@@ -53,8 +55,17 @@ def trust_store(options: Options) -> TrustStore:
     return TrustStore(options.cert_dir, options.target.name, options.target.aliases)
 
 
-async def _serve(options: Options, listeners: list[Listener], certificate: ListenerCertificate | None) -> None:
-    proxy = Proxy(options, listeners, certificate, store=trust_store(options), report=logs.log_request)
+async def _serve(
+    options: Options, listeners: list[Listener], certificate: ListenerCertificate | None, health_port: int | None
+) -> None:
+    proxy = Proxy(
+        options,
+        listeners,
+        certificate,
+        store=trust_store(options),
+        report=logs.log_request,
+        health_port=health_port,
+    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +30,7 @@ def moved(text):
     return dataclasses.replace(checked, log_dir=root / str(checked.log_dir).lstrip("/"), **fixed)
 app.from_file_text = moved
 from smgw_proxy_addon.command_line import reported
-sys.exit(reported(lambda: app.run_app(root, "nobody")))
+sys.exit(reported(lambda: app.run_app(root, "nobody", int(sys.argv[2]))))
 """
 
 
@@ -74,9 +75,9 @@ class Running:
 
 
 @asynccontextmanager
-async def app(root: Path) -> AsyncIterator[Running]:
+async def app(root: Path, health_port: int = 0) -> AsyncIterator[Running]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", START, str(root), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", START, str(root), str(health_port), stderr=asyncio.subprocess.PIPE
     )
     try:
         yield Running(process)
@@ -84,6 +85,29 @@ async def app(root: Path) -> AsyncIterator[Running]:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+async def test_it_says_that_it_works_whatever_the_gateway_does(root: Path) -> None:
+    port = free_port()
+    configure(root, target="127.0.0.1:1")
+    async with app(root, port) as running, httpx.AsyncClient(trust_env=False) as client:
+        await running.until("Ready")
+        answer = await client.get(f"http://127.0.0.1:{port}/health")
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+async def test_a_health_port_that_is_taken_is_one_clear_line(root: Path) -> None:
+    configure(root, target="127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        async with app(root, taken.getsockname()[1]) as running:
+            _, written = await running.process.communicate()
+    assert running.process.returncode == 1
+    assert written.decode().splitlines()[-1].startswith("smgw-proxy: cannot listen")
 
 
 async def test_it_serves_without_root_s_rights_from_its_own_folders(root: Path) -> None:
