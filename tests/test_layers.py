@@ -46,8 +46,6 @@ NEIGHBOURS: Final = {
     ("command_line", "app"): "the command, inside the Home Assistant app",
     ("app", "application"): "the same process, begun as root",
     ("command_line", "application"): "the command that runs the proxy",
-    ("command_line", "app"): "the command that runs the proxy inside the app",
-    ("app", "application"): "the same proxy, after the app's own start",
     ("application", "proxy"): "the process, and the proxy that it runs",
 }
 """Imports between two modules of one floor that are allowed, each with its reason."""
