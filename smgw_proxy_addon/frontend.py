@@ -221,6 +221,8 @@ class Frontend:
     async def _forward(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
         if self._stopping:
             raise ShuttingDownError
+        if request.version < (1, 0):
+            raise BadRequestError("HTTP/0.9")  # aiohttp's parser lets a request line without a version pass
         headers = list(request.raw_headers)
         method = request.method.encode()
         self._access.check(
