@@ -58,6 +58,17 @@ class Engine:
         """Run a container (``podman run``) under limits that any builder may grant; return what it printed."""
         return self.podman("run", *LIMITS, *arguments, timeout=timeout).stdout
 
+    def log(self, container: str) -> str:
+        """Return what a container printed, both streams in the order of time."""
+        done = subprocess.run(
+            [*self._podman(), "logs", container],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
     def buildah(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Run buildah and return what it said; raises CalledProcessError when it fails."""
         return _run(["buildah", *self._storage(), *arguments], True, timeout)
@@ -65,6 +76,9 @@ class Engine:
     def has(self, image: str) -> bool:
         """Tell whether the storage holds this image."""
         return self.podman("image", "exists", image, check=False).returncode == 0
+
+    def _podman(self) -> list[str]:
+        return ["podman", *self._storage(), "--cgroup-manager=cgroupfs", "--runtime=runc"]
 
     def _storage(self) -> list[str]:
         return [f"--root={storage()}", f"--runroot={RUN_ROOT}", f"--storage-driver={self.driver}"]

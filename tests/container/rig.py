@@ -194,8 +194,7 @@ class App:
 
     def log(self) -> str:
         """Return the app's log as the UI shows it."""
-        done = self.engine.podman("logs", self.name)
-        return done.stdout + done.stderr
+        return self.engine.log(self.name)
 
     def execute(self, *command: str) -> str:
         """Run a program in the container as root; return what it printed."""
