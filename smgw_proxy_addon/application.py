@@ -33,6 +33,7 @@ def run(
     certificate = user_certificate(options)
     if become_unprivileged:
         become_unprivileged()
+    certificate = certificate or own_certificate(options)
     logging_ = logs.setup(
         level=options.log_level,
         folder=options.log_dir,
@@ -43,7 +44,7 @@ def run(
     try:
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
-        asyncio.run(_serve(options, listeners, certificate or own_certificate(options), health_port))
+        asyncio.run(_serve(options, listeners, certificate, health_port))
         _LOGGER.info("Stopped")
     finally:
         logging_.close()
