@@ -2,8 +2,6 @@ ARG BUILD_FROM=ghcr.io/home-assistant/base-debian:trixie
 
 FROM ${BUILD_FROM} AS dependencies
 
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3-venv
 
@@ -17,8 +15,6 @@ RUN python3 -m venv /build/tools \
 
 
 FROM ${BUILD_FROM}
-
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
@@ -41,8 +37,9 @@ RUN export PYTHONDONTWRITEBYTECODE="" \
     && /opt/smgw-proxy/bin/python3 -m smgw_proxy_addon --version \
     && /opt/smgw-proxy/bin/python3 -c "import smgw_proxy_addon.service"
 
-# The loopback port of the proxy itself: the gateway is never asked.
-HEALTHCHECK --interval=60s --timeout=5s --start-period=20s --retries=3 \
+# The proxy's own loopback port: the gateway is never asked. Home Assistant shows the app as started after the first
+# success, for which Docker looks every 5 s during the start period.
+HEALTHCHECK --interval=60s --timeout=5s --start-period=60s --retries=3 \
     CMD ["curl", "-fsS", "--max-time", "4", "-o", "/dev/null", "http://127.0.0.1:8098/health"]
 
 ARG BUILD_ARCH

@@ -34,6 +34,7 @@ def test_what_the_program_loads_is_compiled(paths: list[PurePosixPath]) -> None:
     compiled = {path.name for path in paths if path.suffix == ".pyc"}
     assert {"options.cpython-313.pyc", "web.cpython-313.pyc", "base_events.cpython-313.pyc"} <= compiled
     assert len(compiled) < 1000
+    assert all(".cpython-313." in name for name in compiled), "compiled by another Python, outside the image"
 
 
 def test_labels_and_health_check(engine: images.Engine, image: str) -> None:
