@@ -131,6 +131,8 @@ def build_app(on: Engine, base: str, context: Path = REPOSITORY, arch: str = "am
         f"--tag={name}",
         str(context),
     )
+    # Layers of builds long past: the storage would only ever grow.
+    on.podman("image", "prune", "--force", "--filter=until=240h", check=False)
     return name
 
 
