@@ -26,11 +26,11 @@ UTC_OFFSET: Final = "+05:30"
 """A zone without summer time, and with an offset that no other setting gives by accident."""
 
 
-def eventually(check: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Wait until ``check`` holds; fails the test with ``what`` when it does not in time."""
+def eventually(check: Callable[[], bool], log: Callable[[], str], seconds: float = 20) -> None:
+    """Wait until ``check`` holds; fails the test, with the log of then, when it does not in time."""
     deadline = time.monotonic() + seconds
     while not check():
-        assert time.monotonic() < deadline, f"not in {seconds:g} s: {what}"
+        assert time.monotonic() < deadline, f"not in {seconds:g} s; the log:\n{log()}"
         time.sleep(0.05)
 
 
@@ -168,7 +168,7 @@ class App:
     def start_and_wait(self) -> None:
         """Start, and wait until the proxy answers its health check."""
         self.start()
-        eventually(self.healthy, f"healthy; log: {self.log()}")
+        eventually(self.healthy, self.log)
 
     def stop(self) -> tuple[int, float]:
         """Stop as the Supervisor does, with its 10 s; return exit code and seconds."""

@@ -14,7 +14,7 @@ def die(app: rig.App, option: str) -> None:
     """Kill the program and wait until another one has taken its place."""
     before = app.program()
     app.signal_program(option)
-    rig.eventually(lambda: app.program() not in {-1, before} and app.healthy(), "healthy again")
+    rig.eventually(lambda: app.program() not in {-1, before} and app.healthy(), app.log)
 
 
 def test_a_stop_is_quick_and_reports_success(app: rig.App) -> None:
@@ -76,7 +76,7 @@ def test_a_stop_in_the_pause_before_a_restart_is_quick(app: rig.App) -> None:
     for _ in range(3):
         die(app, "-k")
     app.signal_program("-k")
-    rig.eventually(lambda: "starts again in 8 s" in app.log(), "the pause")
+    rig.eventually(lambda: "starts again in 8 s" in app.log(), app.log)
     code, seconds = app.stop()
     assert code == 0
     assert seconds < STOP_SECONDS
