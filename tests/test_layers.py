@@ -26,6 +26,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "logs",
             "privileges",
             "redaction",
+            "service",
             "trust_store",
             "upstream",
         }
