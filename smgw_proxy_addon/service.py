@@ -20,6 +20,7 @@ STOP: Final = 125
 _SIGNALLED: Final = 256  # s6 passes it in place of an exit code, and the signal as the second argument
 _SIGTERM: Final = 15
 _BAD_OPTIONS: Final = 2
+_ASKS_TO_RESTART: Final = 75  # application.EXIT_RESTART, which would load the proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,7 @@ class Death:
     @property
     def words(self) -> str:
         """What happened, for people."""
-        return (
-            f"was killed by signal {self.signal}"
-            if self.exit_code is None
-            else f"failed (exit code {self.code})"
-        )
+        return f"was killed by signal {self.signal}" if self.exit_code is None else f"failed (exit code {self.code})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +64,12 @@ def decide(death: Death, early_deaths: int) -> Restart | Stop:
     if death.exit_code == 0 or death.signal == _SIGTERM:
         return Stop(0, "")
     if death.exit_code == _BAD_OPTIONS:
-        return Stop(
-            _BAD_OPTIONS, "The app stops: the line above says what to correct in the Configuration tab"
-        )
+        return Stop(_BAD_OPTIONS, "The app stops: the line above says what to correct in the Configuration tab")
+    if death.exit_code == _ASKS_TO_RESTART:
+        return Restart(0, 0, "The proxy starts again, as it asked to")
     early_deaths = early_deaths + 1 if death.lived < SHORT_LIFE else 0
     if early_deaths >= EARLY_DEATHS:
-        return Stop(
-            death.code, f"The app stops: the proxy {death.words}, for the {EARLY_DEATHS}th time in a row"
-        )
+        return Stop(death.code, f"The app stops: the proxy {death.words}, for the {EARLY_DEATHS}th time in a row")
     pause = 2 ** max(early_deaths - 1, 0)
     return Restart(pause, early_deaths, f"The proxy {death.words} and starts again in {pause} s")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from smgw_proxy_addon.application import EXIT_RESTART
 from smgw_proxy_addon.service import (
     EARLY_DEATHS,
     SHORT_LIFE,
@@ -68,6 +69,11 @@ def test_the_fifth_early_death_in_a_row_stops_the_app(exit_code: int | None, sig
 def test_a_long_life_starts_the_count_again() -> None:
     decision = decide(Death(None, SIGKILL, SHORT_LIFE), EARLY_DEATHS - 1)
     assert decision == Restart(1, 0, "The proxy was killed by signal 9 and starts again in 1 s")
+
+
+def test_a_program_that_asks_for_it_is_started_again_at_once() -> None:
+    decision = decide(Death(EXIT_RESTART, 0, 40), EARLY_DEATHS - 1)
+    assert decision == Restart(0, 0, "The proxy starts again, as it asked to")
 
 
 def test_a_restart_leaves_the_pause_and_no_exit_code(run: Path) -> None:
