@@ -17,6 +17,7 @@ settings.register_profile("house", deadline=None, derandomize="CI" in os.environ
 settings.load_profile("house")
 
 PROGRAMS: Final = {
+    "apparmor": ("apparmor_parser",),
     "curl": ("curl",),
     "container": ("buildah", "podman", "runc", "debootstrap"),
     "browser": ("chromium",),

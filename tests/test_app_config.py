@@ -1,9 +1,9 @@
 """The app as the store sees it, against the platform's rules and the one definition of the options."""
 
 import re
-import shutil
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -181,11 +181,10 @@ def test_the_service_is_one_that_s6_understands() -> None:
         assert b"\r" not in script.read_bytes()
 
 
-def test_the_profile_is_for_this_app_and_can_be_parsed() -> None:
+def test_the_profile_is_for_this_app_and_can_be_parsed(require: Callable[[str], None]) -> None:
     profile = ROOT / "apparmor.txt"
     assert f"\nprofile {CONFIG['slug']} flags=" in profile.read_text()
-    parser = shutil.which("apparmor_parser")
-    if parser is None:
-        pytest.skip("apparmor_parser is not installed")
-    done = subprocess.run([parser, "-Q", "-K", str(profile)], capture_output=True, text=True, check=False)
+    require("apparmor")
+    command = ["apparmor_parser", "-Q", "-K", str(profile)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
