@@ -100,6 +100,7 @@ class GatewayTrust:
         self._handshakes = 0
         self._signature: object = None
         self._files = asyncio.Lock()
+        self._accepted: Certificate | None = None
         self._refused: str | None = None
         self._warned: tuple[str, Expiry] | None = None
         self._unwritable = False
@@ -108,6 +109,16 @@ class GatewayTrust:
     def pin(self) -> Pin | None:
         """The pin as last read or learnt."""
         return self._pin
+
+    @property
+    def accepted(self) -> Certificate | None:
+        """The trusted certificate that the gateway showed last."""
+        return self._accepted
+
+    @property
+    def refused(self) -> str | None:
+        """The fingerprint of the certificate that was refused last, until a trusted one is shown again."""
+        return self._refused
 
     async def refresh(self) -> None:
         """Read the pin again if its file changed, as it does under the ``trust`` command.
@@ -163,6 +174,7 @@ class GatewayTrust:
         if self._refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
             self._refused = None
+        self._accepted = certificate
         self._warn_of_expiry(certificate)
         return certificate
 
