@@ -111,6 +111,11 @@ class GatewayTrust:
         return self._pin
 
     @property
+    def learns(self) -> bool:
+        """Tell whether the next certificate will be trusted because none is."""
+        return self._pin is None and self._policy.fingerprint is None
+
+    @property
     def accepted(self) -> Certificate | None:
         """The trusted certificate that the gateway showed last."""
         return self._accepted
