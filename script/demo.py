@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -23,7 +23,7 @@ PASSWORD: Final = "smart-meter"  # noqa: S105 - of a made-up gateway on this com
 PROXY_PORT: Final = 8080
 GATEWAY_PORT: Final = 8443
 START_TIMEOUT: Final = 30.0
-"""Seconds until a started program must listen; a Raspberry Pi needs some of them."""
+"""Seconds until the simulator must listen; a Raspberry Pi needs some of them."""
 STOP_TIMEOUT: Final = 6.0
 """Seconds that a program has to stop: the proxy gives running requests 4 of them."""
 
@@ -72,22 +72,18 @@ def free_port(preferred: int) -> int:
 
 
 @contextmanager
-def running(name: str, arguments: Sequence[str], port: int, log: TextIO | None = None) -> Iterator[None]:
-    """Run one of the project's modules while the block runs; it has to listen at ``port`` first.
-
-    Its output goes to ``log`` or to the terminal. Raises SystemExit when it does not start.
-    """
+def running(module: Sequence[str], output: TextIO | int) -> Iterator[subprocess.Popen[str]]:
+    """Run one of the project's modules with its arguments while the block runs."""
     # A session of its own: Ctrl-C must reach this program alone, which then stops them in order.
-    process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=log, stderr=log, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", *module],
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+    )
     try:
-        deadline = time.monotonic() + START_TIMEOUT
-        while not _listens(port):
-            if process.poll() is not None:
-                raise SystemExit(f"The {name} stopped at once{_see(log)}.")
-            if time.monotonic() > deadline:
-                raise SystemExit(f"The {name} does not listen at port {port}{_see(log)}.")
-            time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.terminate()
         try:
@@ -97,38 +93,42 @@ def running(name: str, arguments: Sequence[str], port: int, log: TextIO | None =
             process.wait()
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _see(log: TextIO | None) -> str:
-    return f" (see {log.name})" if log else " (see above)"
+def wait_for_gateway(process: subprocess.Popen[str], port: int, log: str) -> None:
+    """Return when the simulator listens. Raises SystemExit if it does not."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise SystemExit(f"The simulator does not listen at port {port} (see {log}).")
 
 
 def demonstrate(vendor: str, proxy_port: int, further: Sequence[str]) -> None:
-    """Run simulator and proxy until one of them ends or the person stops the demo."""
+    """Run simulator and proxy until the proxy ends or the person stops the demo."""
     gateway_port = free_port(GATEWAY_PORT)
     state = STATE / vendor
     state.mkdir(parents=True, exist_ok=True)
-    simulator = ["simulator", "--vendor", vendor, "--port", str(gateway_port), "--state-dir", str(state / "gateway")]
-    simulator += ["--user", USER, "--password", PASSWORD]
+    gateway = ["simulator", "--vendor", vendor, "--port", str(gateway_port), "--state-dir", str(state / "gateway")]
+    gateway += ["--user", USER, "--password", PASSWORD]
     proxy = ["smgw_proxy_addon", "run", "--target", f"127.0.0.1:{gateway_port}", "--port", str(proxy_port)]
     proxy += ["--cert-dir", str(state / "certs"), "--log-dir", str(state / "logs"), *further]
     base = f"http://127.0.0.1:{proxy_port}"
-    with ExitStack() as stack:
-        log = stack.enter_context((state / "simulator.log").open("a", encoding="utf-8"))
-        stack.enter_context(running("simulator", simulator, gateway_port, log))
-        stack.enter_context(running("proxy", proxy, proxy_port))
-        print(
-            f"\nA simulated {vendor} gateway (https://127.0.0.1:{gateway_port}) and the proxy in front of it.\n\n"
-            f"  Browser:   {base}/   (user {USER}, password {PASSWORD})\n\n"
-            f"  Readings:  {readings(vendor, base)}\n\n"
-            f"  Pins, logs and the gateway's key: {state}/   Stop: Ctrl-C\n",
-            flush=True,
-        )
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-        raise SystemExit("The simulator or the proxy ended.")
+    with (state / "simulator.log").open("a", encoding="utf-8") as log, running(gateway, log) as simulator:
+        wait_for_gateway(simulator, gateway_port, log.name)
+        with running(proxy, subprocess.PIPE) as front:
+            for line in front.stdout or ():
+                print(line, end="", flush=True)
+                if line.endswith(" Ready\n"):
+                    print(
+                        f"\nA simulated {vendor} gateway (https://127.0.0.1:{gateway_port})"
+                        " and the proxy in front of it.\n\n"
+                        f"  Browser:   {base}/   (user {USER}, password {PASSWORD})\n\n"
+                        f"  Readings:  {readings(vendor, base)}\n\n"
+                        f"  Pins, logs and the gateway's key: {state}/   Stop: Ctrl-C\n",
+                        flush=True,
+                    )
+    raise SystemExit("The proxy ended.")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import platform
 import signal
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.listener_tls import ListenerCertificate, local_names
-from smgw_proxy_addon.listeners import Listener, listener_certificate, open_listeners
+from smgw_proxy_addon.listeners import Listener, open_listeners, own_certificate, user_certificate
 from smgw_proxy_addon.options import Options, summary
 from smgw_proxy_addon.proxy import Proxy
 from smgw_proxy_addon.trust_store import TrustStore, stored_pins
@@ -22,10 +22,17 @@ from smgw_proxy_addon.trust_store import TrustStore, stored_pins
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-def run(options: Options) -> int:
-    """Run the proxy until SIGTERM or SIGINT; returns 0. Raises ``StartError``."""
-    certificate = listener_certificate(options)
-    listeners = open_listeners(options, certificate)
+def run(
+    options: Options, become_unprivileged: Callable[[], None] | None = None, health_port: int | None = None
+) -> int:
+    """Run the proxy until SIGTERM or SIGINT; returns 0. Raises ``StartError``.
+
+    ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root.
+    """
+    listeners = open_listeners(options)
+    certificate = user_certificate(options)
+    if become_unprivileged:
+        become_unprivileged()
     logging_ = logs.setup(
         level=options.log_level,
         folder=options.log_dir,
@@ -36,7 +43,7 @@ def run(options: Options) -> int:
     try:
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
-        asyncio.run(_serve(options, listeners, certificate))
+        asyncio.run(_serve(options, listeners, certificate or own_certificate(options), health_port))
         _LOGGER.info("Stopped")
     finally:
         logging_.close()
@@ -48,8 +55,17 @@ def trust_store(options: Options) -> TrustStore:
     return TrustStore(options.cert_dir, options.target.name, options.target.aliases)
 
 
-async def _serve(options: Options, listeners: list[Listener], certificate: ListenerCertificate | None) -> None:
-    proxy = Proxy(options, listeners, certificate, store=trust_store(options), report=logs.log_request)
+async def _serve(
+    options: Options, listeners: list[Listener], certificate: ListenerCertificate | None, health_port: int | None
+) -> None:
+    proxy = Proxy(
+        options,
+        listeners,
+        certificate,
+        store=trust_store(options),
+        report=logs.log_request,
+        health_port=health_port,
+    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from smgw_proxy_addon import __version__
+from smgw_proxy_addon.app import run_app
 from smgw_proxy_addon.application import run, trust_store
 from smgw_proxy_addon.listeners import StartError
 from smgw_proxy_addon.options import COMMAND_LINE_OPTIONS, Option, OptionError, Options, from_command_line
@@ -38,18 +39,34 @@ class _Parser(argparse.ArgumentParser):
 def run_command(arguments: Sequence[str]) -> int:
     """Run the program with these arguments; returns the exit code: 0, 1 (failed) or 2 (bad options)."""
     given = vars(_parser().parse_args(_with_command(arguments)))
-    command = given.pop("command")
+    command, in_app = given.pop("command"), given.pop("app")
+    if in_app:
+        return reported(run_app)
+    if command == "trust":
+        action, fingerprint = given.pop("action"), given.pop("trust_fingerprint")
+        return reported(lambda: _trust(action, fingerprint, from_command_line(given)), _flag)
+    return reported(lambda: run(from_command_line(given)), _flag)
+
+
+def reported(start: Callable[[], int], name: Callable[[str], str] = str) -> int:
+    """Start the program, and say in one line why it cannot: ``name`` gives the user's name of an option."""
     try:
-        if command == "trust":
-            return _trust(given.pop("action"), given.pop("trust_fingerprint"), from_command_line(given))
-        return run(from_command_line(given))
+        return start()
     except OptionError as error:
-        name = _flags(error.option)[0] if error.option else "options"
-        print(f"smgw-proxy: {name}: {error.problem}; allowed: {error.allowed}.", file=sys.stderr)  # noqa: T201
+        option = f"option {name(error.option)}" if error.option else "options"
+        _complain(f"{option}: {error.problem}; allowed: {error.allowed}.")
         return EXIT_BAD_OPTIONS
     except StartError as error:
-        print(f"smgw-proxy: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        _complain(str(error))
         return EXIT_FAILED
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(f"smgw-proxy: {line}\n")  # there is no log yet
+
+
+def _flag(name: str) -> str:
+    return _flags(name)[0]
 
 
 def _trust(action: str, fingerprint: str | None, options: Options) -> int:
@@ -70,8 +87,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Without a command, it runs: smgw-proxy --target 10.11.120.2",
     )
     parser.add_argument("--version", action="version", version=f"smgw-proxy {__version__}")
+    parser.set_defaults(app=False)
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="run the proxy", allow_abbrev=False)
+    running.add_argument("--app", action="store_true", help=argparse.SUPPRESS)  # inside the Home Assistant app
     for option in COMMAND_LINE_OPTIONS:
         _add(running, option)
     trust = commands.add_parser("trust", help="show or change the trusted certificate", allow_abbrev=False)

@@ -245,9 +245,7 @@ def _response(authorization: Authorization, *, password: str, method: str) -> st
         return hashed(secret, authorization.nonce, request)
     if authorization.qop.lower() != "auth":
         raise DigestError("a Digest qop that is not supported")
-    return hashed(
-        secret, authorization.nonce, authorization.nc, authorization.cnonce, authorization.qop, request
-    )
+    return hashed(secret, authorization.nonce, authorization.nc, authorization.cnonce, authorization.qop, request)
 
 
 def _is_session(algorithm: str | None) -> bool:

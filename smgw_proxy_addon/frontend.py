@@ -7,6 +7,8 @@ in.
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,7 +28,7 @@ from smgw_proxy_addon.errors import (
     ShuttingDownError,
 )
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.redaction import redact_body
+from smgw_proxy_addon.redaction import redact_body, redact_target
 from smgw_proxy_addon.upstream import Answer, Connection, GatewayRequest, Pool
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ DRAIN_LIMIT: Final = 1_000_000
 _HEAD_LIMIT: Final = 65536
 _EXCERPT: Final = 4096
 _CLIENT_IDLE: Final = 120.0
+_LINGER: Final = 2.0
+_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class ClientConnection(web.RequestHandler):
@@ -89,6 +93,7 @@ class ClientServer(web.Server):
             logger=_LOGGER,
             auto_decompress=False,
             keepalive_timeout=_CLIENT_IDLE,
+            lingering_time=_LINGER,
             max_line_size=_HEAD_LIMIT,
             max_field_size=_HEAD_LIMIT,
         )
@@ -148,7 +153,7 @@ class Visit:
             connecting=self.connecting,
             answering=self.answering,
             reused=self.reused,
-            code=self.error and self.error.code,
+            code=self.error.code if self.error else None,
             detail=self.error.detail if self.error else "",
         )
 
@@ -210,13 +215,14 @@ class Frontend:
         """Answer what is not valid HTTP, and log it without repeating it."""
         visit = Visit(_client(request), "-", "-")
         response = self._refuse(request, visit, BadRequestError(type(exc).__name__))
-        response.force_close()
         self._report(visit.record())
         return response
 
     async def _forward(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
         if self._stopping:
             raise ShuttingDownError
+        if request.version < (1, 0):
+            raise BadRequestError("HTTP/0.9")  # aiohttp's parser lets a request line without a version pass
         headers = list(request.raw_headers)
         method = request.method.encode()
         self._access.check(
@@ -330,7 +336,7 @@ class Frontend:
         if error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
         response = web.Response(status=status, body=body, headers=headers)
-        if isinstance(error, ShuttingDownError | ClientStalledError):
+        if isinstance(error, BadRequestError | ClientStalledError | ShuttingDownError):
             response.force_close()
         return response
 
@@ -347,6 +353,8 @@ def _hang_up(request: web.BaseRequest, *, force: bool = False) -> None:
     if request.transport is None:
         return
     if force:
+        # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         request.transport.abort()
     else:
         request.transport.close()
@@ -388,7 +396,13 @@ async def _pieces(content: StreamReader) -> AsyncIterator[bytes]:
 def _log_bodies(visit: Visit) -> None:
     for what, body in (("request", visit.sent), ("answer", visit.received)):
         if body:
-            _LOGGER.info("Body of the %s (%s %s): %s", what, visit.method, visit.target, redact_body(bytes(body)))
+            _LOGGER.info(
+                "Body of the %s (%s %s): %s",
+                what,
+                visit.method,
+                redact_target(visit.target),
+                redact_body(bytes(body)),
+            )
 
 
 def _client(request: web.BaseRequest) -> str:

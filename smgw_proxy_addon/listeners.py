@@ -2,7 +2,6 @@
 
 import errno
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """A bound socket; ``context`` for HTTPS."""
+    """A bound socket, for HTTPS if ``secure``."""
 
     socket: socket.socket
-    context: ssl.SSLContext | None
+    secure: bool
 
     @property
     def port(self) -> int:
@@ -36,25 +35,33 @@ class Listener:
     def url(self) -> str:
         """The address for the log."""
         host = self.socket.getsockname()[0]
-        scheme = "https" if self.context else "http"
+        scheme = "https" if self.secure else "http"
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
 
-def open_listeners(options: Options, certificate: ListenerCertificate | None) -> list[Listener]:
+def open_listeners(options: Options) -> list[Listener]:
     """Bind every address of the options. Raises ``StartError``."""
-    listeners = [Listener(each, None) for each in _bind(options.bind, options.port)]
-    if options.https_port is not None and certificate is not None:
-        listeners += [Listener(each, certificate.context) for each in _bind(options.bind, options.https_port)]
+    listeners = [Listener(each, secure=False) for each in _bind(options.bind, options.port)]
+    if options.https_port is not None:
+        listeners += [Listener(each, secure=True) for each in _bind(options.bind, options.https_port)]
     return listeners
 
 
-def listener_certificate(options: Options) -> ListenerCertificate | None:
-    """Load the user's certificate, or make our own once; none without HTTPS. Raises ``StartError``."""
+def user_certificate(options: Options) -> ListenerCertificate | None:
+    """Load the certificate that the user brings, if any. Raises ``StartError``."""
+    if options.https_port is None or not (options.certfile and options.keyfile):
+        return None
+    try:
+        return ListenerCertificate(options.certfile, options.keyfile)
+    except ListenerCertificateError as error:
+        raise StartError(str(error)) from None
+
+
+def own_certificate(options: Options) -> ListenerCertificate | None:
+    """Load the certificate that the proxy made for itself, or make it; none without HTTPS. Raises ``StartError``."""
     if options.https_port is None:
         return None
     try:
-        if options.certfile and options.keyfile:
-            return ListenerCertificate(options.certfile, options.keyfile)
         return ListenerCertificate(*ensure_self_signed(options.cert_dir, local_names()))
     except ListenerCertificateError as error:
         raise StartError(str(error)) from None

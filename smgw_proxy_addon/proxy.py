@@ -12,8 +12,9 @@ from aiohttp import web
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.frontend import ClientServer, Frontend
 from smgw_proxy_addon.gateway_tls import GatewayTrust
+from smgw_proxy_addon.health import serve_health
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError
-from smgw_proxy_addon.listeners import Listener
+from smgw_proxy_addon.listeners import Listener, StartError
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
@@ -48,6 +49,7 @@ class Proxy:
         *,
         store: TrustStore,
         report: Callable[[RequestRecord], None],
+        health_port: int | None = None,
     ) -> None:
         self._listeners = listeners
         self._certificate = certificate
@@ -55,12 +57,20 @@ class Proxy:
         self._frontend = _frontend(options, self._pool, report)
         self._runner = web.ServerRunner(ClientServer(self._frontend), shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
+        self._health_port = health_port
+        self._health: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen. Raises ``StartError``."""
         await self._runner.setup()
         for each in self._listeners:
-            await web.SockSite(self._runner, each.socket, ssl_context=each.context).start()
+            context = self._certificate.context if each.secure and self._certificate else None
+            await web.SockSite(self._runner, each.socket, ssl_context=context).start()
+        if self._health_port is not None:
+            try:
+                self._health = await serve_health(self._health_port)
+            except OSError as error:
+                raise StartError(f"cannot listen at 127.0.0.1, port {self._health_port}: {error.strerror}") from None
         if self._certificate:
             self._reloading = asyncio.create_task(_reload(self._certificate))
 
@@ -72,6 +82,8 @@ class Proxy:
             await site.stop()
         await self._frontend.stop(grace)
         await self._runner.cleanup()
+        if self._health:
+            await self._health.cleanup()
         await self._pool.close()
 
 

@@ -411,18 +411,18 @@ class Pool:
         return await self._connector.connect(on_step), False
 
     async def _put_back(self, connection: Connection) -> None:
-        keep = self._lifetime.keep(self._clock() - connection.opened)
+        now = self._clock()
+        keep = self._lifetime.keep(now - connection.opened)
         if connection.reusable and keep > 0:
-            self._idle[connection] = asyncio.create_task(self._watch(connection, keep))
+            self._idle[connection] = asyncio.create_task(self._watch(connection, now, keep))
         elif connection.reusable:
             await connection.close()
         else:
             # It may still be at work on the request, or in the middle of its answer.
             connection.abort()
 
-    async def _watch(self, connection: Connection, keep: float) -> None:
+    async def _watch(self, connection: Connection, since: float, keep: float) -> None:
         """Keep an idle connection for ``keep`` seconds; learn from the gateway if it closes it before."""
-        since = self._clock()
         try:
             async with asyncio.timeout(keep):
                 await connection.wait_for_end()

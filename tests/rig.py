@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from smgw_proxy_addon.logs import RequestRecord
-
 from simulator.gateway import Simulator
-from smgw_proxy_addon.listeners import listener_certificate, open_listeners
+from smgw_proxy_addon.listeners import open_listeners, own_certificate
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import from_command_line
 from smgw_proxy_addon.proxy import Proxy
 from smgw_proxy_addon.trust_store import Files, TrustStore
@@ -43,7 +42,7 @@ async def proxy_for(
     folder: Path,
     *,
     files: Files | None = None,
-    hasten: Mapping[str, float] | None = None,
+    hasten: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a proxy for the simulator, or for a target given as text; pins are kept in ``folder``.
@@ -53,8 +52,8 @@ async def proxy_for(
     target = sim if isinstance(sim, str) else sim.authority
     given = {"target": target, "port": 0, "bind": ["127.0.0.1"], "cert_dir": str(folder / "certs"), **options}
     checked = replace(from_command_line(given), **(hasten or {}))
-    certificate = await asyncio.to_thread(listener_certificate, checked)
-    listeners = await asyncio.to_thread(open_listeners, checked, certificate)
+    listeners = await asyncio.to_thread(open_listeners, checked)
+    certificate = await asyncio.to_thread(own_certificate, checked)
     reports: list[RequestRecord] = []
     store = TrustStore(checked.cert_dir, checked.target.name, checked.target.aliases, files)
     proxy = Proxy(checked, listeners, certificate, store=store, report=reports.append)

@@ -30,8 +30,8 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "upstream",
         }
     ),
-    frozenset({"doctor", "frontend", "listeners", "status", "trust_command"}),
-    frozenset({"__main__", "application", "command_line", "proxy"}),
+    frozenset({"doctor", "frontend", "health", "listeners", "status", "trust_command"}),
+    frozenset({"__main__", "app", "application", "command_line", "proxy"}),
 )
 """The package's modules, floor by floor ("" is the package itself); a subpackage counts as one module."""
 
@@ -43,6 +43,8 @@ NEIGHBOURS: Final = {
     ("gateway_tls", "trust_store"): "the handshake is decided by the pin, and its store is what holds it",
     ("upstream", "gateway_tls"): "a connection is made over the context that holds the pin",
     ("__main__", "command_line"): "the first lines choose OpenSSL's configuration before anything imports ssl",
+    ("command_line", "app"): "the command, inside the Home Assistant app",
+    ("app", "application"): "the same process, begun as root",
     ("command_line", "application"): "the command that runs the proxy",
     ("application", "proxy"): "the process, and the proxy that it runs",
 }

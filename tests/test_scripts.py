@@ -2,8 +2,13 @@
 
 import os
 import re
+import shlex
 import shutil
+import signal
+import socket
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -74,3 +79,31 @@ def test_the_test_lock_holds_every_pin_of_the_other() -> None:
         for lock in ("requirements.txt", "requirements-dev.txt")
     )
     assert runtime < dev
+
+
+@pytest.mark.parametrize("vendor", ["theben", "ppc", "emh"])
+def test_the_demo_prints_a_command_that_reads_the_meter(
+    vendor: str, tmp_path: Path, require: Callable[[str], None]
+) -> None:
+    require("curl")
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port = probe.getsockname()[1]
+    demo = subprocess.Popen(
+        [sys.executable, ROOT / "script" / "demo.py", "--vendor", vendor, "--port", str(port)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert demo.stdout
+        command = next(line for line in demo.stdout if line.startswith("  Readings:  ")).split(maxsplit=1)[1]
+        answer = subprocess.run(shlex.split(command), capture_output=True, check=True, text=True).stdout
+        assert {"theben": '"records": "2"', "ppc": "1-0:1.8.0", "emh": "0100010800ff"}[vendor] in answer
+    finally:
+        demo.send_signal(signal.SIGINT)
+        rest = demo.communicate()[0]
+    assert demo.returncode == 0
+    assert rest.endswith("Stopped.\n")
+    assert (tmp_path / ".demo" / vendor / "certs").is_dir()

@@ -1,0 +1,235 @@
+"""The files that the log is written to: their names, rotation, retention, and what happens when they fail.
+
+Owns files named ``YYYY-MM-DD_HH-MM-SS_<file name>`` in one folder, in local time. Runs in a thread of its own:
+every call may block. Must never touch a file of another name, follow a link, or raise because of the disk: lines
+that cannot be written are counted, and the way back is found by itself.
+"""
+
+import errno
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+RETRY_SECONDS: Final = 30.0
+"""How long nothing is tried after a failure."""
+_SURVIVORS: Final = 3
+"""So many of the newest files are kept, however old the clock says they are."""
+_CLOCK_SLACK: Final = 3600.0
+"""So far in the future a file's name may lie: the hour that summer time's end repeats."""
+_STAMP: Final = "%Y-%m-%d_%H-%M-%S"
+_REMEDIES: Final = {
+    errno.ENOSPC: "free some space on it",
+    errno.EDQUOT: "free some space in the quota",
+    errno.EROFS: "make it writable or choose another folder",
+    errno.EACCES: "give the program's user the right to write there or choose another folder",
+    errno.EPERM: "give the program's user the right to write there or choose another folder",
+    errno.ENOTDIR: "remove the file that stands in the folder's place or choose another folder",
+    errno.EEXIST: "remove the file that stands in the folder's place or choose another folder",
+}
+_OTHER_REMEDY: Final = "look after the folder or choose another one"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class _LogFile:
+    started: float
+    """When it was begun, by its name: seconds since the epoch."""
+    number: int
+    """0, or which of several in the same second."""
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    descriptor: int
+    path: Path
+    started: float
+
+
+class LogFiles:
+    """Appends lines to the newest file and begins a new one every ``rotation`` or ``max_file_bytes``.
+
+    ``retention`` and ``max_total_bytes`` bound what is kept. ``report(failure)`` is called once when the
+    files fail, with a sentence that names cause and remedy, and once when they work again (``failure`` false).
+    ``clock`` gives seconds since the epoch, ``monotonic`` any seconds that never jump; ``open_file`` takes a
+    path, flags and mode and returns a descriptor, as ``os.open``. Used by one thread only.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        file_name: str,
+        *,
+        rotation: timedelta,
+        retention: timedelta,
+        max_file_bytes: int,
+        max_total_bytes: int,
+        report: Callable[[str, bool], None],
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        open_file: Callable[[Path, int, int], int] = os.open,
+    ) -> None:
+        self._folder = folder
+        self._file_name = file_name
+        self._pattern = re.compile(
+            rf"(\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-([1-9]\d{{0,5}}))?_{re.escape(file_name)}", re.ASCII
+        )
+        self._rotation = rotation.total_seconds()
+        self._retention = retention.total_seconds()
+        self._max_file_bytes = max_file_bytes
+        self._max_total_bytes = max_total_bytes
+        self._report = report
+        self._clock = clock
+        self._monotonic = monotonic
+        self._open_file = open_file
+        self._current: _Current | None = None
+        self._recent: list[str] = []  # names in the order of use: the clock may have jumped between them
+        self._missed = 0
+        self._retry_at = 0.0
+
+    def write(self, line: str) -> None:
+        """Append one line, or several with line breaks between them. Never raises an OSError."""
+        if self._missed and self._monotonic() < self._retry_at:
+            self._missed += 1
+            return
+        try:
+            self._append(f"{line}\n".encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            self._fail(error)
+            return
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            self._report(f"Log files are written again in {self._folder}; {missed} lines are missing.", False)
+
+    def close(self) -> None:
+        """Close the file; the next line would open it again."""
+        current, self._current = self._current, None
+        if current is not None:
+            with suppress(OSError):  # a network file system that reports an earlier loss
+                os.close(current.descriptor)
+
+    def _fail(self, error: OSError) -> None:
+        self.close()
+        self._retry_at = self._monotonic() + RETRY_SECONDS
+        self._missed += 1
+        if self._missed == 1:
+            cause = error.strerror or type(error).__name__
+            remedy = _REMEDIES.get(error.errno or 0, _OTHER_REMEDY)
+            self._report(
+                f"No log files for now, only the console: {cause} ({self._folder}); {remedy}. "
+                "They go on by themselves as soon as they can.",
+                True,
+            )
+
+    def _append(self, data: bytes) -> None:
+        now = self._clock()
+        current = self._still_there() or self._open(now)
+        size = os.fstat(current.descriptor).st_size
+        if size and (not self._fresh(current.started, now) or size + len(data) > self._max_file_bytes):
+            current = self._begin(now)
+        while data:
+            data = data[os.write(current.descriptor, data) :]
+
+    def _still_there(self) -> _Current | None:
+        """Return the open file, unless somebody removed it or mounted something over its folder."""
+        if self._current is None:
+            return None
+        opened = os.fstat(self._current.descriptor)
+        with suppress(OSError):
+            found = self._current.path.lstat()
+            if (opened.st_dev, opened.st_ino) == (found.st_dev, found.st_ino):
+                return self._current
+        self.close()
+        return None
+
+    def _fresh(self, started: float, now: float) -> bool:
+        return -_CLOCK_SLACK <= now - started < self._rotation
+
+    def _open(self, now: float) -> _Current:
+        """Open the newest file that has not run out, or a new one."""
+        self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for file in reversed(self._list()):
+            if self._fresh(file.started, now) and file.size < self._max_file_bytes:
+                # One that belongs to somebody else (the program ran as root before) is left alone.
+                with suppress(PermissionError):
+                    return self._continue(file)
+                break
+        return self._begin(now)
+
+    def _continue(self, file: _LogFile) -> _Current:
+        path = self._folder / file.name
+        # O_NONBLOCK: a pipe that was put in the file's place must not hold the thread.
+        flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        current = self._use(_Current(self._open_file(path, flags, 0), path, file.started))
+        if file.size and os.pread(current.descriptor, 1, file.size - 1) != b"\n":
+            os.write(current.descriptor, b"\n")  # ends a line that a full disk or a power cut left unfinished
+        return current
+
+    def _begin(self, now: float) -> _Current:
+        """Make a new file, then delete what is too old or too much."""
+        self.close()
+        files = self._list()
+        stamp = time.strftime(_STAMP, time.localtime(now))
+        same_second = [file.number for file in files if file.name.startswith(stamp)]
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        number = max(same_second, default=-1) + 1
+        while True:
+            name = f"{stamp}-{number}_{self._file_name}" if number else f"{stamp}_{self._file_name}"
+            path = self._folder / name
+            with suppress(FileExistsError):  # a folder or a link of that name, or another process was faster
+                current = self._use(_Current(self._open_file(path, flags, 0o640), path, now))
+                self._tidy(now, [*files, _LogFile(now, number, name, 0)])
+                return current
+            number += 1
+
+    def _use(self, current: _Current) -> _Current:
+        self._current = current
+        name = current.path.name
+        self._recent = [*(each for each in self._recent if each != name), name][-_SURVIVORS:]
+        return current
+
+    def _list(self) -> list[_LogFile]:
+        """Return the files of our own pattern, the oldest first; links and folders are none."""
+        files = []
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                name = self._pattern.fullmatch(entry.name)
+                started = _instant(name[1]) if name else None
+                with suppress(FileNotFoundError):  # another process tidies up, too
+                    if name and started is not None and entry.is_file(follow_symlinks=False):
+                        size = entry.stat(follow_symlinks=False).st_size
+                        files.append(_LogFile(started, int(name[2] or 0), entry.name, size))
+        return sorted(files)
+
+    def _tidy(self, now: float, files: list[_LogFile]) -> None:
+        """Delete files older than the retention, and the oldest until a full new one has room as well.
+
+        When the clock jumps, names tell no age. So the newest by name survive, the newest of those that are not
+        from the future, and those used last.
+        """
+        files = sorted(files)
+        past = [file for file in files if file.started <= now]
+        survivors = {file.name for file in files[-_SURVIVORS:] + past[-_SURVIVORS:]}.union(self._recent)
+        room = self._max_total_bytes - self._max_file_bytes
+        for file in reversed(files):
+            room -= file.size
+            if file.name not in survivors and (room < 0 or now - file.started > self._retention):
+                with suppress(OSError):  # not ours to delete: no reason to stop logging
+                    (self._folder / file.name).unlink()
+
+
+def _instant(stamp: str) -> float | None:
+    """Return the seconds since the epoch of a file name's local time, or ``None`` if there is no such time.
+
+    Of an hour that comes twice, the later one: nothing is deleted or ended too early.
+    """
+    try:
+        return datetime.strptime(stamp, _STAMP).replace(fold=1).astimezone().timestamp()
+    except (ValueError, OverflowError):
+        return None

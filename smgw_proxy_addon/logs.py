@@ -1,0 +1,264 @@
+"""The log: one line per event, on the console and in files, safe to show.
+
+Owns the line's form, the one line per request, and the threads that write. A caller never waits for a terminal,
+a pipe or a disk: lines are queued, and beyond a bound they are dropped and counted. Nothing from outside reaches
+the log raw, and logging never prints a traceback of its own.
+"""
+
+import copy
+import logging
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, TextIO
+
+from smgw_proxy_addon.errors import ABORT
+from smgw_proxy_addon.log_files import LogFiles
+from smgw_proxy_addon.redaction import printable, redact_target
+
+_LOGGER: Final = logging.getLogger(__name__)
+_PACKAGE: Final = __name__.partition(".")[0]
+_MESSAGE_LIMIT: Final = 8000
+"""Characters of a message, or of one line of a traceback."""
+_QUEUE_LIMIT: Final = 2000
+"""Lines that wait for a writer that hangs; with the limit of a message that bounds the memory."""
+_CLOSE_SECONDS: Final = 1.0
+"""How long the end of the program waits for each writer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One request and its outcome, for the log and the status page.
+
+    ``waiting`` (for a place at the gateway), ``connecting`` and ``answering`` are seconds; ``reused`` says whether
+    the gateway's connection was kept from before, ``None`` if none was used; ``status`` may be ``errors.ABORT``;
+    ``code`` is the error's, ``detail`` its technical addition. ``target`` is as received, not redacted.
+    """
+
+    client: str
+    method: str
+    target: bytes | str
+    status: int
+    bytes_sent: int
+    waiting: float
+    connecting: float
+    answering: float
+    reused: bool | None
+    code: str | None = None
+    detail: str = ""
+
+
+def request_line(record: RequestRecord) -> str:
+    """Return the line of a request: who, what, outcome, bytes to the client, milliseconds, connection, error."""
+    who_and_what = " ".join(map(_word, (record.client, printable(record.method, 20), redact_target(record.target))))
+    status = "closed" if record.status == ABORT else str(record.status)
+    times = " ".join(
+        f"{name}={seconds * 1000:.0f}ms"
+        for name, seconds in (
+            ("waiting", record.waiting),
+            ("connecting", record.connecting),
+            ("answering", record.answering),
+        )
+    )
+    connection = {True: "reused", False: "new", None: "-"}[record.reused]
+    line = f"{who_and_what} {status} bytes={record.bytes_sent} {times} connection={connection}"
+    if record.code is not None:
+        line += f" error={record.code}"
+        if record.detail:
+            line += f" ({printable(record.detail)})"
+    return line
+
+
+def log_request(record: RequestRecord) -> None:
+    """Log one request: a warning if it ended in an error of ours."""
+    _LOGGER.log(logging.INFO if record.code is None else logging.WARNING, "%s", request_line(record))
+
+
+class LineFormatter(logging.Formatter):
+    """Makes one line of a record: local time with zone, level, message; loggers of others are named.
+
+    Only an exception's traceback has more lines, each of which begins with ``    | ``.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text, without a control character except the line breaks before a traceback's lines."""
+        when = datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "milliseconds")
+        ours = record.name.partition(".")[0] == _PACKAGE
+        message = record.getMessage() if ours else f"{record.name}: {record.getMessage()}"
+        lines = [f"{when} {record.levelname:<7} {printable(message, _MESSAGE_LIMIT)}"]
+        for block in (
+            self.formatException(record.exc_info) if record.exc_info else "",
+            record.stack_info or "",
+        ):
+            lines += [f"    | {printable(line, _MESSAGE_LIMIT)}" for line in block.split("\n") if line]
+        return "\n".join(lines)
+
+
+class WriterHandler(logging.Handler):
+    """Hands records to a thread that formats and writes them, so that the event loop never waits.
+
+    The standard library's QueueListener is not used because its ``stop`` waits for a hanging writer without
+    limit, and its queue either blocks or has no bound. ``write`` gets the text without its final line break;
+    ``overflow`` is called, in the caller's thread, when lines begin to be dropped.
+    """
+
+    def __init__(self, name: str, write: Callable[[str], None], overflow: Callable[[], None]) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter())
+        self._write = write
+        self._overflow = overflow
+        self._queue: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
+        self._dropped = 0  # counted under the handler's lock
+        self._confessed = 0  # the part of it that the thread has written a line about
+        self._thread = Thread(target=self._run, name=f"log {name}", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record. Never blocks, never raises."""
+        if self._queue.qsize() >= _QUEUE_LIMIT:
+            self._dropped += 1
+            if self._dropped == self._confessed + 1:
+                self._overflow()
+            return
+        self.put(_settled(record))
+
+    def put(self, record: logging.LogRecord) -> None:
+        """Queue a record whose message is complete, whatever waits already."""
+        self._queue.put(record)
+
+    def close(self) -> None:
+        """Write what is queued, but wait for it no longer than a second, and stop. May be called twice."""
+        self._queue.put(None)
+        self._thread.join(_CLOSE_SECONDS)
+        super().close()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the thread has ended after ``close``; one that hangs has not."""
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (record := self._queue.get()) is not None:
+            self._write(self.format(record))
+            if self._queue.empty():
+                self._confess()
+        self._confess()
+
+    def _confess(self) -> None:
+        dropped = self._dropped - self._confessed
+        if dropped:
+            self._confessed += dropped
+            self._write(self.format(_notice(logging.WARNING, f"{dropped} lines are missing here: dropped")))
+
+
+class Logging:
+    """The handlers on the root logger, from ``setup`` to ``close``."""
+
+    def __init__(self, level: str, stream: TextIO) -> None:
+        self._root = logging.getLogger()
+        self._level_before = self._root.level
+        self._root.setLevel(level.upper())
+        self._writers: dict[str, WriterHandler] = {}
+        self._files: LogFiles | None = None
+
+        def write(text: str) -> None:
+            with suppress(OSError, ValueError):  # nobody reads any more: there is no place left to say so
+                stream.write(f"{text}\n")
+                stream.flush()
+
+        self._add("console", write)
+
+    def add_files(self, files: LogFiles) -> None:
+        """Write everything into files, too."""
+        self._files = files
+        self._add("files", files.write)
+
+    def report(self, text: str, failure: bool) -> None:
+        """Say on the console that the files fail, and there and in them that they work again."""
+        for name, writer in self._writers.items():
+            if name == "console" or not failure:
+                writer.put(_notice(logging.WARNING if failure else logging.INFO, text))
+
+    def close(self) -> None:
+        """Write what is queued and take the handlers away. Blocks, two seconds at most. May be called twice."""
+        for writer in reversed(self._writers.values()):  # the console last: the files may have something to say
+            self._root.removeHandler(writer)
+            writer.close()
+        self._root.setLevel(self._level_before)
+        if self._files and self._writers["files"].stopped:  # never under a thread that writes into it
+            self._files.close()
+
+    def _add(self, name: str, write: Callable[[str], None]) -> None:
+        writer = WriterHandler(name, write, overflow=partial(self._tell_others, name))
+        self._writers[name] = writer
+        self._root.addHandler(writer)
+
+    def _tell_others(self, hanging: str) -> None:
+        for name, writer in self._writers.items():
+            if name != hanging:
+                writer.put(_notice(logging.WARNING, f"Log lines are dropped: writing to the {hanging} hangs"))
+
+
+def setup(
+    *,
+    level: str,
+    folder: Path | None,
+    file_name: str,
+    rotation: timedelta,
+    retention: timedelta,
+    max_file_bytes: int = 10_000_000,
+    max_total_bytes: int = 100_000_000,
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Logging:
+    """Send all logging to the console (``stream``, else standard error) and, with ``folder``, to files.
+
+    ``level`` is a level's name in any case; ``clock`` gives seconds since the epoch for names and ages of files,
+    ``monotonic`` seconds for the pause after a failure. Nothing is opened here: a folder that cannot be used is
+    reported on the console at the first line. The caller closes what is returned.
+    """
+    logging_ = Logging(level, stream or sys.stderr)
+    if folder is not None:
+        files = LogFiles(
+            folder,
+            file_name,
+            rotation=rotation,
+            retention=retention,
+            max_file_bytes=max_file_bytes,
+            max_total_bytes=max_total_bytes,
+            report=logging_.report,
+            clock=clock,
+            monotonic=monotonic,
+        )
+        logging_.add_files(files)
+    return logging_
+
+
+def _word(text: str) -> str:
+    """Return a printable text without a space, so that it cannot look like the fields after it."""
+    return printable(text).replace(" ", "\\x20") or "-"
+
+
+def _settled(record: logging.LogRecord) -> logging.LogRecord:
+    """Return the record with its message put together now: the arguments may change before it is written."""
+    settled = copy.copy(record)
+    try:
+        message = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - arguments of any library; their fault must not stop ours
+        message = f"(message of {record.module}:{record.lineno} failed: {type(error).__name__})"
+    settled.msg = message[: _MESSAGE_LIMIT + 1]
+    settled.args = None
+    return settled
+
+
+def _notice(level: int, text: str) -> logging.LogRecord:
+    """Return a record of the log about itself: it passes no logger, so that no level hides it."""
+    return logging.LogRecord(__name__, level, __file__, 0, text, None, None)

@@ -1,0 +1,94 @@
+"""From root to an unprivileged user, taking along the folders that are the program's own.
+
+Root reads the options and the user's key and binds the ports; all that talks to others runs without its rights.
+A folder is taken over only if nothing in it is foreign, and no link is ever followed: its path comes from a user,
+and others can write to ``/share``.
+"""
+
+import os
+import pwd
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class PrivilegeError(Exception):
+    """The user or a folder cannot be had; the text is one plain line."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Who the program runs as."""
+
+    uid: int
+    gid: int
+
+    @classmethod
+    def named(cls, name: str) -> "User":
+        """Look the user up. Raises ``PrivilegeError``."""
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            raise PrivilegeError(f"there is no user {name} to run as") from None
+        return cls(entry.pw_uid, entry.pw_gid)
+
+    def take_over(self, folder: Path, below: Path, is_ours: Callable[[str], bool], mode: int) -> None:
+        """Make ``folder``, somewhere below ``below``, and own it with the files in it.
+
+        ``is_ours`` tells our files by name. Raises ``PrivilegeError`` if anything else is in the folder or a link
+        leads there. Must be run in executor.
+        """
+        try:
+            descriptor = self._open(folder, below, mode)
+            try:
+                self._own(descriptor, folder, is_ours)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise PrivilegeError(f"the folder {folder} cannot be used: {error.strerror}") from None
+
+    def become(self) -> None:
+        """Drop root's rights for good, in all threads."""
+        os.setgroups([])
+        os.setresgid(self.gid, self.gid, self.gid)
+        os.setresuid(self.uid, self.uid, self.uid)
+        os.umask(0o027)
+
+    def _open(self, folder: Path, below: Path, mode: int) -> int:
+        descriptor = os.open(below, _FOLDER)
+        for part in folder.relative_to(below).parts:
+            parent = descriptor
+            try:
+                made = _make(part, mode, parent)
+                descriptor = os.open(part, _FOLDER, dir_fd=parent)
+                if made:
+                    os.fchown(descriptor, self.uid, self.gid)
+            finally:
+                os.close(parent)
+        return descriptor
+
+    def _own(self, descriptor: int, folder: Path, is_ours: Callable[[str], bool]) -> None:
+        if os.fstat(descriptor).st_uid == self.uid:
+            return
+        entries = [(name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in os.listdir(descriptor)]
+        for name, status in entries:
+            # A second name of the file may be in somebody else's folder.
+            if not (is_ours(name) and stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
+                raise PrivilegeError(
+                    f"the folder {folder} holds something else ({name!r}); choose one that is empty or does not exist"
+                )
+        for name, _ in entries:
+            os.chown(name, self.uid, self.gid, dir_fd=descriptor, follow_symlinks=False)
+        os.fchown(descriptor, self.uid, self.gid)
+
+
+def _make(name: str, mode: int, parent: int) -> bool:
+    try:
+        os.mkdir(name, mode, dir_fd=parent)
+    except FileExistsError:
+        return False
+    return True

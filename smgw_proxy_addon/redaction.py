@@ -1,0 +1,172 @@
+"""What may be shown of things that came from outside: no control character, no secret.
+
+Owns the escaping of text and the masking of headers, targets and bodies for logs, pages and reports. Masks too
+much rather than too little, and must never change what is forwarded: its results are for people only.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import unquote, unquote_plus
+
+from smgw_proxy_addon import digest
+
+MASK: Final = "***"
+TARGET_LIMIT: Final = 1000
+"""Characters of a target or header that are shown."""
+BODY_LIMIT: Final = 4000
+"""Characters of a body that are shown."""
+
+_SECRET_PARTS: Final = (
+    *("apikey", "auth", "credential", "kennwort", "passphrase", "passw"),
+    *("privatekey", "pwd", "secret", "session", "tkn", "token"),
+)
+_SECRET_WORDS: Final = frozenset({"otp", "pass", "pin", "pw", "sid"})
+"""Too short to be looked for inside of other words ("shopping")."""
+
+_LOGINS: Final = frozenset({"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate"})
+_LINKS: Final = frozenset({"location", "content-location", "referer"})
+_COOKIE_ATTRIBUTES: Final = frozenset(
+    {"domain", "expires", "httponly", "max-age", "partitioned", "path", "priority", "samesite", "secure"}
+)
+
+_PAIR: Final = re.compile(r"(?:^|[;?&#\r\n])([^=;?&#\r\n]*)=")
+_DIGEST_URI: Final = re.compile(r'(?<=uri=")(?:[^"\\]|\\.)*')
+_INPUT: Final = re.compile(r"<input\b(?:\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z)|[^>\"'])*>?", re.IGNORECASE)
+_NAME: Final = re.compile(  # possessive, and only from a word's start: a long word costs no more than its length
+    r"""(?<=["'])[^"'\s<>]++(?=["'])|(?<![\w.\[\]-])[\w.\[\]-]++(?=["']?\s*[:=>])"""
+)
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_FORM: Final = re.compile(r"[^\s<{\[\"=]+=")
+_BINARY: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
+
+
+def printable(value: bytes | str, limit: int = TARGET_LIMIT) -> str:
+    r"""Return ``value`` on one line, every character that does not print as its escape (``\n``, ``\x1b``).
+
+    That is what ``str.isprintable`` says: control characters, line and paragraph separators, bidirectional
+    overrides, surrogates. Bytes that are not UTF-8 are escaped too. A backslash stays as it is, so that doing
+    it twice changes nothing. The result has at most ``limit`` characters, the last one "…" if it was cut.
+    """
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+    text = text[: limit + 1]  # escaping only makes longer
+    if not text.isprintable():
+        text = "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+        )
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def is_secret_name(name: str) -> bool:
+    """Say whether the value of a parameter, field or header of this name must not be shown."""
+    plain = re.sub(r"[^a-z0-9]", "", name.casefold())
+    if any(part in plain for part in _SECRET_PARTS):
+        return True
+    return plain in _SECRET_WORDS or any(word.lower() in _SECRET_WORDS for word in _WORD.findall(name))
+
+
+def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Return header pairs that may be shown, in their order.
+
+    Of logins stays what ``digest.mask`` leaves, of new cookies the attributes, of links all but their
+    secret parameters, of headers with a name such as ``X-Supervisor-Token`` nothing.
+    """
+    return [(printable(name), _redact_header(name, value)) for name, value in headers]
+
+
+def redact_target(target: bytes | str, limit: int = TARGET_LIMIT) -> str:
+    """Return a request target or URL that may be shown: values of secret parameters and user names masked."""
+    text = _text(target)
+    if text.startswith("//"):
+        text = re.sub(r"\A//[^/?#]*@", f"//{MASK}@", text)
+    elif not text.startswith("/"):
+        text = re.sub(r"\A([A-Za-z][A-Za-z0-9+.-]*://)?[^?#]*@", rf"\1{MASK}@", text)
+    path, mark, query = text[: limit + 1].partition("?")  # what is not shown needs no work
+    path = "/".join(map(_redact_pairs, path.split("/")))
+    return printable(path + mark + _redact_form(query), limit)
+
+
+def redact_body(body: bytes, limit: int = BODY_LIMIT) -> str:
+    """Return a body, or the beginning of one, that may be shown.
+
+    JSON and forms lose the values of secret fields, HTML its secret ``<input>`` elements. Of any other text, such
+    as JSON that was cut, a line ends at the first secret name. Binary and multipart bodies are not shown.
+    """
+    text = _text(body)
+    if _BINARY.search(text) or text.lstrip().startswith("--"):
+        return f"({len(body)} bytes, not shown)"
+    try:
+        return printable(json.dumps(_redact_json(json.loads(text)), ensure_ascii=False), limit)
+    except (ValueError, RecursionError):
+        pass
+    text = text[: limit + 1]
+    if _FORM.match(text):
+        return printable(_redact_form(text), limit)
+    text = _INPUT.sub(_redact_input, text)
+    return printable("\n".join(map(_redact_line, text.splitlines())), limit)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _redact_header(name: bytes, value: bytes) -> str:
+    known = _text(name).strip().lower()
+    text = _text(value)
+    if known in _LOGINS:
+        masked = digest.mask(text)
+        return printable(_DIGEST_URI.sub(lambda uri: redact_target(uri[0]), masked))
+    if known in {"cookie", "set-cookie"}:
+        return printable("; ".join(_redact_cookie(part.strip(), known) for part in text.split(";")))
+    if is_secret_name(known):
+        return MASK
+    return redact_target(text) if known in _LINKS else printable(text)
+
+
+def _redact_cookie(part: str, header: str) -> str:
+    """Mask names, too: of a malformed cookie the value would pass for a name."""
+    name = part.partition("=")[0].strip().lower()
+    return part if header == "set-cookie" and name in _COOKIE_ATTRIBUTES else MASK
+
+
+def _redact_form(text: str) -> str:
+    return "&".join(map(_redact_pairs, text.split("&")))
+
+
+def _redact_pairs(segment: str) -> str:
+    """Mask from the first secret's value to the end: whether ``;`` ends a value differs between servers."""
+    end = _first_secret(segment)
+    if end is not None:
+        return segment[:end] + MASK
+    # A whole target as a value, such as ?next=%2Flogin%3Fpassword%3D…
+    if any(_first_secret(part) is not None for part in unquote(segment).split("&")):
+        return segment.partition("=")[0] + "=" + MASK if "=" in segment else MASK
+    return segment
+
+
+def _first_secret(segment: str) -> int | None:
+    """Return where the value of the first secret parameter begins."""
+    return next((pair.end() for pair in _PAIR.finditer(segment) if is_secret_name(unquote_plus(pair[1]))), None)
+
+
+def _redact_json(value: object) -> object:
+    match value:
+        case dict():
+            return {key: MASK if is_secret_name(key) else _redact_json(each) for key, each in value.items()}
+        case list():
+            return [_redact_json(each) for each in value]
+        case str():
+            return _redact_form(value[: BODY_LIMIT + 1])
+    return value
+
+
+def _redact_input(tag: re.Match[str]) -> str:
+    return f"<input {MASK}>" if any(map(is_secret_name, re.findall(r"[\w.\[\]-]+", tag[0]))) else tag[0]
+
+
+def _redact_line(line: str) -> str:
+    for name in _NAME.finditer(line):
+        if is_secret_name(name[0]):
+            return f"{line[: name.end()]} {MASK}"
+    return line
