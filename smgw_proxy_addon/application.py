@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import platform
 import signal
 import ssl
@@ -13,6 +14,7 @@ from typing import Final
 
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.errors import PinUnreadableError
+from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, local_names
 from smgw_proxy_addon.listeners import Listener, open_listeners, own_certificate, user_certificate
 from smgw_proxy_addon.options import Options, summary
@@ -43,7 +45,8 @@ def run(
     try:
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
-        asyncio.run(_serve(options, listeners, certificate or own_certificate(options), health_port))
+        certificate = certificate or own_certificate(options)
+        asyncio.run(_serve(options, listeners, certificate, health_port, lambda: logging_.failure))
         _LOGGER.info("Stopped")
     finally:
         logging_.close()
@@ -56,8 +59,13 @@ def trust_store(options: Options) -> TrustStore:
 
 
 async def _serve(
-    options: Options, listeners: list[Listener], certificate: ListenerCertificate | None, health_port: int | None
+    options: Options,
+    listeners: list[Listener],
+    certificate: ListenerCertificate | None,
+    health_port: int | None,
+    log_failure: Callable[[], str | None],
 ) -> None:
+    token = os.environ.get("SUPERVISOR_TOKEN")
     proxy = Proxy(
         options,
         listeners,
@@ -65,6 +73,8 @@ async def _serve(
         store=trust_store(options),
         report=logs.log_request,
         health_port=health_port,
+        supervisor=Supervisor(token) if token else None,
+        log_failure=log_failure,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
