@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from smgw_proxy_addon.diagnosis import Interface
-from smgw_proxy_addon.doctor import Doctor
+from smgw_proxy_addon.doctor import ANSWER_SECONDS, Doctor
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.home_assistant import Notifier, Supervisor
 from smgw_proxy_addon.local_network import local_interfaces
@@ -98,9 +98,15 @@ class Attendants:
 
 
 def gateway_doctor(
-    options: Options, pool: Pool, trust: GatewayTrust, supervisor: Supervisor | None, *, stores: bool = True
+    options: Options,
+    pool: Pool,
+    trust: GatewayTrust,
+    supervisor: Supervisor | None,
+    *,
+    stores: bool = True,
+    answer_seconds: float = ANSWER_SECONDS,
 ) -> Doctor:
-    """Make the doctor for the options' gateway; ``stores`` as in ``Doctor``."""
+    """Make the doctor for the options' gateway; ``stores`` and ``answer_seconds`` as in ``Doctor``."""
 
     async def interfaces() -> Sequence[Interface] | None:
         # Inside the app, the computer's own interfaces are those of a container.
@@ -116,4 +122,5 @@ def gateway_doctor(
         clock=time.monotonic,
         in_app=supervisor is not None,
         stores=stores,
+        answer_seconds=answer_seconds,
     )
