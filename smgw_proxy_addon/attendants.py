@@ -6,7 +6,7 @@ None of it may delay or fail a request: what cannot be started is logged, and th
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -28,8 +28,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 class Attendants:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
-    ``log_failure`` says why no log files are written, None while they are; ``now`` is an aware local time, ``pause``
-    what passes between two looks at what there is to notify.
+    ``log_failure`` says why no log files are written, None while they are; ``now`` is an aware local time.
     """
 
     def __init__(
@@ -41,7 +40,6 @@ class Attendants:
         *,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
-        pause: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._target = options.target.name
         self._trust = trust
@@ -51,10 +49,10 @@ class Attendants:
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
         self._desk = Desk(Mark(options.cert_dir, options.target.name), self._diagnosis)
-        self._notifier: Notifier | None = None
+        self.notifier: Notifier | None = None
         if supervisor and options.notifications:
             after = timedelta(minutes=options.notify_after_minutes)
-            self._notifier = Notifier(supervisor, self._situation, notify_after=after, now=now, pause=pause)
+            self.notifier = Notifier(supervisor, self._situation, notify_after=after, now=now)
         self._notifying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -66,8 +64,8 @@ class Attendants:
                 )
         except (MarkError, OSError) as error:
             _LOGGER.info("smgw-proxy doctor cannot ask this proxy: %s", error)
-        if self._notifier:
-            self._notifying = asyncio.create_task(self._notifier.run())
+        if self.notifier:
+            self._notifying = asyncio.create_task(self.notifier.run())
 
     async def stop(self) -> None:
         """End everything."""

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -114,13 +114,11 @@ class Notifier:
         *,
         notify_after: timedelta,
         now: Callable[[], datetime],
-        pause: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._supervisor = supervisor
         self._situation = situation
         self._notify_after = notify_after
         self._now = now
-        self._pause = pause or (lambda: asyncio.sleep(PAUSE))
         self._shown: dict[Cause, Mapping[str, str] | None] = {}
         self._language: str | None = None
         self._page: str | None = None
@@ -132,7 +130,7 @@ class Notifier:
                 await self.look()
             except Exception:
                 _LOGGER.exception("A fault of the proxy itself; please report it")
-            await self._pause()
+            await asyncio.sleep(PAUSE)
 
     async def look(self) -> None:
         """Compare what there is to say with what was said, and deliver the difference."""
