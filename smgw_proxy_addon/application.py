@@ -35,6 +35,7 @@ def run(
     certificate = user_certificate(options)
     if become_unprivileged:
         become_unprivileged()
+    certificate = certificate or own_certificate(options)
     logging_ = logs.setup(
         level=options.log_level,
         folder=options.log_dir,
@@ -45,7 +46,6 @@ def run(
     try:
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
-        certificate = certificate or own_certificate(options)
         asyncio.run(_serve(options, listeners, certificate, health_port, lambda: logging_.failure))
         _LOGGER.info("Stopped")
     finally:

@@ -6,9 +6,12 @@ in.
 """
 
 import asyncio
+import fcntl
 import logging
 import socket
 import struct
+import sys
+import termios
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -201,7 +204,7 @@ class Frontend:
             return await self._forward(request, visit)
         except ProxyError as error:
             return self._refuse(request, visit, error)
-        except ConnectionError:
+        except OSError:
             return self._refuse(request, visit, ClientGoneError())
         except Exception:
             _LOGGER.exception("A fault of the proxy itself; please report it")
@@ -278,8 +281,7 @@ class Frontend:
         try:
             await response.prepare(request)
             async for piece in body:
-                async with asyncio.timeout(STALL):
-                    await response.write(piece)
+                await _write(request, response, piece)
                 visit.bytes_sent += len(piece)
                 if self._log_bodies:
                     visit.received += piece[: _EXCERPT - len(visit.received)]
@@ -287,8 +289,8 @@ class Frontend:
         except ConnectionError:
             visit.error = ClientGoneError()
             await self._drain(body)
-        except TimeoutError:
-            visit.error = ClientStalledError()
+        except ClientStalledError as error:
+            visit.error = error
             _hang_up(request, force=True)
         except GatewayError as error:
             # The client must see that its answer is not whole: without a length only a reset tells.
@@ -360,6 +362,28 @@ def _hang_up(request: web.BaseRequest, *, force: bool = False) -> None:
         request.transport.close()
 
 
+async def _write(request: web.BaseRequest, response: web.StreamResponse, piece: bytes) -> None:
+    """Write to the client, however slowly it reads; raises ``ClientStalledError`` if it does not read at all."""
+    before = _unread(request)
+    writing = asyncio.ensure_future(response.write(piece))
+    try:
+        while not (await asyncio.wait({writing}, timeout=STALL))[0]:
+            if (now := _unread(request)) == before:
+                raise ClientStalledError
+            before = now
+        await writing
+    finally:
+        writing.cancel()
+
+
+def _unread(request: web.BaseRequest) -> tuple[int, int] | None:
+    """Give the bytes that wait for the client here and in the kernel: each read changes one of them."""
+    if request.transport is None:
+        return None
+    queued = fcntl.ioctl(request.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    return request.transport.get_write_buffer_size(), int.from_bytes(queued, sys.byteorder)
+
+
 async def _receive(content: StreamReader) -> bytes | AsyncIterator[bytes]:
     """Read a body of up to ``WHOLE_BODY`` bytes whole; a larger one comes in pieces."""
     pieces = _pieces(content)
@@ -384,7 +408,7 @@ async def _pieces(content: StreamReader) -> AsyncIterator[bytes]:
                 piece = await content.readany()
         except TimeoutError:
             raise ClientStalledError from None
-        except ConnectionError:
+        except OSError:
             raise ClientGoneError from None
         except web.RequestPayloadError as error:
             raise BadRequestError(type(error).__name__) from None

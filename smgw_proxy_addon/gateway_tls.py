@@ -98,7 +98,7 @@ class GatewayTrust:
         self._pin: Pin | None = None
         self._candidate: Certificate | None = None
         self._handshakes = 0
-        self._signature: object = None
+        self._signature: object = None  # none is equal to no signature: the file is read
         self._files = asyncio.Lock()
         self._accepted: Certificate | None = None
         self._refused: str | None = None
@@ -202,8 +202,9 @@ class GatewayTrust:
                 _LOGGER.warning("The refused certificate could not be kept: %s", error.detail)
 
     async def _learn(self, certificate: Certificate) -> None:
-        # The next refresh reads the file again: it may have changed since, and the stat here would hide it.
         self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now())
+        # The next refresh has to read the file again: it may have changed since, or even be gone as it was before.
+        self._signature = None
         decision = decide(self._pin, certificate, self._policy)
         if isinstance(decision, Reject):
             raise self._rejection(decision.reason, self._pin, certificate)

@@ -124,7 +124,7 @@ class Connection:
                 await self._drain()
                 return await self._read_head(self._read_timeout)
             return await self._exchange_streaming(request, request.body)
-        except (ConnectionError, ssl.SSLError, EOFError) as error:
+        except (OSError, EOFError) as error:
             if request.has_login and not kept_idle:
                 raise SilentCloseError(str(error)) from None
             raise ConnectionLostError(str(error)) from None
@@ -138,7 +138,7 @@ class Connection:
             while not isinstance(event := await self._next_event(self._read_timeout), h11.EndOfMessage):
                 if isinstance(event, h11.Data):
                     yield bytes(event.data)
-        except (ConnectionError, ssl.SSLError, EOFError) as error:
+        except (OSError, EOFError) as error:
             raise TruncatedAnswerError(str(error)) from None
         self.answered = self._clock()
         self.reusable = (
@@ -155,7 +155,7 @@ class Connection:
 
     async def wait_for_end(self) -> None:
         """Wait until an idle connection is closed by the gateway, or holds bytes that nobody asked for."""
-        with suppress(ConnectionError, ssl.SSLError):
+        with suppress(OSError):
             await self._reader.read(1)
 
     async def close(self) -> None:

@@ -76,8 +76,10 @@ class Running:
 
 @asynccontextmanager
 async def app(root: Path, health_port: int = 0) -> AsyncIterator[Running]:
+    # Coverage would be written as root and as nobody into the same folder.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", START, str(root), str(health_port), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", START, str(root), str(health_port), stderr=asyncio.subprocess.PIPE, env=environment
     )
     try:
         yield Running(process)

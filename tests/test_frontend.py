@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from pathlib import Path
 
 import httpx
@@ -387,6 +388,24 @@ async def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path, monke
         assert (await get(rig)).status_code == 200
         assert codes(rig) == ["client_stalled", None]
         writer.close()
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontend, "STALL", 0.15)
+    size = 8_000_000
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            slow.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(slow, ("127.0.0.1", rig.port))
+            await loop.sock_sendall(slow, ONE.replace(b"status/200", b"bytes/%d" % size))
+            received = 0
+            while piece := await loop.sock_recv(slow, 200_000):
+                received += len(piece)
+                await asyncio.sleep(0.03)
+        assert received > size
+        assert codes(rig) == [None]
 
 
 async def test_a_gateway_may_answer_before_it_has_the_whole_request(tmp_path: Path) -> None:

@@ -263,3 +263,35 @@ async def test_an_expired_certificate_is_served_and_warned_about_once(
 async def test_each_kind_of_key_connects(tmp_path: Path, curve: str) -> None:
     async with Simulator(curve=curve) as sim, proxy_for(sim, tmp_path) as rig:
         assert (await get(rig)).status_code == 200
+
+
+class LaterFullDisk(Files):
+    """A disk that is full after the first pin."""
+
+    full = False
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().write(descriptor, data)
+
+
+async def test_a_disk_that_fills_up_later_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    disk = LaterFullDisk()
+    async with Simulator() as sim, proxy_for(sim, tmp_path, files=disk) as rig:
+        await get(rig)
+        # A pin without the time of the last contact, as the Go proxy writes it: the next contact completes it.
+        pin = json.loads(pin_file(rig, sim).read_text())
+        pin_file(rig, sim).write_text(json.dumps(pin | {"pem": None, "last_seen": None}))
+        disk.full = True
+        for _ in range(2):
+            sim.close_connections()
+            await sim.wait_for_open(0)
+            assert (await get(rig)).status_code == 200
+        assert caplog.text.count("time of the last contact could not be stored") == 1
+
+        await sim.rotate_certificate()
+        sim.close_connections()
+        await sim.wait_for_open(0)
+        assert (await get(rig)).json()["error"] == "certificate_changed"
+        assert "refused certificate could not be kept" in caplog.text
