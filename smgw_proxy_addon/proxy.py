@@ -91,10 +91,10 @@ class Proxy:
         """Take no new requests, give running ones ``grace`` seconds, close everything properly."""
         if self._reloading:
             self._reloading.cancel()
-        await self._attendants.stop()
         for site in list(self._runner.sites):
             await site.stop()
         await self._frontend.stop(grace)
+        await self._attendants.stop()
         await self._runner.cleanup()
         if self._health:
             await self._health.cleanup()

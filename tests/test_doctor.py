@@ -18,6 +18,7 @@ import pytest
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
 from smgw_proxy_addon.attendants import gateway_doctor
+from smgw_proxy_addon.command_line import run_command
 from smgw_proxy_addon.diagnosis import Finding, Step
 from smgw_proxy_addon.diagnosis_texts import TEXTS, tell
 from smgw_proxy_addon.doctor_command import ReadOnlyStore, run_doctor
@@ -379,3 +380,33 @@ def test_the_command_says_what_to_do(tmp_path: Path, language: str, words: str) 
     assert words in text
     assert max(map(len, text.splitlines())) <= 100
     assert not (tmp_path / "certs").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"LANG": "de_DE.UTF-8"}, "Netzwerkadresse"),
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, "Network address"),
+        ({"LANG": ""}, "Network address"),
+    ],
+)
+def test_the_command_speaks_the_terminals_language(
+    tmp_path: Path,
+    environment: dict[str, str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with nobody_listens() as target:
+        assert run_command(["doctor", "--target", target, "--cert-dir", str(tmp_path)]) == 1
+    assert words in capsys.readouterr().out
+
+
+def test_the_command_refuses_options_that_it_does_not_need(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_command(["doctor", "--port", "8080"])
+    assert "--port" in capsys.readouterr().err
