@@ -23,11 +23,14 @@ from smgw_proxy_addon.trust_store import TrustStore, stored_pins
 
 _LOGGER: Final = logging.getLogger(__name__)
 
+EXIT_RESTART: Final = 75
+"""The exit code that asks to be started again at once (EX_TEMPFAIL of sysexits.h)."""
+
 
 def run(
     options: Options, become_unprivileged: Callable[[], None] | None = None, health_port: int | None = None
 ) -> int:
-    """Run the proxy until SIGTERM or SIGINT; returns 0. Raises ``StartError``.
+    """Run the proxy until SIGTERM or SIGINT; returns the exit code: 0, or ``EXIT_RESTART``. Raises ``StartError``.
 
     ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root.
     """
@@ -46,11 +49,20 @@ def run(
     try:
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
-        asyncio.run(_serve(options, listeners, certificate, health_port, lambda: logging_.failure))
+        code = asyncio.run(
+            _serve(
+                options,
+                listeners,
+                certificate,
+                health_port,
+                may_restart=bool(become_unprivileged),
+                log_failure=lambda: logging_.failure,
+            )
+        )
         _LOGGER.info("Stopped")
     finally:
         logging_.close()
-    return 0
+    return code
 
 
 def trust_store(options: Options) -> TrustStore:
@@ -63,9 +75,20 @@ async def _serve(
     listeners: list[Listener],
     certificate: ListenerCertificate | None,
     health_port: int | None,
+    *,
+    may_restart: bool,
     log_failure: Callable[[], str | None],
-) -> None:
+) -> int:
     token = os.environ.get("SUPERVISOR_TOKEN")
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[int] = loop.create_future()
+
+    def end(code: int) -> None:
+        if not stop.done():
+            stop.set_result(code)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, 0)
     proxy = Proxy(
         options,
         listeners,
@@ -73,18 +96,16 @@ async def _serve(
         store=trust_store(options),
         report=logs.log_request,
         health_port=health_port,
+        restart=(lambda: end(EXIT_RESTART)) if may_restart else None,
         supervisor=Supervisor(token) if token else None,
         log_failure=log_failure,
     )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     await proxy.start()
     _LOGGER.info("Ready")
-    await stop.wait()
+    code = await stop
     _LOGGER.info("Stopping")
     await proxy.stop()
+    return code
 
 
 def _introduction(options: Options, listeners: list[Listener]) -> Iterator[str]:

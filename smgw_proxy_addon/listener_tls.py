@@ -36,6 +36,10 @@ class ListenerCertificateError(Exception):
     """A certificate or key of the HTTPS listener cannot be used; the text is one plain line with the remedy."""
 
 
+class NoRightToReadError(ListenerCertificateError):
+    """A file is there and may not be read: after the start root's rights are gone."""
+
+
 class _BrokenError(ListenerCertificateError):
     """The files are missing or hold the wrong thing, so that our own may be made again."""
 
@@ -229,6 +233,7 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise _BrokenError(f"{path} does not exist; check its name") from None
     except OSError as error:
-        raise ListenerCertificateError(
+        kind = NoRightToReadError if _file_signature(path) else ListenerCertificateError
+        raise kind(
             f"{path} cannot be read ({error.strerror}); make it readable for the user that the proxy runs as"
         ) from None

@@ -16,7 +16,7 @@ from smgw_proxy_addon.frontend import ClientServer, Frontend
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.health import serve_health
 from smgw_proxy_addon.home_assistant import Supervisor
-from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError
+from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
 from smgw_proxy_addon.listeners import Listener, StartError
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
@@ -53,6 +53,7 @@ class Proxy:
         store: TrustStore,
         report: Callable[[RequestRecord], None],
         health_port: int | None = None,
+        restart: Callable[[], None] | None = None,
         supervisor: Supervisor | None = None,
         log_failure: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -64,6 +65,7 @@ class Proxy:
         self._frontend = _frontend(options, self._pool, self._reported)
         self._runner = web.ServerRunner(ClientServer(self._frontend), shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
+        self._restart = restart
         self._health_port = health_port
         self._health: web.AppRunner | None = None
 
@@ -84,7 +86,7 @@ class Proxy:
             except OSError as error:
                 raise StartError(f"cannot listen at 127.0.0.1, port {self._health_port}: {error.strerror}") from None
         if self._certificate:
-            self._reloading = asyncio.create_task(_reload(self._certificate))
+            self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
         await self._attendants.start()
 
     async def stop(self, grace: float = GRACE) -> None:
@@ -142,12 +144,19 @@ def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], No
     )
 
 
-async def _reload(certificate: ListenerCertificate) -> None:
-    """Read a renewed certificate of our own; a broken one leaves the old one in use."""
+async def _reload(certificate: ListenerCertificate, restart: Callable[[], None] | None) -> None:
+    """Read a renewed certificate of our own; a broken one leaves the old one in use.
+
+    ``restart`` ends the program so that it is started again as root, which alone may read the user's key.
+    """
     while True:
         await asyncio.sleep(_RELOAD)
         try:
             if await asyncio.to_thread(certificate.reload_if_changed):
                 _LOGGER.info("The certificate of the HTTPS listener was read again")
         except ListenerCertificateError as error:
-            _LOGGER.error("The certificate of the HTTPS listener stays as it was: %s", error)  # noqa: TRY400
+            if restart and isinstance(error, NoRightToReadError):
+                _LOGGER.info("The certificate of the HTTPS listener was renewed: starting again to read it")
+                restart()
+            else:
+                _LOGGER.error("The certificate of the HTTPS listener stays as it was: %s", error)  # noqa: TRY400

@@ -14,21 +14,27 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.application import EXIT_RESTART
+from smgw_proxy_addon.listener_tls import ensure_self_signed
 
 START = """
 import concurrent.futures.thread, encodings.idna  # loaded late, which fails if this Python is in root's own folder
 import dataclasses, sys
 from pathlib import Path
 import smgw_proxy_addon.__main__
-from smgw_proxy_addon import app, options
+from smgw_proxy_addon import app, options, proxy
 root = Path(sys.argv[1])
 # ports, and folders below the root of the test, in place of the container's own
 fixed = {"port": 0, "https_port": 0, "bind": ("127.0.0.1",), "cert_dir": root / "data/certs"}
 read = app.from_file_text
 def moved(text):
     checked = read(text)
-    return dataclasses.replace(checked, log_dir=root / str(checked.log_dir).lstrip("/"), **fixed)
+    folders = {name: value and root / str(value).lstrip("/") for name, value in (
+        ("log_dir", checked.log_dir), ("certfile", checked.certfile), ("keyfile", checked.keyfile)
+    )}
+    return dataclasses.replace(checked, **folders, **fixed)
 app.from_file_text = moved
+proxy._RELOAD = 0.05
 from smgw_proxy_addon.command_line import reported
 sys.exit(reported(lambda: app.run_app(root, "nobody", int(sys.argv[2]))))
 """
@@ -139,6 +145,19 @@ async def test_a_log_folder_with_foreign_files_is_left_alone_and_the_proxy_serve
         assert "cat.jpg" in running.text
         assert (root / "share/photos").stat().st_uid == 0
         assert [path.name for path in (root / "share/photos").iterdir()] == ["cat.jpg"]
+
+
+async def test_a_renewed_key_that_root_alone_may_read_ends_it_to_be_started_again(root: Path) -> None:
+    certfile, keyfile = await asyncio.to_thread(ensure_self_signed, root / "ssl", ["localhost"])
+    renewed = await asyncio.to_thread(ensure_self_signed, root / "ssl" / "new", ["localhost"])
+    configure(root, target="127.0.0.1:1", certfile=certfile.name, keyfile=keyfile.name)
+    async with app(root) as running:
+        await running.until("Ready")
+        for path in renewed:
+            await asyncio.to_thread(path.replace, root / "ssl" / path.name)
+        await running.until("starting again to read it")
+        await running.process.communicate()
+        assert running.process.returncode == EXIT_RESTART
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "privileges",
             "redaction",
             "running",
+            "service",
             "trust_store",
             "upstream",
         }

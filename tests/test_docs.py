@@ -1,0 +1,105 @@
+"""Holds DOCS.md against the program: its options, its error codes, its links, and one language against the other."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from smgw_proxy_addon.options import APP_OPTIONS, Option
+from tests.test_readme import ANSWERED, codes, rows
+
+ROOT: Final = Path(__file__).parent.parent
+DOCS: Final = (ROOT / "DOCS.md").read_text(encoding="utf-8")
+BLOCKS: Final = re.compile(r"(?ms)^```.*?^```$")
+HEADING: Final = re.compile(r"(?m)^(#+) (.+)$")
+_, ENGLISH, GERMAN = re.split(r"(?m)^(?=# )", DOCS)
+AHEAD: Final = {"notifications", "notify_after_minutes"}
+"""Options that may be documented before the program has them."""
+
+HALVES: Final = {"en": ENGLISH, "de": GERMAN}
+WORDS: Final = {
+    "en": {"default": "Default", "allowed": "Allowed", "empty": "empty", "on": "on", "off": "off"},
+    "de": {"default": "Vorgabe", "allowed": "Erlaubt", "empty": "leer", "on": "ein", "off": "aus"},
+}
+EACH: Final = pytest.mark.parametrize("language", HALVES)
+
+
+def headings(text: str) -> list[tuple[str, str]]:
+    """Return level and title of each heading."""
+    return HEADING.findall(BLOCKS.sub("", text))
+
+
+def option_sections(half: str) -> dict[str, str]:
+    """Return the text below the heading of each option."""
+    return dict(re.findall(r"(?ms)^### Option: `(\w+)`$(.+?)(?=^##|\Z)", half))
+
+
+def anchors(text: str) -> list[str]:
+    """Return the names that GitHub gives the headings."""
+    titles = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for _, title in headings(text)]
+    before = [titles[:index].count(title) for index, title in enumerate(titles)]
+    return [f"{title}-{count}" if count else title for title, count in zip(titles, before, strict=True)]
+
+
+def default(option: Option, words: dict[str, str]) -> str:
+    """Write an option's default as the documentation has it."""
+    match option.default:
+        case bool():
+            return words["on"] if option.default else words["off"]
+        case None | ():
+            return words["empty"]
+    return f"`{option.default}`"
+
+
+@EACH
+@pytest.mark.parametrize("option", APP_OPTIONS, ids=lambda option: option.name)
+def test_every_option_has_its_heading_default_and_range(option: Option, language: str) -> None:
+    words = WORDS[language]
+    section = option_sections(HALVES[language])[option.name]
+    line = re.search(rf"(?m)^\*\*{words['default']}:\*\* (.+) · \*\*{words['allowed']}:\*\* (.+)$", section)
+    assert line
+    assert line[1] == default(option, words)
+    bounds = [each for each in (option.low, option.high) if each is not None]
+    for value in (*bounds, *option.choices):
+        assert f"`{value}`" in line[2]
+    if option.kind == "bool":
+        assert {words["on"], words["off"]} <= set(line[2].split())
+    assert section.replace(line[0], "").strip(), "says nothing but default and range"
+
+
+@EACH
+def test_no_other_option_is_documented(language: str) -> None:
+    assert set(option_sections(HALVES[language])) - AHEAD <= {option.name for option in APP_OPTIONS}
+
+
+@EACH
+def test_every_error_code_has_cause_and_remedy(language: str) -> None:
+    explained = [row for row in rows(HALVES[language]) if len(row) == 4 and re.fullmatch(r"`[a-z_]+`", row[0])]
+    names = [row[0].strip("`") for row in explained]
+    assert sorted(names) == sorted(set(codes()) - ANSWERED)
+    assert all(cell for row in explained for cell in row)
+
+
+def test_both_languages_say_the_same() -> None:
+    english, german = headings(ENGLISH), headings(GERMAN)
+    assert [level for level, _ in english] == [level for level, _ in german]
+    assert list(option_sections(ENGLISH)) == list(option_sections(GERMAN))
+    assert [len(row) for row in rows(ENGLISH)] == [len(row) for row in rows(GERMAN)]
+    code, address = r"(?m)^\| `([a-z_]+)` \| (\d*)", r"https?://[\w.:%/?=-]+"
+    for pattern in (code, address, r"(?ms)^```sh$.*?^```$", r"(?m)^(?:- |\d+\. )", r"`[a-z_]+_[a-z_]+`"):
+        assert sorted(re.findall(pattern, ENGLISH)) == sorted(re.findall(pattern, GERMAN)), pattern
+
+
+def test_links_lead_somewhere() -> None:
+    known = anchors(DOCS)
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", DOCS):
+        path, _, anchor = link.partition("#")
+        assert not path or (ROOT / path).exists(), link
+        assert path or anchor in known, link
+
+
+@EACH
+def test_links_stay_in_their_language(language: str) -> None:
+    half = HALVES[language]
+    assert set(re.findall(r"\]\(#([^)]+)\)", half)) <= set(anchors(half))
