@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from smgw_proxy_addon.diagnosis import Interface
 from smgw_proxy_addon.doctor import ANSWER_SECONDS, Doctor
-from smgw_proxy_addon.gateway_tls import GatewayTrust
+from smgw_proxy_addon.gateway_tls import GatewayTrust, offers_brainpool
 from smgw_proxy_addon.home_assistant import Notifier, Supervisor
 from smgw_proxy_addon.local_network import local_interfaces
 from smgw_proxy_addon.logs import RequestRecord
@@ -102,9 +102,10 @@ def gateway_doctor(
     supervisor: Supervisor | None,
     *,
     stores: bool = True,
+    brainpool: bool | None = None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Doctor:
-    """Make the doctor for the options' gateway; ``stores`` and ``answer_seconds`` as in ``Doctor``."""
+    """Make the doctor for the options' gateway; ``stores`` and what follows as in ``Doctor``."""
 
     async def interfaces() -> Sequence[Interface] | None:
         # Inside the app, the computer's own interfaces are those of a container.
@@ -120,5 +121,6 @@ def gateway_doctor(
         clock=time.monotonic,
         in_app=supervisor is not None,
         stores=stores,
+        brainpool=offers_brainpool() if brainpool is None else brainpool,
         answer_seconds=answer_seconds,
     )

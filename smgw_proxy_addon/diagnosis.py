@@ -121,11 +121,13 @@ def judge_address(place: Place, interfaces: Sequence[Interface] | None, *, reach
     )
 
 
-def judge_failure(error: ProxyError, place: Place, done: Mapping[Step, float], *, own_address: bool) -> Finding:
+def judge_failure(
+    error: ProxyError, place: Place, done: Mapping[Step, float], *, own_address: bool, brainpool: bool = True
+) -> Finding:
     """Name the step that failed, and what it failed of.
 
     ``done`` are the steps that a new connection has behind it, ``own_address`` is whether this computer has an
-    address in the gateway's network.
+    address in the gateway's network, ``brainpool`` whether a gateway was offered one of these curves.
     """
     facts = {**place.facts, **error.facts}
     facts["reason"] = _words(error.detail or error.code)
@@ -139,7 +141,8 @@ def judge_failure(error: ProxyError, place: Place, done: Mapping[Step, float], *
             case UnreachableError():
                 known = Step.TCP, "tcp_nobody" if own_address else "tcp_no_route"
             case HandshakeError():
-                known = Step.TLS, _tls_code(error.detail)
+                code = _tls_code(error.detail)
+                known = Step.TLS, "tls_curve" if not brainpool and code in _PERHAPS_A_CURVE else code
             case _:
                 behind = (Step.TCP, Step.TLS)
                 known = next((each for each in behind if each not in done), Step.HTTP), "failed"
@@ -202,6 +205,10 @@ _TLS_CODES: Final = (
     ("ALERT_ACCESS_DENIED", "tls_access_denied"),
     ("ALERT", "tls_alert"),
 )
+
+
+_PERHAPS_A_CURVE: Final = frozenset({"tls_no_common", "tls_closed"})
+"""How a device ends a handshake that offers no curve of its own."""
 
 
 def _tls_code(reason: str) -> str:

@@ -346,26 +346,30 @@ TEXTS: Final[Mapping[str, Mapping[Language, Words]]] = {
         "en": Words(
             'The device at {at} ends the handshake with alert 40 ("handshake failure"): it finds no cipher or curve '
             "that both sides know.",
-            "Check that this is the gateway. If it is, it wants a curve that this computer's TLS library does not "
-            "offer: use the app or the container image, which offer the brainpool curves, and report the maker of "
+            "Check that address and port are the gateway's. If they are, please report it with the maker and model "
+            "of "
             "your gateway.",
         ),
         "de": Words(
             'Das Gerät unter {at} bricht den Verbindungsaufbau mit Alarm 40 ab ("handshake failure"): Es findet kein '
             "Verfahren und keine Kurve, die beide Seiten kennen.",
-            "Prüfen Sie, ob dies das Gateway ist. Wenn ja, verlangt es eine Kurve, die die TLS-Bibliothek dieses "
-            "Rechners nicht anbietet: Benutzen Sie die App oder das Container-Image, die die Brainpool-Kurven "
-            "anbieten, und melden Sie den Hersteller Ihres Gateways.",
+            "Prüfen Sie, ob Adresse und Port die des Gateways sind. Wenn ja, melden Sie es bitte mit Hersteller und "
+            "Modell Ihres Gateways.",
         ),
     },
     "tls_curve": {
         "en": Words(
-            "The gateway uses a curve that this computer's TLS library does not know ({reason}).",
-            "Use the app or the container image, which offer the brainpool curves.",
+            "The device at {at} ends the handshake ({reason}). This computer's TLS library does not offer it the "
+            "curves "
+            "that some gateways demand (brainpool).",
+            "Check that this is the gateway. If it is, use the app or the container image: they offer these curves.",
         ),
         "de": Words(
-            "Das Gateway benutzt eine Kurve, die die TLS-Bibliothek dieses Rechners nicht kennt ({reason}).",
-            "Benutzen Sie die App oder das Container-Image, die die Brainpool-Kurven anbieten.",
+            "Das Gerät unter {at} bricht den Verbindungsaufbau ab ({reason}). Die TLS-Bibliothek dieses Rechners "
+            "bietet "
+            "ihm die Kurven nicht an, die manche Gateways verlangen (Brainpool).",
+            "Prüfen Sie, ob dies das Gateway ist. Wenn ja, benutzen Sie die App oder das Container-Image: Sie bieten "
+            "diese Kurven an.",
         ),
     },
     "tls_version": {

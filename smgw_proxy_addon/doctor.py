@@ -85,7 +85,8 @@ class Doctor:
 
     ``interfaces`` tells those of the host, or None; ``now`` is the time for the dates of certificates, ``clock``
     seconds for measuring; ``host`` is the Host header that the proxy sends; ``stores`` says whether a first
-    certificate is kept by this connection, as by any other of the running proxy.
+    certificate is kept by this connection, as by any other of the running proxy; ``brainpool`` whether the gateway is
+    offered such a curve.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Doctor:
         clock: Callable[[], float],
         in_app: bool = False,
         stores: bool = True,
+        brainpool: bool = True,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._pool = pool
@@ -111,6 +113,7 @@ class Doctor:
         self._clock = clock
         self._in_app = in_app
         self._stores = stores
+        self._brainpool = brainpool
         self._answer_seconds = answer_seconds
 
     async def diagnose(self, language: str) -> list[Check]:
@@ -201,7 +204,9 @@ class Doctor:
 
     def _fail(self, run: _Examination, error: ProxyError, begun: float) -> None:
         own = judge_address(run.place, run.interfaces, reached=None)
-        finding = judge_failure(error, run.place, run.done, own_address=own.code == "address_ok")
+        finding = judge_failure(
+            error, run.place, run.done, own_address=own.code == "address_ok", brainpool=self._brainpool
+        )
         if isinstance(error, CertificateChangedError | CertificateNotAllowedError):
             # The handshake was ended by our own verdict, in the middle of it.
             run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Final
 
@@ -42,6 +42,10 @@ _CIPHERS: Final = ":".join(
     for key in ("ECDSA", "RSA")
     for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256", "AES256-SHA384", "AES128-SHA256")
 )
+
+_CLIENT_RANDOM_END: Final = 5 + 4 + 2 + 32
+_SUPPORTED_GROUPS: Final = b"\x00\x0a"
+_BRAINPOOL: Final = frozenset({b"\x00\x1a", b"\x00\x1b", b"\x00\x1c"})  # RFC 7027 section 2
 
 _EXPIRY_WORDS: Final = {
     Expiry.EXPIRED: "has expired",
@@ -81,6 +85,24 @@ def client_context(judge: Callable[[bytes], None]) -> ssl.SSLContext:
     context.set_ciphers(_CIPHERS)
     context.sslobject_class = Judged
     return context
+
+
+def offers_brainpool() -> bool:
+    """Tell whether connections to a gateway offer a brainpool curve, which OpenSSL does only where it is told to."""
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        client_context(lambda _der: None).wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    # The ClientHello after its random (RFC 5246 section 7.4.1.2): three lists with their lengths, then extensions.
+    rest = outgoing.read()[_CLIENT_RANDOM_END:]
+    for size in (1, 2, 1):
+        rest = rest[size + int.from_bytes(rest[:size]) :]
+    rest = rest[2:]
+    while rest:
+        kind, length = rest[:2], int.from_bytes(rest[2:4])
+        if kind == _SUPPORTED_GROUPS:
+            return any(rest[at : at + 2] in _BRAINPOOL for at in range(6, 4 + length, 2))
+        rest = rest[4 + length :]
+    return False
 
 
 class GatewayTrust:

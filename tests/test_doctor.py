@@ -5,6 +5,8 @@ import io
 import json
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -22,6 +24,7 @@ from smgw_proxy_addon.command_line import run_command
 from smgw_proxy_addon.diagnosis import Finding, Step
 from smgw_proxy_addon.diagnosis_texts import TEXTS, tell
 from smgw_proxy_addon.doctor_command import ReadOnlyStore, run_doctor
+from smgw_proxy_addon.gateway_tls import offers_brainpool
 from smgw_proxy_addon.options import Options, from_command_line
 from smgw_proxy_addon.proxy import gateway_side
 from smgw_proxy_addon.trust import describe
@@ -37,10 +40,10 @@ def options_for(target: str, folder: Path, hasten: Mapping[str, Any] | None = No
     return replace(checked, **(hasten or {}))
 
 
-async def examine(options: Options, seconds: float = 20.0) -> dict[Step, Finding]:
+async def examine(options: Options, seconds: float = 20.0, *, brainpool: bool = True) -> dict[Step, Finding]:
     store = ReadOnlyStore(options.cert_dir, options.target.name, options.target.aliases)
     trust, pool = gateway_side(options, store)
-    doctor = gateway_doctor(options, pool, trust, None, stores=False, answer_seconds=seconds)
+    doctor = gateway_doctor(options, pool, trust, None, stores=False, brainpool=brainpool, answer_seconds=seconds)
     try:
         return {finding.step: finding for finding in await doctor.examine()}
     finally:
@@ -186,6 +189,26 @@ async def test_a_gateway_that_refuses_the_handshake(tmp_path: Path) -> None:
     async with Simulator() as sim:
         sim.faults.set("refuse-handshake")
         assert fault(await examine(options_for(sim.authority, tmp_path))).code == "tls_no_common"
+
+
+async def test_a_curve_that_was_not_offered(tmp_path: Path) -> None:
+    # pytest runs with OpenSSL's own configuration, which offers no such curve.
+    assert not offers_brainpool()
+    async with Simulator(curve="brainpoolP256r1") as sim:
+        findings = await examine(options_for(sim.authority, tmp_path), brainpool=offers_brainpool())
+        assert (fault(findings).step, fault(findings).code) == (Step.TLS, "tls_curve")
+
+
+def test_the_program_offers_the_curves() -> None:
+    words = "from smgw_proxy_addon.gateway_tls import offers_brainpool; print(offers_brainpool())"
+    offered = subprocess.run(
+        [sys.executable, "-c", f"import smgw_proxy_addon.__main__; {words}"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert offered.stdout == "True\n"
 
 
 async def test_a_locked_gateway(tmp_path: Path) -> None:
