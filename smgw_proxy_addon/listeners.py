@@ -12,7 +12,7 @@ from smgw_proxy_addon.listener_tls import (
     ensure_self_signed,
     local_names,
 )
-from smgw_proxy_addon.options import Options
+from smgw_proxy_addon.options import OptionError, Options
 
 
 class StartError(Exception):
@@ -48,13 +48,15 @@ def open_listeners(options: Options) -> list[Listener]:
 
 
 def user_certificate(options: Options) -> ListenerCertificate | None:
-    """Load the certificate that the user brings, if any. Raises ``StartError``."""
+    """Load the certificate that the user brings, if any. Raises OptionError: another start would not help."""
     if options.https_port is None or not (options.certfile and options.keyfile):
         return None
     try:
         return ListenerCertificate(options.certfile, options.keyfile)
     except ListenerCertificateError as error:
-        raise StartError(str(error)) from None
+        raise OptionError(
+            "certfile", str(error), "a certificate with its unencrypted key, both in PEM form"
+        ) from None
 
 
 def own_certificate(options: Options) -> ListenerCertificate | None:

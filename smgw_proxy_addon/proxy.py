@@ -147,16 +147,22 @@ def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], No
 async def _reload(certificate: ListenerCertificate, restart: Callable[[], None] | None) -> None:
     """Read a renewed certificate of our own; a broken one leaves the old one in use.
 
-    ``restart`` ends the program so that it is started again as root, which alone may read the user's key.
+    ``restart`` ends the program so that it is started again as root, which alone may read the user's key. Only once
+    the files rest: half a renewal would be no reason to start.
     """
+    wants_restart = False
     while True:
         await asyncio.sleep(_RELOAD)
         try:
-            if await asyncio.to_thread(certificate.reload_if_changed):
-                _LOGGER.info("The certificate of the HTTPS listener was read again")
+            changed = await asyncio.to_thread(certificate.reload_if_changed)
         except ListenerCertificateError as error:
-            if restart and isinstance(error, NoRightToReadError):
-                _LOGGER.info("The certificate of the HTTPS listener was renewed: starting again to read it")
-                restart()
-            else:
+            wants_restart = bool(restart) and isinstance(error, NoRightToReadError)
+            if not wants_restart:
                 _LOGGER.error("The certificate of the HTTPS listener stays as it was: %s", error)  # noqa: TRY400
+            continue
+        if changed:
+            _LOGGER.info("The certificate of the HTTPS listener was read again")
+        elif restart and wants_restart:
+            _LOGGER.info("The certificate of the HTTPS listener was renewed: starting again to read it")
+            restart()
+            return

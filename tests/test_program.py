@@ -445,3 +445,11 @@ async def test_malformed_requests_are_answered_without_an_echo(tmp_path: Path) -
         assert echo not in written
     assert len(request_lines(program.output)) == len(MALFORMED) + 2
     assert program.output.count(" 400 ") == len(MALFORMED)
+
+
+async def test_a_certificate_that_is_missing_is_a_bad_option(tmp_path: Path) -> None:
+    code, output = await run_to_end(
+        tmp_path, "--port", "0", "--https-port", "0", "--certfile", "absent.pem", "--keyfile", "absent.pem"
+    )
+    assert (code, output.count("\n")) == (2, 1)
+    assert output.startswith("smgw-proxy: option --certfile: absent.pem does not exist")
