@@ -238,9 +238,8 @@ class Doctor:
 
 def _ordered(run: _Examination) -> Iterator[Finding]:
     tcp = run.found.get(Step.TCP)
-    reached = tcp.ok if tcp else None
-    if tcp is not None and tcp.code == "tcp_busy":
-        reached = None
+    # Who refuses has answered, perhaps over a router: then the lack of an own address proves nothing.
+    reached = tcp.ok if tcp and tcp.code not in {"tcp_busy", "tcp_refused", "tcp_refused_port"} else None
     run.note(judge_address(run.place, run.interfaces, reached=reached))
     for step in Step:
         if step in run.found:
