@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import platform
 import signal
 import ssl
@@ -13,6 +14,7 @@ from typing import Final
 
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.errors import PinUnreadableError
+from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, local_names
 from smgw_proxy_addon.listeners import Listener, open_listeners, own_certificate, user_certificate
 from smgw_proxy_addon.options import Options, summary
@@ -48,7 +50,14 @@ def run(
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
         code = asyncio.run(
-            _serve(options, listeners, certificate, health_port, may_restart=bool(become_unprivileged))
+            _serve(
+                options,
+                listeners,
+                certificate,
+                health_port,
+                may_restart=bool(become_unprivileged),
+                log_failure=lambda: logging_.failure,
+            )
         )
         _LOGGER.info("Stopped")
     finally:
@@ -68,7 +77,9 @@ async def _serve(
     health_port: int | None,
     *,
     may_restart: bool,
+    log_failure: Callable[[], str | None],
 ) -> int:
+    token = os.environ.get("SUPERVISOR_TOKEN")
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
 
@@ -86,6 +97,8 @@ async def _serve(
         report=logs.log_request,
         health_port=health_port,
         restart=(lambda: end(EXIT_RESTART)) if may_restart else None,
+        supervisor=Supervisor(token) if token else None,
+        log_failure=log_failure,
     )
     await proxy.start()
     _LOGGER.info("Ready")

@@ -1,6 +1,7 @@
-"""The command line: ``run`` (the default), ``trust``, and the flags of the Go proxy in its own spelling."""
+"""The command line: ``run`` (the default), ``doctor``, ``trust``, and the Go proxy's flags in its own spelling."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Final, NoReturn
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.app import run_app
 from smgw_proxy_addon.application import run, trust_store
+from smgw_proxy_addon.doctor_command import run_doctor
 from smgw_proxy_addon.listeners import StartError
 from smgw_proxy_addon.options import COMMAND_LINE_OPTIONS, Option, OptionError, Options, from_command_line
 from smgw_proxy_addon.trust_command import run_trust
@@ -27,6 +29,7 @@ _FLAGS: Final = {
     "allowed_hosts": ("--allowed-host",),
 }
 _TRUST_OPTIONS: Final = ("target", "cert_dir")
+_DOCTOR_OPTIONS: Final = ("target", "host_header", "certificate_fingerprint", "connect_timeout", "cert_dir")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,6 +48,8 @@ def run_command(arguments: Sequence[str]) -> int:
     if command == "trust":
         action, fingerprint = given.pop("action"), given.pop("trust_fingerprint")
         return reported(lambda: _trust(action, fingerprint, from_command_line(given)), _flag)
+    if command == "doctor":
+        return reported(lambda: run_doctor(from_command_line(given), _language(), sys.stdout), _flag)
     return reported(lambda: run(from_command_line(given)), _flag)
 
 
@@ -73,9 +78,16 @@ def _trust(action: str, fingerprint: str | None, options: Options) -> int:
     return run_trust(action, trust_store(options), fingerprint, sys.stdout, datetime.now(UTC))
 
 
+def _language() -> str:
+    """Return the language of the terminal, by the variables in their order (locale(7))."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    chosen = next(filter(None, (os.environ.get(name) for name in names)), "")
+    return "de" if chosen.lower().startswith("de") else "en"
+
+
 def _with_command(arguments: Sequence[str]) -> list[str]:
     """Put the default command before options that come without one."""
-    if arguments and arguments[0] in {"run", "trust", "-h", "--help", "--version"}:
+    if arguments and arguments[0] in {"doctor", "run", "trust", "-h", "--help", "--version"}:
         return list(arguments)
     return ["run", *arguments]
 
@@ -105,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     for option in COMMAND_LINE_OPTIONS:
         if option.name in _TRUST_OPTIONS:
             _add(trust, option)
+    doctor = commands.add_parser("doctor", help="examine the way to the gateway, step by step", allow_abbrev=False)
+    for option in COMMAND_LINE_OPTIONS:
+        if option.name in _DOCTOR_OPTIONS:
+            _add(doctor, option)
     return parser
 
 

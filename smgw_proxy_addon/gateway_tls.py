@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Final
 
@@ -42,6 +42,10 @@ _CIPHERS: Final = ":".join(
     for key in ("ECDSA", "RSA")
     for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256", "AES256-SHA384", "AES128-SHA256")
 )
+
+_CLIENT_RANDOM_END: Final = 5 + 4 + 2 + 32
+_SUPPORTED_GROUPS: Final = b"\x00\x0a"
+_BRAINPOOL: Final = frozenset({b"\x00\x1a", b"\x00\x1b", b"\x00\x1c"})  # RFC 7027 section 2
 
 _EXPIRY_WORDS: Final = {
     Expiry.EXPIRED: "has expired",
@@ -83,6 +87,24 @@ def client_context(judge: Callable[[bytes], None]) -> ssl.SSLContext:
     return context
 
 
+def offers_brainpool() -> bool:
+    """Tell whether connections to a gateway offer a brainpool curve, which OpenSSL does only where it is told to."""
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        client_context(lambda _der: None).wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    # The ClientHello after its random (RFC 5246 section 7.4.1.2): three lists with their lengths, then extensions.
+    rest = outgoing.read()[_CLIENT_RANDOM_END:]
+    for size in (1, 2, 1):
+        rest = rest[size + int.from_bytes(rest[:size]) :]
+    rest = rest[2:]
+    while rest:
+        kind, length = rest[:2], int.from_bytes(rest[2:4])
+        if kind == _SUPPORTED_GROUPS:
+            return any(rest[at : at + 2] in _BRAINPOOL for at in range(6, 4 + length, 2))
+        rest = rest[4 + length :]
+    return False
+
+
 class GatewayTrust:
     """The pin of one gateway in memory, kept in step with the store.
 
@@ -100,6 +122,7 @@ class GatewayTrust:
         self._handshakes = 0
         self._signature: object = None  # none is equal to no signature: the file is read
         self._files = asyncio.Lock()
+        self._accepted: Certificate | None = None
         self._refused: str | None = None
         self._warned: tuple[str, Expiry] | None = None
         self._unwritable = False
@@ -108,6 +131,21 @@ class GatewayTrust:
     def pin(self) -> Pin | None:
         """The pin as last read or learnt."""
         return self._pin
+
+    @property
+    def learns(self) -> bool:
+        """Tell whether the next certificate will be trusted because none is."""
+        return self._pin is None and self._policy.fingerprint is None
+
+    @property
+    def accepted(self) -> Certificate | None:
+        """The trusted certificate that the gateway showed last."""
+        return self._accepted
+
+    @property
+    def refused(self) -> str | None:
+        """The fingerprint of the certificate that was refused last, until a trusted one is shown again."""
+        return self._refused
 
     async def refresh(self) -> None:
         """Read the pin again if its file changed, as it does under the ``trust`` command.
@@ -163,6 +201,7 @@ class GatewayTrust:
         if self._refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
             self._refused = None
+        self._accepted = certificate
         self._warn_of_expiry(certificate)
         return certificate
 

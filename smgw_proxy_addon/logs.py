@@ -167,6 +167,7 @@ class Logging:
         self._root.setLevel(level.upper())
         self._writers: dict[str, WriterHandler] = {}
         self._files: LogFiles | None = None
+        self._failure: str | None = None
 
         def write(text: str) -> None:
             with suppress(OSError, ValueError):  # nobody reads any more: there is no place left to say so
@@ -175,6 +176,11 @@ class Logging:
 
         self._add("console", write)
 
+    @property
+    def failure(self) -> str | None:
+        """Why no files are written for now, in a sentence; None while they are."""
+        return self._failure
+
     def add_files(self, files: LogFiles) -> None:
         """Write everything into files, too."""
         self._files = files
@@ -182,6 +188,7 @@ class Logging:
 
     def report(self, text: str, failure: bool) -> None:
         """Say on the console that the files fail, and there and in them that they work again."""
+        self._failure = text if failure else None
         for name, writer in self._writers.items():
             if name == "console" or not failure:
                 writer.put(_notice(logging.WARNING if failure else logging.INFO, text))

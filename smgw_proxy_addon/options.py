@@ -119,6 +119,10 @@ class Options:
     bind: tuple[str, ...]
     """Local addresses to listen at; empty means all, IPv4 and IPv6."""
     cert_dir: Path
+    notifications: bool
+    """Whether Home Assistant shows notifications."""
+    notify_after_minutes: int
+    """Minutes of failures before it is told that the gateway cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,7 @@ def from_command_line(raw: Mapping[str, object]) -> Options:
     Raises OptionError.
     """
     given = {name: value for name, value in raw.items() if value is not None}
-    return Options(**_validate(COMMAND_LINE_OPTIONS, given))
+    return Options(**_validate(COMMAND_LINE_OPTIONS, given), **_COMMAND_LINE_FIXED)
 
 
 def from_file_text(text: str) -> Options:
@@ -462,6 +466,7 @@ _COMMON: Final = (
     Option("allowed_hosts", "names", 'a list of host names, or "*" for any', _read_names, default=()),
 )
 _DEFAULT_TARGET: Final = "10.11.120.2"
+_NOTIFY_AFTER: Final = 30
 
 APP_OPTIONS: Final = (
     Option("target", "str", _TARGET, _read_target, _DEFAULT_TARGET, required=True),
@@ -470,6 +475,8 @@ APP_OPTIONS: Final = (
     # Below /share only: the program takes its log folder over as its own, and /data would end up in backups.
     _text("log_dir", _below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
+    Option("notifications", "bool", "true or false", _read_flag, default=True),
+    _number("notify_after_minutes", 1, 1440, _NOTIFY_AFTER),
 )
 """What the app's Configuration tab has; each but ``target`` may be left out."""
 
@@ -494,3 +501,6 @@ _APP_FIXED: Final[dict[str, Any]] = {
     "cert_dir": Path("/data/certs"),
 }
 """What the app has no option for: the container's inside is the same everywhere."""
+
+_COMMAND_LINE_FIXED: Final[dict[str, Any]] = {"notifications": False, "notify_after_minutes": _NOTIFY_AFTER}
+"""What only the app has an option for: elsewhere there is no Home Assistant to tell."""

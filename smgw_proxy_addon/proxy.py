@@ -10,9 +10,12 @@ from typing import Final
 from aiohttp import web
 
 from smgw_proxy_addon.access import Access
+from smgw_proxy_addon.attendants import Attendants
+from smgw_proxy_addon.doctor import Doctor
 from smgw_proxy_addon.frontend import ClientServer, Frontend
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.health import serve_health
+from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
 from smgw_proxy_addon.listeners import Listener, StartError
 from smgw_proxy_addon.logs import RequestRecord
@@ -51,16 +54,25 @@ class Proxy:
         report: Callable[[RequestRecord], None],
         health_port: int | None = None,
         restart: Callable[[], None] | None = None,
+        supervisor: Supervisor | None = None,
+        log_failure: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._listeners = listeners
         self._certificate = certificate
-        self._pool = _pool(options, store)
-        self._frontend = _frontend(options, self._pool, report)
+        trust, self._pool = gateway_side(options, store)
+        self._attendants = Attendants(options, self._pool, trust, supervisor, log_failure=log_failure)
+        self._report = report
+        self._frontend = _frontend(options, self._pool, self._reported)
         self._runner = web.ServerRunner(ClientServer(self._frontend), shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
         self._health_port = health_port
         self._health: web.AppRunner | None = None
+
+    @property
+    def doctor(self) -> Doctor:
+        """Examines the way to the gateway."""
+        return self._attendants.doctor
 
     async def start(self) -> None:
         """Listen. Raises ``StartError``."""
@@ -75,6 +87,7 @@ class Proxy:
                 raise StartError(f"cannot listen at 127.0.0.1, port {self._health_port}: {error.strerror}") from None
         if self._certificate:
             self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
+        await self._attendants.start()
 
     async def stop(self, grace: float = GRACE) -> None:
         """Take no new requests, give running ones ``grace`` seconds, close everything properly."""
@@ -83,13 +96,19 @@ class Proxy:
         for site in list(self._runner.sites):
             await site.stop()
         await self._frontend.stop(grace)
+        await self._attendants.stop()
         await self._runner.cleanup()
         if self._health:
             await self._health.cleanup()
         await self._pool.close()
 
+    def _reported(self, record: RequestRecord) -> None:
+        self._attendants.note(record)
+        self._report(record)
 
-def _pool(options: Options, store: TrustStore) -> Pool:
+
+def gateway_side(options: Options, store: TrustStore) -> tuple[GatewayTrust, Pool]:
+    """Make what leads to the gateway: its pin, and the connections."""
     target = options.target
     trust = GatewayTrust(
         store,
@@ -107,7 +126,7 @@ def _pool(options: Options, store: TrustStore) -> Pool:
         clock=time.monotonic,
     )
     schedule = Schedule(places=options.max_connections, room=ROOM)
-    return Pool(connector, schedule, Lifetime(), patience=PATIENCE, clock=time.monotonic)
+    return trust, Pool(connector, schedule, Lifetime(), patience=PATIENCE, clock=time.monotonic)
 
 
 def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], None]) -> Frontend:

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import h11
 
@@ -48,6 +48,10 @@ FRESH: Final = 2.0
 
 _READ_SIZE: Final = 65536
 _MAX_HEAD: Final = 262144
+
+
+OnStep = Callable[[Literal["tcp", "tls"], float], None]
+"""Is told each step of a new connection when it is done, and how many seconds it took."""
 
 
 @dataclass(frozen=True)
@@ -251,13 +255,13 @@ class Connector:
         self._clock = clock
         self._context = client_context(trust.judge)
 
-    async def connect(self) -> Connection:
+    async def connect(self, on_step: OnStep | None = None) -> Connection:
         """Connect, shake hands, check and store the certificate: after this, requests may be sent.
 
         Raises ``GatewayError``.
         """
         with self.trust.handshake():
-            reader, writer = await self._shake_hands()
+            reader, writer = await self._shake_hands(on_step)
             der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             try:
                 certificate = await self.trust.settle(der)
@@ -268,10 +272,10 @@ class Connector:
                 raise
         return Connection(reader, writer, certificate, read_timeout=self._read_timeout, clock=self._clock)
 
-    async def _shake_hands(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _shake_hands(self, on_step: OnStep | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             async with asyncio.timeout(self._connect_timeout):
-                return await self._open()
+                return await self._open(on_step or _ignore)
         except TimeoutError:
             raise ConnectTimeoutError(target=self._host, seconds=f"{self._connect_timeout:g}") from None
         except UntrustedError as error:
@@ -280,13 +284,14 @@ class Connector:
         except (OSError, UnicodeError) as error:
             raise _named(error, self._host) from None
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self, on_step: OnStep) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
         addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         # One address after the other, not in a race: a gateway is not to see two connections for one.
         for position, (family, *_, address) in enumerate(addresses, start=1):
             connecting = socket.socket(family, socket.SOCK_STREAM)
             connecting.setblocking(False)
+            begun = self._clock()
             try:
                 await loop.sock_connect(connecting, address)
                 break
@@ -294,13 +299,17 @@ class Connector:
                 connecting.close()
                 if position == len(addresses) or not isinstance(error, OSError):
                     raise
-        return await asyncio.open_connection(
+        connected = self._clock()
+        on_step("tcp", connected - begun)
+        streams = await asyncio.open_connection(
             sock=connecting,
             limit=_READ_SIZE,
             ssl=self._context,
             server_hostname=self._server_name or "",
             ssl_shutdown_timeout=CLOSE_TIMEOUT,
         )
+        on_step("tls", self._clock() - connected)
+        return streams
 
 
 def _named(error: OSError | UnicodeError, target: str) -> GatewayError:
@@ -347,7 +356,7 @@ class Pool:
         self._idle: dict[Connection, asyncio.Task[None]] = {}
 
     @asynccontextmanager
-    async def lease(self, gone: asyncio.Future[None]) -> AsyncIterator[Lease]:
+    async def lease(self, gone: asyncio.Future[None], on_step: OnStep | None = None) -> AsyncIterator[Lease]:
         """Wait for a place, then for a connection; the place is free again at the end of the context.
 
         ``gone`` is done when the client has left: it loses its place in the queue (``ClientGoneError``).
@@ -362,7 +371,7 @@ class Pool:
             if ticket.turn is Turn.WAIT:
                 await self._wait_for_turn(ticket, gone)
             granted = self._clock()
-            connection, reused = await self._connection()
+            connection, reused = await self._connection(on_step)
             try:
                 yield Lease(connection, reused, granted - asked, self._clock() - granted)
             finally:
@@ -387,7 +396,7 @@ class Pool:
         if not turn.done():
             raise QueueTimeoutError(seconds=f"{self._patience:g}")
 
-    async def _connection(self) -> tuple[Connection, bool]:
+    async def _connection(self, on_step: OnStep | None) -> tuple[Connection, bool]:
         trust = self._connector.trust
         await trust.refresh()
         while self._idle:
@@ -399,7 +408,7 @@ class Pool:
                 await connection.close()
             else:
                 await self._retire(connection)
-        return await self._connector.connect(), False
+        return await self._connector.connect(on_step), False
 
     async def _put_back(self, connection: Connection) -> None:
         now = self._clock()
@@ -437,6 +446,10 @@ class Pool:
         else:
             # Its watcher is closing it. The gateway is not to see the next one before this one is gone.
             await asyncio.gather(self._idle[connection], return_exceptions=True)
+
+
+def _ignore(_step: str, _seconds: float) -> None:
+    """Stand in for an ``OnStep`` that nobody asked for."""
 
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listeners import open_listeners, own_certificate
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import from_command_line
@@ -43,6 +44,7 @@ async def proxy_for(
     *,
     files: Files | None = None,
     hasten: Mapping[str, Any] | None = None,
+    supervisor: Supervisor | None = None,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a proxy for the simulator, or for a target given as text; pins are kept in ``folder``.
@@ -56,7 +58,7 @@ async def proxy_for(
     certificate = await asyncio.to_thread(own_certificate, checked)
     reports: list[RequestRecord] = []
     store = TrustStore(checked.cert_dir, checked.target.name, checked.target.aliases, files)
-    proxy = Proxy(checked, listeners, certificate, store=store, report=reports.append)
+    proxy = Proxy(checked, listeners, certificate, store=store, report=reports.append, supervisor=supervisor)
     ports = [listener.port for listener in listeners] + [None]
     await proxy.start()
     try:

@@ -16,23 +16,39 @@ PACKAGE: Final = "smgw_proxy_addon"
 
 FLOORS: Final[tuple[frozenset[str], ...]] = (
     frozenset({"", "errors"}),
-    frozenset({"access", "answers", "digest", "explain", "options", "rewrite", "schedule", "trust"}),
+    frozenset(
+        {
+            "access",
+            "answers",
+            "diagnosis",
+            "diagnosis_texts",
+            "digest",
+            "explain",
+            "notifications",
+            "options",
+            "rewrite",
+            "schedule",
+            "trust",
+        }
+    ),
     frozenset(
         {
             "gateway_tls",
             "home_assistant",
             "listener_tls",
+            "local_network",
             "log_files",
             "logs",
             "privileges",
             "redaction",
+            "running",
             "service",
             "trust_store",
             "upstream",
         }
     ),
     frozenset({"doctor", "frontend", "health", "listeners", "status", "trust_command"}),
-    frozenset({"__main__", "app", "application", "command_line", "proxy"}),
+    frozenset({"__main__", "app", "application", "attendants", "command_line", "doctor_command", "proxy"}),
 )
 """The package's modules, floor by floor ("" is the package itself); a subpackage counts as one module."""
 
@@ -47,6 +63,10 @@ NEIGHBOURS: Final = {
     ("command_line", "app"): "the command, inside the Home Assistant app",
     ("app", "application"): "the same process, begun as root",
     ("command_line", "application"): "the command that runs the proxy",
+    ("command_line", "doctor_command"): "the command that examines",
+    ("doctor_command", "attendants"): "the same doctor, without a proxy around it",
+    ("doctor_command", "proxy"): "the same way to the gateway, without a proxy around it",
+    ("proxy", "attendants"): "the proxy, and what runs beside its requests",
     ("application", "proxy"): "the process, and the proxy that it runs",
 }
 """Imports between two modules of one floor that are allowed, each with its reason."""

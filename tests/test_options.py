@@ -207,17 +207,19 @@ def test_defaults_of_the_app() -> None:
         https_port=443,
         bind=(),
         cert_dir=Path("/data/certs"),
+        notifications=True,
+        notify_after_minutes=30,
     )
 
 
-def test_defaults_of_the_command_line_differ_only_in_folders_and_https() -> None:
+def test_defaults_of_the_command_line_differ_only_in_folders_https_and_notifications() -> None:
     app, command_line = from_app({"target": "10.11.120.2"}), from_command_line({})
     different = {
         each.name
         for each in dataclasses.fields(Options)
         if getattr(app, each.name) != getattr(command_line, each.name)
     }
-    assert different == {"log_dir", "cert_dir", "https_port"}
+    assert different == {"log_dir", "cert_dir", "https_port", "notifications"}
     assert (command_line.log_dir, command_line.cert_dir) == (Path("logs"), Path("certs"))
     assert command_line.https_port is None
 
@@ -239,6 +241,8 @@ def test_all_options_of_the_app() -> None:
             "log_retention_days": 365,
             "log_bodies": True,
             "allowed_hosts": ["Meter.Example.org.", "", "*", "fe80::1", "meter.example.org"],
+            "notifications": False,
+            "notify_after_minutes": 1440,
         }
     )
     assert options.host_header == "[fe80::1]:443"
@@ -246,6 +250,7 @@ def test_all_options_of_the_app() -> None:
     assert (options.certfile, options.keyfile) == (Path("/ssl/fullchain.pem"), Path("/ssl/sub/privkey.pem"))
     assert options.log_dir == Path("/share/logs of mine")
     assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
+    assert (options.notifications, options.notify_after_minutes) == (False, 1440)
 
 
 def test_an_empty_text_in_the_app_means_not_set() -> None:
@@ -454,7 +459,8 @@ def test_the_options_file_is_read() -> None:
 
 def test_every_field_has_its_definition() -> None:
     fields = [each.name for each in dataclasses.fields(Options)]
-    assert sorted(fields) == sorted(each.name for each in COMMAND_LINE_OPTIONS)
+    only_in_the_app = {"notifications", "notify_after_minutes"}
+    assert set(fields) == {each.name for each in COMMAND_LINE_OPTIONS} | only_in_the_app
     assert {each.name for each in APP_OPTIONS} < set(fields)
     assert [each.name for each in APP_OPTIONS if each.required] == ["target"]
 

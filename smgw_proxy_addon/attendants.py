@@ -1,0 +1,126 @@
+"""What runs beside the requests: the doctor, the desk where the doctor command asks for it, and the notifications.
+
+None of it may delay or fail a request: what cannot be started is logged, and the proxy goes on without it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from smgw_proxy_addon.diagnosis import Interface
+from smgw_proxy_addon.doctor import ANSWER_SECONDS, Doctor
+from smgw_proxy_addon.gateway_tls import GatewayTrust, offers_brainpool
+from smgw_proxy_addon.home_assistant import Notifier, Supervisor
+from smgw_proxy_addon.local_network import local_interfaces
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.notifications import Reachability, Situation
+from smgw_proxy_addon.options import Options
+from smgw_proxy_addon.running import Desk, Mark, MarkError
+from smgw_proxy_addon.upstream import Pool
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class Attendants:
+    """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
+
+    ``log_failure`` says why no log files are written, None while they are; ``now`` is an aware local time.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        pool: Pool,
+        trust: GatewayTrust,
+        supervisor: Supervisor | None,
+        *,
+        log_failure: Callable[[], str | None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
+    ) -> None:
+        self._target = options.target.name
+        self._trust = trust
+        self._supervisor = supervisor
+        self._log_failure = log_failure
+        self._now = now
+        self._reachability = Reachability()
+        self.doctor = gateway_doctor(options, pool, trust, supervisor)
+        self._desk = Desk(Mark(options.cert_dir, options.target.name), self._diagnosis)
+        self.notifier: Notifier | None = None
+        if supervisor and options.notifications:
+            after = timedelta(minutes=options.notify_after_minutes)
+            self.notifier = Notifier(supervisor, self._situation, notify_after=after, now=now)
+        self._notifying: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin. Raises nothing."""
+        try:
+            if not await self._desk.open():
+                _LOGGER.warning(
+                    "Another smgw-proxy on this computer asks the same gateway: stop one, two at a time can lock it"
+                )
+        except (MarkError, OSError) as error:
+            _LOGGER.info("smgw-proxy doctor cannot ask this proxy: %s", error)
+        if self.notifier:
+            self._notifying = asyncio.create_task(self.notifier.run())
+
+    async def stop(self) -> None:
+        """End everything."""
+        if self._notifying:
+            self._notifying.cancel()
+            await asyncio.gather(self._notifying, return_exceptions=True)
+        if self._supervisor:
+            await self._supervisor.close()
+        await self._desk.close()
+
+    def note(self, record: RequestRecord) -> None:
+        """Learn from a finished request whether the gateway can be reached."""
+        answered = record.code is None and record.reused is not None
+        self._reachability.note(record.code, answered=answered, now=self._now())
+
+    def _situation(self) -> Situation:
+        accepted = self._trust.accepted
+        return Situation(
+            self._reachability,
+            self._target,
+            not_after=accepted.not_after if accepted else None,
+            refused=self._trust.refused,
+            log_failure=self._log_failure(),
+        )
+
+    async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:
+        return [asdict(check) for check in await self.doctor.diagnose(language)]
+
+
+def gateway_doctor(
+    options: Options,
+    pool: Pool,
+    trust: GatewayTrust,
+    supervisor: Supervisor | None,
+    *,
+    stores: bool = True,
+    brainpool: bool | None = None,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> Doctor:
+    """Make the doctor for the options' gateway; ``stores`` and what follows as in ``Doctor``."""
+
+    async def interfaces() -> Sequence[Interface] | None:
+        # Inside the app, the computer's own interfaces are those of a container.
+        return await supervisor.interfaces() if supervisor else await asyncio.to_thread(local_interfaces)
+
+    return Doctor(
+        pool,
+        trust,
+        options.target,
+        host=options.host_header or options.target.authority,
+        interfaces=interfaces,
+        now=lambda: datetime.now(UTC),
+        clock=time.monotonic,
+        in_app=supervisor is not None,
+        stores=stores,
+        brainpool=offers_brainpool() if brainpool is None else brainpool,
+        answer_seconds=answer_seconds,
+    )

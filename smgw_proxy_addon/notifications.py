@@ -1,0 +1,177 @@
+"""Which notifications Home Assistant should show: one for each cause, for as long as it lasts, in two languages.
+
+Pure: what is known of the proxy and the time come in as arguments, who delivers them is ``home_assistant``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Literal
+
+Language = Literal["en", "de"]
+
+_SOON: Final = timedelta(days=30)
+_EARLIEST: Final = 2026
+# A path or a name must not be taken for Markdown.
+_MARKUP: Final = str.maketrans({letter: f"\\{letter}" for letter in "[]()<>*_`#|\\"})
+
+UNREACHABLE: Final = frozenset(
+    {"gateway_unreachable", "gateway_name_unknown", "gateway_refused", "gateway_connect_timeout"}
+    | {"gateway_tls_failed", "gateway_timeout", "gateway_connection_lost", "gateway_bad_answer"}
+    | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written"}
+)
+"""Codes of errors in which the gateway is of no use; a refused certificate has a cause of its own."""
+
+
+class Cause(StrEnum):
+    """What a person is told about."""
+
+    CERTIFICATE_CHANGED = "certificate_changed"
+    CERTIFICATE_EXPIRES = "certificate_expires"
+    GATEWAY_UNREACHABLE = "gateway_unreachable"
+    LOG_FOLDER = "log_folder"
+
+
+Causes = Mapping[Cause, Mapping[str, str] | None]
+"""The facts of each cause, None for one that is gone; a cause that is missing is not known yet."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A notification's text; the message may be Markdown."""
+
+    title: str
+    message: str
+
+
+@dataclass
+class Reachability:
+    """Since when the gateway has been failing, by the requests of clients: nobody else asks it.
+
+    ``failing_since`` and ``failed_last`` are the first and last failure after the last answer, ``known`` is whether
+    there was any of the two.
+    """
+
+    known: bool = False
+    failing_since: datetime | None = None
+    failed_last: datetime | None = None
+
+    def note(self, code: str | None, *, answered: bool, now: datetime) -> None:
+        """Learn from a request: its error's code, and whether the gateway was asked and answered."""
+        if code in UNREACHABLE:
+            self.known = True
+            self.failing_since = self.failing_since or now
+            self.failed_last = now
+        elif answered:
+            self.known = True
+            self.failing_since = self.failed_last = None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known of the proxy; fingerprints are 64 hexadecimal digits.
+
+    ``not_after`` is of the trusted certificate that was shown last, None before the first contact; ``refused`` the
+    certificate that is refused now; ``log_failure`` the sentence that says why no log files are written.
+    """
+
+    reachability: Reachability
+    target: str
+    not_after: datetime | None = None
+    refused: str | None = None
+    log_failure: str | None = None
+
+
+def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Causes:
+    """Tell which causes there are. A failure counts from the first to the last request that failed, since then."""
+    found: dict[Cause, Mapping[str, str] | None] = {}
+    target = {"target": situation.target}
+    if situation.refused:
+        found[Cause.CERTIFICATE_CHANGED] = {**target, "fingerprint": " ".join(_groups(situation.refused))}
+    elif situation.not_after is not None:
+        found[Cause.CERTIFICATE_CHANGED] = None
+    if situation.not_after is not None and now.year >= _EARLIEST:
+        soon = situation.not_after - now <= _SOON
+        date = {**target, "date": f"{situation.not_after:%Y-%m-%d}"}
+        found[Cause.CERTIFICATE_EXPIRES] = date if soon else None
+    failing = situation.reachability
+    if failing.known:
+        found[Cause.GATEWAY_UNREACHABLE] = None
+        if failing.failing_since and failing.failed_last:
+            since = {**target, "since": f"{failing.failing_since:%Y-%m-%d %H:%M}"}
+            long = failing.failed_last - failing.failing_since >= notify_after
+            found[Cause.GATEWAY_UNREACHABLE] = since if long else None
+    found[Cause.LOG_FOLDER] = {"failure": situation.log_failure} if situation.log_failure else None
+    return found
+
+
+def notice(cause: Cause, facts: Mapping[str, str], language: str, page: str | None) -> Notice:
+    """Put a cause into words, with a link to ``page`` if that is known; an unknown language means English."""
+    chosen: Language = "de" if language.partition("-")[0].lower() == "de" else "en"
+    words = TEXTS[cause][chosen]
+    message = words.message.format_map({name: value.translate(_MARKUP) for name, value in facts.items()})
+    return Notice(words.title, f"{message}\n\n[{_LINK[chosen]}]({page})" if page else message)
+
+
+def _groups(fingerprint: str) -> list[str]:
+    return [fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4)]
+
+
+_LINK: Final[Mapping[Language, str]] = {"en": "Open the page of the proxy", "de": "Die Seite des Proxys öffnen"}
+
+TEXTS: Final[Mapping[Cause, Mapping[Language, Notice]]] = {
+    Cause.CERTIFICATE_CHANGED: {
+        "en": Notice(
+            "The Smart Meter Gateway shows another certificate",
+            "The device at {target} identifies itself by a new certificate, so the proxy sends nothing to it. If "
+            "your "
+            "metering point operator replaced or updated the gateway, trust the new one on the proxy's page. If not, "
+            "ask your operator first.\n\nShown now: {fingerprint}",
+        ),
+        "de": Notice(
+            "Das Smart Meter Gateway zeigt ein anderes Zertifikat",
+            "Das Gerät unter {target} weist sich mit einem neuen Zertifikat aus; der Proxy sendet ihm deshalb "
+            "nichts. "
+            "Hat Ihr Messstellenbetreiber das Gateway getauscht oder aktualisiert, vertrauen Sie dem neuen auf der "
+            "Seite des Proxys. Wenn nicht, fragen Sie erst Ihren Messstellenbetreiber.\n\nJetzt gezeigt: "
+            "{fingerprint}",
+        ),
+    },
+    Cause.CERTIFICATE_EXPIRES: {
+        "en": Notice(
+            "The Smart Meter Gateway's certificate expires",
+            "The certificate of the gateway at {target} is valid to {date}. The proxy goes on in any case, but your "
+            "metering point operator has to renew it; then you will be asked whether to trust the new one.",
+        ),
+        "de": Notice(
+            "Das Zertifikat des Smart Meter Gateways läuft ab",
+            "Das Zertifikat des Gateways unter {target} gilt bis {date}. Der Proxy arbeitet auf jeden Fall weiter, "
+            "aber "
+            "Ihr Messstellenbetreiber muss es erneuern; dann werden Sie gefragt, ob Sie dem neuen vertrauen.",
+        ),
+    },
+    Cause.GATEWAY_UNREACHABLE: {
+        "en": Notice(
+            "The Smart Meter Gateway cannot be reached",
+            "No request to the gateway at {target} has succeeded since {since}. The network diagnosis on the proxy's "
+            "page tells the cause and what to do.",
+        ),
+        "de": Notice(
+            "Das Smart Meter Gateway ist nicht erreichbar",
+            "Seit {since} ist keine Anfrage an das Gateway unter {target} gelungen. Die Netzwerkdiagnose auf der "
+            "Seite "
+            "des Proxys nennt die Ursache und was zu tun ist.",
+        ),
+    },
+    Cause.LOG_FOLDER: {
+        "en": Notice(
+            "The proxy of the Smart Meter Gateway cannot write its log files",
+            "The proxy works all the same. {failure}",
+        ),
+        "de": Notice(
+            "Der Proxy des Smart Meter Gateways kann seine Protokolldateien nicht schreiben",
+            "Der Proxy arbeitet trotzdem. Die Meldung lautet: {failure}",
+        ),
+    },
+}
