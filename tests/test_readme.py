@@ -48,7 +48,7 @@ def test_every_error_code_is_explained(readme: str) -> None:
 
 @pytest.mark.parametrize("readme", [ENGLISH, GERMAN], ids=["en", "de"])
 def test_what_is_named_exists(readme: str) -> None:
-    for path in re.findall(r"`((?:script|tests|simulator|smgw_proxy_addon|\.ci)/[\w./]*)", readme):
+    for path in re.findall(r"`((?:script|tests|simulator|smgw_proxy_addon|\.ci)/[\w./-]*)", readme):
         assert (ROOT / path).exists(), path
     for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", readme):
         assert (ROOT / link).exists(), link
