@@ -6,19 +6,14 @@ in.
 """
 
 import asyncio
-import fcntl
 import logging
-import socket
-import struct
-import sys
-import termios
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 
-from smgw_proxy_addon import explain, rewrite
+from smgw_proxy_addon import clients, explain, rewrite
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.errors import (
     ABORT,
@@ -30,101 +25,17 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ShuttingDownError,
 )
+from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.redaction import redact_body, redact_target
-from smgw_proxy_addon.upstream import Answer, Connection, GatewayRequest, Pool
-
-if TYPE_CHECKING:
-    from aiohttp.http_writer import StreamWriter
+from smgw_proxy_addon.upstream import Pool
 
 _LOGGER: Final = logging.getLogger(__name__)
-
-STALL: Final = 30.0
-"""Seconds in which a client has to read or to send something."""
-
-WHOLE_BODY: Final = 65536
-"""Bytes of a request's body that are read before a place at the gateway is taken."""
 
 DRAIN_LIMIT: Final = 1_000_000
 """Bytes of an answer that are read for a client that has left, so that the gateway can finish in peace."""
 
-_HEAD_LIMIT: Final = 65536
 _EXCERPT: Final = 4096
-_CLIENT_IDLE: Final = 120.0
-_LINGER: Final = 2.0
-_RESET: Final = struct.pack("ii", 1, 0)
-
-
-class ClientConnection(web.RequestHandler):
-    """A client's connection; ``gone`` is done when it is lost."""
-
-    def __init__(self, frontend: "Frontend", manager: web.Server, **settings: Any) -> None:
-        super().__init__(manager, loop=asyncio.get_running_loop(), **settings)
-        self._frontend = frontend
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Tell those who wait for this client."""
-        if not self.gone.done():
-            self.gone.set_result(None)
-        super().connection_lost(exc)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,  # noqa: ARG002 - aiohttp's signature
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - it quotes what came in
-    ) -> web.StreamResponse:
-        """Answer what aiohttp could not parse; its own answer and log line would echo it."""
-        return self._frontend.malformed(request, exc)
-
-
-class ClientServer(web.Server):
-    """Makes a ``ClientConnection`` for each connection."""
-
-    def __init__(self, frontend: "Frontend") -> None:
-        super().__init__(frontend.handle)
-        self._frontend = frontend
-
-    def __call__(self) -> web.RequestHandler:
-        """Make the protocol for a new connection."""
-        return ClientConnection(
-            self._frontend,
-            self,
-            access_log=None,
-            logger=_LOGGER,
-            auto_decompress=False,
-            keepalive_timeout=_CLIENT_IDLE,
-            lingering_time=_LINGER,
-            max_line_size=_HEAD_LIMIT,
-            max_field_size=_HEAD_LIMIT,
-        )
-
-
-class PassedOn(web.StreamResponse):
-    """The gateway's answer: its own head byte for byte, with the framing of this hop at its end.
-
-    aiohttp decides on the framing and whether the connection is kept; it is told the length alone.
-    """
-
-    def __init__(self, answer: Answer, headers: rewrite.Headers, version: tuple[int, int]) -> None:
-        lengths = [value.decode() for name, value in headers if name.lower() == b"content-length"]
-        super().__init__(status=answer.status, headers=[("Content-Length", length) for length in lengths])
-        self.has_length = bool(lengths)
-        self._head = [b"HTTP/%d.%d %d %b" % (*version, answer.status, answer.reason)]
-        self._head += [b"%b: %b" % header for header in headers]
-
-    async def _write_headers(self) -> None:
-        # aiohttp has no public way to send a head as it is: it adds Content-Type, Date and Server, and writes UTF-8.
-        framing = [
-            f"{name}: {self.headers[name]}".encode()
-            for name in ("Connection", "Transfer-Encoding")
-            if name in self.headers
-        ]
-        writer = cast("StreamWriter", self._payload_writer)
-        writer._headers_buf = b"\r\n".join([*self._head, *framing, b"", b""])  # noqa: SLF001 - see above
-        writer.send_headers()
 
 
 @dataclass
@@ -195,7 +106,7 @@ class Frontend:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never raises but for cancellation."""
-        visit = Visit(_client(request), request.method, request.raw_path)
+        visit = Visit(clients.address(request.get_extra_info("peername")), request.method, request.raw_path)
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
@@ -216,7 +127,7 @@ class Frontend:
 
     def malformed(self, request: web.BaseRequest, exc: BaseException | None) -> web.StreamResponse:
         """Answer what is not valid HTTP, and log it without repeating it."""
-        visit = Visit(_client(request), "-", "-")
+        visit = Visit(clients.address(request.get_extra_info("peername")), "-", "-")
         response = self._refuse(request, visit, BadRequestError(type(exc).__name__))
         self._report(visit.record())
         return response
@@ -230,7 +141,7 @@ class Frontend:
         method = request.method.encode()
         self._access.check(
             peer=visit.client,
-            local=_address(request.get_extra_info("sockname")),
+            local=clients.address(request.get_extra_info("sockname")),
             method=method,
             headers=headers,
             http_11=request.version >= (1, 1),
@@ -238,7 +149,7 @@ class Frontend:
         target = rewrite.origin_form(request.raw_path.encode("utf-8", "surrogateescape"))
         framing = rewrite.request_framing(headers)
         self._answer_expectation(request)
-        body = await _receive(request.content) if framing.has_body else None
+        body = await clients.receive(request.content) if framing.has_body else None
         if self._log_bodies and isinstance(body, bytes):
             visit.sent += body[:_EXCERPT]
         outgoing = GatewayRequest(
@@ -253,7 +164,7 @@ class Frontend:
 
     async def _ask(self, request: web.BaseRequest, outgoing: GatewayRequest, visit: Visit) -> web.StreamResponse:
         asked = self._clock()
-        gone = _connection(request).gone
+        gone = clients.gone(request)
         try:
             async with self._pool.lease(gone) as lease:
                 visit.waiting, visit.connecting, visit.reused = lease.waited, lease.connecting, lease.reused
@@ -273,7 +184,7 @@ class Frontend:
     ) -> web.StreamResponse:
         plain = not request.secure
         headers = rewrite.response_headers(answer.headers, gateway=self._names, plain=plain)
-        response = PassedOn(answer, headers, (request.version.major, request.version.minor))
+        response = clients.PassedOn(answer, headers, (request.version.major, request.version.minor))
         visit.status = answer.status
         if request.version < (1, 1) and not response.has_length:
             response.force_close()
@@ -281,7 +192,7 @@ class Frontend:
         try:
             await response.prepare(request)
             async for piece in body:
-                await _write(request, response, piece)
+                await clients.write(request, response, piece)
                 visit.bytes_sent += len(piece)
                 if self._log_bodies:
                     visit.received += piece[: _EXCERPT - len(visit.received)]
@@ -291,11 +202,11 @@ class Frontend:
             await self._drain(body)
         except ClientStalledError as error:
             visit.error = error
-            _hang_up(request, force=True)
+            clients.hang_up(request, force=True)
         except GatewayError as error:
             # The client must see that its answer is not whole: without a length only a reset tells.
             visit.error = error
-            _hang_up(request, force=response.keep_alive is False)
+            clients.hang_up(request, force=response.keep_alive is False)
         return response
 
     async def _drain(self, body: AsyncIterator[bytes]) -> None:
@@ -328,7 +239,7 @@ class Frontend:
             status = GatewayError.status
         visit.status = status
         if status == ABORT:
-            _hang_up(request)
+            clients.hang_up(request)
             return web.Response()
         content_type, body = explain.body(
             error, accept=accept, accept_language=request.headers.get("Accept-Language")
@@ -343,80 +254,6 @@ class Frontend:
         return response
 
 
-def _connection(request: web.BaseRequest) -> ClientConnection:
-    connection = request.protocol
-    if not isinstance(connection, ClientConnection):
-        raise TypeError("a request of another server")
-    return connection
-
-
-def _hang_up(request: web.BaseRequest, *, force: bool = False) -> None:
-    """Close the client's connection: cleanly, or with a reset if ``force``. aiohttp sends nothing after it."""
-    if request.transport is None:
-        return
-    if force:
-        # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
-        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        request.transport.abort()
-    else:
-        request.transport.close()
-
-
-async def _write(request: web.BaseRequest, response: web.StreamResponse, piece: bytes) -> None:
-    """Write to the client, however slowly it reads; raises ``ClientStalledError`` if it does not read at all."""
-    before = _unread(request)
-    writing = asyncio.ensure_future(response.write(piece))
-    try:
-        while not (await asyncio.wait({writing}, timeout=STALL))[0]:
-            if (now := _unread(request)) == before:
-                raise ClientStalledError
-            before = now
-        await writing
-    finally:
-        writing.cancel()
-
-
-def _unread(request: web.BaseRequest) -> tuple[int, int] | None:
-    """Give the bytes that wait for the client here and in the kernel: each read changes one of them."""
-    if request.transport is None:
-        return None
-    queued = fcntl.ioctl(request.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-    return request.transport.get_write_buffer_size(), int.from_bytes(queued, sys.byteorder)
-
-
-async def _receive(content: StreamReader) -> bytes | AsyncIterator[bytes]:
-    """Read a body of up to ``WHOLE_BODY`` bytes whole; a larger one comes in pieces."""
-    pieces = _pieces(content)
-    start = bytearray()
-    async for piece in pieces:
-        start += piece
-        if len(start) > WHOLE_BODY:
-            return _chain(bytes(start), pieces)
-    return bytes(start)
-
-
-async def _chain(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield start
-    async for piece in pieces:
-        yield piece
-
-
-async def _pieces(content: StreamReader) -> AsyncIterator[bytes]:
-    while True:
-        try:
-            async with asyncio.timeout(STALL):
-                piece = await content.readany()
-        except TimeoutError:
-            raise ClientStalledError from None
-        except OSError:
-            raise ClientGoneError from None
-        except web.RequestPayloadError as error:
-            raise BadRequestError(type(error).__name__) from None
-        if not piece:
-            return
-        yield piece
-
-
 def _log_bodies(visit: Visit) -> None:
     for what, body in (("request", visit.sent), ("answer", visit.received)):
         if body:
@@ -427,13 +264,3 @@ def _log_bodies(visit: Visit) -> None:
                 redact_target(visit.target),
                 redact_body(bytes(body)),
             )
-
-
-def _client(request: web.BaseRequest) -> str:
-    return _address(request.get_extra_info("peername"))
-
-
-def _address(socket_address: object) -> str:
-    """Give a socket's address as text, an IPv4 one that came in over IPv6 as IPv4 (RFC 4291 section 2.5.5.2)."""
-    host = str(socket_address[0]) if isinstance(socket_address, tuple) else ""
-    return host.removeprefix("::ffff:") if "." in host else host

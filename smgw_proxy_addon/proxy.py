@@ -11,8 +11,9 @@ from aiohttp import web
 
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.attendants import Attendants
+from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor
-from smgw_proxy_addon.frontend import ClientServer, Frontend
+from smgw_proxy_addon.frontend import Frontend
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.health import serve_health
 from smgw_proxy_addon.home_assistant import Supervisor
@@ -63,7 +64,9 @@ class Proxy:
         self._attendants = Attendants(options, self._pool, trust, supervisor, log_failure=log_failure)
         self._report = report
         self._frontend = _frontend(options, self._pool, self._reported)
-        self._runner = web.ServerRunner(ClientServer(self._frontend), shutdown_timeout=_CANCELLED)
+        self._runner = web.ServerRunner(
+            ClientServer(self._frontend.handle, self._frontend.malformed), shutdown_timeout=_CANCELLED
+        )
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
         self._health_port = health_port

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon import frontend, proxy
+from smgw_proxy_addon import clients, proxy
 from tests.rig import Rig, headers_of, proxy_for, send, status_of
 
 LOGIN = {"Authorization": 'Digest username="demo", nonce="n", uri="/", response="secret"'}
@@ -233,7 +233,7 @@ async def test_a_kept_connection_that_dies_just_now_is_no_wrong_password(tmp_pat
 async def test_a_login_on_a_connection_that_was_silent_for_long_is_no_wrong_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smgw_proxy_addon.upstream.FRESH", 0.0)
+    monkeypatch.setattr("smgw_proxy_addon.gateway_http.FRESH", 0.0)
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         await get(rig)
         sim.faults.set("drop-kept", times=1)
@@ -373,7 +373,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_request_frees_the_place
 async def test_a_small_request_that_never_ends_takes_no_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frontend, "STALL", 0.1)
+    monkeypatch.setattr(clients, "STALL", 0.1)
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         answer = await send(rig.port, b"POST /sim/echo HTTP/1.1\r\nHost: proxy\r\nContent-Length: 9\r\n\r\nx")
         assert status_of(answer) == 408
@@ -381,7 +381,7 @@ async def test_a_small_request_that_never_ends_takes_no_place(
 
 
 async def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frontend, "STALL", 0.2)
+    monkeypatch.setattr(clients, "STALL", 0.2)
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         _, writer = await asyncio.open_connection("127.0.0.1", rig.port, limit=1000)
         writer.write(ONE.replace(b"status/200", b"bytes/50000000"))
@@ -391,7 +391,7 @@ async def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path, monke
 
 
 async def test_a_client_that_reads_slowly_gets_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frontend, "STALL", 0.15)
+    monkeypatch.setattr(clients, "STALL", 0.15)
     size = 8_000_000
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         with socket.socket() as slow:

@@ -33,6 +33,8 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
     ),
     frozenset(
         {
+            "clients",
+            "gateway_http",
             "gateway_tls",
             "home_assistant",
             "listener_tls",
@@ -58,6 +60,8 @@ NEIGHBOURS: Final = {
     ("logs", "log_files"): "one subject in two files: the set-up, and the files it writes",
     ("logs", "redaction"): "one subject in two files: the set-up, and what it must never write",
     ("gateway_tls", "trust_store"): "the handshake is decided by the pin, and its store is what holds it",
+    ("upstream", "gateway_http"): "the pool, and the connections in it",
+    ("clients", "gateway_http"): "an answer is passed on as the gateway's connection gives it",
     ("upstream", "gateway_tls"): "a connection is made over the context that holds the pin",
     ("__main__", "command_line"): "the first lines choose OpenSSL's configuration before anything imports ssl",
     ("command_line", "app"): "the command, inside the Home Assistant app",
