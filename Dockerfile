@@ -40,7 +40,7 @@ RUN export PYTHONDONTWRITEBYTECODE="" \
 # The proxy's own loopback port: the gateway is never asked. Home Assistant shows the app as started after the first
 # success, for which Docker looks every 5 s during the start period.
 HEALTHCHECK --interval=60s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["curl", "-fsS", "--max-time", "4", "-o", "/dev/null", "http://127.0.0.1:8098/health"]
+    CMD ["curl", "-fsS", "--max-time", "4", "-o", "/dev/null", "http://127.0.0.1:8099/health"]
 
 ARG BUILD_ARCH
 ARG BUILD_VERSION

@@ -16,11 +16,7 @@ _LOG_FILE: Final = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?_.+", re.AS
 """What the log's files are called, whatever ``log_file`` was in earlier days."""
 
 
-HEALTH_PORT: Final = 8098
-"""Where Docker's HEALTHCHECK asks, on the container's loopback."""
-
-
-def run_app(root: Path = Path("/"), user: str = "smgw", health_port: int = HEALTH_PORT) -> int:
+def run_app(root: Path = Path("/"), user: str = "smgw") -> int:
     """Run the proxy with the options in ``data/options.json``, as ``user`` once root is not needed any more.
 
     ``root`` stands for ``/``. Raises OptionError and ``StartError``.
@@ -40,7 +36,7 @@ def run_app(root: Path = Path("/"), user: str = "smgw", health_port: int = HEALT
             _LOGGER.warning("No log files: %s", error)
         account.become()
 
-    return run(options, become_unprivileged, health_port)
+    return run(options, become_unprivileged, ingress=True)
 
 
 def _options(path: Path) -> Options:

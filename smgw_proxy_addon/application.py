@@ -19,6 +19,7 @@ from smgw_proxy_addon.listener_tls import ListenerCertificate, local_names
 from smgw_proxy_addon.listeners import Listener, open_listeners, own_certificate, user_certificate
 from smgw_proxy_addon.options import Options, summary
 from smgw_proxy_addon.proxy import Proxy
+from smgw_proxy_addon.status_page import StatusPage
 from smgw_proxy_addon.trust_store import TrustStore, stored_pins
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -27,14 +28,14 @@ EXIT_RESTART: Final = 75
 """The exit code that asks to be started again at once (EX_TEMPFAIL of sysexits.h)."""
 
 
-def run(
-    options: Options, become_unprivileged: Callable[[], None] | None = None, health_port: int | None = None
-) -> int:
+def run(options: Options, become_unprivileged: Callable[[], None] | None = None, *, ingress: bool = False) -> int:
     """Run the proxy until SIGTERM or SIGINT; returns the exit code: 0, or ``EXIT_RESTART``. Raises ``StartError``.
 
     ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root.
+    ``ingress``: Home Assistant shows the status page.
     """
     listeners = open_listeners(options)
+    page = StatusPage(options, listeners, ingress=ingress)
     certificate = user_certificate(options)
     if become_unprivileged:
         become_unprivileged()
@@ -46,6 +47,8 @@ def run(
         rotation=timedelta(hours=options.log_rotation_hours),
         retention=timedelta(days=options.log_retention_days),
     )
+    if page.observer:
+        logging.getLogger().addHandler(page.log)
     try:
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
@@ -54,13 +57,14 @@ def run(
                 options,
                 listeners,
                 certificate,
-                health_port,
+                page,
                 may_restart=bool(become_unprivileged),
                 log_failure=lambda: logging_.failure,
             )
         )
         _LOGGER.info("Stopped")
     finally:
+        logging.getLogger().removeHandler(page.log)
         logging_.close()
     return code
 
@@ -74,7 +78,7 @@ async def _serve(
     options: Options,
     listeners: list[Listener],
     certificate: ListenerCertificate | None,
-    health_port: int | None,
+    page: StatusPage,
     *,
     may_restart: bool,
     log_failure: Callable[[], str | None],
@@ -89,22 +93,32 @@ async def _serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, 0)
+
+    def report(record: logs.RequestRecord) -> None:
+        logs.log_request(record)
+        if page.observer:
+            page.observer(record)
+
+    store = trust_store(options)
     proxy = Proxy(
         options,
         listeners,
         certificate,
-        store=trust_store(options),
-        report=logs.log_request,
-        health_port=health_port,
+        store=store,
+        report=report,
         restart=(lambda: end(EXIT_RESTART)) if may_restart else None,
         supervisor=Supervisor(token) if token else None,
         log_failure=log_failure,
     )
     await proxy.start()
+    await page.start(
+        store=store, trust=proxy.trust, pool=proxy.pool, serving=lambda: proxy.serving, diagnose=proxy.doctor.diagnose
+    )
     _LOGGER.info("Ready")
     code = await stop
     _LOGGER.info("Stopping")
     await proxy.stop()
+    await page.stop()
     return code
 
 

@@ -50,8 +50,13 @@ class Explanation:
 
 def explain(error: ProxyError, language: str) -> Explanation:
     """Return the words for an error; an unknown language is answered in English."""
-    words = TEXTS[error.code]["de" if language == "de" else "en"]
-    facts = {name: _printable(value) for name, value in error.facts.items()}
+    return explain_code(error.code, language, error.facts)
+
+
+def explain_code(code: str, language: str, known: Mapping[str, str]) -> Explanation:
+    """Return the words for an error's code with the facts that are known; raises KeyError for an unknown code."""
+    words = TEXTS[code]["de" if language == "de" else "en"]
+    facts = {name: _printable(value) for name, value in known.items()}
     for name in ("pinned", "presented"):
         if _FINGERPRINT.fullmatch(facts.get(name, "")):
             facts[f"{name}_groups"] = " ".join(re.findall("....", facts[name].upper()))
@@ -419,7 +424,7 @@ TEXTS: Final[Mapping[str, Mapping[Language, Explanation]]] = {
             "[\n(valid from {presented_not_before} to {presented_not_after})]",
             "If your metering point operator replaced or updated the gateway, or confirms the new certificate, "
             "trust it. On the command line: smgw-proxy trust accept[ --fingerprint {presented}]\n"
-            'In the app: enter the new fingerprint[ {presented}] in the option "certificate_fingerprint".\n'
+            'In the app: open its page in Home Assistant and press "Trust the new certificate".\n'
             "If not, do not trust it: check what is connected, and ask your metering point operator.",
         ),
         "de": Explanation(
@@ -432,8 +437,8 @@ TEXTS: Final[Mapping[str, Mapping[Language, Explanation]]] = {
             "Hat Ihr Messstellenbetreiber das Gateway getauscht oder aktualisiert, oder bestätigt er das neue "
             "Zertifikat, dann vertrauen Sie ihm. Auf der Befehlszeile: smgw-proxy trust accept"
             "[ --fingerprint {presented}]\n"
-            'In der App: Tragen Sie den neuen Fingerabdruck[ {presented}] in die Option "certificate_fingerprint" '
-            "ein.\n"
+            'In der App: Öffnen Sie ihre Seite in Home Assistant und drücken Sie auf "Dem neuen Zertifikat '
+            'vertrauen".\n'
             "Wenn nicht, vertrauen Sie ihm nicht: Prüfen Sie, was angeschlossen ist, und fragen Sie Ihren "
             "Messstellenbetreiber.",
         ),

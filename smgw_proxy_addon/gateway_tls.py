@@ -133,6 +133,18 @@ class GatewayTrust:
         return self._pin
 
     @property
+    def policy(self) -> Policy:
+        """The policy that is in force."""
+        return self._policy
+
+    @property
+    def shown(self) -> str | None:
+        """The fingerprint of the certificate that the gateway showed last, trusted or not; None before the first."""
+        if self._refused is not None:
+            return self._refused
+        return self._accepted.fingerprint if self._accepted else None
+
+    @property
     def learns(self) -> bool:
         """Tell whether the next certificate will be trusted because none is."""
         return self._pin is None and self._policy.fingerprint is None

@@ -47,6 +47,13 @@ def open_listeners(options: Options) -> list[Listener]:
     return listeners
 
 
+def open_status_listeners(options: Options, *, ingress: bool) -> list[socket.socket]:
+    """Bind the status page's port, if any: on loopback, for the ingress everywhere. Raises ``StartError``."""
+    if options.status_port is None:
+        return []
+    return list(_bind(() if ingress else ("127.0.0.1",), options.status_port))
+
+
 def user_certificate(options: Options) -> ListenerCertificate | None:
     """Load the certificate that the user brings, if any. Raises OptionError: another start would not help."""
     if options.https_port is None or not (options.certfile and options.keyfile):

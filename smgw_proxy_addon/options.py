@@ -119,6 +119,8 @@ class Options:
     bind: tuple[str, ...]
     """Local addresses to listen at; empty means all, IPv4 and IPv6."""
     cert_dir: Path
+    status_port: int | None
+    """Of the status page; 0 means any free one, None no page."""
     notifications: bool
     """Whether Home Assistant shows notifications."""
     notify_after_minutes: int
@@ -489,6 +491,7 @@ COMMAND_LINE_OPTIONS: Final = (
     _number("connect_timeout", 1, 60, 10, "float"),
     _number("port", 0, _HIGHEST_PORT, 8080),
     _number("https_port", 0, _HIGHEST_PORT, None),
+    _number("status_port", 0, _HIGHEST_PORT, None),
     Option("bind", "names", "IPv4 or IPv6 addresses of this computer", _read_addresses, default=()),
     _text("cert_dir", _read_path, "the path of a folder", "certs"),
 )
@@ -499,6 +502,7 @@ _APP_FIXED: Final[dict[str, Any]] = {
     "https_port": 443,
     "bind": (),
     "cert_dir": Path("/data/certs"),
+    "status_port": 8099,
 }
 """What the app has no option for: the container's inside is the same everywhere."""
 

@@ -15,10 +15,9 @@ from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor
 from smgw_proxy_addon.frontend import Frontend
 from smgw_proxy_addon.gateway_tls import GatewayTrust
-from smgw_proxy_addon.health import serve_health
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
-from smgw_proxy_addon.listeners import Listener, StartError
+from smgw_proxy_addon.listeners import Listener
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
@@ -53,24 +52,22 @@ class Proxy:
         *,
         store: TrustStore,
         report: Callable[[RequestRecord], None],
-        health_port: int | None = None,
         restart: Callable[[], None] | None = None,
         supervisor: Supervisor | None = None,
         log_failure: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self.trust, self.pool = gateway_side(options, store)
+        self.serving = False
+        """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        trust, self._pool = gateway_side(options, store)
-        self._attendants = Attendants(options, self._pool, trust, supervisor, log_failure=log_failure)
+        self._attendants = Attendants(options, self.pool, self.trust, supervisor, log_failure=log_failure)
         self._report = report
-        self._frontend = _frontend(options, self._pool, self._reported)
-        self._runner = web.ServerRunner(
-            ClientServer(self._frontend.handle, self._frontend.malformed), shutdown_timeout=_CANCELLED
-        )
+        self._frontend = _frontend(options, self.pool, self._reported)
+        server = ClientServer(self._frontend.handle, self._frontend.malformed)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
-        self._health_port = health_port
-        self._health: web.AppRunner | None = None
 
     @property
     def doctor(self) -> Doctor:
@@ -78,22 +75,19 @@ class Proxy:
         return self._attendants.doctor
 
     async def start(self) -> None:
-        """Listen. Raises ``StartError``."""
+        """Listen."""
         await self._runner.setup()
         for each in self._listeners:
             context = self._certificate.context if each.secure and self._certificate else None
             await web.SockSite(self._runner, each.socket, ssl_context=context).start()
-        if self._health_port is not None:
-            try:
-                self._health = await serve_health(self._health_port)
-            except OSError as error:
-                raise StartError(f"cannot listen at 127.0.0.1, port {self._health_port}: {error.strerror}") from None
         if self._certificate:
             self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
         await self._attendants.start()
+        self.serving = True
 
     async def stop(self, grace: float = GRACE) -> None:
         """Take no new requests, give running ones ``grace`` seconds, close everything properly."""
+        self.serving = False
         if self._reloading:
             self._reloading.cancel()
         for site in list(self._runner.sites):
@@ -101,9 +95,7 @@ class Proxy:
         await self._frontend.stop(grace)
         await self._attendants.stop()
         await self._runner.cleanup()
-        if self._health:
-            await self._health.cleanup()
-        await self._pool.close()
+        await self.pool.close()
 
     def _reported(self, record: RequestRecord) -> None:
         self._attendants.note(record)

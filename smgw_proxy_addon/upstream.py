@@ -134,6 +134,19 @@ class Lease:
     connecting: float
 
 
+@dataclass(frozen=True)
+class PoolStatus:
+    """How busy the gateway is: requests at it, its places, requests that wait for one.
+
+    ``kept_for`` are the seconds since the idle connection was made, None if there is none.
+    """
+
+    active: int
+    places: int
+    waiting: int
+    kept_for: float | None
+
+
 class Pool:
     """The connections to one gateway: few places, first come, first served, idle ones kept for a while."""
 
@@ -179,6 +192,12 @@ class Pool:
             following = self._schedule.leave(ticket)
             if following is not None:
                 self._turns[following].set_result(None)
+
+    def status(self) -> PoolStatus:
+        """Tell how busy the gateway is."""
+        oldest = min((connection.opened for connection in self._idle), default=None)
+        kept_for = None if oldest is None else self._clock() - oldest
+        return PoolStatus(self._schedule.active, self._schedule.places, self._schedule.waiting, kept_for)
 
     async def close(self) -> None:
         """Close every idle connection cleanly."""

@@ -1,7 +1,7 @@
 """A proxy in the test's own event loop, in front of a simulated gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +25,11 @@ class Rig:
     https_port: int | None
     cert_dir: Path
     reports: list[RequestRecord] = field(default_factory=list)
+    listeners: list[Callable[[RequestRecord], None]] = field(default_factory=list)
+
+    def listen(self, report: Callable[[RequestRecord], None]) -> None:
+        """Have every further request reported to somebody else, too."""
+        self.listeners.append(report)
 
     @property
     def http(self) -> str:
@@ -57,12 +62,18 @@ async def proxy_for(
     listeners = await asyncio.to_thread(open_listeners, checked)
     certificate = await asyncio.to_thread(own_certificate, checked)
     reports: list[RequestRecord] = []
+    others: list[Callable[[RequestRecord], None]] = []
+
+    def report(record: RequestRecord) -> None:
+        for each in (reports.append, *others):
+            each(record)
+
     store = TrustStore(checked.cert_dir, checked.target.name, checked.target.aliases, files)
-    proxy = Proxy(checked, listeners, certificate, store=store, report=reports.append, supervisor=supervisor)
+    proxy = Proxy(checked, listeners, certificate, store=store, report=report, supervisor=supervisor)
     ports = [listener.port for listener in listeners] + [None]
     await proxy.start()
     try:
-        yield Rig(proxy, ports[0] or 0, ports[1], folder / "certs", reports)
+        yield Rig(proxy, ports[0] or 0, ports[1], folder / "certs", reports, others)
     finally:
         await proxy.stop(grace=0.5)
 

@@ -26,6 +26,7 @@ from smgw_proxy_addon import app, options, proxy
 root = Path(sys.argv[1])
 # ports, and folders below the root of the test, in place of the container's own
 fixed = {"port": 0, "https_port": 0, "bind": ("127.0.0.1",), "cert_dir": root / "data/certs"}
+fixed["status_port"] = int(sys.argv[2])
 read = app.from_file_text
 def moved(text):
     checked = read(text)
@@ -36,7 +37,7 @@ def moved(text):
 app.from_file_text = moved
 proxy._RELOAD = 0.05
 from smgw_proxy_addon.command_line import reported
-sys.exit(reported(lambda: app.run_app(root, "nobody", int(sys.argv[2]))))
+sys.exit(reported(lambda: app.run_app(root, "nobody")))
 """
 
 
@@ -81,11 +82,11 @@ class Running:
 
 
 @asynccontextmanager
-async def app(root: Path, health_port: int = 0) -> AsyncIterator[Running]:
+async def app(root: Path, status_port: int = 0) -> AsyncIterator[Running]:
     # Coverage would be written as root and as nobody into the same folder.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", START, str(root), str(health_port), stderr=asyncio.subprocess.PIPE, env=environment
+        sys.executable, "-c", START, str(root), str(status_port), stderr=asyncio.subprocess.PIPE, env=environment
     )
     try:
         yield Running(process)
@@ -109,7 +110,7 @@ async def test_it_says_that_it_works_whatever_the_gateway_does(root: Path) -> No
         assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
 
-async def test_a_health_port_that_is_taken_is_one_clear_line(root: Path) -> None:
+async def test_a_status_port_that_is_taken_is_one_clear_line(root: Path) -> None:
     configure(root, target="127.0.0.1:1")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         async with app(root, taken.getsockname()[1]) as running:

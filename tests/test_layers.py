@@ -19,6 +19,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
     frozenset(
         {
             "access",
+            "activity",
             "answers",
             "diagnosis",
             "diagnosis_texts",
@@ -49,8 +50,10 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "upstream",
         }
     ),
-    frozenset({"doctor", "frontend", "health", "listeners", "status", "trust_command"}),
-    frozenset({"__main__", "app", "application", "attendants", "command_line", "doctor_command", "proxy"}),
+    frozenset({"doctor", "frontend", "listeners", "status", "trust_command"}),
+    frozenset(
+        {"__main__", "app", "application", "attendants", "command_line", "doctor_command", "proxy", "status_page"}
+    ),
 )
 """The package's modules, floor by floor ("" is the package itself); a subpackage counts as one module."""
 
@@ -72,6 +75,7 @@ NEIGHBOURS: Final = {
     ("doctor_command", "proxy"): "the same way to the gateway, without a proxy around it",
     ("proxy", "attendants"): "the proxy, and what runs beside its requests",
     ("application", "proxy"): "the process, and the proxy that it runs",
+    ("application", "status_page"): "the process, and the page that it shows",
 }
 """Imports between two modules of one floor that are allowed, each with its reason."""
 

@@ -207,21 +207,23 @@ def test_defaults_of_the_app() -> None:
         https_port=443,
         bind=(),
         cert_dir=Path("/data/certs"),
+        status_port=8099,
         notifications=True,
         notify_after_minutes=30,
     )
 
 
-def test_defaults_of_the_command_line_differ_only_in_folders_https_and_notifications() -> None:
+def test_defaults_of_the_command_line_differ_in_what_only_the_app_knows() -> None:
     app, command_line = from_app({"target": "10.11.120.2"}), from_command_line({})
     different = {
         each.name
         for each in dataclasses.fields(Options)
         if getattr(app, each.name) != getattr(command_line, each.name)
     }
-    assert different == {"log_dir", "cert_dir", "https_port", "notifications"}
+    assert different == {"log_dir", "cert_dir", "https_port", "status_port", "notifications"}
     assert (command_line.log_dir, command_line.cert_dir) == (Path("logs"), Path("certs"))
     assert command_line.https_port is None
+    assert command_line.status_port is None
 
 
 def test_all_options_of_the_app() -> None:

@@ -1,0 +1,98 @@
+"""The status page of the running program: its port, its names, and what it is told, wired."""
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from smgw_proxy_addon.gateway_tls import GatewayTrust
+from smgw_proxy_addon.listener_tls import local_names
+from smgw_proxy_addon.listeners import Listener, open_status_listeners
+from smgw_proxy_addon.options import Options
+from smgw_proxy_addon.status.diagnosis import Diagnose, Diagnosis
+from smgw_proxy_addon.status.guides import Way
+from smgw_proxy_addon.status.observer import LogMemory, Observer
+from smgw_proxy_addon.status.pages import Pages
+from smgw_proxy_addon.status.server import StatusServer
+from smgw_proxy_addon.status.state import Reader
+from smgw_proxy_addon.trust_store import TrustStore
+from smgw_proxy_addon.upstream import Pool
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class StatusPage:
+    """Binds its port and reads its files when it is made, before there is an event loop; listens from ``start``.
+
+    ``ingress``: Home Assistant shows the page. Raises ``StartError``. Without the option ``status_port`` nothing is
+    bound, kept or served.
+    """
+
+    def __init__(self, options: Options, listeners: list[Listener], *, ingress: bool) -> None:
+        self._options = options
+        self._ingress = ingress
+        self._sockets = open_status_listeners(options, ingress=ingress)
+        self._ways = list(_ways(options, listeners, ingress=ingress))
+        self._pages = Pages() if self._sockets else None
+        self._server: StatusServer | None = None
+        self.log: Final = LogMemory()
+        self.observer: Final = Observer(_now) if self._sockets else None
+        """To be told of every request."""
+
+    async def start(
+        self,
+        *,
+        store: TrustStore,
+        trust: GatewayTrust,
+        pool: Pool,
+        serving: Callable[[], bool],
+        diagnose: Diagnose | None = None,
+    ) -> None:
+        """Listen."""
+        if self._pages is None or self.observer is None:
+            return
+        self._server = StatusServer(
+            options=self._options,
+            pages=self._pages,
+            reader=Reader(
+                target=self._options.target,
+                store=store,
+                trust=trust,
+                pool=pool,
+                observer=self.observer,
+                now=_now,
+            ),
+            store=store,
+            log=self.log,
+            ways=self._ways,
+            now=_now,
+            serving=serving,
+            ingress=self._ingress,
+            diagnosis=Diagnosis(diagnose, _now) if diagnose else None,
+        )
+        await self._server.start(self._sockets)
+        for each in self._sockets:
+            _LOGGER.info("Status page at %s/", Listener(each, secure=False).url)
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._server:
+            await self._server.stop()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _ways(options: Options, listeners: list[Listener], *, ingress: bool) -> Iterator[Way]:
+    """Give the names under which clients reach the proxy."""
+    ports = {listener.secure: listener.port for listener in listeners}
+    if ingress:
+        # The Supervisor names the container after the app, with dashes.
+        yield Way("inside", socket.gethostname().replace("_", "-"), ports[False], ports.get(True))
+        yield Way("network", None, ports[False])  # as config.yaml maps it; HTTPS is not mapped
+        return
+    reachable = [name for name in local_names() if "." in name and not name.startswith("127.")]
+    host = next(iter([*options.bind, *reachable]), socket.gethostname())
+    yield Way("network", host, ports[False], ports.get(True))

@@ -1,0 +1,190 @@
+"""The status page of a proxy in the test's own event loop, and Home Assistant's ingress before it."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import httpx
+from aiohttp import web
+
+from simulator.gateway import Simulator
+from smgw_proxy_addon.options import from_command_line
+from smgw_proxy_addon.status.diagnosis import Diagnose, Diagnosis
+from smgw_proxy_addon.status.guides import Way
+from smgw_proxy_addon.status.observer import LogMemory, Observer
+from smgw_proxy_addon.status.pages import Pages
+from smgw_proxy_addon.status.server import StatusServer
+from smgw_proxy_addon.status.state import Reader
+from smgw_proxy_addon.trust_store import TrustStore
+from tests.rig import Rig, proxy_for
+
+PREFIX: Final = "/api/hassio_ingress/Fv5-kZt_0"
+"""Where the page is for the browser; the token is the Supervisor's."""
+
+LOGIN: Final = httpx.DigestAuth("demo", "gateway")
+
+_HOP_BY_HOP: Final = frozenset({"connection", "content-length", "content-encoding", "transfer-encoding"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the diagnosis."""
+
+    name: str
+    ok: bool | None
+    seconds: float | None
+    sentence: str
+    remedy: str = ""
+
+
+@dataclass
+class Status:
+    """The page's address and what is behind it."""
+
+    url: str
+    rig: Rig
+    store: TrustStore
+    observer: Observer
+    server: StatusServer
+    log: LogMemory
+
+    @property
+    def port(self) -> int:
+        """Of the page's own listener."""
+        return int(self.url.rsplit(":", 1)[1])
+
+    async def ask(self, path: str = "/sim/status/200") -> int:
+        """Send a request through the proxy; returns the status."""
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            return (await client.get(self.rig.http + path, auth=LOGIN)).status_code
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def status_for(
+    sim: Simulator | str,
+    folder: Path,
+    *,
+    ingress: bool = True,
+    diagnose: Diagnose | None = None,
+    host: str = "127.0.0.1",
+    **options: Any,
+) -> AsyncIterator[Status]:
+    """Run a proxy for the simulator with its status page at a free port of ``host``."""
+    observer = Observer(utc_now)
+    log = LogMemory()
+    pages = await asyncio.to_thread(Pages)
+    async with proxy_for(sim, folder, **options) as rig:
+        target = sim if isinstance(sim, str) else sim.authority
+        checked = from_command_line({"target": target, "cert_dir": str(rig.cert_dir)})
+        store = TrustStore(rig.cert_dir, checked.target.name)
+        rig.listen(observer)
+        server = StatusServer(
+            options=checked,
+            pages=pages,
+            reader=Reader(
+                target=checked.target,
+                store=store,
+                trust=rig.proxy.trust,
+                pool=rig.proxy.pool,
+                observer=observer,
+                now=utc_now,
+            ),
+            store=store,
+            log=log,
+            ways=(Way("inside", "local-smgw-proxy", 8080, 443), Way("network", None, 8080)),
+            now=utc_now,
+            serving=lambda: rig.proxy.serving,
+            ingress=ingress,
+            diagnosis=Diagnosis(diagnose, utc_now) if diagnose else None,
+        )
+        listening = socket.create_server((host, 0))
+        await server.start([listening])
+        logging.getLogger().addHandler(log)
+        try:
+            url = f"http://{host}:{listening.getsockname()[1]}"
+            yield Status(url, rig, store, observer, server, log)
+        finally:
+            logging.getLogger().removeHandler(log)
+            await server.stop()
+
+
+class Ingress:
+    """What Home Assistant and its Supervisor do: a page with a frame, and all below a prefix passed on."""
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream
+        self._session: aiohttp.ClientSession | None = None
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    @property
+    def page(self) -> str:
+        """The URL of the status page itself, with a slash at its end."""
+        return f"{self.url}{PREFIX}/"
+
+    async def __aenter__(self) -> "Ingress":
+        application = web.Application()
+        application.router.add_get("/", self._frame)
+        application.router.add_route("*", PREFIX + "/{path:.*}", self._pass_on)
+        self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        listening = socket.create_server(("127.0.0.1", 0))
+        await web.SockSite(self._runner, listening).start()
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session:
+            await self._session.close()
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _frame(self, _: web.Request) -> web.Response:
+        page = (
+            '<!DOCTYPE html><html lang="en"><title>Home Assistant</title><link rel="icon" href="data:,">'
+            "<style>body{margin:0}iframe{border:0;width:100%;height:100vh;display:block}</style>"
+            '<main><h1 style="position:absolute;left:-99rem">App</h1>'
+            f'<iframe title="App" src="{PREFIX}/"></iframe></main>'
+        )
+        return web.Response(text=page, content_type="text/html")
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        assert self._session
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers |= {"X-Ingress-Path": PREFIX, "X-Forwarded-Host": request.host, "X-Forwarded-Proto": "http"}
+        body = request.content if request.method == "POST" else None  # in chunks, as Home Assistant sends it
+        url = self._upstream + request.raw_path.removeprefix(PREFIX)
+        async with self._session.request(
+            request.method, url, headers=headers, data=body, allow_redirects=False
+        ) as answer:
+            kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
+            return web.Response(status=answer.status, headers=kept, body=await answer.read())
+
+
+async def staged_diagnosis(language: str) -> Sequence[Step]:
+    """Give the result of a diagnosis without a network."""
+    if language == "de":
+        return [
+            Step("Adresse im Netz des Gateways", True, 0.012, "end0 hat die Adresse 10.11.120.10."),
+            Step("TCP-Verbindung", False, 10.0, "Das Gateway antwortet nicht.", "Prüfen Sie das Kabel."),
+            Step("TLS", None, None, "Dazu kam es nicht."),
+            Step("Zertifikat", None, None, "Es läuft bald ab.", "Rechnen Sie mit einem neuen."),
+        ]
+    return [
+        Step("Address in the gateway's network", True, 0.012, "end0 has the address 10.11.120.10."),
+        Step("TCP connection", False, 10.0, "The gateway does not answer.", "Check the cable."),
+        Step("TLS", None, None, "It did not come to that."),
+        Step("Certificate", None, None, "It expires soon.", "Expect a new one."),
+    ]
