@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parent.parent
 PACKAGE: Final = "smgw_proxy_addon"
 
 FLOORS: Final[tuple[frozenset[str], ...]] = (
-    frozenset({"", "errors", "target", "values"}),  # what all others speak of
+    frozenset({"", "errors", "target", "values", "words"}),  # what all others speak of
     frozenset(
         {
             "access",
