@@ -119,6 +119,7 @@ async def _serve(
         serving=lambda: proxy.serving,
         diagnose=proxy.doctor.diagnose,
         supervisor=supervisor,
+        log_failure=log_failure,
     )
     _LOGGER.info("Ready")
     code = await stop

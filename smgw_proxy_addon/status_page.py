@@ -53,6 +53,7 @@ class StatusPage:
         serving: Callable[[], bool],
         diagnose: Diagnose | None = None,
         supervisor: Supervisor | None = None,
+        log_failure: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Listen. With a ``supervisor`` the page learns at which port of the host clients reach the proxy."""
         if self._pages is None or self.observer is None:
@@ -67,6 +68,7 @@ class StatusPage:
                 pool=pool,
                 observer=self.observer,
                 now=_now,
+                log_failure=log_failure,
             ),
             store=store,
             log=self.log,
