@@ -146,7 +146,8 @@ def main(arguments: Sequence[str]) -> None:
     options, further = parser.parse_known_args(arguments)
     if options.port and not is_free(options.port):
         parser.exit(1, f"Port {options.port} is taken: choose another with --port.\n")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first one otherwise
+        signal.signal(number, signal.default_int_handler)
     try:
         demonstrate(options.vendor, options.port or free_port(PROXY_PORT), further)
     except KeyboardInterrupt:
