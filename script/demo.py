@@ -22,6 +22,7 @@ USER: Final = "demo"
 PASSWORD: Final = "smart-meter"  # noqa: S105 - of a made-up gateway on this computer
 PROXY_PORT: Final = 8080
 GATEWAY_PORT: Final = 8443
+STATUS_PORT: Final = 8099
 START_TIMEOUT: Final = 30.0
 """Seconds until the simulator must listen; a Raspberry Pi needs some of them."""
 STOP_TIMEOUT: Final = 6.0
@@ -106,13 +107,14 @@ def wait_for_gateway(process: subprocess.Popen[str], port: int, log: str) -> Non
 
 def demonstrate(vendor: str, proxy_port: int, further: Sequence[str]) -> None:
     """Run simulator and proxy until the proxy ends or the person stops the demo."""
-    gateway_port = free_port(GATEWAY_PORT)
+    gateway_port, status_port = free_port(GATEWAY_PORT), free_port(STATUS_PORT)
     state = STATE / vendor
     state.mkdir(parents=True, exist_ok=True)
     gateway = ["simulator", "--vendor", vendor, "--port", str(gateway_port), "--state-dir", str(state / "gateway")]
     gateway += ["--user", USER, "--password", PASSWORD]
     proxy = ["smgw_proxy_addon", "run", "--target", f"127.0.0.1:{gateway_port}", "--port", str(proxy_port)]
-    proxy += ["--cert-dir", str(state / "certs"), "--log-dir", str(state / "logs"), *further]
+    proxy += ["--cert-dir", str(state / "certs"), "--log-dir", str(state / "logs")]
+    proxy += ["--status-port", str(status_port), *further]
     base = f"http://127.0.0.1:{proxy_port}"
     with (state / "simulator.log").open("a", encoding="utf-8") as log, running(gateway, log) as simulator:
         wait_for_gateway(simulator, gateway_port, log.name)
@@ -123,7 +125,8 @@ def demonstrate(vendor: str, proxy_port: int, further: Sequence[str]) -> None:
                     print(
                         f"\nA simulated {vendor} gateway (https://127.0.0.1:{gateway_port})"
                         " and the proxy in front of it.\n\n"
-                        f"  Browser:   {base}/   (user {USER}, password {PASSWORD})\n\n"
+                        f"  Browser:   {base}/   (user {USER}, password {PASSWORD})\n"
+                        f"  Status:    http://127.0.0.1:{status_port}/\n\n"
                         f"  Readings:  {readings(vendor, base)}\n\n"
                         f"  Pins, logs and the gateway's key: {state}/   Stop: Ctrl-C\n",
                         flush=True,
@@ -146,7 +149,8 @@ def main(arguments: Sequence[str]) -> None:
     options, further = parser.parse_known_args(arguments)
     if options.port and not is_free(options.port):
         parser.exit(1, f"Port {options.port} is taken: choose another with --port.\n")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first one otherwise
+        signal.signal(number, signal.default_int_handler)
     try:
         demonstrate(options.vendor, options.port or free_port(PROXY_PORT), further)
     except KeyboardInterrupt:

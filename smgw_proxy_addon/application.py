@@ -100,6 +100,7 @@ async def _serve(
             page.observer(record)
 
     store = trust_store(options)
+    supervisor = Supervisor(token) if token else None
     proxy = Proxy(
         options,
         listeners,
@@ -107,18 +108,24 @@ async def _serve(
         store=store,
         report=report,
         restart=(lambda: end(EXIT_RESTART)) if may_restart else None,
-        supervisor=Supervisor(token) if token else None,
+        supervisor=supervisor,
         log_failure=log_failure,
     )
     await proxy.start()
     await page.start(
-        store=store, trust=proxy.trust, pool=proxy.pool, serving=lambda: proxy.serving, diagnose=proxy.doctor.diagnose
+        store=store,
+        trust=proxy.trust,
+        pool=proxy.pool,
+        serving=lambda: proxy.serving,
+        diagnose=proxy.doctor.diagnose,
+        supervisor=supervisor,
+        log_failure=log_failure,
     )
     _LOGGER.info("Ready")
     code = await stop
     _LOGGER.info("Stopping")
-    await proxy.stop()
     await page.stop()
+    await proxy.stop()
     return code
 
 

@@ -57,6 +57,14 @@ class Supervisor:
         slug = _part(await self._call("GET", "/addons/self/info"), "data").get("slug")
         return f"/hassio/ingress/{slug}" if isinstance(slug, str) and slug.replace("_", "").isalnum() else None
 
+    async def ports(self) -> dict[str, int | None] | None:
+        """Return the host's port for each of the container's (``8080/tcp``), None if the Supervisor does not tell.
+
+        A port that the user has not opened is None.
+        """
+        ports = _part(await self._call("GET", "/addons/self/info"), "data").get("network")
+        return ports if isinstance(ports, dict) else None
+
     async def language(self) -> str | None:
         """Return the language that Home Assistant is set to, such as ``de``, None if it does not tell."""
         answer = await self._call("GET", "/core/api/config")

@@ -1,12 +1,15 @@
 """The status page of the running program: its port, its names, and what it is told, wired."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from smgw_proxy_addon.gateway_tls import GatewayTrust
+from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import local_names
 from smgw_proxy_addon.listeners import Listener, open_status_listeners
 from smgw_proxy_addon.options import Options
@@ -36,6 +39,7 @@ class StatusPage:
         self._ways = list(_ways(options, listeners, ingress=ingress))
         self._pages = Pages() if self._sockets else None
         self._server: StatusServer | None = None
+        self._asking: asyncio.Task[None] | None = None
         self.log: Final = LogMemory()
         self.observer: Final = Observer(_now) if self._sockets else None
         """To be told of every request."""
@@ -48,8 +52,10 @@ class StatusPage:
         pool: Pool,
         serving: Callable[[], bool],
         diagnose: Diagnose | None = None,
+        supervisor: Supervisor | None = None,
+        log_failure: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """Listen."""
+        """Listen. With a ``supervisor`` the page learns at which port of the host clients reach the proxy."""
         if self._pages is None or self.observer is None:
             return
         self._server = StatusServer(
@@ -62,6 +68,7 @@ class StatusPage:
                 pool=pool,
                 observer=self.observer,
                 now=_now,
+                log_failure=log_failure,
             ),
             store=store,
             log=self.log,
@@ -72,13 +79,30 @@ class StatusPage:
             diagnosis=Diagnosis(diagnose, _now) if diagnose else None,
         )
         await self._server.start(self._sockets)
+        if supervisor:
+            self._asking = asyncio.create_task(self._ask_ports(supervisor, self._server))
         for each in self._sockets:
             _LOGGER.info("Status page at %s/", Listener(each, secure=False).url)
 
     async def stop(self) -> None:
         """Listen no more."""
+        if self._asking:
+            self._asking.cancel()
         if self._server:
             await self._server.stop()
+
+    async def _ask_ports(self, supervisor: Supervisor, server: StatusServer) -> None:
+        """Put the host's ports in the place of the container's; a change of theirs starts the app anew."""
+        ports = await supervisor.ports()
+        if ports is None:
+            return
+        ways = []
+        for way in self._ways:
+            if way.kind == "inside":
+                ways.append(way)
+            elif (mapped := ports.get(f"{way.http_port}/tcp")) is not None:
+                ways.append(replace(way, http_port=mapped))
+        server.show_ways(ways)
 
 
 def _now() -> datetime:

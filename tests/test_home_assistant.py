@@ -56,6 +56,7 @@ class StandIn:
     url: str = ""
     language: str = "de"
     slug: str = "local_smgw_proxy"
+    ports: dict[str, int | None] | None = None
     works: bool = True
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     """Unset, it hangs."""
@@ -76,7 +77,7 @@ class StandIn:
             case "/network/info":
                 return web.json_response({"result": "ok", "data": NETWORK})
             case "/addons/self/info":
-                return web.json_response({"result": "ok", "data": {"slug": self.slug}})
+                return web.json_response({"result": "ok", "data": {"slug": self.slug, "network": self.ports}})
             case "/core/api/config":
                 return web.json_response({"language": self.language})
         body = await request.json()

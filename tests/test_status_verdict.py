@@ -97,6 +97,7 @@ CASES: list[tuple[str, State, str, str, str | None]] = [
     ("many polls", state(*POLLS), "warn", "many_polls", None),
     ("expired", state(entry(), trust=dated(-YEAR, -YEAR / 2)), "warn", "expired", None),
     ("expires soon", state(entry(), trust=dated(-YEAR, YEAR / 40)), "warn", "expires_soon", None),
+    ("no log files", state(entry(), log_failure="No space left on device"), "warn", "no_logs", None),
     ("not yet valid", state(entry(), trust=dated(YEAR, YEAR * 2)), "warn", "not_yet_valid", None),
     ("many polls, expires soon", state(*POLLS, trust=dated(-YEAR, YEAR / 40)), "warn", "many_polls", None),
     ("valid for long", state(entry(), trust=dated(-YEAR, YEAR)), "good", "works", None),

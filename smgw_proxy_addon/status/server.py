@@ -96,6 +96,10 @@ class StatusServer:
         if diagnosis:
             self._posts["/diagnose"] = self._diagnose
 
+    def show_ways(self, ways: Sequence[Way]) -> None:
+        """Replace the names under which clients reach the proxy."""
+        self._ways = tuple(ways)
+
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Listen."""
         await self._runner.setup()

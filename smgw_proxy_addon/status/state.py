@@ -57,10 +57,12 @@ class State:
     vendor_answered: bool
     """Whether the make is known from answers; else from the certificate's name."""
     user_paths: tuple[str, ...]
+    log_failure: str | None = None
+    """Why no log files are written."""
 
 
 class Reader:
-    """Reads the state. ``now`` gives the time in UTC."""
+    """Reads the state. ``now`` gives the time in UTC, ``log_failure`` says why no log files are written, if so."""
 
     def __init__(
         self,
@@ -71,7 +73,9 @@ class Reader:
         pool: Pool,
         observer: Observer,
         now: Callable[[], datetime],
+        log_failure: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._log_failure = log_failure
         self._target = target
         self._store = store
         self._trust = trust
@@ -101,6 +105,7 @@ class Reader:
             vendor=observer.vendor or (from_subject(known.certificate.subject) if known else None),
             vendor_answered=observer.vendor is not None,
             user_paths=observer.user_paths,
+            log_failure=self._log_failure(),
         )
 
 

@@ -101,6 +101,8 @@ def _doubtful(state: State) -> Verdict | None:
         return Verdict("warn", "many_polls", facts={"polls": str(state.day.polls_an_hour)})
     if dates is Expiry.EXPIRES_SOON:
         return Verdict("warn", dates.value)
+    if state.log_failure:
+        return Verdict("warn", "no_logs", facts={"problem": state.log_failure})
     return None
 
 

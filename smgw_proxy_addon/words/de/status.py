@@ -79,6 +79,10 @@ WORDS: Final[Mapping[str, str]] = {
     "gesperrt. Neue Messwerte gibt es nur alle 15 Minuten.",
     "verdict.many_polls.remedy": "Stellen Sie Ihre Programme auf 15 Minuten ein, oder schalten Sie eines ab: siehe "
     "„Programme“.",
+    "verdict.no_logs": "Es funktioniert, aber es werden keine Protokolldateien geschrieben.",
+    "verdict.no_logs.detail": "Der Grund, wie ihn das System nennt: {problem}",
+    "verdict.no_logs.remedy": "Schaffen Sie Platz auf dem Datenträger, oder wählen Sie mit der Option log_dir einen "
+    "anderen Ordner.",
     # Gateway
     "gateway.title": "Gateway",
     "gateway.address": "Adresse",

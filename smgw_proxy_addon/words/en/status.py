@@ -75,6 +75,9 @@ WORDS: Final[Mapping[str, str]] = {
     "days. There are new readings every 15 minutes only.",
     "verdict.many_polls.remedy": "Set your clients to ask every 15 minutes, or switch one of them off: see "
     "“Clients”.",
+    "verdict.no_logs": "It works, but no log files are written.",
+    "verdict.no_logs.detail": "The reason, as the system has it: {problem}",
+    "verdict.no_logs.remedy": "Free some space on the disk, or choose another folder with the option log_dir.",
     # Gateway
     "gateway.title": "Gateway",
     "gateway.address": "Address",
