@@ -35,6 +35,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
     frozenset(
         {
             "clients",
+            "files",
             "gateway_http",
             "gateway_tls",
             "home_assistant",
@@ -65,6 +66,8 @@ NEIGHBOURS: Final = {
     ("logs", "log_files"): "one subject in two files: the set-up, and the files it writes",
     ("logs", "redaction"): "one subject in two files: the set-up, and what it must never write",
     ("gateway_tls", "trust_store"): "the handshake is decided by the pin, and its store is what holds it",
+    ("trust_store", "files"): "the store, and each step of its writing",
+    ("listener_tls", "files"): "the same way to write beside the pins",
     ("upstream", "gateway_http"): "the pool, and the connections in it",
     ("clients", "gateway_http"): "an answer is passed on as the gateway's connection gives it",
     ("upstream", "gateway_tls"): "a connection is made over the context that holds the pin",

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
+from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.trust import Certificate, Origin, Pin, describe, encode
-from smgw_proxy_addon.trust_store import AcceptProblem, Files, TrustCommandError, TrustStore, stored_pins
+from smgw_proxy_addon.trust_store import AcceptProblem, TrustCommandError, TrustStore, stored_pins
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=2)

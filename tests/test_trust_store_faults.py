@@ -10,8 +10,9 @@ from typing import NoReturn
 import pytest
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
+from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.trust import Pin, describe
-from smgw_proxy_addon.trust_store import Files, TrustStore
+from smgw_proxy_addon.trust_store import TrustStore
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=2)
