@@ -16,6 +16,7 @@ from pathlib import Path
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.pin_file import decode, encode
 from smgw_proxy_addon.trust import (
     Accept,
     Certificate,
@@ -23,8 +24,6 @@ from smgw_proxy_addon.trust import (
     Pin,
     Policy,
     decide,
-    decode,
-    encode,
     moment,
     seen_again,
 )

@@ -27,6 +27,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "explain",
             "notifications",
             "options",
+            "pin_file",
             "rewrite",
             "schedule",
             "trust",
@@ -63,6 +64,7 @@ PURE: Final = 1
 
 NEIGHBOURS: Final = {
     ("target", "values"): "an address is a text that a person typed, like every other value",
+    ("pin_file", "trust"): "a pin, and its spelling in a file",
     ("logs", "log_files"): "one subject in two files: the set-up, and the files it writes",
     ("logs", "redaction"): "one subject in two files: the set-up, and what it must never write",
     ("gateway_tls", "trust_store"): "the handshake is decided by the pin, and its store is what holds it",
