@@ -20,8 +20,8 @@ from smgw_proxy_addon.errors import (
     MethodNotAllowedError,
     MisdirectedRequestError,
 )
+from smgw_proxy_addon.target import HIGHEST_PORT, Address
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Headers = Iterable[tuple[bytes, bytes]]
 
 _LOCAL_NETWORKS: Final = tuple(
@@ -52,7 +52,6 @@ _AUTHORITY: Final = re.compile(
     re.ASCII,
 )
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/]+)")
-_HIGHEST_PORT: Final = 65535
 _DEFAULT_PORTS: Final = frozenset({80, 443})
 
 _READING: Final = frozenset({"GET", "HEAD"})
@@ -138,11 +137,11 @@ def _check_network(peer: str, local: str) -> None:
         raise ForeignNetworkError(peer=str(address))
 
 
-def _is_local(address: _Address) -> bool:
+def _is_local(address: Address) -> bool:
     return any(address in network for network in _LOCAL_NETWORKS)
 
 
-def _on_one_link(address: _Address, own: _Address) -> bool:
+def _on_one_link(address: Address, own: Address) -> bool:
     """Tell whether two IPv6 addresses share a link; with IPv4 no length of a network can be presumed."""
     both_6 = isinstance(address, ipaddress.IPv6Address) and isinstance(own, ipaddress.IPv6Address)
     return both_6 and int(address) >> _INTERFACE_BITS == int(own) >> _INTERFACE_BITS
@@ -160,7 +159,7 @@ def _host(values: list[str], *, required: bool) -> _Authority | None:
 
 def _authority(text: str) -> _Authority | None:
     match = _AUTHORITY.fullmatch(text)
-    if match is None or int(match["port"] or 0) > _HIGHEST_PORT:
+    if match is None or int(match["port"] or 0) > HIGHEST_PORT:
         return None
     port = int(match["port"]) if match["port"] else None
     if match["ipv6"] is None:
@@ -173,7 +172,7 @@ def _authority(text: str) -> _Authority | None:
     return _Authority(host, None if port in _DEFAULT_PORTS else port)
 
 
-def _address(text: str) -> _Address | None:
+def _address(text: str) -> Address | None:
     """Read an address; an IPv4 one that came in over an IPv6 socket is what it is behind ``::ffff:``."""
     try:
         address = ipaddress.ip_address(text)

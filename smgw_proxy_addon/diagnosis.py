@@ -27,11 +27,10 @@ from smgw_proxy_addon.errors import (
     TruncatedAnswerError,
     UnreachableError,
 )
+from smgw_proxy_addon.target import HTTPS_PORT, Address
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 InterfaceAddress = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
-HTTPS_PORT: Final = 443
 LINK_LOCAL_PREFIX: Final = 16
 """Of 169.254.0.0/16 (RFC 3927)."""
 _IPV4: Final = 4

@@ -8,14 +8,12 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from smgw_proxy_addon import diagnosis_texts
 from smgw_proxy_addon.diagnosis import (
-    Address,
     Finding,
     Interface,
     Place,
@@ -34,7 +32,7 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
 from smgw_proxy_addon.gateway_tls import GatewayTrust
-from smgw_proxy_addon.options import Target
+from smgw_proxy_addon.target import Target
 from smgw_proxy_addon.trust import Certificate, expiry, grouped
 from smgw_proxy_addon.upstream import Lease, Pool
 
@@ -124,7 +122,7 @@ class Doctor:
     async def examine(self) -> list[Finding]:
         """Take all steps and return what they showed, in order; after a failure the rest is not tried."""
         interfaces = await self._interfaces()
-        place = Place(_literal(self._target), self._target.host, self._target.port, self._target.zone, self._in_app)
+        place = Place(self._target.address, self._target.host, self._target.port, self._target.zone, self._in_app)
         run = _Examination(place, interfaces)
         if place.address is None:
             run.note(await self._resolve(run))
@@ -257,9 +255,3 @@ def _told(finding: Finding, language: str) -> Check:
 
 def _groups(facts: Mapping[str, str]) -> dict[str, str]:
     return {f"{name}_groups": grouped(facts.get(name, "")) for name in ("pinned", "presented")}
-
-
-def _literal(target: Target) -> Address | None:
-    with suppress(ValueError):
-        return ipaddress.ip_address(target.host)
-    return None

@@ -6,7 +6,7 @@ It must never open a second connection beside a running proxy's, and never store
 import asyncio
 import logging
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TextIO
 
@@ -17,22 +17,14 @@ from smgw_proxy_addon.proxy import PATIENCE, gateway_side
 from smgw_proxy_addon.running import Contact, Mark, MarkError, ask
 from smgw_proxy_addon.trust import Certificate, Pin
 from smgw_proxy_addon.trust_store import TrustStore
+from smgw_proxy_addon.words import Language, Report, known
+from smgw_proxy_addon.words.de import diagnosis as german
+from smgw_proxy_addon.words.en import diagnosis as english
 
 _WIDTH: Final = 100
 _INDENT: Final = " " * 10
 _LONGEST_EXAMINATION: Final = PATIENCE + 120.0
-_WORDS: Final = {
-    "en": ("ok", "warning", "FAILED", "-", "What to do: ", "All is well.", "It does not work: see what to do above."),
-    "de": (
-        "ok",
-        "Warnung",
-        "FEHLER",
-        "-",
-        "Zu tun: ",
-        "Alles in Ordnung.",
-        "Es geht nicht: siehe oben, was zu tun ist.",
-    ),
-}
+_WORDS: Final[Mapping[Language, Report]] = {"en": english.REPORT, "de": german.REPORT}
 
 
 class ReadOnlyStore(TrustStore):
@@ -84,18 +76,20 @@ async def _examine(options: Options, language: str) -> list[Check]:
 
 
 def _lines(target: str, checks: Sequence[Check], language: str) -> Iterator[str]:
-    well, warning, failed, skipped, what_to_do, good, bad = _WORDS[language]
+    words = _WORDS[known(language)]
     yield f"Gateway {target}"
     for check in checks:
-        state = {True: well, False: failed, None: warning if check.remedy else skipped}[check.ok]
+        state = {True: words.ok, False: words.failed, None: words.warning if check.remedy else words.skipped}[
+            check.ok
+        ]
         took = "" if check.seconds is None else f" ({check.seconds:.2f} s)"
         yield ""
         yield f"{state:<9} {check.name}{took}"
         yield from _paragraphs(check.sentence)
         if check.remedy:
-            yield from _paragraphs(what_to_do + check.remedy)
+            yield from _paragraphs(words.what_to_do + check.remedy)
     yield ""
-    yield bad if any(check.ok is False for check in checks) else good
+    yield words.bad if any(check.ok is False for check in checks) else words.good
 
 
 def _paragraphs(text: str) -> Iterator[str]:

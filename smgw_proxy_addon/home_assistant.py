@@ -17,7 +17,8 @@ from typing import Any, Final
 import aiohttp
 
 from smgw_proxy_addon.diagnosis import Interface, InterfaceAddress
-from smgw_proxy_addon.notifications import Cause, Notice, Situation, causes, notice
+from smgw_proxy_addon.notifications import Cause, Situation, causes, notice
+from smgw_proxy_addon.words import Notice
 
 _LOGGER: Final = logging.getLogger(__name__)
 

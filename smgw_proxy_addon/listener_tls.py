@@ -10,7 +10,6 @@ import os
 import re
 import socket
 import ssl
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from smgw_proxy_addon.files import Files
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -166,17 +167,8 @@ def _alternative_name(name: str) -> x509.GeneralName | None:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    # No lock: two proxies may make the certificate of one folder at once.
+    Files().put(path, data, draft=path.with_name(f".{path.name}.{os.getpid()}"), mode=mode)
 
 
 def _file_signature(path: Path) -> tuple[int, int, int] | None:

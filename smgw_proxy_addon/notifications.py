@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final
 
-Language = Literal["en", "de"]
+from smgw_proxy_addon.words import Language, Notice, known
+from smgw_proxy_addon.words.de import notifications as german
+from smgw_proxy_addon.words.en import notifications as english
+
+TEXTS: Final[Mapping[Language, Mapping[str, Notice]]] = {"en": english.WORDS, "de": german.WORDS}
+_LINK: Final[Mapping[Language, str]] = {"en": english.LINK, "de": german.LINK}
 
 _SOON: Final = timedelta(days=30)
 _EARLIEST: Final = 2026
@@ -35,14 +40,6 @@ class Cause(StrEnum):
 
 Causes = Mapping[Cause, Mapping[str, str] | None]
 """The facts of each cause, None for one that is gone; a cause that is missing is not known yet."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A notification's text; the message may be Markdown."""
-
-    title: str
-    message: str
 
 
 @dataclass
@@ -108,70 +105,11 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
 
 def notice(cause: Cause, facts: Mapping[str, str], language: str, page: str | None) -> Notice:
     """Put a cause into words, with a link to ``page`` if that is known; an unknown language means English."""
-    chosen: Language = "de" if language.partition("-")[0].lower() == "de" else "en"
-    words = TEXTS[cause][chosen]
+    chosen = known(language.partition("-")[0].lower())
+    words = TEXTS[chosen][cause]
     message = words.message.format_map({name: value.translate(_MARKUP) for name, value in facts.items()})
     return Notice(words.title, f"{message}\n\n[{_LINK[chosen]}]({page})" if page else message)
 
 
 def _groups(fingerprint: str) -> list[str]:
     return [fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4)]
-
-
-_LINK: Final[Mapping[Language, str]] = {"en": "Open the page of the proxy", "de": "Die Seite des Proxys öffnen"}
-
-TEXTS: Final[Mapping[Cause, Mapping[Language, Notice]]] = {
-    Cause.CERTIFICATE_CHANGED: {
-        "en": Notice(
-            "The Smart Meter Gateway shows another certificate",
-            "The device at {target} identifies itself by a new certificate, so the proxy sends nothing to it. If "
-            "your "
-            "metering point operator replaced or updated the gateway, trust the new one on the proxy's page. If not, "
-            "ask your operator first.\n\nShown now: {fingerprint}",
-        ),
-        "de": Notice(
-            "Das Smart Meter Gateway zeigt ein anderes Zertifikat",
-            "Das Gerät unter {target} weist sich mit einem neuen Zertifikat aus; der Proxy sendet ihm deshalb "
-            "nichts. "
-            "Hat Ihr Messstellenbetreiber das Gateway getauscht oder aktualisiert, vertrauen Sie dem neuen auf der "
-            "Seite des Proxys. Wenn nicht, fragen Sie erst Ihren Messstellenbetreiber.\n\nJetzt gezeigt: "
-            "{fingerprint}",
-        ),
-    },
-    Cause.CERTIFICATE_EXPIRES: {
-        "en": Notice(
-            "The Smart Meter Gateway's certificate expires",
-            "The certificate of the gateway at {target} is valid to {date}. The proxy goes on in any case, but your "
-            "metering point operator has to renew it; then you will be asked whether to trust the new one.",
-        ),
-        "de": Notice(
-            "Das Zertifikat des Smart Meter Gateways läuft ab",
-            "Das Zertifikat des Gateways unter {target} gilt bis {date}. Der Proxy arbeitet auf jeden Fall weiter, "
-            "aber "
-            "Ihr Messstellenbetreiber muss es erneuern; dann werden Sie gefragt, ob Sie dem neuen vertrauen.",
-        ),
-    },
-    Cause.GATEWAY_UNREACHABLE: {
-        "en": Notice(
-            "The Smart Meter Gateway cannot be reached",
-            "No request to the gateway at {target} has succeeded since {since}. The network diagnosis on the proxy's "
-            "page tells the cause and what to do.",
-        ),
-        "de": Notice(
-            "Das Smart Meter Gateway ist nicht erreichbar",
-            "Seit {since} ist keine Anfrage an das Gateway unter {target} gelungen. Die Netzwerkdiagnose auf der "
-            "Seite "
-            "des Proxys nennt die Ursache und was zu tun ist.",
-        ),
-    },
-    Cause.LOG_FOLDER: {
-        "en": Notice(
-            "The proxy of the Smart Meter Gateway cannot write its log files",
-            "The proxy works all the same. {failure}",
-        ),
-        "de": Notice(
-            "Der Proxy des Smart Meter Gateways kann seine Protokolldateien nicht schreiben",
-            "Der Proxy arbeitet trotzdem. Die Meldung lautet: {failure}",
-        ),
-    },
-}

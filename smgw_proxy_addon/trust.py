@@ -1,13 +1,12 @@
-"""Owns every trust decision: what a certificate is, whether it may be talked to, how a pin is spelled.
+"""Owns every trust decision: what a certificate is, and whether it may be talked to.
 
-Nobody else compares fingerprints. Pure: certificates and pins go in as bytes, ``now`` is an argument.
+Nobody else compares fingerprints. Pure: certificates go in as bytes, ``now`` is an argument.
 It must never raise because of what a certificate says about itself: gateways show strange ones, and a pin
-needs only the bytes. A pin file in contrast is ours: what is wrong in it is an error, never "no pin".
+needs only the bytes.
 """
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,9 +23,6 @@ _FIRST_YEAR: Final = 2026
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 # "sha256:" as many tools write it, "sha256 Fingerprint=" as openssl does.
 _FINGERPRINT_PREFIX: Final = re.compile(r"^sha-?256(\s+fingerprint)?\s*[:=]")
-# What Go's time.Time.String() gives for a certificate's date; a fraction and the zone's name vary.
-_GO_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)? ([+-]\d{4})( .*)?")
-_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----\s(.*)-----END CERTIFICATE-----\s*", re.DOTALL)
 # Go's spellings of what RFC 4514 leaves as a dotted number.
 _ATTRIBUTES: Final = {NameOID.SERIAL_NUMBER: "SERIALNUMBER", NameOID.POSTAL_CODE: "POSTALCODE"}
 
@@ -192,61 +188,11 @@ def describe(der: bytes) -> Certificate:
         return plain
     return replace(
         plain,
-        subject=_field(lambda: _printable(parsed.subject.rfc4514_string(_ATTRIBUTES)), ""),
-        issuer=_field(lambda: _printable(parsed.issuer.rfc4514_string(_ATTRIBUTES)), ""),
+        subject=_field(lambda: printable(parsed.subject.rfc4514_string(_ATTRIBUTES)), ""),
+        issuer=_field(lambda: printable(parsed.issuer.rfc4514_string(_ATTRIBUTES)), ""),
         not_before=_field(lambda: parsed.not_valid_before_utc, None),
         not_after=_field(lambda: parsed.not_valid_after_utc, None),
         dns_names=_field(lambda: _dns_names(parsed), ()),
-    )
-
-
-def encode(pin: Pin) -> bytes:
-    """Write the pin as a file: the Go proxy's fields in its spelling, then ours, which Go ignores."""
-    certificate = pin.certificate
-    document = {
-        "fingerprint": certificate.fingerprint,
-        "subject": certificate.subject,
-        "issuer": certificate.issuer,
-        "not_before": _go_time(certificate.not_before),
-        "not_after": _go_time(certificate.not_after),
-        "dns_names": list(certificate.dns_names) or None,
-        "pem": certificate.pem,
-        "first_seen": pin.first_seen and pin.first_seen.isoformat(),
-        "last_seen": pin.last_seen and pin.last_seen.isoformat(),
-        "trusted_by": pin.origin and pin.origin.value,
-    }
-    return json.dumps(document, indent=2).encode() + b"\n"
-
-
-def decode(data: bytes) -> Pin:
-    """Read the pin in a file of ours or of the Go proxy. Fields that we do not know are ignored.
-
-    Raises ValueError, in words for people, for anything that is not a whole and consistent pin.
-    """
-    try:
-        document = json.loads(data.decode())
-    except (ValueError, RecursionError):
-        raise ValueError("not a JSON text") from None
-    if not isinstance(document, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - the one error that callers have to know
-    fingerprint = normalise_fingerprint(_text(document, "fingerprint") or "")
-    pem = _text(document, "pem")
-    if pem is not None and hashlib.sha256(_der(pem)).hexdigest() != fingerprint:
-        raise ValueError("the certificate in pem is not the one of the fingerprint")
-    origins = {origin.value: origin for origin in Origin}
-    return Pin(
-        Certificate(
-            fingerprint=fingerprint,
-            subject=_printable(_text(document, "subject") or ""),
-            issuer=_printable(_text(document, "issuer") or ""),
-            not_before=_time(document, "not_before"),
-            not_after=_time(document, "not_after"),
-            dns_names=_names(document),
-            pem=pem,
-        ),
-        first_seen=_time(document, "first_seen"),
-        last_seen=_time(document, "last_seen"),
-        origin=origins.get(_text(document, "trusted_by") or ""),
     )
 
 
@@ -259,11 +205,11 @@ def _field(read: Callable[[], T], default: T) -> T:
 
 def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return tuple(_printable(name) for name in names.get_values_for_type(x509.DNSName))
+    return tuple(printable(name) for name in names.get_values_for_type(x509.DNSName))
 
 
-def _printable(text: str) -> str:
-    # A certificate is written by others and shown on terminals and in logs. Escaped as in RFC 4514 2.4.
+def printable(text: str) -> str:
+    """Escape what others wrote, as in RFC 4514 section 2.4: it is shown on terminals and in logs."""
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
@@ -278,45 +224,3 @@ def _pieces(text: str, size: int) -> list[str]:
 def _pem(der: bytes) -> str:
     lines = _pieces(base64.b64encode(der).decode(), 64)
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
-
-
-def _der(pem: str) -> bytes:
-    found = _PEM.fullmatch(pem)
-    if not found:
-        raise ValueError("pem is not a certificate in PEM")
-    try:
-        return base64.b64decode("".join(found[1].split()), validate=True)
-    except ValueError:
-        raise ValueError("pem is not a certificate in PEM") from None
-
-
-def _text(document: dict[str, object], key: str) -> str | None:
-    value = document.get(key)
-    if value is None or isinstance(value, str):
-        return value
-    raise ValueError(f"{key} is not a text")
-
-
-def _names(document: dict[str, object]) -> tuple[str, ...]:
-    value = document.get("dns_names")
-    if value is None:
-        return ()
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
-        return tuple(_printable(name) for name in value)
-    raise ValueError("dns_names is not a list of texts")
-
-
-def _go_time(time: datetime | None) -> str:
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds") + " +0000 UTC" if time else ""
-
-
-def _time(document: dict[str, object], key: str) -> datetime | None:
-    text = _text(document, key)
-    if not text:
-        return None
-    go = _GO_TIME.fullmatch(text)
-    try:
-        time = datetime.fromisoformat(go[1] + go[3] if go else text)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{key} is not a time") from None

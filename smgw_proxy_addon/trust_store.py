@@ -2,11 +2,10 @@
 
 It must never take a file that it cannot read for a missing one, never leave a gateway between two pins, and
 never decide what is trusted: ``trust.py`` does. Every change is made under one lock per folder, which other
-processes (the ``trust`` command) respect, and by a new file that is complete on the medium before it takes
-the old one's name. Everything here must be run in executor.
+processes (the ``trust`` command) respect, and by a new file that takes the old one's place. Everything
+here must be run in executor.
 """
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -14,10 +13,10 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from stat import S_ISREG
-from typing import Final
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
+from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.pin_file import decode, encode
 from smgw_proxy_addon.trust import (
     Accept,
     Certificate,
@@ -25,14 +24,9 @@ from smgw_proxy_addon.trust import (
     Pin,
     Policy,
     decide,
-    decode,
-    encode,
     moment,
     seen_again,
 )
-
-_MAX_SIZE: Final = 1 << 20
-"""Bytes of a pin file. OpenSSL takes certificates up to 100 kB; a longer file is none of ours."""
 
 Signature = tuple[tuple[int, ...], ...]
 
@@ -57,56 +51,6 @@ class TrustCommandError(Exception):
         self.problem = problem
         self.asked = asked
         self.refused = refused
-
-
-class Files:
-    """The file system, one method for each step of a change: tests make a step fail, or the process die."""
-
-    def read(self, path: Path) -> bytes:
-        """Read at most one byte more than a pin may have. A link is an error, also one to nowhere."""
-        # O_NONBLOCK: opening a named pipe must not wait for a writer.
-        flags = os.O_NOFOLLOW | os.O_NONBLOCK
-        with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
-            if not S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError("not a regular file")
-            return file.read(_MAX_SIZE + 1)
-
-    def make_folder(self, path: Path) -> None:
-        """Make ``path`` for its owner only, and keep its name through a power cut."""
-        path.mkdir(mode=0o700, parents=True)
-        self.sync_folder(path.parent)
-
-    def create(self, path: Path) -> int:
-        """Make a new file for its owner only and open it."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-
-    def write(self, descriptor: int, data: bytes) -> None:
-        """Write all of ``data``."""
-        while data:
-            data = data[os.write(descriptor, data) :]
-
-    def sync(self, descriptor: int) -> None:
-        """Wait until the medium has it."""
-        os.fsync(descriptor)
-
-    def replace(self, source: Path, target: Path) -> None:
-        """Give ``source`` the name ``target``, in one step."""
-        source.replace(target)
-
-    def remove(self, path: Path) -> None:
-        """Remove a file, which may be missing."""
-        path.unlink(missing_ok=True)
-
-    def sync_folder(self, path: Path) -> None:
-        """Wait until the medium has the folder's names."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self.sync(descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # some network shares have no such thing
-                raise
-        finally:
-            os.close(descriptor)
 
 
 class TrustStore:
@@ -254,7 +198,7 @@ class TrustStore:
             lock = self._files.create(path)
         except FileExistsError:
             return os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._give(lock)
+        self._files.give(lock, self._folder)
         return lock
 
     def _store(self, pin: Pin) -> None:
@@ -263,36 +207,13 @@ class TrustStore:
             self._remove(alias)
 
     def _write(self, path: Path, data: bytes) -> None:
-        if len(data) > _MAX_SIZE:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        # One fixed name: the lock makes it ours, so what is there was left by a killed process.
-        draft = path.with_name(f".{path.name}.new")
-        self._files.remove(draft)
-        try:
-            descriptor = self._files.create(draft)
-            try:
-                self._give(descriptor)
-                self._files.write(descriptor, data)
-                self._files.sync(descriptor)
-            finally:
-                os.close(descriptor)
-            self._files.replace(draft, path)
-        except OSError:
-            with suppress(OSError):
-                self._files.remove(draft)
-            raise
-        self._files.sync_folder(self._folder)
+        # One fixed name: the lock makes the draft ours, so what is there was left by a killed process.
+        self._files.put(path, data, draft=path.with_name(f".{path.name}.new"))
 
     def _remove(self, path: Path) -> None:
         if _stat(path):
             self._files.remove(path)
             self._files.sync_folder(self._folder)
-
-    def _give(self, descriptor: int) -> None:
-        # Root may run the trust command beside a service of less rights: the files are the folder's owner's.
-        owner = self._folder.stat()
-        if os.geteuid() == 0 and owner.st_uid != 0:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def stored_pins(folder: Path) -> list[tuple[str, Pin | PinUnreadableError]]:
@@ -319,10 +240,7 @@ def _entry(path: Path) -> Pin | PinUnreadableError | None:
 
 def _load(files: Files, path: Path) -> Pin | None:
     try:
-        data = files.read(path)
-        if len(data) > _MAX_SIZE:
-            raise ValueError("too large for a pin")  # noqa: TRY301 - the same answer as to its other faults
-        return decode(data)
+        return decode(files.read(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

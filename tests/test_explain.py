@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from smgw_proxy_addon import errors
 from smgw_proxy_addon.errors import CertificateChangedError, ProxyError
-from smgw_proxy_addon.explain import FACTS, TEXTS, Language, body, choose_language, explain, wants_html
+from smgw_proxy_addon.explain import FACTS, TEXTS, body, choose_language, explain, wants_html
+from smgw_proxy_addon.words import Language
 
 OLD = "0123456789abcdef" * 4
 NEW = "fedcba9876543210" * 4
@@ -42,7 +43,8 @@ ALL = sorted(
 
 
 def test_the_texts_are_those_of_the_errors() -> None:
-    assert set(TEXTS) == {each.code for each in ALL}
+    for words in TEXTS.values():
+        assert set(words) == {each.code for each in ALL}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -62,19 +64,19 @@ def test_every_error_has_words_with_all_and_without_any_facts(kind: type[ProxyEr
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_fact_in_the_texts_is_documented_and_optional(language: Language) -> None:
     used = set()
-    for words in TEXTS.values():
-        for text in (words[language].title, words[language].cause, words[language].remedy):
+    for words in TEXTS[language].values():
+        for text in (words.title, words.cause, words.remedy):
             assert "{" not in re.sub(r"\[[^\[\]]*\]", "", text)
             used |= {name for _, name, _, _ in string.Formatter().parse(text) if name}
     assert {name.removesuffix("_groups") for name in used} == set(FACTS)
 
 
 def test_the_german_texts_use_other_words_and_real_umlauts() -> None:
-    for words in TEXTS.values():
-        assert words["de"].title != words["en"].title
-        text = f"{words['de'].cause} {words['de'].remedy}"
+    for code, words in TEXTS["de"].items():
+        assert words.title != TEXTS["en"][code].title
+        text = f"{words.cause} {words.remedy}"
         assert not re.search(r"\b(fuer|ueber|pruefen|koennen|muessen|waehrend|Geraet|Zaehler)", text, re.IGNORECASE)
-    assert "ü" in TEXTS["bad_request"]["de"].remedy
+    assert "ü" in TEXTS["de"]["bad_request"].remedy
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

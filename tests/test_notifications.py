@@ -85,7 +85,7 @@ def test_each_cause_has_words_and_a_link(cause: Cause, language: str) -> None:
     facts = causes(known, NOW, AFTER)[cause]
     assert facts is not None
     words = notice(cause, facts, language, "/hassio/ingress/local_smgw_proxy")
-    assert words.title == TEXTS[cause]["de" if language.startswith("de") else "en"].title
+    assert words.title == TEXTS["de" if language.startswith("de") else "en"][cause].title
     assert words.message.endswith("](/hassio/ingress/local_smgw_proxy)")
     assert "](" not in notice(cause, facts, language, None).message
 

@@ -11,9 +11,10 @@ import pytest
 
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
+from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.gateway_tls import GatewayTrust, UntrustedError
 from smgw_proxy_addon.trust import Policy
-from smgw_proxy_addon.trust_store import Files, TrustStore
+from smgw_proxy_addon.trust_store import TrustStore
 from tests.rig import Rig, proxy_for
 
 LOGIN = httpx.DigestAuth("demo", "gateway")

@@ -10,9 +10,11 @@ from smgw_proxy_addon.activity import Activity, Entry
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.status import chart
 from smgw_proxy_addon.status.guides import Guide, Way, guides, needs_user, other_guides
-from smgw_proxy_addon.status.locale import Texts, de, en
+from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.observer import LINES, USERS, LogMemory, Observer
 from smgw_proxy_addon.status.vendor import Vendor, from_answer, from_subject, user_path
+from smgw_proxy_addon.words.de import status as de
+from smgw_proxy_addon.words.en import status as en
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 INSIDE = Way("inside", "local-smgw-proxy", 8080, 443)

@@ -8,7 +8,7 @@ import pytest
 
 from smgw_proxy_addon.activity import Activity, Entry
 from smgw_proxy_addon.errors import PinUnreadableError
-from smgw_proxy_addon.explain import TEXTS, Language
+from smgw_proxy_addon.explain import TEXTS
 from smgw_proxy_addon.options import parse_target
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.observer import GATEWAY_CODES
@@ -16,6 +16,7 @@ from smgw_proxy_addon.status.state import State, TrustState
 from smgw_proxy_addon.status.verdict import LOGINS, judge, words
 from smgw_proxy_addon.trust import Certificate, Pin, Policy
 from smgw_proxy_addon.upstream import PoolStatus
+from smgw_proxy_addon.words import Language
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 OLD, NEW = "aa" * 32, "bb" * 32
@@ -121,7 +122,7 @@ def test_every_verdict_has_words_and_the_bad_ones_a_remedy(now: State, language:
     if verdict.level == "bad" or verdict.code:
         assert told.remedy
     if verdict.code and verdict.level == "bad":
-        assert TEXTS[verdict.code][language].title in told.sentence
+        assert TEXTS[language][verdict.code].title in told.sentence
     assert Texts("de")("verdict.works") not in told.sentence or language == "de"
 
 

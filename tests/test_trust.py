@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smgw_proxy_addon.pin_file import decode, encode
 from smgw_proxy_addon.trust import (
     Accept,
     Certificate,
@@ -26,51 +26,16 @@ from smgw_proxy_addon.trust import (
     Reason,
     Reject,
     decide,
-    decode,
     describe,
-    encode,
     expiry,
     grouped,
     moment,
     normalise_fingerprint,
     seen_again,
 )
+from tests.pins import GO_PIN, NOW, UNSET, certificates, fingerprints, pins
 
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-UNSET = datetime(2024, 2, 1, tzinfo=UTC)
 A, B = "a" * 64, "b" * 64
-
-# GATEWAYS.md: what the Go proxy writes.
-GO_PIN = """{
-  "fingerprint": "%s",
-  "subject": "CN=ETHE0300000000.SM,O=SMGW,C=DE",
-  "issuer": "CN=TEST.CA,O=SMGW,C=DE",
-  "not_before": "2025-03-01 00:00:00 +0000 UTC",
-  "not_after": "2032-03-01 23:59:59 +0000 UTC",
-  "dns_names": null
-}"""
-
-fingerprints = st.text("0123456789abcdef", min_size=64, max_size=64)
-words = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=20)
-times = st.none() | st.datetimes(timezones=st.just(UTC)).map(lambda time: time.replace(microsecond=0))
-ders = st.none() | st.binary(min_size=1, max_size=200)
-
-
-@st.composite
-def certificates(draw: st.DrawFn) -> Certificate:
-    der = draw(ders)
-    return Certificate(
-        fingerprint=sha256(der).hexdigest() if der else draw(fingerprints),
-        subject=draw(words),
-        issuer=draw(words),
-        not_before=draw(times),
-        not_after=draw(times),
-        dns_names=tuple(draw(st.lists(words, max_size=3))),
-        pem=describe(der).pem if der else None,
-    )
-
-
-pins = st.builds(Pin, certificates(), times, times, st.none() | st.sampled_from(Origin))
 
 
 @cache
@@ -210,100 +175,6 @@ def test_a_bad_field_leaves_the_others() -> None:
     good = describe(made(dns_names=("smgw.local",)))
     bad = describe(der)
     assert bad == replace(good, fingerprint=sha256(der).hexdigest(), issuer="", pem=bad.pem)
-
-
-@given(pins)
-def test_a_pin_survives_its_file(stored: Pin) -> None:
-    assert decode(encode(stored)) == stored
-
-
-@given(pins)
-def test_go_can_read_the_file(stored: Pin) -> None:
-    document = json.loads(encode(stored))
-    assert list(document)[:6] == ["fingerprint", "subject", "issuer", "not_before", "not_after", "dns_names"]
-    assert all(isinstance(value, str) for value in list(document.values())[:5])
-    assert document["dns_names"] is None or document["dns_names"]
-
-
-def test_a_go_pin_is_written_again_in_its_spelling() -> None:
-    go = (GO_PIN % A).splitlines()
-    assert encode(decode((GO_PIN % A).encode())).decode().splitlines()[:7] == [*go[:6], go[6] + ","]
-
-
-@pytest.mark.parametrize(
-    ("text", "time"),
-    [
-        ("2025-03-01 01:00:00 +0100 CET", datetime(2025, 3, 1, tzinfo=UTC)),
-        ("2025-03-01 00:00:00.123456789 +0000 UTC m=+0.01", datetime(2025, 3, 1, tzinfo=UTC)),
-        ("2025-03-01T00:00:00Z", datetime(2025, 3, 1, tzinfo=UTC)),
-        ("2025-03-01T00:00:00", datetime(2025, 3, 1, tzinfo=UTC)),
-        ("0001-01-01 00:00:00 +0000 UTC", datetime(1, 1, 1, tzinfo=UTC)),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_spellings_of_time(text: str | None, time: datetime | None) -> None:
-    stored = decode(json.dumps({"fingerprint": A, "not_after": text}).encode())
-    assert stored.certificate.not_after == time
-
-
-PEM = describe(b"x").pem or ""
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"fingerprint": None}, "64 hexadecimal"),
-        ({"fingerprint": 1}, "fingerprint is not a text"),
-        ({"fingerprint": A[1:]}, "64 hexadecimal"),
-        ({"subject": ["x"]}, "subject is not a text"),
-        ({"not_before": 0}, "not_before is not a text"),
-        ({"not_before": "yesterday"}, "not_before is not a time"),
-        ({"last_seen": "0001-01-01 00:00:00 +0100 UTC"}, "last_seen is not a time"),
-        ({"first_seen": True}, "first_seen is not a text"),
-        ({"dns_names": "x"}, "dns_names"),
-        ({"dns_names": False}, "dns_names"),
-        ({"dns_names": ["x", 1]}, "dns_names"),
-        ({"pem": PEM}, "not the one of the fingerprint"),
-        ({"pem": ""}, "not a certificate in PEM"),
-        ({"pem": PEM.replace("\n-----END", "!\n-----END")}, "not a certificate in PEM"),
-        ({"pem": PEM.replace("\n-----END", "\ud800\n-----END")}, "not a certificate in PEM"),
-        ({"trusted_by": {}}, "trusted_by is not a text"),
-    ],
-)
-def test_a_pin_that_is_not_whole_is_an_error(change: dict[str, object], problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
-        decode(json.dumps(json.loads(GO_PIN % A) | change).encode())
-
-
-@pytest.mark.parametrize(
-    ("data", "problem"),
-    [
-        (b"", "not a JSON text"),
-        (b"\x00" * 600, "not a JSON text"),
-        (b"\xff{}", "not a JSON text"),
-        ((GO_PIN % A).encode()[:-1], "not a JSON text"),
-        (b"[" * 200_000, "not a JSON text"),
-        (b"1" * 10_000, "not a JSON text"),
-        (b"null", "not a JSON object"),
-        (b"[]", "not a JSON object"),
-        (b"{}", "64 hexadecimal"),
-    ],
-)
-def test_a_file_that_is_no_pin_is_an_error(data: bytes, problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
-        decode(data)
-
-
-def test_fields_of_a_later_version_are_ignored() -> None:
-    document = json.loads(GO_PIN % A) | {"trusted_by": "the moon", "colour": [1]}
-    assert decode(json.dumps(document).encode()) == decode((GO_PIN % A).encode())
-
-
-def test_a_file_cannot_write_control_characters() -> None:
-    document = {"fingerprint": A, "subject": "a\r\n\ud800", "dns_names": ["\x1b"]}
-    certificate = decode(json.dumps(document).encode()).certificate
-    assert (certificate.subject, certificate.dns_names) == ("a\\0d\\0a\\ed\\a0\\80", ("\\1b",))
 
 
 NOT_BEFORE, NOT_AFTER = NOW - timedelta(days=365), NOW + timedelta(days=365)

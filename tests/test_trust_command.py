@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -8,10 +8,8 @@ import pytest
 from smgw_proxy_addon.trust import Origin, Pin, describe, grouped
 from smgw_proxy_addon.trust_command import run_trust
 from smgw_proxy_addon.trust_store import TrustStore
+from tests.pins import GO_PIN, LATER, NAME, NOW
 
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-LATER = NOW + timedelta(hours=2)
-NAME = "10.11.120.2"
 OLD = replace(
     describe(b"old"),
     subject="CN=ETHE0300000000.SM,O=SMGW,C=DE",
@@ -20,15 +18,6 @@ OLD = replace(
     not_after=datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC),
 )
 NEW = replace(describe(b"new"), dns_names=("smgw.local", "a.example"))
-
-GO_PIN = """{
-  "fingerprint": "%s",
-  "subject": "CN=ETHE0300000000.SM,O=SMGW,C=DE",
-  "issuer": "CN=TEST.CA,O=SMGW,C=DE",
-  "not_before": "2025-03-01 00:00:00 +0000 UTC",
-  "not_after": "2032-03-01 23:59:59 +0000 UTC",
-  "dns_names": null
-}"""
 
 
 @pytest.fixture

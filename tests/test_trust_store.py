@@ -11,25 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
-from smgw_proxy_addon.trust import Certificate, Origin, Pin, describe, encode
-from smgw_proxy_addon.trust_store import AcceptProblem, Files, TrustCommandError, TrustStore, stored_pins
-
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-LATER = NOW + timedelta(hours=2)
-UNSET = datetime(2024, 2, 1, tzinfo=UTC)
-NAME = "10.11.120.2"
-ALIAS = "10.11.120.2:443"
-OLD, NEW, THIRD = describe(b"old"), describe(b"new"), describe(b"third")
-
-# GATEWAYS.md: what the Go proxy writes.
-GO_PIN = """{
-  "fingerprint": "%s",
-  "subject": "CN=ETHE0300000000.SM,O=SMGW,C=DE",
-  "issuer": "CN=TEST.CA,O=SMGW,C=DE",
-  "not_before": "2025-03-01 00:00:00 +0000 UTC",
-  "not_after": "2032-03-01 23:59:59 +0000 UTC",
-  "dns_names": null
-}"""
+from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.pin_file import encode
+from smgw_proxy_addon.trust import Certificate, Origin, Pin, describe
+from smgw_proxy_addon.trust_store import AcceptProblem, TrustCommandError, TrustStore, stored_pins
+from tests.pins import ALIAS, GO_PIN, LATER, NAME, NEW, NOW, OLD, THIRD, UNSET, fact, names
 
 
 @pytest.fixture
@@ -40,14 +26,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(folder: Path) -> TrustStore:
     return TrustStore(folder, NAME, (ALIAS,))
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} - {".lock"}
-
-
-def fact(raised: pytest.ExceptionInfo[PinUnreadableError] | pytest.ExceptionInfo[PinNotWrittenError]) -> str:
-    return raised.value.facts["problem"]
 
 
 # --- learning -------------------------------------------------------------------------------------------------

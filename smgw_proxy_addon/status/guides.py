@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.vendor import Vendor
+from smgw_proxy_addon.target import HTTPS_PORT
 
-HTTPS_PORT: Final = 443
 _HTTP_PORT: Final = 80
 _PPC_PATH: Final = "/cgi-bin/hanservice.cgi"
 _THEBEN_PATH: Final = "/smgw/m2m"

@@ -11,13 +11,14 @@ import jinja2
 
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.activity import LAST_REQUESTS, MANY_POLLS
-from smgw_proxy_addon.explain import Language, explain_code
+from smgw_proxy_addon.explain import explain_code
 from smgw_proxy_addon.status import chart, guides
 from smgw_proxy_addon.status.diagnosis import Result
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.state import State, is_same
 from smgw_proxy_addon.status.verdict import judge, words
 from smgw_proxy_addon.trust import Certificate, expiry
+from smgw_proxy_addon.words import Language
 
 SHORT: Final = 15
 """Requests on the page itself; the others have a page of their own."""

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
-from smgw_proxy_addon.explain import Language, choose_language
+from smgw_proxy_addon.explain import choose_language
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.status import security
 from smgw_proxy_addon.status.bundle import bundle
@@ -29,6 +29,7 @@ from smgw_proxy_addon.status.pages import NOTICES, Kept, Pages, Visit
 from smgw_proxy_addon.status.state import Reader, is_same
 from smgw_proxy_addon.status.verdict import judge
 from smgw_proxy_addon.trust_store import AcceptProblem, TrustCommandError, TrustStore
+from smgw_proxy_addon.words import Language
 
 _LOGGER: Final = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from smgw_proxy_addon.activity import ClientSummary, Day, Entry
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway_tls import GatewayTrust
-from smgw_proxy_addon.options import Target
 from smgw_proxy_addon.status.observer import Observer
 from smgw_proxy_addon.status.vendor import Vendor, from_subject
+from smgw_proxy_addon.target import Target
 from smgw_proxy_addon.trust import Certificate, Pin, Policy, Reject, decide
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.upstream import Pool, PoolStatus

@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from smgw_proxy_addon.activity import MANY_POLLS
-from smgw_proxy_addon.explain import Language, explain_code
+from smgw_proxy_addon.explain import explain_code
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.state import State
 from smgw_proxy_addon.trust import Expiry, expiry
+from smgw_proxy_addon.words import Language
 
 Level = Literal["good", "idle", "warn", "bad"]
 

@@ -1,4 +1,4 @@
-"""German."""
+"""The status page in German."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,12 +1,13 @@
-"""The words of the status page, one module for each language; both hold the same keys."""
+"""The words of the status page in one language, and the times and numbers among them."""
 
 from datetime import datetime
 from typing import Final
 
-from smgw_proxy_addon.explain import Language
-from smgw_proxy_addon.status.locale import de, en
+from smgw_proxy_addon.words import Language
+from smgw_proxy_addon.words.de import status as german
+from smgw_proxy_addon.words.en import status as english
 
-_WORDS: Final = {"en": en.WORDS, "de": de.WORDS}
+_WORDS: Final = {"en": english.WORDS, "de": german.WORDS}
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MINUTE: Final = 60
 _HOUR: Final = 3600

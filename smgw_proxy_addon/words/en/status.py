@@ -1,4 +1,4 @@
-"""English."""
+"""The status page in English."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,0 +1,196 @@
+"""What each error means and what to do about it, in German; parts in square brackets need their facts."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from smgw_proxy_addon.words import Explanation
+
+WHAT_TO_DO: Final = "Was zu tun ist"
+"""The heading above the remedy."""
+
+WORDS: Final[Mapping[str, Explanation]] = {
+    "internal_error": Explanation(
+        "Im Proxy ist ein Fehler aufgetreten",
+        "Im Proxy ist etwas geschehen, womit er nicht umgehen kann.",
+        "Versuchen Sie es noch einmal. Geschieht es wieder, melden Sie es bitte zusammen mit dem Protokoll des "
+        "Proxys.",
+    ),
+    "bad_request": Explanation(
+        "Der Proxy versteht diese Anfrage nicht",
+        "Das anfragende Programm hat keine gültige HTTP-Anfrage geschickt. An das Gateway wurde nichts gesendet.",
+        "Prüfen Sie die Adresse, die in diesem Programm eingetragen ist: Adresse und Port des Proxys, mit http:// "
+        "für den HTTP-Port und https:// für den HTTPS-Port.",
+    ),
+    "foreign_network": Explanation(
+        "Dieses Gerät darf den Proxy nicht benutzen",
+        "Die Anfrage kam von einer Adresse außerhalb der lokalen Netze[: {peer}].",
+        "Benutzen Sie den Proxy nur aus Ihrem Heimnetz. Machen Sie ihn nie aus dem Internet erreichbar.",
+    ),
+    "foreign_origin": Explanation(
+        "Eine fremde Website hat diese Anfrage ausgelöst",
+        "Eine Seite einer anderen Website hat Ihren Browser diese Anfrage senden lassen. Der Proxy hat sie "
+        "abgelehnt, um Ihre Zählerdaten zu schützen.",
+        "Geben Sie die Adresse des Proxys selbst in die Adresszeile des Browsers ein.",
+    ),
+    "method_not_allowed": Explanation(
+        "Dies ist kein Proxy für andere Adressen",
+        "Das anfragende Programm benutzt smgw-proxy als allgemeinen Web-Proxy; er führt aber nur zu Ihrem Gateway.",
+        "Entfernen Sie smgw-proxy aus den Proxy-Einstellungen dieses Programms und tragen Sie seine Adresse dort "
+        "ein, wo die Adresse des Gateways erwartet wird.",
+    ),
+    "client_stalled": Explanation(
+        "Die Anfrage blieb stecken",
+        "Das anfragende Programm hat seine Anfrage nicht[ innerhalb von {seconds} Sekunden] zu Ende geführt; sein "
+        "Platz wurde deshalb freigegeben.",
+        "Versuchen Sie es noch einmal. Geschieht es wieder, prüfen Sie das Netzwerk zwischen diesem Programm und "
+        "dem Proxy.",
+    ),
+    "client_gone": Explanation(
+        "Das anfragende Programm war schon fort",
+        "Das anfragende Programm hat die Verbindung beendet, bevor das Gateway geantwortet hatte.",
+        "Geschieht es oft, geben Sie diesem Programm mehr Zeit: Manche Gateways brauchen 15 Sekunden für eine "
+        "Antwort.",
+    ),
+    "expectation_failed": Explanation(
+        "Das Programm verlangt etwas Unbekanntes",
+        "Die Anfrage enthält einen Expect-Header, den weder der Proxy noch ein Gateway kennt.",
+        "Schalten Sie diese Funktion im anfragenden Programm ab oder melden Sie es dessen Autoren.",
+    ),
+    "misdirected_request": Explanation(
+        "Unter diesem Namen kennt sich der Proxy nicht",
+        "Die Anfrage gilt einem anderen Namen[ ({host})]. Namen, die er nicht kennt, lehnt der Proxy ab, weil "
+        "Websites damit über Ihren Browser auf Ihr Gateway zugreifen könnten.",
+        "Benutzen Sie die IP-Adresse des Proxys oder den Namen seines Rechners. Gehört der Name wirklich Ihnen, "
+        'nehmen Sie ihn in die Option "allowed_hosts" auf.',
+    ),
+    "queue_full": Explanation(
+        "Zu viele Anfragen auf einmal",
+        "Ein Gateway kann nur sehr wenige Anfragen gleichzeitig beantworten, und es warten schon zu viele.",
+        "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es oft, lassen Sie Ihre Programme seltener "
+        "fragen: Neue Messwerte gibt es nur alle 15 Minuten.",
+    ),
+    "queue_timeout": Explanation(
+        "Das Gateway war zu lange beschäftigt",
+        "Die Anfrage hat[ {seconds} Sekunden lang] gewartet, bis sie an der Reihe ist, aber das Gateway war noch "
+        "mit anderen beschäftigt.",
+        "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es oft, lassen Sie Ihre Programme seltener "
+        "fragen: Neue Messwerte gibt es nur alle 15 Minuten.",
+    ),
+    "shutting_down": Explanation(
+        "Der Proxy wird beendet",
+        "Der Proxy wird gerade beendet oder neu gestartet und nimmt keine neuen Anfragen an.",
+        "Versuchen Sie es in einer halben Minute noch einmal.",
+    ),
+    "gateway_error": Explanation(
+        "Mit dem Gateway stimmt etwas nicht",
+        "Das Gateway[ unter {target}] oder die Verbindung dorthin hat auf eine Weise versagt, die der Proxy nicht "
+        "kennt.",
+        "Versuchen Sie es in einer Minute noch einmal. Geschieht es wieder, sehen Sie in das Protokoll des Proxys.",
+    ),
+    "gateway_unreachable": Explanation(
+        "Das Gateway ist nicht erreichbar",
+        "Von diesem Rechner führt kein Weg zum Gateway[ unter {target}]. Ein Gateway antwortet nur Geräten, die "
+        "eine Adresse in seinem eigenen Netz haben.",
+        "Prüfen Sie das Kabel zur HAN-Schnittstelle des Gateways und ob dieser Rechner eine Adresse im Netz des "
+        'Gateways hat (für 10.11.120.2 zum Beispiel 10.11.120.10). Prüfen Sie die Option "target".',
+    ),
+    "gateway_name_unknown": Explanation(
+        "Der Name des Gateways ist unbekannt",
+        "Zum Namen des Gateways[ ({target})] gibt es in Ihrem Netz keine Adresse.",
+        'Prüfen Sie die Schreibweise in der Option "target" oder tragen Sie dort die IP-Adresse des Gateways ein.',
+    ),
+    "gateway_refused": Explanation(
+        "Das Gateway lehnt die Verbindung ab",
+        "Unter der Adresse des Gateways[ ({target})] antwortet ein Gerät, nimmt aber keine Verbindung an.",
+        "Prüfen Sie, ob Adresse und Port zum Gateway gehören und nicht zu einem anderen Gerät. Manche Gateways "
+        "lehnen nach einem Neustart einige Minuten lang jede Verbindung ab.",
+    ),
+    "gateway_connect_timeout": Explanation(
+        "Das Gateway antwortet nicht",
+        "Die Verbindung zum Gateway[ unter {target}] kam nicht[ innerhalb von {seconds} Sekunden] zustande.",
+        "Prüfen Sie das Kabel und ob dieser Rechner eine Adresse im Netz des Gateways hat. Ein Gateway, das zu oft "
+        "gefragt wurde, sperrt womöglich seine HAN-Schnittstelle: Warten Sie dann ab und fragen Sie Ihren "
+        "Messstellenbetreiber, wenn es so bleibt.",
+    ),
+    "gateway_tls_failed": Explanation(
+        "Keine sichere Verbindung zum Gateway",
+        "Das Gerät unter der Adresse des Gateways[ ({target})] und der Proxy konnten sich nicht auf eine "
+        "verschlüsselte Verbindung einigen.",
+        "Prüfen Sie, ob Adresse und Port die des Gateways sind. Die Gateways mancher Hersteller können noch nicht "
+        "benutzt werden; den technischen Grund nennt das Protokoll des Proxys.",
+    ),
+    "certificate_changed": Explanation(
+        "Das Gateway zeigt ein anderes Zertifikat als bisher",
+        "Das Gerät[ unter {target}] weist sich mit einem neuen Zertifikat aus. Entweder wurde das Gateway oder sein "
+        "Zertifikat ausgetauscht, oder ein anderes Gerät gibt sich als Ihr Gateway aus. Es wurde ihm nichts "
+        "gesendet, nicht einmal ein Passwort."
+        "[\nBisher vertraut: {pinned_groups}]"
+        "[\n(gültig von {pinned_not_before} bis {pinned_not_after})]"
+        "[\nJetzt gezeigt: {presented_groups}]"
+        "[\n({presented_subject})]"
+        "[\n(gültig von {presented_not_before} bis {presented_not_after})]",
+        "Hat Ihr Messstellenbetreiber das Gateway getauscht oder aktualisiert, oder bestätigt er das neue "
+        "Zertifikat, dann vertrauen Sie ihm. Auf der Befehlszeile: smgw-proxy trust accept[ --fingerprint "
+        "{presented}]\n"
+        'In der App: Öffnen Sie ihre Seite in Home Assistant und drücken Sie auf "Dem neuen Zertifikat vertrauen".\n'
+        "Wenn nicht, vertrauen Sie ihm nicht: Prüfen Sie, was angeschlossen ist, und fragen Sie Ihren "
+        "Messstellenbetreiber.",
+    ),
+    "certificate_not_allowed": Explanation(
+        "Das Gateway zeigt nicht das eingetragene Zertifikat",
+        "Das Gerät[ unter {target}] weist sich mit einem anderen Zertifikat aus als dem eingetragenen. Es wurde ihm "
+        "nichts gesendet, nicht einmal ein Passwort."
+        "[\nEingetragen: {pinned_groups}]"
+        "[\nGezeigt: {presented_groups}]"
+        "[\n({presented_subject})]"
+        "[\n(gültig von {presented_not_before} bis {presented_not_after})]",
+        "Vergleichen Sie beide mit den Angaben Ihres Messstellenbetreibers. Ist das neue richtig, tragen Sie es in "
+        'die Option "certificate_fingerprint" ein (auf der Befehlszeile --fingerprint) oder lassen Sie diese Option '
+        "leer.",
+    ),
+    "pin_unreadable": Explanation(
+        "Das gespeicherte Zertifikat ist nicht lesbar",
+        "Die Datei mit dem vertrauten Zertifikat des Gateways[ ({file})] ist beschädigt oder darf nicht gelesen "
+        "werden. Zur Sicherheit sendet der Proxy nichts an das Gateway.",
+        "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy das Zertifikat neu lernen: "
+        "smgw-proxy trust forget",
+    ),
+    "pin_not_written": Explanation(
+        "Das Zertifikat des Gateways lässt sich nicht speichern",
+        "Der Proxy konnte das Zertifikat des Gateways nicht in seinen Ordner[ {folder}] schreiben. Zur Sicherheit "
+        "sendet er nichts an das Gateway.",
+        "Prüfen Sie, ob der Datenträger voll ist und ob der Proxy in diesen Ordner schreiben darf.",
+    ),
+    "gateway_connection_lost": Explanation(
+        "Die Verbindung zum Gateway ist abgebrochen",
+        "Das Gateway[ unter {target}] hat die Verbindung beendet, bevor es geantwortet hat. Der Proxy sendet keine "
+        "Anfrage zweimal, weil sie schon ausgeführt worden sein könnte.",
+        "Versuchen Sie es noch einmal.",
+    ),
+    "gateway_closed_without_answer": Explanation(
+        "Vermutlich falscher Benutzername oder falsches Passwort",
+        "Das Gateway[ unter {target}] hat die Verbindung ohne Antwort auf die Anmeldung beendet. So teilen Gateways "
+        "von Theben mit, dass Benutzername oder Passwort falsch ist.",
+        "Prüfen Sie Benutzername und Passwort: Es sind die HAN-Zugangsdaten Ihres Messstellenbetreibers, nicht die "
+        "eines Kundenportals. Ein Punkt am Ende einer SMS gehört nicht zum Passwort. Nach mehreren falschen "
+        "Anmeldungen lehnt das Gateway einige Minuten lang jede Anmeldung ab: Warten Sie dann.",
+    ),
+    "gateway_bad_answer": Explanation(
+        "Die Antwort des Gateways ist unverständlich",
+        "Was von der Adresse des Gateways[ ({target})] kam, ist keine gültige HTTP-Antwort.",
+        "Prüfen Sie, ob Adresse und Port die des Gateways sind. Wenn ja, starten Sie den Proxy neu, und melden Sie "
+        "es mit dem Protokoll des Proxys, wenn es wieder geschieht.",
+    ),
+    "gateway_answer_truncated": Explanation(
+        "Die Antwort des Gateways ist unvollständig",
+        "Das Gateway[ unter {target}] hat die Verbindung mitten in seiner Antwort beendet.",
+        "Versuchen Sie es noch einmal. Geschieht es oft, prüfen Sie das Kabel zum Gateway.",
+    ),
+    "gateway_timeout": Explanation(
+        "Das Gateway braucht zu lange",
+        "Das Gateway[ unter {target}] hat die Anfrage angenommen und nicht[ innerhalb von {seconds} Sekunden] "
+        "geantwortet.",
+        "Warten Sie eine Minute und versuchen Sie es noch einmal. Braucht das Gateway länger, zum Beispiel für "
+        'einen langen Export, erhöhen Sie die Option "read_timeout".',
+    ),
+}
