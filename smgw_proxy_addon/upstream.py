@@ -221,7 +221,7 @@ class Pool:
             connection = next(reversed(self._idle))
             if connection.reusable and trust.accepts(connection.certificate):
                 await self._stop_watching(connection)
-                if connection.open:
+                if await connection.quiet():
                     return connection, True
                 await connection.close()
             else:
@@ -230,7 +230,7 @@ class Pool:
 
     async def _put_back(self, connection: Connection) -> None:
         now = self._clock()
-        keep = self._lifetime.keep(now - connection.opened)
+        keep = self._lifetime.keep(now - connection.opened, now)
         if connection.reusable and keep > 0:
             self._idle[connection] = asyncio.create_task(self._watch(connection, now, keep))
         elif connection.reusable:
@@ -243,11 +243,11 @@ class Pool:
         """Keep an idle connection for ``keep`` seconds; learn from the gateway if it closes it before."""
         try:
             async with asyncio.timeout(keep):
-                await connection.wait_for_end()
+                if await connection.closed_by_gateway():
+                    now = self._clock()
+                    self._lifetime.gateway_closed(now - since, now)
         except TimeoutError:
             pass
-        else:
-            self._lifetime.gateway_closed(self._clock() - since)
         connection.reusable = False
         await connection.close()
         self._idle.pop(connection, None)
