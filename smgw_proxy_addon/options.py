@@ -202,7 +202,13 @@ def _told(value: object) -> str:
 
 
 def _read_names(value: object) -> tuple[str, ...]:
-    return read_list(value, lambda text: text if text == "*" else read_host(text))
+    return read_list(value, _read_name)
+
+
+def _read_name(text: str) -> str:
+    if "/" in text or text.count(":") == 1:
+        raise vol.Invalid(f"{echo(text)} is more than a name: leave out http:// and the port")
+    return text if text == "*" else read_host(text)
 
 
 def _read_addresses(value: object) -> tuple[str, ...]:

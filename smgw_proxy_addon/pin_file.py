@@ -10,7 +10,8 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from smgw_proxy_addon.trust import Certificate, Origin, Pin, normalise_fingerprint, printable
+from smgw_proxy_addon.fingerprints import normalise_fingerprint
+from smgw_proxy_addon.trust import Certificate, Origin, Pin, printable
 
 # What Go's time.Time.String() gives for a certificate's date; a fraction and the zone's name vary.
 _GO_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)? ([+-]\d{4})( .*)?")

@@ -7,7 +7,6 @@ needs only the bytes.
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,12 +16,11 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from smgw_proxy_addon.fingerprints import normalise_fingerprint
+
 _SOON: Final = timedelta(days=30)
 _SEEN_AGAIN: Final = timedelta(hours=1)
 _FIRST_YEAR: Final = 2026
-_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
-# "sha256:" as many tools write it, "sha256 Fingerprint=" as openssl does.
-_FINGERPRINT_PREFIX: Final = re.compile(r"^sha-?256(\s+fingerprint)?\s*[:=]")
 # Go's spellings of what RFC 4514 leaves as a dotted number.
 _ATTRIBUTES: Final = {NameOID.SERIAL_NUMBER: "SERIALNUMBER", NameOID.POSTAL_CODE: "POSTALCODE"}
 
@@ -160,19 +158,6 @@ def expiry(certificate: Certificate, now: datetime) -> Expiry | None:
     if when > certificate.not_after:
         return Expiry.EXPIRED
     return Expiry.EXPIRES_SOON if certificate.not_after - when <= _SOON else None
-
-
-def normalise_fingerprint(text: str) -> str:
-    """64 lower-case digits from what people paste: colons, spaces, upper case, a ``sha256:`` in front.
-
-    Raises ValueError with words for people; they never repeat the text.
-    """
-    digits = _FINGERPRINT_PREFIX.sub("", text.strip().lower())
-    digits = re.sub(r"[\s:]", "", digits)
-    if not _FINGERPRINT.fullmatch(digits):
-        hint = " (40 digits are a SHA-1 fingerprint)" if len(digits) == 40 else ""  # noqa: PLR2004 - said there
-        raise ValueError(f"a fingerprint is a SHA-256 in 64 hexadecimal digits{hint}")
-    return digits
 
 
 def grouped(fingerprint: str) -> str:

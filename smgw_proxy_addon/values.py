@@ -4,12 +4,13 @@ Owns what an option and an address have in common. Every reader raises ``vol.Inv
 words, safe for one line of the log. Never opens a file: a path is only a path here.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import voluptuous as vol
+
+from smgw_proxy_addon.fingerprints import normalise_fingerprint
 
 _LONGEST_ECHO: Final = 60
 
@@ -83,10 +84,11 @@ def read_flag(value: object) -> bool:
 
 def read_fingerprint(value: object) -> str:
     """Read a SHA-256 as 64 lower-case hexadecimal digits."""
-    digits = re.sub(r"[:\s]", "", read_line(value)).lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise vol.Invalid(f"{echo(value)} is not a SHA-256 fingerprint")
-    return digits
+    text = read_line(value)
+    try:
+        return normalise_fingerprint(text)
+    except ValueError:
+        raise vol.Invalid(f"{echo(value)} is not a SHA-256 fingerprint") from None
 
 
 def read_list(value: object, read: Callable[[str], str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parent.parent
 PACKAGE: Final = "smgw_proxy_addon"
 
 FLOORS: Final[tuple[frozenset[str], ...]] = (
-    frozenset({"", "errors", "target", "values", "words"}),  # what all others speak of
+    frozenset({"", "errors", "fingerprints", "target", "values", "words"}),  # what all others speak of
     frozenset(
         {
             "access",
@@ -63,6 +63,7 @@ PURE: Final = 1
 """The highest of the pure floors."""
 
 NEIGHBOURS: Final = {
+    ("values", "fingerprints"): "one of the values that people write",
     ("target", "values"): "an address is a text that a person typed, like every other value",
     ("pin_file", "trust"): "a pin, and its spelling in a file",
     ("logs", "log_files"): "one subject in two files: the set-up, and the files it writes",

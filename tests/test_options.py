@@ -360,3 +360,15 @@ def test_any_json_gives_options_or_an_option_error(raw: dict[str, object]) -> No
 @given(st.text() | JSON_VALUES.map(json.dumps))
 def test_any_text_of_a_file_gives_options_or_an_option_error(text: str) -> None:
     outcome(from_file_text, text)
+
+
+@pytest.mark.parametrize("text", ["https://smgw.example", "smgw.example:8080"])
+def test_an_allowed_host_is_a_name_alone(text: str) -> None:
+    with pytest.raises(OptionError, match="leave out http:// and the port"):
+        from_app({"target": "10.11.120.2", "allowed_hosts": [text]})
+
+
+@pytest.mark.parametrize("written", ["sha256:{}", "SHA256 Fingerprint={}", "{}"])
+def test_a_fingerprint_may_be_pasted_as_tools_print_it(written: str) -> None:
+    pasted = written.format(":".join(["AB"] * 32))
+    assert from_app({"target": "10.11.120.2", "certificate_fingerprint": pasted}).certificate_fingerprint == "ab" * 32

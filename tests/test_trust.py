@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smgw_proxy_addon.fingerprints import normalise_fingerprint
 from smgw_proxy_addon.pin_file import decode, encode
 from smgw_proxy_addon.trust import (
     Accept,
@@ -30,7 +31,6 @@ from smgw_proxy_addon.trust import (
     expiry,
     grouped,
     moment,
-    normalise_fingerprint,
     seen_again,
 )
 from tests.pins import GO_PIN, NOW, UNSET, certificates, fingerprints, pins
