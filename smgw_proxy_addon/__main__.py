@@ -10,9 +10,12 @@ os.environ["OPENSSL_CONF"] = str(Path(__file__).with_name("openssl.cnf"))
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    from smgw_proxy_addon.command_line import run_command  # noqa: PLC0415 - see above
+    try:
+        from smgw_proxy_addon.command_line import run_command  # noqa: PLC0415 - see above
 
-    return run_command(sys.argv[1:])
+        return run_command(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 0  # before the program could choose how to stop
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ import platform
 import signal
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.errors import PinUnreadableError
@@ -24,6 +25,9 @@ from smgw_proxy_addon.trust_store import TrustStore, stored_pins
 
 _LOGGER: Final = logging.getLogger(__name__)
 
+LAST_RESORT: Final = 2.0
+"""Seconds that threads get to end after everything else has."""
+
 EXIT_RESTART: Final = 75
 """The exit code that asks to be started again at once (EX_TEMPFAIL of sysexits.h)."""
 
@@ -34,6 +38,8 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
     ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root.
     ``ingress``: Home Assistant shows the status page.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave_early)  # until the loop runs
     listeners = open_listeners(options)
     page = StatusPage(options, listeners, ingress=ingress)
     certificate = user_certificate(options)
@@ -126,7 +132,19 @@ async def _serve(
     _LOGGER.info("Stopping")
     await page.stop()
     await proxy.stop()
+    _leave_within(LAST_RESORT, code)
     return code
+
+
+def _leave_within(seconds: float, code: int) -> None:
+    """End the process after so many seconds, whatever its threads wait for: a disk, a name server, a lock."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+
+
+def _leave_early(_number: int, _frame: object) -> NoReturn:
+    sys.exit(0)
 
 
 def _introduction(options: Options, listeners: list[Listener]) -> Iterator[str]:

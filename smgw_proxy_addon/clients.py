@@ -30,6 +30,7 @@ STALL: Final = 30.0
 WHOLE_BODY: Final = 65536
 """Bytes of a request's body that are read before a place at the gateway is taken."""
 
+_HEADERS: Final = 1000
 _HEAD_LIMIT: Final = 65536
 _CLIENT_IDLE: Final = 120.0
 _LINGER: Final = 2.0
@@ -81,6 +82,7 @@ class ClientServer(web.Server):
             auto_decompress=False,
             keepalive_timeout=_CLIENT_IDLE,
             lingering_time=_LINGER,
+            max_headers=_HEADERS,
             max_line_size=_HEAD_LIMIT,
             max_field_size=_HEAD_LIMIT,
         )
@@ -120,12 +122,13 @@ def hang_up(request: web.BaseRequest, *, force: bool = False) -> None:
     """Close the client's connection: cleanly, or with a reset if ``force``. aiohttp sends nothing after it."""
     if request.transport is None:
         return
-    if force:
-        # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
-        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        request.transport.abort()
-    else:
+    if not force:
         request.transport.close()
+        return
+    if raw := _socket(request):
+        # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    request.transport.abort()
 
 
 async def write(request: web.BaseRequest, response: web.StreamResponse, piece: bytes) -> None:
@@ -142,12 +145,22 @@ async def write(request: web.BaseRequest, response: web.StreamResponse, piece: b
         writing.cancel()
 
 
-def _unread(request: web.BaseRequest) -> tuple[int, int] | None:
-    """Give the bytes that wait for the client here and in the kernel: each read changes one of them."""
-    if request.transport is None:
-        return None
-    queued = fcntl.ioctl(request.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+def _unread(request: web.BaseRequest) -> tuple[int, int]:
+    """Give the bytes that wait for the client here and in the kernel: each read changes one of them.
+
+    Raises ConnectionResetError if the client has left.
+    """
+    raw = _socket(request)
+    if request.transport is None or raw is None:
+        raise ConnectionResetError
+    queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
     return request.transport.get_write_buffer_size(), int.from_bytes(queued, sys.byteorder)
+
+
+def _socket(request: web.BaseRequest) -> socket.socket | None:
+    """Give the client's socket. TLS lets go of it one turn of the loop before aiohttp is told."""
+    raw = request.get_extra_info("socket")
+    return raw if raw is not None and raw.fileno() >= 0 else None
 
 
 async def receive(content: StreamReader) -> bytes | AsyncIterator[bytes]:

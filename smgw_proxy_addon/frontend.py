@@ -36,6 +36,7 @@ DRAIN_LIMIT: Final = 1_000_000
 """Bytes of an answer that are read for a client that has left, so that the gateway can finish in peace."""
 
 _EXCERPT: Final = 4096
+_LAST_WORD: Final = 0.2
 
 
 @dataclass
@@ -101,8 +102,13 @@ class Frontend:
     async def stop(self, grace: float) -> None:
         """Take no new requests; give the running ones ``grace`` seconds."""
         self._stopping = True
-        if self._running:
-            await asyncio.wait(self._running, timeout=grace)
+        self._pool.send_away()
+        for patience in (grace, _LAST_WORD):
+            if not self._running:
+                return
+            await asyncio.wait(self._running, timeout=patience)
+            for task in self._running:
+                task.cancel()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never raises but for cancellation."""
@@ -117,6 +123,10 @@ class Frontend:
             return self._refuse(request, visit, error)
         except OSError:
             return self._refuse(request, visit, ClientGoneError())
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            return self._refuse(request, visit, ShuttingDownError())
         except Exception:
             _LOGGER.exception("A fault of the proxy itself; please report it")
             return self._refuse(request, visit, ProxyError())
@@ -233,6 +243,10 @@ class Frontend:
 
     def _refuse(self, request: web.BaseRequest, visit: Visit, error: ProxyError) -> web.Response:
         visit.error = error
+        if request.writer.output_size:
+            # Its answer has begun: all that can be said is that it is not whole.
+            clients.hang_up(request, force=True)
+            return web.Response()
         accept = request.headers.get("Accept")
         status = error.status
         if status == ABORT and not isinstance(error, ClientGoneError) and explain.wants_html(accept):
@@ -245,7 +259,7 @@ class Frontend:
             error, accept=accept, accept_language=request.headers.get("Accept-Language")
         )
         visit.bytes_sent = len(body)
-        headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
+        headers = {"Content-Type": content_type, "Cache-Control": "no-store", "Server": "smgw-proxy"}
         if error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
         response = web.Response(status=status, body=body, headers=headers)

@@ -7,7 +7,6 @@ signs the target and gateways care about the case of header names.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,6 +84,7 @@ class Connection:
         self.opened = clock()
         self.answered: float | None = None
         self.reusable = True
+        self._sent = False
         self._heard = False
         self._ended = False
 
@@ -94,7 +94,7 @@ class Connection:
         Raises ``GatewayError``: lost, silent, not HTTP, too slow; and what the request's body raises.
         """
         kept_idle = self.answered is not None and self._clock() - self.answered >= FRESH
-        self.reusable = self._heard = False  # until this exchange has come to its end
+        self.reusable = self._sent = self._heard = False  # until this exchange has come to its end
         self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         # h11 is told the method alone: whether an answer has a body depends on it. Its own bytes are not used.
         self._parser.send(h11.Request(method=request.method, target=b"/", headers=[(b"Host", b"gateway")]))
@@ -103,10 +103,11 @@ class Connection:
             if request.body is None or isinstance(request.body, bytes):
                 self._writer.write(request.head() + _framed(request.body or b"", chunked=request.chunked))
                 await self._drain()
+                self._sent = True
                 return await self._read_head(self._read_timeout)
             return await self._exchange_streaming(request, request.body)
         except (OSError, EOFError) as error:
-            if request.has_login and not kept_idle:
+            if request.has_login and self._sent and not kept_idle:
                 raise SilentCloseError(str(error)) from None
             raise ConnectionLostError(str(error)) from None
 
@@ -122,22 +123,31 @@ class Connection:
         except (OSError, EOFError) as error:
             raise TruncatedAnswerError(str(error)) from None
         self.answered = self._clock()
+        # A gateway that answered before it had the whole request would take the next one for the rest of it.
         self.reusable = (
-            self._parser.our_state is h11.DONE
+            self._sent
             and self._parser.their_state is h11.DONE
             and not self._parser.trailing_data[0]
             and not self._writer.is_closing()
         )
 
-    @property
-    def open(self) -> bool:
-        """Tell whether neither side has closed the connection, as far as is known here."""
-        return not (self._reader.at_eof() or self._writer.is_closing())
+    async def quiet(self) -> bool:
+        """Tell whether an idle connection is neither closed nor holds bytes that nobody asked for."""
+        try:
+            async with asyncio.timeout(0):
+                await self._reader.read(1)
+        except TimeoutError:
+            return not self._writer.is_closing()
+        except OSError:
+            pass
+        return False
 
-    async def wait_for_end(self) -> None:
-        """Wait until an idle connection is closed by the gateway, or holds bytes that nobody asked for."""
-        with suppress(OSError):
-            await self._reader.read(1)
+    async def closed_by_gateway(self) -> bool:
+        """Wait until an idle connection ends; tell whether the gateway closed it in order."""
+        try:
+            return not await self._reader.read(1)
+        except OSError:
+            return False
 
     async def close(self) -> None:
         """Close cleanly, with close_notify; by force if the gateway does not play along."""
@@ -158,6 +168,7 @@ class Connection:
         receiving = asyncio.create_task(self._read_head(None))
         try:
             await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            self._sent = sending.done() and sending.exception() is None
             if receiving.done():
                 return receiving.result()
             sending.result()

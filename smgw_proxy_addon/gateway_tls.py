@@ -19,6 +19,7 @@ from smgw_proxy_addon.errors import (
     CertificateNotAllowedError,
     GatewayError,
     PinNotWrittenError,
+    PinUnreadableError,
 )
 from smgw_proxy_addon.trust import (
     Accept,
@@ -169,8 +170,11 @@ class GatewayTrust:
         async with self._files:
             signature = await asyncio.to_thread(self._store.signature)
             if signature != self._signature:
-                self._pin = await asyncio.to_thread(self._store.load)
-                self._signature = signature
+                pin = await asyncio.to_thread(self._store.load)
+                if pin is None and self._pin and await asyncio.to_thread(self._store.gone):
+                    # Not forgotten, but out of reach: a disk that is not mounted is no reason to learn again.
+                    raise PinUnreadableError(file=self._target, problem="its folder is gone")
+                self._pin, self._signature = pin, signature
 
     def accepts(self, certificate: Certificate) -> bool:
         """Tell whether a connection that was made with this certificate may still be used."""
@@ -206,10 +210,12 @@ class GatewayTrust:
         certificate = describe(der)
         if self._policy.fingerprint is None:
             async with self._files:
-                if self._pin is None:
-                    await self._learn(certificate)
-                else:
-                    await self._note_seen(certificate)
+                known = self._pin or await self._learn(certificate)
+                # Since the handshake, the pin may have become another one.
+                decision = decide(known, certificate, self._policy)
+                if isinstance(decision, Reject):
+                    raise self._rejection(decision.reason, known, certificate)
+                await self._note_seen(certificate)
         if self._refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
             self._refused = None
@@ -235,19 +241,19 @@ class GatewayTrust:
             except PinNotWrittenError as error:
                 _LOGGER.warning("The refused certificate could not be kept: %s", error.detail)
 
-    async def _learn(self, certificate: Certificate) -> None:
+    async def _learn(self, certificate: Certificate) -> Pin:
+        """Store the certificate of a first contact; returns the pin, which is another program's if that was first."""
         self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now())
         # The next refresh has to read the file again: it may have changed since, or even be gone as it was before.
         self._signature = None
-        decision = decide(self._pin, certificate, self._policy)
-        if isinstance(decision, Reject):
-            raise self._rejection(decision.reason, self._pin, certificate)
-        _LOGGER.warning(
-            "First contact with the gateway %s: its certificate is trusted from now on: %s (%s)",
-            self._target,
-            certificate.fingerprint,
-            certificate.subject,
-        )
+        if self.accepts(certificate):
+            _LOGGER.warning(
+                "First contact with the gateway %s: its certificate is trusted from now on: %s (%s)",
+                self._target,
+                certificate.fingerprint,
+                certificate.subject,
+            )
+        return self._pin
 
     async def _note_seen(self, certificate: Certificate) -> None:
         try:

@@ -3,7 +3,6 @@
 import errno
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from smgw_proxy_addon.listener_tls import (
@@ -93,9 +92,12 @@ def _bind_one(address: str, port: int) -> socket.socket:
 
 def _bind_all(port: int) -> socket.socket:
     if socket.has_dualstack_ipv6():
-        # Where IPv6 is switched off in the kernel, the socket can be made but not bound.
-        with suppress(OSError):
+        try:
             return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as error:
+            # Where IPv6 is switched off in the kernel, the socket can be made but not bound.
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
     return socket.create_server(("0.0.0.0", port))  # noqa: S104 - all addresses are what the user asks for
 
 

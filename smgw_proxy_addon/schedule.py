@@ -19,6 +19,9 @@ MAX_AGE: Final = 47 * 3600.0
 SAFE_SHARE: Final = 0.8
 """The share of a limit that was seen which is used."""
 
+MEMORY: Final = 24 * 3600.0
+"""Seconds after which a limit is forgotten: a gateway that restarted looks like one that closes early."""
+
 NOT_AN_IDLE_LIMIT: Final = 1.0
 """A gateway that closes within this many seconds did not wait for anything: it closes after each answer."""
 
@@ -85,22 +88,22 @@ class Schedule:
 
 @dataclass
 class Lifetime:
-    """How long a connection may be kept, from what this gateway was seen to do."""
+    """How long a connection may be kept, from what this gateway was seen to do. ``now`` is in seconds."""
 
-    _idle_limit_seen: float | None = None
+    _limit_seen: float | None = None
+    _seen_at: float = 0.0
 
-    @property
-    def idle_limit(self) -> float:
-        """Seconds of silence after which a connection is retired."""
-        if self._idle_limit_seen is None:
+    def idle_limit(self, now: float) -> float:
+        """Give the seconds of silence after which a connection is retired."""
+        if self._limit_seen is None or now - self._seen_at > MEMORY:
             return IDLE_LIMIT_UNSEEN
-        return self._idle_limit_seen * SAFE_SHARE
+        return self._limit_seen * SAFE_SHARE
 
-    def gateway_closed(self, idle: float) -> None:
+    def gateway_closed(self, idle: float, now: float) -> None:
         """Learn that the gateway closed a connection after ``idle`` seconds of silence."""
         if idle >= NOT_AN_IDLE_LIMIT:
-            self._idle_limit_seen = idle
+            self._limit_seen, self._seen_at = idle, now
 
-    def keep(self, age: float) -> float:
-        """Seconds that a connection of this ``age`` (seconds) may stay silent from now, 0 if it must go."""
-        return max(0.0, min(self.idle_limit, MAX_AGE - age))
+    def keep(self, age: float, now: float) -> float:
+        """Give the seconds that a connection of this ``age`` (seconds) may be silent from now, 0 if it must go."""
+        return max(0.0, min(self.idle_limit(now), MAX_AGE - age))

@@ -6,13 +6,16 @@ processes (the ``trust`` command) respect, and by a new file that takes the old 
 here must be run in executor.
 """
 
+import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.files import Files
@@ -27,6 +30,11 @@ from smgw_proxy_addon.trust import (
     moment,
     seen_again,
 )
+
+LOCK_PATIENCE: Final = 5.0
+"""Seconds to wait for another program that changes a pin."""
+
+_LOCK_PAUSE: Final = 0.02
 
 Signature = tuple[tuple[int, ...], ...]
 
@@ -83,6 +91,10 @@ class TrustStore:
             return _load(self._files, self._refused)
         except PinUnreadableError:
             return None
+
+    def gone(self) -> bool:
+        """Tell whether the folder itself is missing, which ``forget`` never leads to. Must be run in executor."""
+        return not self._folder.is_dir()
 
     def signature(self) -> Signature:
         """Tell one state of the pin's file from another, by a stat. Take it before ``load``, not after.
@@ -184,7 +196,7 @@ class TrustStore:
                     self._files.make_folder(self._folder)
             lock = self._open_lock()
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _take(lock)
                 yield
             finally:
                 os.close(lock)
@@ -266,3 +278,17 @@ def _file_name(name: str) -> str:
     if not name or name[0] == "." or "/" in name or not name.isprintable():
         raise ValueError("a target that cannot name a file")
     return f"{name}.json"
+
+
+def _take(lock: int) -> None:
+    """Take the lock, but wait for it no longer than another program can need for a change."""
+    until = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise TimeoutError(errno.ETIMEDOUT, "another program holds the lock of the folder") from None
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return

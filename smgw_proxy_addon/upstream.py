@@ -21,6 +21,7 @@ from smgw_proxy_addon.errors import (
     NameUnknownError,
     QueueTimeoutError,
     RefusedError,
+    ShuttingDownError,
     UnreachableError,
 )
 from smgw_proxy_addon.gateway_http import CLOSE_TIMEOUT, READ_SIZE, Connection
@@ -176,6 +177,8 @@ class Pool:
         connection to be had.
         """
         asked = self._clock()
+        if gone.done():
+            raise ClientGoneError
         ticket = self._schedule.ask()
         if ticket.turn is Turn.REFUSED:
             raise BusyError
@@ -190,7 +193,7 @@ class Pool:
                 await self._put_back(connection)
         finally:
             following = self._schedule.leave(ticket)
-            if following is not None:
+            if following is not None and not self._turns[following].done():
                 self._turns[following].set_result(None)
 
     def status(self) -> PoolStatus:
@@ -198,6 +201,11 @@ class Pool:
         oldest = min((connection.opened for connection in self._idle), default=None)
         kept_for = None if oldest is None else self._clock() - oldest
         return PoolStatus(self._schedule.active, self._schedule.places, self._schedule.waiting, kept_for)
+
+    def send_away(self) -> None:
+        """Let nobody wait any longer (``ShuttingDownError``)."""
+        for turn in self._turns.values():
+            turn.cancel()
 
     async def close(self) -> None:
         """Close every idle connection cleanly."""
@@ -209,6 +217,8 @@ class Pool:
             await asyncio.wait({turn, gone}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
             del self._turns[ticket]
+        if turn.cancelled():
+            raise ShuttingDownError
         if gone.done():
             raise ClientGoneError
         if not turn.done():
@@ -221,7 +231,7 @@ class Pool:
             connection = next(reversed(self._idle))
             if connection.reusable and trust.accepts(connection.certificate):
                 await self._stop_watching(connection)
-                if connection.open:
+                if await connection.quiet():
                     return connection, True
                 await connection.close()
             else:
@@ -230,7 +240,7 @@ class Pool:
 
     async def _put_back(self, connection: Connection) -> None:
         now = self._clock()
-        keep = self._lifetime.keep(now - connection.opened)
+        keep = self._lifetime.keep(now - connection.opened, now)
         if connection.reusable and keep > 0:
             self._idle[connection] = asyncio.create_task(self._watch(connection, now, keep))
         elif connection.reusable:
@@ -243,11 +253,11 @@ class Pool:
         """Keep an idle connection for ``keep`` seconds; learn from the gateway if it closes it before."""
         try:
             async with asyncio.timeout(keep):
-                await connection.wait_for_end()
+                if await connection.closed_by_gateway():
+                    now = self._clock()
+                    self._lifetime.gateway_closed(now - since, now)
         except TimeoutError:
             pass
-        else:
-            self._lifetime.gateway_closed(self._clock() - since)
         connection.reusable = False
         await connection.close()
         self._idle.pop(connection, None)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+import ssl
 from pathlib import Path
 
 import httpx
@@ -437,6 +438,40 @@ async def test_running_requests_are_finished_and_new_ones_refused(tmp_path: Path
         await stopping
         await sim.wait_for_open(0)
         writer.close()
+
+
+async def test_who_waits_when_the_proxy_stops_is_told_at_once_and_never_sent(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        gate = asyncio.Event()
+        sim.faults.set("slow", gate=gate)
+        running = asyncio.create_task(get(rig))
+        await sim.wait_for_heads(1)
+        waiting = asyncio.create_task(get(rig))
+        while rig.proxy.pool.status().waiting == 0:  # noqa: ASYNC110 - the queue tells nobody
+            await asyncio.sleep(0.005)
+        stopping = asyncio.create_task(rig.proxy.stop(grace=5))
+        refused = await waiting
+        assert (refused.status_code, refused.json()["error"]) == (503, "shutting_down")
+        gate.set()
+        assert (await running).status_code == 200
+        await stopping
+        assert sim.journal.heads == 1
+
+
+async def test_tls_clients_that_leave_at_any_moment_are_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    async with Simulator() as sim, proxy_for(sim, tmp_path, https_port="0") as rig:
+        for number in range(40):
+            reader, writer = await asyncio.open_connection("127.0.0.1", rig.https_port, ssl=context)
+            writer.write(ONE.replace(b"status/200", b"bytes/900000"))
+            await reader.readexactly(1 + 20_000 * (number % 20))
+            writer.transport.abort()
+        assert (await get(rig)).status_code == 200
+        assert {*codes(rig)} <= {"client_gone", None}
+        assert "Traceback" not in caplog.text
 
 
 async def test_bodies_are_logged_only_when_asked_for_and_without_secrets(

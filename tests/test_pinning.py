@@ -13,7 +13,7 @@ from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.gateway_tls import GatewayTrust, UntrustedError
-from smgw_proxy_addon.trust import Policy
+from smgw_proxy_addon.trust import Policy, describe
 from smgw_proxy_addon.trust_store import TrustStore
 from tests.rig import Rig, proxy_for
 
@@ -296,3 +296,30 @@ async def test_a_disk_that_fills_up_later_stops_nothing(tmp_path: Path, caplog: 
         await sim.wait_for_open(0)
         assert (await get(rig)).json()["error"] == "certificate_changed"
         assert "refused certificate could not be kept" in caplog.text
+
+
+async def test_a_folder_that_vanishes_is_no_reason_to_learn_again(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        await get(rig)
+        rig.cert_dir.rename(tmp_path / "unmounted")
+        await sim.rotate_certificate()
+        sim.close_connections()
+        await sim.wait_for_open(0)
+        answer = await get(rig, **WITH_LOGIN)
+        assert (answer.status_code, answer.json()["error"]) == (502, "pin_unreadable")
+        assert len(sim.records) == 1
+        (tmp_path / "unmounted").rename(rig.cert_dir)
+        assert (await get(rig)).json()["error"] == "certificate_changed"
+
+
+async def test_a_pin_that_changes_between_handshake_and_request_is_compared_again(tmp_path: Path) -> None:
+    trust = trust_of(tmp_path)
+    trust.judge(b"first")
+    await trust.settle(b"first")
+    store = TrustStore(tmp_path, "gw")
+    await asyncio.to_thread(store.refuse, describe(b"second"), datetime(2026, 11, 2, tzinfo=UTC))
+    trust.judge(b"first")
+    await asyncio.to_thread(store.accept, None, datetime(2026, 11, 2, tzinfo=UTC))
+    await trust.refresh()
+    with pytest.raises(Exception, match="certificate_changed"):
+        await trust.settle(b"first")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.schedule import IDLE_LIMIT_UNSEEN, MAX_AGE, Lifetime, Schedule, Ticket, Turn
+from smgw_proxy_addon.schedule import IDLE_LIMIT_UNSEEN, MAX_AGE, MEMORY, Lifetime, Schedule, Ticket, Turn
 
 
 def test_the_first_goes_the_next_waits_the_last_is_refused() -> None:
@@ -57,22 +57,29 @@ def test_never_more_than_places_and_in_the_order_of_asking(places: int, room: in
 
 
 def test_a_connection_is_kept_for_nine_minutes_before_a_limit_was_seen() -> None:
-    assert Lifetime().keep(age=0) == IDLE_LIMIT_UNSEEN
+    assert Lifetime().keep(age=0, now=0) == IDLE_LIMIT_UNSEEN
 
 
 def test_a_connection_is_kept_for_four_fifths_of_the_limit_that_was_seen() -> None:
     lifetime = Lifetime()
-    lifetime.gateway_closed(idle=100)
-    assert lifetime.keep(age=0) == pytest.approx(80)
+    lifetime.gateway_closed(idle=100, now=0)
+    assert lifetime.keep(age=0, now=10) == pytest.approx(80)
 
 
 def test_a_gateway_that_closes_after_each_answer_teaches_no_limit() -> None:
     lifetime = Lifetime()
-    lifetime.gateway_closed(idle=0.2)
-    assert lifetime.idle_limit == IDLE_LIMIT_UNSEEN
+    lifetime.gateway_closed(idle=0.2, now=0)
+    assert lifetime.idle_limit(now=0) == IDLE_LIMIT_UNSEEN
 
 
 def test_a_connection_is_not_kept_past_47_hours() -> None:
     lifetime = Lifetime()
-    assert lifetime.keep(age=MAX_AGE - 10) == pytest.approx(10)
-    assert lifetime.keep(age=MAX_AGE + 1) == 0
+    assert lifetime.keep(age=MAX_AGE - 10, now=0) == pytest.approx(10)
+    assert lifetime.keep(age=MAX_AGE + 1, now=0) == 0
+
+
+def test_a_limit_is_forgotten_after_a_day_so_that_one_restart_of_the_gateway_is() -> None:
+    lifetime = Lifetime()
+    lifetime.gateway_closed(idle=3, now=100)
+    assert lifetime.idle_limit(now=100 + MEMORY) == pytest.approx(2.4)
+    assert lifetime.idle_limit(now=101 + MEMORY) == IDLE_LIMIT_UNSEEN

@@ -93,7 +93,7 @@ async def test_a_connection_is_used_again(tmp_path: Path) -> None:
 
 async def test_an_idle_connection_is_closed_cleanly_when_its_time_is_over(tmp_path: Path) -> None:
     async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
-        rig.lifetime.gateway_closed(idle=1.0)  # so it is kept for 0.8 s
+        rig.lifetime.gateway_closed(idle=1.0, now=rig.clock())  # so it is kept for 0.8 s
         await rig.ask()
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
@@ -106,7 +106,17 @@ async def test_the_limit_at_which_the_gateway_closes_is_learnt(tmp_path: Path) -
         sim.close_connections(idle_only=True)
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
-        assert rig.lifetime.idle_limit == pytest.approx(240, abs=10)
+        assert rig.lifetime.idle_limit(rig.clock()) == pytest.approx(240, abs=10)
+
+
+async def test_a_connection_that_breaks_teaches_no_limit(tmp_path: Path) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
+        await rig.ask()
+        rig.clock.ahead += 300
+        sim.close_connections(idle_only=True, reset=True)
+        await sim.wait_for_open(0)
+        assert not (await rig.ask())[2]
+        assert rig.lifetime.idle_limit(rig.clock()) == IDLE_LIMIT_UNSEEN
 
 
 async def test_an_old_connection_is_replaced(tmp_path: Path) -> None:
@@ -116,7 +126,7 @@ async def test_an_old_connection_is_replaced(tmp_path: Path) -> None:
         assert (await rig.ask())[2]  # it was kept for its idle time, and is not kept after this
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
-        assert rig.lifetime.idle_limit == IDLE_LIMIT_UNSEEN
+        assert rig.lifetime.idle_limit(rig.clock()) == IDLE_LIMIT_UNSEEN
 
 
 async def test_a_connection_with_bytes_that_nobody_asked_for_is_not_used(tmp_path: Path) -> None:
@@ -208,6 +218,72 @@ async def test_odd_answers_are_read_as_they_are_meant(
                 else:
                     answer, received, _ = await rig.ask()
                     assert (answer.status, received) == (status, body)
+
+
+async def answer_early(sim: Simulator, answer: bytes, received: list[bytes]) -> asyncio.Server:
+    """A gateway that answers each head at once and keeps the connection, whatever body is still to come."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(b"")
+        number = len(received) - 1
+        received[number] += await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        while data := await reader.read(65536):
+            received[number] += data
+
+    context = await asyncio.to_thread(sim.identity.server_context)
+    return await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_after_an_answer_to_half_a_request_the_connection_carries_no_other(
+    tmp_path: Path, chunked: bool
+) -> None:
+    more = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"A" * 100_000
+        await more.wait()
+        yield b"B" * 100_000
+
+    received: list[bytes] = []
+    async with Simulator() as sim:
+        server = await answer_early(sim, b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", received)
+        async with server:
+            sim.port = server.sockets[0].getsockname()[1]
+            async with pool_for(sim, tmp_path) as rig:
+                length = [] if chunked else [(b"Content-Length", b"200000")]
+                answer, _, _ = await rig.ask(method=b"POST", headers=length, body=pieces(), chunked=chunked)
+                assert answer.status == 401
+                answer, _, reused = await rig.ask(b"/second", headers=[(b"Authorization", b"Digest secret")])
+                assert (answer.status, reused) == (401, False)
+    assert len(received) == 2
+    assert b"secret" not in received[0]
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_passed_on(tmp_path: Path) -> None:
+    late = asyncio.Event()
+    done = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await late.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray")
+        await writer.drain()
+        done.set()
+        await reader.read()
+
+    async with Simulator() as sim:
+        context = await asyncio.to_thread(sim.identity.server_context)
+        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+        async with server:
+            sim.port = server.sockets[0].getsockname()[1]
+            late.set()
+            async with pool_for(sim, tmp_path) as rig:
+                assert (await rig.ask())[1] == b"ok"
+                await done.wait()
+                assert (await rig.ask())[1] == b"ok"
 
 
 # Ways not to get there
