@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from smgw_proxy_addon.values import grouped
 from smgw_proxy_addon.words import Language, Notice, known
 from smgw_proxy_addon.words.de import notifications as german
 from smgw_proxy_addon.words.en import notifications as english
@@ -85,7 +86,7 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
     found: dict[Cause, Mapping[str, str] | None] = {}
     target = {"target": situation.target}
     if situation.refused:
-        found[Cause.CERTIFICATE_CHANGED] = {**target, "fingerprint": " ".join(_groups(situation.refused))}
+        found[Cause.CERTIFICATE_CHANGED] = {**target, "fingerprint": grouped(situation.refused)}
     elif situation.not_after is not None:
         found[Cause.CERTIFICATE_CHANGED] = None
     if situation.not_after is not None and now.year >= _EARLIEST:
@@ -109,7 +110,3 @@ def notice(cause: Cause, facts: Mapping[str, str], language: str, page: str | No
     words = TEXTS[chosen][cause]
     message = words.message.format_map({name: value.translate(_MARKUP) for name, value in facts.items()})
     return Notice(words.title, f"{message}\n\n[{_LINK[chosen]}]({page})" if page else message)
-
-
-def _groups(fingerprint: str) -> list[str]:
-    return [fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4)]

@@ -160,11 +160,6 @@ def expiry(certificate: Certificate, now: datetime) -> Expiry | None:
     return Expiry.EXPIRES_SOON if certificate.not_after - when <= _SOON else None
 
 
-def grouped(fingerprint: str) -> str:
-    """Write a fingerprint in groups of four, as people compare it."""
-    return " ".join(_pieces(fingerprint, 4))
-
-
 def describe(der: bytes) -> Certificate:
     """Read the certificate in ``der``. What is unreadable stays empty: a fingerprint is enough to pin it."""
     plain = Certificate(fingerprint=hashlib.sha256(der).hexdigest(), pem=_pem(der))
@@ -202,10 +197,7 @@ def _escaped(character: str) -> str:
     return "".join(f"\\{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
-def _pieces(text: str, size: int) -> list[str]:
-    return [text[start : start + size] for start in range(0, len(text), size)]
-
-
 def _pem(der: bytes) -> str:
-    lines = _pieces(base64.b64encode(der).decode(), 64)
+    text = base64.b64encode(der).decode()
+    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])

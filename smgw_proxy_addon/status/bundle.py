@@ -16,7 +16,8 @@ from smgw_proxy_addon.redaction import MASK
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.state import State
 from smgw_proxy_addon.status.verdict import judge, words
-from smgw_proxy_addon.trust import Pin, grouped
+from smgw_proxy_addon.trust import Pin
+from smgw_proxy_addon.values import grouped
 
 # The user's id at the operator is no password, but nothing to publish either.
 _USER: Final = re.compile(r"(/smgw/m2m/)[^\s/?#\"']+")

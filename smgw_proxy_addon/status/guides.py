@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.vendor import Vendor
-from smgw_proxy_addon.target import HTTPS_PORT
+from smgw_proxy_addon.target import HTTPS_PORT, bracketed, with_port
 
 _HTTP_PORT: Final = 80
 _PPC_PATH: Final = "/cgi-bin/hanservice.cgi"
@@ -28,8 +28,7 @@ class Way:
     def authority(self, texts: Texts) -> str:
         """Write host and port for a plain URL."""
         host = self.shown_host(texts)
-        host = f"[{host}]" if ":" in host else host
-        return host if self.http_port == _HTTP_PORT else f"{host}:{self.http_port}"
+        return bracketed(host) if self.http_port == _HTTP_PORT else with_port(host, self.http_port)
 
     def base(self, texts: Texts) -> str:
         """Write the URL without a path."""

@@ -1,6 +1,5 @@
 """The page as HTML: what the templates are given, and in which language. Nothing is read or changed here."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.state import State, is_same
 from smgw_proxy_addon.status.verdict import judge, words
 from smgw_proxy_addon.trust import Certificate, expiry
+from smgw_proxy_addon.values import grouped
 from smgw_proxy_addon.words import Language
 
 SHORT: Final = 15
@@ -133,4 +133,4 @@ class Pages:
 
 def _groups(fingerprint: str) -> list[str]:
     """Cut a fingerprint into groups of four, in capitals, as people compare it."""
-    return re.findall("....", fingerprint.upper())
+    return grouped(fingerprint.upper()).split()
