@@ -337,6 +337,39 @@ async def test_a_changed_certificate_is_trusted_after_a_second_question(tmp_path
         assert "It works, but 2 of 4 requests failed" in page
 
 
+async def test_a_certificate_that_passed_is_not_trusted(tmp_path: Path) -> None:
+    async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
+        await status.ask()
+        own = sim.device.identity
+        passed = await change(sim, status)
+        token = await token_of(client, "/trust")
+        await sim.use_identity(own)
+        sim.close_connections()
+        assert await status.ask() == 200  # the gateway shows the trusted one again
+        answer = await client.post("/trust", data={"token": token, "fingerprint": passed})
+        assert answer.headers["Location"] == "./?notice=nothing"
+        await change(sim, status)
+        trusted = {"token": token, "fingerprint": own.fingerprint}
+        answer = await client.post("/trust", data=trusted)  # while a third one is shown
+        assert answer.headers["Location"] == "./?notice=other"
+        assert await status.ask() == 502
+        pin = await asyncio.to_thread(status.store.load)
+        assert pin
+        assert pin.certificate.fingerprint == own.fingerprint
+
+
+async def test_a_refused_certificate_that_cannot_be_stored_is_no_decision(tmp_path: Path) -> None:
+    async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
+        await status.ask()
+        (status.rig.cert_dir / ".lock").unlink()
+        (status.rig.cert_dir / ".lock").symlink_to("/nowhere")  # nobody can take the lock
+        shown = await change(sim, status)
+        page = text_of((await client.get("/")).text)
+        assert "it could not be stored" in page
+        assert "You have decided" not in page
+        assert " ".join(re.findall("....", shown.upper())) in page
+
+
 async def test_yet_another_certificate_is_not_trusted_by_the_old_form(tmp_path: Path) -> None:
     async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
         await status.ask()
@@ -389,7 +422,14 @@ async def test_a_forgotten_certificate_is_learnt_anew(tmp_path: Path) -> None:
         assert "No certificate is stored" in (await client.get("/forget")).text
         await status.ask()
         await change(sim, status)
+        question = (await client.get("/forget")).text
+        found = re.search('name="fingerprint" value="([^"]+)"', question)
+        assert found
         form = {"token": await token_of(client, "/forget")}
+        for other in ({}, {"fingerprint": "ab" * 32}):
+            answer = await client.post("/forget", data={**form, **other})
+            assert answer.headers["Location"] == "./?notice=not_this"
+        form["fingerprint"] = found[1]
         assert (await client.post("/forget", data=form)).headers["Location"] == "./?notice=forgotten"
         assert (await client.post("/forget", data=form)).headers["Location"] == "./?notice=nothing"
         assert await status.ask() == 200
@@ -415,12 +455,13 @@ async def test_an_unreadable_pin_can_be_forgotten(tmp_path: Path) -> None:
 async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
         await status.ask()
+        trusted = sim.fingerprint
         shown = await change(sim, status)
         token = await token_of(client, "/trust")
         (status.rig.cert_dir / ".lock").unlink()
         (status.rig.cert_dir / ".lock").symlink_to("/nowhere")  # nobody can take the lock
-        for path in ("/trust", "/forget"):
-            answer = await client.post(path, data={"token": token, "fingerprint": shown})
+        for path, fingerprint in (("/trust", shown), ("/forget", trusted)):
+            answer = await client.post(path, data={"token": token, "fingerprint": fingerprint})
             assert answer.headers["Location"] == "./?notice=not_written"
         assert "cannot write into its folder" in (await client.get("/?notice=not_written")).text
 
@@ -479,7 +520,8 @@ async def test_an_own_form_counts(tmp_path: Path, headers: dict[str, str]) -> No
     async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
         await status.ask()
         token = await token_of(client, "/forget")
-        answer = await client.post("/forget", data={"token": token}, headers=headers)
+        form = {"token": token, "fingerprint": sim.fingerprint}
+        answer = await client.post("/forget", data=form, headers=headers)
         assert answer.headers["Location"] == "./?notice=forgotten"
 
 

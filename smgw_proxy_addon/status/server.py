@@ -213,8 +213,14 @@ class StatusServer:
 
     async def _trust(self, _: web.BaseRequest, form: _Form) -> str:
         fingerprint = form.get("fingerprint")
-        if not fingerprint:
-            return _notice("nothing")
+        trust = (await self._reader.read()).trust
+        # Only what is refused at this moment: a certificate that was shown once in between is none to trust.
+        if trust.unreadable:
+            return _notice("unreadable")
+        if not (fingerprint and trust.changed and is_same(trust.changed, fingerprint)):
+            if trust.changed or trust.not_stored:
+                return _notice("other")
+            return _notice("trusted" if fingerprint and trust.pin and is_same(trust.pin, fingerprint) else "nothing")
         try:
             await asyncio.to_thread(self._store.accept, fingerprint, self._now())
         except (TrustCommandError, PinNotWrittenError, PinUnreadableError, ValueError) as error:
@@ -229,7 +235,13 @@ class StatusServer:
         self._kept = Kept(changed.certificate.fingerprint, self._now())
         return _notice("kept")
 
-    async def _forget(self, _: web.BaseRequest, __: _Form) -> str:
+    async def _forget(self, _: web.BaseRequest, form: _Form) -> str:
+        trust = (await self._reader.read()).trust
+        if not trust.pin and not trust.unreadable:
+            return _notice("nothing")
+        asked = form.get("fingerprint", "")
+        if not is_same(trust.pin, asked) if trust.pin else asked:
+            return _notice("not_this")
         try:
             forgotten = await asyncio.to_thread(self._store.forget)
         except PinNotWrittenError:
