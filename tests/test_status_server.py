@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,8 +14,9 @@ import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.activity import Entry
+from smgw_proxy_addon.diagnosis import Finding, Step
 from tests.rig import send
-from tests.status_rig import LOGIN, Ingress, Status, Step, staged_diagnosis, status_for, utc_now
+from tests.status_rig import LOGIN, Ingress, Status, staged_diagnosis, status_for, utc_now
 
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
 SECTIONS = ("verdict", "gateway", "certificate", "connect", "clients", "requests", "diagnosis")
@@ -176,10 +178,10 @@ async def test_the_right_configured_fingerprint_is_well(tmp_path: Path) -> None:
 async def test_the_diagnosis_is_run_once_for_all_who_wait(tmp_path: Path) -> None:
     gate, runs = asyncio.Event(), []
 
-    async def diagnose(language: str) -> Sequence[Step]:
-        runs.append(language)
+    async def diagnose() -> Sequence[Finding]:
+        runs.append(1)
         await gate.wait()
-        return await staged_diagnosis(language)
+        return await staged_diagnosis()
 
     async with (
         status_for("127.0.0.1:1", tmp_path, diagnose=diagnose) as status,
@@ -193,15 +195,35 @@ async def test_the_diagnosis_is_run_once_for_all_who_wait(tmp_path: Path) -> Non
         for answer in await asyncio.gather(*both):
             assert (answer.status_code, answer.headers["Location"]) == (303, "./#diagnosis")
         page = text_of((await client.get("/")).text)
-    assert runs == ["de"]
-    assert "TCP-Verbindung fehlgeschlagen 10,0 s" in page
-    assert "TLS nicht geprüft" in page
+        english = text_of((await client.get("/", headers={"Accept-Language": "en"})).text)
+    assert runs == [1]
+    assert "Verbindung fehlgeschlagen 10,0 s" in page
+    assert "Verschlüsselung nicht geprüft" in page
     assert "Zertifikat Hinweis" in page
+    assert "Connection failed 10.0 s Nobody answers at" in english
+    assert "antwortet niemand" not in english
+
+
+async def test_a_good_diagnosis_is_newer_than_the_last_failure(tmp_path: Path) -> None:
+    async def diagnose() -> Sequence[Finding]:
+        return [Finding(Step.HTTP, True, "http_ok", {"subject": "-"})]
+
+    async with status_for("127.0.0.1:1", tmp_path, diagnose=diagnose) as status, visitor(status) as client:
+        form = {"token": await token_of(client)}
+        await client.post("/diagnose", data=form)
+        assert await status.ask() == 502
+        page = text_of((await client.get("/")).text)
+        assert "It does not work" in page
+        assert "Last happened: " in page
+        await client.post("/diagnose", data=form)
+        page = text_of((await client.get("/")).text)
+        assert "reached the gateway." in page
+        assert "It does not work" not in page
 
 
 async def test_a_diagnosis_that_breaks_off_says_so(tmp_path: Path) -> None:
-    async def diagnose(language: str) -> list[Step]:
-        raise RuntimeError(language)
+    async def diagnose() -> list[Finding]:
+        raise RuntimeError
 
     async with status_for("127.0.0.1:1", tmp_path, diagnose=diagnose) as status, visitor(status) as client:
         await client.post("/diagnose", data={"token": await token_of(client)})
@@ -209,7 +231,7 @@ async def test_a_diagnosis_that_breaks_off_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_diagnosis_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    async def diagnose(_: str) -> list[Step]:
+    async def diagnose() -> list[Finding]:
         running.set()
         await asyncio.Event().wait()
         return []
@@ -243,6 +265,22 @@ async def test_the_bundle_holds_what_helps_and_no_secret(tmp_path: Path) -> None
     assert "Certificate of the gateway" in text  # a line of the log
     for secret in ("geheim", "secret-user", "demo.sm", "response="):
         assert secret not in text
+
+
+async def test_the_bundle_holds_no_bodies(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with (
+        Simulator() as sim,
+        status_for(sim, tmp_path, log_bodies=True) as status,
+        visitor(status) as client,
+        httpx.AsyncClient(trust_env=False) as other,
+    ):
+        body = {"method": "smgw-info", "remark": "only-for-me"}
+        await other.post(status.rig.http + "/smgw/m2m/demo.sm/json", json=body, auth=LOGIN)
+        assert any("only-for-me" in line for line in status.log.lines())
+        text = (await client.get("/bundle")).text
+    assert "only-for-me" not in text
+    assert "Body of the" not in text
 
 
 # Health
@@ -487,8 +525,8 @@ async def test_a_foreign_form_changes_nothing(tmp_path: Path, case: str) -> None
     given, headers = FOREIGN[case]
     runs = []
 
-    async def diagnose(language: str) -> list[Step]:
-        runs.append(language)
+    async def diagnose() -> list[Finding]:
+        runs.append(1)
         return []
 
     async with (
