@@ -49,8 +49,9 @@ class Attendants:
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
         self._desk = Desk(Mark(options.cert_dir, options.target.name), self._diagnosis)
+        self._notifications = options.notifications
         self.notifier: Notifier | None = None
-        if supervisor and options.notifications:
+        if supervisor:
             after = timedelta(minutes=options.notify_after_minutes)
             self.notifier = Notifier(supervisor, self._situation, notify_after=after, now=now)
         self._notifying: asyncio.Task[None] | None = None
@@ -65,7 +66,9 @@ class Attendants:
         except (MarkError, OSError) as error:
             _LOGGER.info("smgw-proxy doctor cannot ask this proxy: %s", error)
         if self.notifier:
-            self._notifying = asyncio.create_task(self.notifier.run())
+            # Those that an earlier run left must not stay when they are switched off.
+            work = self.notifier.run() if self._notifications else self.notifier.withdraw()
+            self._notifying = asyncio.create_task(work)
 
     async def stop(self) -> None:
         """End everything."""
