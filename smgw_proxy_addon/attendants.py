@@ -19,7 +19,7 @@ from smgw_proxy_addon.local_network import local_interfaces
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Reachability, Situation
 from smgw_proxy_addon.options import Options
-from smgw_proxy_addon.running import Desk, Mark, MarkError
+from smgw_proxy_addon.running import Desk, HostMarks, Mark, MarkError
 from smgw_proxy_addon.upstream import Pool
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ class Attendants:
         self._now = now
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
-        self._desk = Desk(Mark(options.cert_dir, options.target.name), self._diagnosis)
+        marks = HostMarks(options.target.connect_host, options.target.port)
+        self._desk = Desk(Mark(options.cert_dir, options.target.name), marks, self._diagnosis)
         self._notifications = options.notifications
         self.notifier: Notifier | None = None
         if supervisor:

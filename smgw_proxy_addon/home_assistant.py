@@ -56,7 +56,7 @@ class Supervisor:
         return [_interface(entry) for entry in entries if isinstance(entry, dict)]
 
     async def page(self) -> str | None:
-        """Return the path of the app's page in Home Assistant, as from 2026.2, None if the Supervisor does not tell."""
+        """Return the path of the app's page, as Home Assistant has it since 2026.2, None if nobody tells."""
         slug = _part(await self._call("GET", "/addons/self/info"), "data").get("slug")
         return f"/app/{slug}" if isinstance(slug, str) and slug.replace("_", "").isalnum() else None
 

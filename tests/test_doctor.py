@@ -392,6 +392,17 @@ async def test_a_running_proxy_that_cannot_be_asked_ends_the_command(tmp_path: P
         assert "does not tell where to ask it" in text
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_running_proxy_is_noticed_from_another_folder_and_by_another_name(tmp_path: Path, host: str) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path):
+        elsewhere = tmp_path / "elsewhere"
+        code, text = await asyncio.to_thread(command, options_for(f"{host}:{sim.port}", elsewhere))
+        assert (code, sim.connections) == (1, 0)
+        assert "pass the --target and --cert-dir that it was started with" in text
+        assert str(elsewhere / "certs") in text
+        assert text.count("\n") == 1
+
+
 async def test_a_second_proxy_for_the_same_gateway_is_warned_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
