@@ -12,17 +12,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from smgw_proxy_addon.diagnosis import Interface
-from smgw_proxy_addon.doctor import ANSWER_SECONDS, Doctor
-from smgw_proxy_addon.gateway_tls import GatewayTrust, offers_brainpool
+from smgw_proxy_addon.doctor import ANSWER_SECONDS, Doctor, ExaminableTrust
+from smgw_proxy_addon.gateway_tls import offers_brainpool
 from smgw_proxy_addon.home_assistant import Notifier, Supervisor
 from smgw_proxy_addon.local_network import local_interfaces
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Reachability, Situation
 from smgw_proxy_addon.options import Options
-from smgw_proxy_addon.running import Desk, Mark, MarkError
+from smgw_proxy_addon.running import Desk, HostMarks, Mark, MarkError
 from smgw_proxy_addon.upstream import Pool
 
 _LOGGER: Final = logging.getLogger(__name__)
+
+_APP_DATA: Final = "/data"
+"""Where the app keeps its certificates, whether it has a Supervisor to ask or not."""
 
 
 class Attendants:
@@ -35,7 +38,7 @@ class Attendants:
         self,
         options: Options,
         pool: Pool,
-        trust: GatewayTrust,
+        trust: ExaminableTrust,
         supervisor: Supervisor | None,
         *,
         log_failure: Callable[[], str | None],
@@ -48,9 +51,11 @@ class Attendants:
         self._now = now
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
-        self._desk = Desk(Mark(options.cert_dir, options.target.name), self._diagnosis)
+        marks = HostMarks(options.target.connect_host, options.target.port)
+        self._desk = Desk(Mark(options.cert_dir, options.target.name), marks, self._diagnosis)
+        self._notifications = options.notifications
         self.notifier: Notifier | None = None
-        if supervisor and options.notifications:
+        if supervisor:
             after = timedelta(minutes=options.notify_after_minutes)
             self.notifier = Notifier(supervisor, self._situation, notify_after=after, now=now)
         self._notifying: asyncio.Task[None] | None = None
@@ -65,7 +70,9 @@ class Attendants:
         except (MarkError, OSError) as error:
             _LOGGER.info("smgw-proxy doctor cannot ask this proxy: %s", error)
         if self.notifier:
-            self._notifying = asyncio.create_task(self.notifier.run())
+            # Those that an earlier run left must not stay when they are switched off.
+            work = self.notifier.run() if self._notifications else self.notifier.withdraw()
+            self._notifying = asyncio.create_task(work)
 
     async def stop(self) -> None:
         """End everything."""
@@ -98,7 +105,7 @@ class Attendants:
 def gateway_doctor(
     options: Options,
     pool: Pool,
-    trust: GatewayTrust,
+    trust: ExaminableTrust,
     supervisor: Supervisor | None,
     *,
     stores: bool = True,
@@ -106,10 +113,13 @@ def gateway_doctor(
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Doctor:
     """Make the doctor for the options' gateway; ``stores`` and what follows as in ``Doctor``."""
+    in_app = options.cert_dir.is_relative_to(_APP_DATA)
 
     async def interfaces() -> Sequence[Interface] | None:
+        if supervisor:
+            return await supervisor.interfaces()
         # Inside the app, the computer's own interfaces are those of a container.
-        return await supervisor.interfaces() if supervisor else await asyncio.to_thread(local_interfaces)
+        return None if in_app else await asyncio.to_thread(local_interfaces)
 
     return Doctor(
         pool,
@@ -119,7 +129,7 @@ def gateway_doctor(
         interfaces=interfaces,
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,
-        in_app=supervisor is not None,
+        in_app=in_app or supervisor is not None,
         stores=stores,
         brainpool=offers_brainpool() if brainpool is None else brainpool,
         answer_seconds=answer_seconds,

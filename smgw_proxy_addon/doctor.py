@@ -8,9 +8,10 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from smgw_proxy_addon import diagnosis_texts
 from smgw_proxy_addon.diagnosis import (
@@ -33,7 +34,7 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.target import Target
-from smgw_proxy_addon.trust import Certificate, expiry
+from smgw_proxy_addon.trust import Certificate, describe, expiry
 from smgw_proxy_addon.upstream import Lease, Pool
 from smgw_proxy_addon.values import grouped
 
@@ -62,6 +63,38 @@ Diagnose = Callable[[str], Awaitable[Sequence[Check]]]
 """Examines everything and tells it in a language, ``en`` or ``de``."""
 
 
+class FirstContactError(Exception):
+    """An examination found that nobody is trusted yet: its connection ends, ``certificate`` is what was shown."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        super().__init__(certificate.fingerprint)
+        self.certificate = certificate
+
+
+class ExaminableTrust(GatewayTrust):
+    """The pin of a running proxy, which an examination can look at without trusting the first one that answers."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._looking: set[asyncio.Task[Any] | None] = set()
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Have every first contact of this task end with ``FirstContactError``, before it is settled."""
+        task = asyncio.current_task()
+        self._looking.add(task)
+        try:
+            yield
+        finally:
+            self._looking.discard(task)
+
+    async def settle(self, der: bytes) -> Certificate:
+        """Make the verdict last, but for a first contact of who only looks."""
+        if self.learns and asyncio.current_task() in self._looking:
+            raise FirstContactError(describe(der))
+        return await super().settle(der)
+
+
 @dataclass
 class _Examination:
     """What is known so far in one run."""
@@ -84,15 +117,15 @@ class Doctor:
     """Examines the way to one gateway.
 
     ``interfaces`` tells those of the host, or None; ``now`` is the time for the dates of certificates, ``clock``
-    seconds for measuring; ``host`` is the Host header that the proxy sends; ``stores`` says whether a first
-    certificate is kept by this connection, as by any other of the running proxy; ``brainpool`` whether the gateway is
-    offered such a curve.
+    seconds for measuring; ``host`` is the Host header that the proxy sends; ``stores`` says whether the trust would
+    keep a first certificate, so that a first contact must end there; ``brainpool`` whether the gateway is offered
+    such a curve.
     """
 
     def __init__(
         self,
         pool: Pool,
-        trust: GatewayTrust,
+        trust: ExaminableTrust,
         target: Target,
         *,
         host: str,
@@ -152,9 +185,13 @@ class Doctor:
             try:
                 first_contact = await self._is_first_contact()
                 gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                async with self._pool.lease(gone, run.step) as lease:
-                    reused = lease.reused
-                    await self._examine_lease(run, lease, first_contact=first_contact)
+                with self._trust.looking() if self._stores else nullcontext():
+                    async with self._pool.lease(gone, run.step) as lease:
+                        reused = lease.reused
+                        await self._examine_lease(run, lease, first_contact=first_contact)
+            except FirstContactError as found:
+                self._note_steps(run)
+                run.note(self._judge_certificate(run.place, found.certificate, first_contact=True))
             except ConnectionLostError as error:
                 if reused:
                     run.found = {step: each for step, each in run.found.items() if step is Step.NAME}
@@ -171,7 +208,7 @@ class Doctor:
         else:
             self._note_steps(run)
         certificate = lease.connection.certificate
-        run.note(self._judge_certificate(run.place, certificate, first_contact=first_contact))
+        run.note(self._judge_certificate(run.place, certificate, first_contact=first_contact and not self._stores))
         for path in PATHS:
             begun = self._clock()
             answer = await self._request(lease.connection, path)
@@ -227,12 +264,10 @@ class Doctor:
             "not_after": f"{certificate.not_after:%Y-%m-%d}" if certificate.not_after else "-",
         }
         state = expiry(certificate, self._now())
-        if first_contact and not self._stores:
+        if first_contact:
             return Finding(Step.CERTIFICATE, None, "certificate_new", facts)
         if state is not None:
             return Finding(Step.CERTIFICATE, None, f"certificate_{state.value}", facts)
-        if first_contact:
-            return Finding(Step.CERTIFICATE, True, "certificate_learnt", facts)
         return Finding(Step.CERTIFICATE, True, "certificate_ok", facts)
 
 

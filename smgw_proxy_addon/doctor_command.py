@@ -14,7 +14,7 @@ from smgw_proxy_addon.attendants import gateway_doctor
 from smgw_proxy_addon.doctor import Check
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.proxy import PATIENCE, gateway_side
-from smgw_proxy_addon.running import Contact, Mark, MarkError, ask
+from smgw_proxy_addon.running import Contact, HostMarks, Mark, MarkError, ask
 from smgw_proxy_addon.trust import Certificate, Pin
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.words import Language, Report, known
@@ -51,7 +51,7 @@ def run_doctor(options: Options, language: str, out: TextIO) -> int:
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         contact = Mark(options.cert_dir, options.target.name).read()
-        checks = asyncio.run(_consult(contact, language) if contact else _examine(options, language))
+        checks = asyncio.run(_consult(contact, language) if contact else _examine_alone(options, language))
     except MarkError as error:
         out.write(f"smgw-proxy: {error}.\n")
         return 1
@@ -64,6 +64,18 @@ async def _consult(contact: Contact, language: str) -> list[Check]:
         return [Check(**each) for each in await ask(contact, language, _LONGEST_EXAMINATION)]
     except TypeError:
         raise MarkError("The proxy that runs for this gateway is of another version") from None
+
+
+async def _examine_alone(options: Options, language: str) -> list[Check]:
+    """Examine without a running proxy, having made sure that there is none. Raises MarkError."""
+    marks = HostMarks(options.target.connect_host, options.target.port)
+    if await asyncio.to_thread(marks.held, await marks.resolve()):
+        folder = await asyncio.to_thread(options.cert_dir.absolute)
+        raise MarkError(
+            f"A proxy on this computer asks this gateway already, but not as {options.target.name} with the folder "
+            f"{folder}: pass the --target and --cert-dir that it was started with, or stop it first"
+        )
+    return await _examine(options, language)
 
 
 async def _examine(options: Options, language: str) -> list[Check]:

@@ -30,6 +30,9 @@ PATIENCE: Final = 5.0
 PAUSE: Final = 30.0
 """Seconds between two looks at what there is to notify."""
 
+REPEAT: Final = timedelta(hours=24)
+"""How often a notification is sent again: Home Assistant forgets all of them when it restarts."""
+
 _ANSWER_LIMIT: Final = 1_000_000
 _OK: Final = range(200, 300)
 _SERVICE: Final = "/core/api/services/persistent_notification"
@@ -53,9 +56,9 @@ class Supervisor:
         return [_interface(entry) for entry in entries if isinstance(entry, dict)]
 
     async def page(self) -> str | None:
-        """Return the path of the app's page in Home Assistant, None if the Supervisor does not tell."""
+        """Return the path of the app's page, as Home Assistant has it since 2026.2, None if nobody tells."""
         slug = _part(await self._call("GET", "/addons/self/info"), "data").get("slug")
-        return f"/hassio/ingress/{slug}" if isinstance(slug, str) and slug.replace("_", "").isalnum() else None
+        return f"/app/{slug}" if isinstance(slug, str) and slug.replace("_", "").isalnum() else None
 
     async def ports(self) -> dict[str, int | None] | None:
         """Return the host's port for each of the container's (``8080/tcp``), None if the Supervisor does not tell.
@@ -113,7 +116,8 @@ class Notifier:
     """Keeps Home Assistant's notifications in step with what there is to say.
 
     One is sent when its words change, and taken away when its cause is known to be gone, also one that an earlier
-    run left. What could not be delivered is tried again at the next look.
+    run left. What could not be delivered is tried again at the next look. Home Assistant keeps them in memory only:
+    those that it should show are sent again once it was away, and every ``REPEAT`` in case that went unnoticed.
     """
 
     def __init__(
@@ -129,6 +133,8 @@ class Notifier:
         self._notify_after = notify_after
         self._now = now
         self._shown: dict[Cause, Mapping[str, str] | None] = {}
+        self._sent: dict[Cause, datetime] = {}
+        self._away = False
         self._language: str | None = None
         self._page: str | None = None
 
@@ -143,21 +149,45 @@ class Notifier:
 
     async def look(self) -> None:
         """Compare what there is to say with what was said, and deliver the difference."""
+        await self._forget_lost()
         for cause, facts in causes(self._situation(), self._now(), self._notify_after).items():
             if cause in self._shown and self._shown[cause] == facts:
                 continue
-            identifier = f"smgw_proxy_{cause}"
             if facts is None:
-                delivered = await self._supervisor.dismiss(identifier)
+                delivered = await self._supervisor.dismiss(_identifier(cause))
             else:
-                delivered = await self._supervisor.create(identifier, await self._words(cause, facts))
+                delivered = await self._supervisor.create(_identifier(cause), await self._words(cause, facts))
             if delivered:
                 self._shown[cause] = facts
+                self._sent[cause] = self._now()
+
+    async def withdraw(self) -> None:
+        """Take all of them away, as far as Home Assistant listens."""
+        for cause in Cause:
+            await self._supervisor.dismiss(_identifier(cause))
+
+    async def _forget_lost(self) -> None:
+        """Forget what Home Assistant does not show any more, or may not: it will be sent again."""
+        active = [cause for cause, facts in self._shown.items() if facts is not None]
+        if not active:
+            self._away = False
+            return
+        if await self._supervisor.language() is None:
+            self._away = True
+            return
+        for cause in active:
+            if self._away or self._now() - self._sent[cause] >= REPEAT:
+                del self._shown[cause]
+        self._away = False
 
     async def _words(self, cause: Cause, facts: Mapping[str, str]) -> Notice:
         self._language = self._language or await self._supervisor.language()
         self._page = self._page or await self._supervisor.page()
         return notice(cause, facts, self._language or "en", self._page)
+
+
+def _identifier(cause: Cause) -> str:
+    return f"smgw_proxy_{cause}"
 
 
 def _interface(entry: Mapping[str, Any]) -> Interface:

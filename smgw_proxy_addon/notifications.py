@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from smgw_proxy_addon.values import grouped
-from smgw_proxy_addon.words import Language, Notice, known
+from smgw_proxy_addon.words import Language, Notice, day, known
 from smgw_proxy_addon.words.de import notifications as german
 from smgw_proxy_addon.words.en import notifications as english
 
@@ -27,7 +27,10 @@ UNREACHABLE: Final = frozenset(
     | {"gateway_tls_failed", "gateway_timeout", "gateway_connection_lost", "gateway_bad_answer"}
     | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written"}
 )
-"""Codes of errors in which the gateway is of no use; a refused certificate has a cause of its own."""
+"""Codes of errors in which the gateway is of no use."""
+
+REACHED: Final = frozenset({"certificate_changed", "certificate_not_allowed", "gateway_closed_without_answer"})
+"""Codes of errors that only a device within reach can cause; they have causes of their own."""
 
 
 class Cause(StrEnum):
@@ -40,7 +43,10 @@ class Cause(StrEnum):
 
 
 Causes = Mapping[Cause, Mapping[str, str] | None]
-"""The facts of each cause, None for one that is gone; a cause that is missing is not known yet."""
+"""The facts of each cause, None for one that is gone; a cause that is missing is not known yet.
+
+The fact ``words`` names other words than those of the cause's name.
+"""
 
 
 @dataclass
@@ -61,7 +67,7 @@ class Reachability:
             self.known = True
             self.failing_since = self.failing_since or now
             self.failed_last = now
-        elif answered:
+        elif answered or code in REACHED:
             self.known = True
             self.failing_since = self.failed_last = None
 
@@ -92,6 +98,8 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
     if situation.not_after is not None and now.year >= _EARLIEST:
         soon = situation.not_after - now <= _SOON
         date = {**target, "date": f"{situation.not_after:%Y-%m-%d}"}
+        if situation.not_after < now:
+            date["words"] = "certificate_expired"
         found[Cause.CERTIFICATE_EXPIRES] = date if soon else None
     failing = situation.reachability
     if failing.known:
@@ -107,6 +115,7 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
 def notice(cause: Cause, facts: Mapping[str, str], language: str, page: str | None) -> Notice:
     """Put a cause into words, with a link to ``page`` if that is known; an unknown language means English."""
     chosen = known(language.partition("-")[0].lower())
-    words = TEXTS[chosen][cause]
-    message = words.message.format_map({name: value.translate(_MARKUP) for name, value in facts.items()})
+    words = TEXTS[chosen][facts.get("words", cause)]
+    shown = {name: day(value, chosen).translate(_MARKUP) for name, value in facts.items()}
+    message = words.message.format_map(shown)
     return Notice(words.title, f"{message}\n\n[{_LINK[chosen]}]({page})" if page else message)

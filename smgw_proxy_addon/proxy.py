@@ -12,9 +12,8 @@ from aiohttp import web
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.clients import ClientServer
-from smgw_proxy_addon.doctor import Doctor
+from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
 from smgw_proxy_addon.frontend import Frontend
-from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
 from smgw_proxy_addon.listeners import Listener
@@ -102,10 +101,10 @@ class Proxy:
         self._report(record)
 
 
-def gateway_side(options: Options, store: TrustStore) -> tuple[GatewayTrust, Pool]:
+def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, Pool]:
     """Make what leads to the gateway: its pin, and the connections."""
     target = options.target
-    trust = GatewayTrust(
+    trust = ExaminableTrust(
         store,
         Policy(options.certificate_fingerprint),
         target=target.name,

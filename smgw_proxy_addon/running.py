@@ -2,7 +2,8 @@
 
 The mark is a file beside the pins, locked for as long as the proxy runs: a killed one leaves no lock behind. It names
 a port on the loopback address and a random word that a caller must know, so only who may read the pins may ask. The
-word is never logged or shown.
+word is never logged or shown. Further marks, without secrets, are where every program of this computer finds them,
+whatever folder and whatever spelling of the gateway's address it was given.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import fcntl
 import json
 import os
 import secrets
+import socket
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -19,6 +22,8 @@ from typing import Any, Final
 LOOPBACK: Final = "127.0.0.1"
 _QUESTION_SECONDS: Final = 5.0
 _SIZE_LIMIT: Final = 4096
+_RESOLVE_SECONDS: Final = 2.0
+_OPEN_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class MarkError(Exception):
@@ -47,8 +52,7 @@ class Mark:
         """Lock the file and write into it; False if another proxy holds it. Raises MarkError."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            descriptor = os.open(self._path, flags, 0o600)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | _OPEN_FLAGS, 0o600)
         except OSError as error:
             raise _problem(self._path, error) from None
         try:
@@ -74,7 +78,7 @@ class Mark:
     def read(self) -> Contact | None:
         """Return where the running proxy can be asked, None if none runs. Raises MarkError, also if it is silent."""
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(self._path, os.O_RDONLY | _OPEN_FLAGS)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -94,28 +98,111 @@ class Mark:
         return None
 
 
+class HostMarks:
+    """Marks in a folder of the whole computer, one for each address that the gateway's name means, with its port.
+
+    They are empty: another user could have written into them. Who is not let in there goes without. All methods must
+    be run in executor.
+    """
+
+    def __init__(self, host: str, port: int, folder: Path | None = None) -> None:
+        self._host = host
+        self._port = port
+        self._folder = folder or Path(tempfile.gettempdir())
+        self._held: list[tuple[Path, int]] = []
+
+    def set(self, addresses: Sequence[str]) -> bool:
+        """Lock the files, which are made; False if another proxy holds one."""
+        for path in self._paths(addresses):
+            with suppress(OSError):
+                descriptor = _opened(path)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os.close(descriptor)
+                    return False
+                self._held.append((path, descriptor))
+        return True
+
+    def clear(self) -> None:
+        """Remove and unlock the files."""
+        held, self._held = self._held, []
+        for path, descriptor in held:
+            with suppress(OSError):
+                path.unlink()
+            os.close(descriptor)
+
+    def held(self, addresses: Sequence[str]) -> bool:
+        """Tell whether a proxy runs for one of the addresses."""
+        return any(_is_locked(path) for path in self._paths(addresses))
+
+    async def resolve(self) -> list[str]:
+        """Return the gateway's addresses, none if its name has none now."""
+        try:
+            async with asyncio.timeout(_RESOLVE_SECONDS):
+                entries = await asyncio.get_running_loop().getaddrinfo(
+                    self._host, self._port, type=socket.SOCK_STREAM
+                )
+        except (OSError, UnicodeError, TimeoutError):
+            return []
+        return list(dict.fromkeys(str(address[0]) for *_, address in entries))
+
+    def _paths(self, addresses: Sequence[str]) -> list[Path]:
+        return [self._folder / f".smgw-proxy-{address}-{self._port}" for address in addresses]
+
+
+def _opened(path: Path) -> int:
+    try:
+        # One that another user left may be opened, but not "made", in a folder that all can write to (proc(5)).
+        return os.open(path, os.O_RDONLY | _OPEN_FLAGS)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_CREAT | _OPEN_FLAGS, 0o644)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 class Desk:
     """Answers questions for a diagnosis on the loopback address, from ``open`` to ``close``.
 
     ``answer`` gets the language and returns what can be written as JSON.
     """
 
-    def __init__(self, mark: Mark, answer: Callable[[str], Awaitable[Sequence[dict[str, Any]]]]) -> None:
+    def __init__(
+        self, mark: Mark, marks: HostMarks, answer: Callable[[str], Awaitable[Sequence[dict[str, Any]]]]
+    ) -> None:
         self._mark = mark
+        self._marks = marks
         self._answer = answer
         self._word = secrets.token_hex(16)
         self._server: asyncio.Server | None = None
         self._visits: set[asyncio.Task[None]] = set()
 
     async def open(self) -> bool:
-        """Listen and set the mark; False if another proxy runs for the same gateway. Raises MarkError."""
+        """Listen and set the marks; False if another proxy runs for the same gateway. Raises MarkError."""
+        alone = await asyncio.to_thread(self._marks.set, await self._marks.resolve())
         self._server = await asyncio.start_server(self._visit, LOOPBACK, 0)
         port = self._server.sockets[0].getsockname()[1]
-        return await asyncio.to_thread(self._mark.set, Contact(port, self._word))
+        return await asyncio.to_thread(self._mark.set, Contact(port, self._word)) and alone
 
     async def close(self) -> None:
-        """Take the mark away and stop listening; whoever waits for an answer gets none."""
+        """Take the marks away and stop listening; whoever waits for an answer gets none."""
         await asyncio.to_thread(self._mark.clear)
+        await asyncio.to_thread(self._marks.clear)
         if self._server is not None:
             self._server.close()
         for visit in self._visits:

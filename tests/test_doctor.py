@@ -330,6 +330,34 @@ async def test_the_running_proxys_doctor_uses_the_kept_connection(tmp_path: Path
         assert sim.connections == 1
 
 
+@pytest.mark.parametrize("desk", [False, True])
+async def test_the_running_proxys_doctor_trusts_nobody(tmp_path: Path, desk: bool) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        options = options_for(sim.authority, tmp_path)
+        if desk:
+            _, text = await asyncio.to_thread(command, options)
+        else:
+            checks = await rig.proxy.doctor.diagnose("en")
+            assert [check.ok for check in checks] == [True, True, True, None, None]
+            text = checks[3].sentence
+        assert sim.fingerprint in "".join(text.split()).replace("(", " ").replace(":", " ").split()
+        assert (await asyncio.to_thread(TrustStore(options.cert_dir, options.target.name).load)) is None
+        assert sim.journal.heads == 0
+        await sim.wait_for_open(0)
+        # Clients make the first contact.
+        assert (await get(rig)).status_code == 200
+        checks = await rig.proxy.doctor.diagnose("en")
+        assert all(check.ok for check in checks)
+
+
+async def test_an_app_without_its_supervisor_is_still_an_app(tmp_path: Path) -> None:
+    options = replace(options_for("127.99.0.1", tmp_path), cert_dir=Path("/data/certs"))
+    trust, pool = gateway_side(options, ReadOnlyStore(options.cert_dir, "gw"))
+    findings = await gateway_doctor(options, pool, trust, None, stores=False).examine()
+    # Its interfaces are not those of the computer, so nothing is said of them.
+    assert findings[0].code == "address_not_known"
+
+
 async def test_the_running_proxys_doctor_waits_for_its_turn(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         gate = asyncio.Event()
@@ -390,6 +418,17 @@ async def test_a_running_proxy_that_cannot_be_asked_ends_the_command(tmp_path: P
         code, text = await asyncio.to_thread(command, options)
         assert (code, sim.connections) == (1, 0)
         assert "does not tell where to ask it" in text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_running_proxy_is_noticed_from_another_folder_and_by_another_name(tmp_path: Path, host: str) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path):
+        elsewhere = tmp_path / "elsewhere"
+        code, text = await asyncio.to_thread(command, options_for(f"{host}:{sim.port}", elsewhere))
+        assert (code, sim.connections) == (1, 0)
+        assert "pass the --target and --cert-dir that it was started with" in text
+        assert str(elsewhere / "certs") in text
+        assert text.count("\n") == 1
 
 
 async def test_a_second_proxy_for_the_same_gateway_is_warned_about(

@@ -19,6 +19,7 @@ from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.notifications import Cause
 from smgw_proxy_addon.options import from_app
 from smgw_proxy_addon.proxy import gateway_side
 from smgw_proxy_addon.trust_store import TrustStore
@@ -131,7 +132,7 @@ async def test_the_hosts_interfaces_are_read() -> None:
 
 async def test_page_and_language_are_read() -> None:
     async with stand_in() as told, client(told.url) as supervisor:
-        assert await supervisor.page() == "/hassio/ingress/local_smgw_proxy"
+        assert await supervisor.page() == "/app/local_smgw_proxy"
         assert await supervisor.language() == "de"
         told.slug = "x](http://evil.example)"
         assert await supervisor.page() is None
@@ -253,7 +254,7 @@ async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
         first = await played.sim.rotate_certificate()
         assert await played.asks() == [("create", "certificate_changed")]
         assert first[:4] in played.told.bodies[-1]["message"]
-        assert played.told.bodies[-1]["message"].endswith("](/hassio/ingress/local_smgw_proxy)")
+        assert played.told.bodies[-1]["message"].endswith("](/app/local_smgw_proxy)")
         assert [await played.asks() for _ in range(3)] == [[], [], []]
         await played.sim.rotate_certificate()
         assert await played.asks() == [("create", "certificate_changed")]  # in the place of the first
@@ -268,8 +269,8 @@ async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
 
         played.now = datetime(2027, 5, 20, 6, 0, tzinfo=UTC)
         assert await played.asks() == [("create", "certificate_expires")]
-        assert "2027-06-01" in played.told.bodies[-1]["message"]
-        assert await played.asks(60 * 24) == []
+        assert "01.06.2027" in played.told.bodies[-1]["message"]
+        assert await played.asks(60 * 23) == []
         await played.sim.rotate_certificate(not_after=datetime(2034, 6, 1, tzinfo=UTC))
         assert await played.asks() == [("create", "certificate_changed")]
         await played.trusts()
@@ -286,11 +287,32 @@ async def test_what_could_not_be_delivered_is_tried_again(tmp_path: Path) -> Non
         assert await played.looks() == [("create", "log_folder")]
 
 
-async def test_switched_off_nothing_is_told(tmp_path: Path) -> None:
-    options = from_app({"target": "127.0.0.1", "notifications": False})
-    trust, pool = gateway_side(options, TrustStore(tmp_path, "gw"))
-    async with client("http://127.0.0.1:9") as supervisor:
-        assert Attendants(options, pool, trust, supervisor, log_failure=lambda: None).notifier is None
+async def test_a_home_assistant_that_was_away_is_told_again(tmp_path: Path) -> None:
+    async with day(tmp_path) as played:
+        await played.asks()
+        played.log_failure = "No log files for now."
+        assert await played.looks() == [("create", "log_folder")]
+        played.told.works = False
+        assert await played.looks() == []
+        played.told.works = True
+        assert await played.looks() == [("create", "log_folder")]
+        assert await played.looks() == []
+        # In case it was away between two looks.
+        played.now += timedelta(hours=23, minutes=59)
+        assert await played.looks() == []
+        played.now += timedelta(minutes=1)
+        assert await played.looks() == [("create", "log_folder")]
+
+
+async def test_switched_off_what_an_earlier_run_left_is_taken_away_once(tmp_path: Path) -> None:
+    async with stand_in() as told, Simulator() as sim:
+        supervisor = Supervisor(TOKEN, told.url)
+        async with proxy_for(sim, tmp_path, supervisor=supervisor, hasten={"notifications": False}):
+            async with asyncio.timeout(10):
+                while len(told.calls) < len(Cause):
+                    told.notified.clear()
+                    await told.notified.wait()
+        assert told.calls == [("dismiss", str(cause)) for cause in Cause]
 
 
 async def test_a_hanging_supervisor_delays_no_request(tmp_path: Path) -> None:

@@ -46,14 +46,28 @@ def test_an_answer_ends_it() -> None:
     assert causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None
 
 
-@pytest.mark.parametrize(
-    "code", ["client_gone", "bad_request", "queue_full", "certificate_changed", "gateway_closed_without_answer"]
-)
+@pytest.mark.parametrize("code", ["client_gone", "bad_request", "queue_full"])
 def test_other_errors_say_nothing_about_the_way_to_the_gateway(code: str) -> None:
     known = situation([45, 0])
     before = causes(known, NOW, AFTER)
     known.reachability.note(code, answered=False, now=NOW)
     assert causes(known, NOW, AFTER) == before
+
+
+@pytest.mark.parametrize("code", ["certificate_changed", "certificate_not_allowed", "gateway_closed_without_answer"])
+def test_an_error_that_only_a_device_within_reach_causes_ends_it(code: str) -> None:
+    known = situation([45, 0])
+    known.reachability.note(code, answered=False, now=NOW)
+    assert causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "expired on 21 Nov 2026"), ("de", "ist am 21.11.2026 abgelaufen")]
+)
+def test_an_expired_certificate_has_words_of_its_own(language: str, words: str) -> None:
+    facts = causes(situation(not_after=NOW - timedelta(days=1)), NOW, AFTER)[Cause.CERTIFICATE_EXPIRES]
+    assert facts is not None
+    assert words in notice(Cause.CERTIFICATE_EXPIRES, facts, language, None).message
 
 
 def test_the_words_do_not_change_with_each_failure() -> None:
@@ -84,9 +98,9 @@ def test_each_cause_has_words_and_a_link(cause: Cause, language: str) -> None:
     known = situation([60, 0], refused="ab" * 32, not_after=NOW, log_failure="No space left (/share/my_logs).")
     facts = causes(known, NOW, AFTER)[cause]
     assert facts is not None
-    words = notice(cause, facts, language, "/hassio/ingress/local_smgw_proxy")
+    words = notice(cause, facts, language, "/app/local_smgw_proxy")
     assert words.title == TEXTS["de" if language.startswith("de") else "en"][cause].title
-    assert words.message.endswith("](/hassio/ingress/local_smgw_proxy)")
+    assert words.message.endswith("](/app/local_smgw_proxy)")
     assert "](" not in notice(cause, facts, language, None).message
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smgw_proxy_addon.running import Contact, Desk, Mark, MarkError, ask
+from smgw_proxy_addon.running import Contact, Desk, HostMarks, Mark, MarkError, ask
 
 CONTACT = Contact(4711, "word")
 
@@ -46,12 +46,40 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_a_mark_of_the_host_is_found_under_each_spelling(tmp_path: Path) -> None:
+    marks, other = HostMarks("localhost", 4711, tmp_path), HostMarks("127.0.0.1", 4711, tmp_path)
+    addresses = asyncio.run(marks.resolve())
+    assert "127.0.0.1" in addresses
+    assert not other.held(["127.0.0.1"])
+    assert marks.set(addresses)
+    assert other.held(["127.0.0.1"])
+    assert not other.set(["127.0.0.1"])
+    assert not HostMarks("127.0.0.1", 4712, tmp_path).held(["127.0.0.1"])
+    marks.clear()
+    assert not other.held(["127.0.0.1"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mark_of_the_host_follows_no_link_and_does_without_a_folder(tmp_path: Path) -> None:
+    (tmp_path / ".smgw-proxy-10.0.0.1-443").symlink_to(tmp_path / "elsewhere")
+    for folder in (tmp_path, tmp_path / "missing"):
+        marks = HostMarks("10.0.0.1", 443, folder)
+        assert marks.set(["10.0.0.1"])
+        assert not marks.held(["10.0.0.1"])
+        marks.clear()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_a_name_without_an_address_has_no_mark(tmp_path: Path) -> None:
+    assert await HostMarks("gateway.invalid", 443, tmp_path).resolve() == []
+
+
 async def test_the_desk_answers_who_knows_the_word(tmp_path: Path) -> None:
     async def answer(language: str) -> Sequence[dict[str, Any]]:
         return [{"language": language}]
 
     mark = Mark(tmp_path, "gw")
-    desk = Desk(mark, answer)
+    desk = Desk(mark, HostMarks("127.0.0.1", 4711, tmp_path), answer)
     assert await desk.open()
     contact = await asyncio.to_thread(Mark(tmp_path, "gw").read)
     assert contact
@@ -71,7 +99,7 @@ async def test_a_desk_that_closes_leaves_nobody_waiting(tmp_path: Path) -> None:
         await asyncio.Event().wait()
         return []
 
-    desk = Desk(Mark(tmp_path, "gw"), answer)
+    desk = Desk(Mark(tmp_path, "gw"), HostMarks("127.0.0.1", 4711, tmp_path), answer)
     await desk.open()
     contact = await asyncio.to_thread(Mark(tmp_path, "gw").read)
     assert contact

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from smgw_proxy_addon.words import de, en
+from smgw_proxy_addon.words import Language, day, de, en
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(en.__path__))
 
@@ -40,3 +40,21 @@ def test_the_languages_say_the_same_with_the_same_facts(module: str) -> None:
     english, german = texts("en", module), texts("de", module)
     assert list(english) == list(german)
     assert {key for key in english if facts(english[key]) != facts(german[key])} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "written"),
+    [
+        ("2032-02-28 23:59:59+00:00", "de", "28.02.2032"),
+        ("2032-02-28 23:59:59+00:00", "en", "28 Feb 2032"),
+        ("2032-02-08", "de", "08.02.2032"),
+        ("2032-02-08", "en", "8 Feb 2032"),
+        ("2026-11-22 06:45", "de", "22.11.2026 06:45"),
+        ("2026-11-22 06:45", "en", "22 Nov 2026 06:45"),
+        ("2026-13-01", "en", "2026-13-01"),
+        ("10.11.120.2", "de", "10.11.120.2"),
+        ("", "en", ""),
+    ],
+)
+def test_dates_are_written_as_people_do(text: str, language: Language, written: str) -> None:
+    assert day(text, language) == written

@@ -4,8 +4,9 @@ Owns the words only: the modules that ask for them own the codes and facts. Ever
 they hold the same keys.
 """
 
+import re
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Language = Literal["en", "de"]
 
@@ -13,6 +14,24 @@ Language = Literal["en", "de"]
 def known(language: str) -> Language:
     """Return a language that there are words in; English stands for an unknown one."""
     return "de" if language == "de" else "en"
+
+
+_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)( \d\d:\d\d)?(:\d\d)?(\.\d+)?([+-]\d\d:\d\d)?", re.ASCII)
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def day(text: str, language: Language) -> str:
+    """Write a text that is a date as people do, without its seconds and its zone; leave every other as it is.
+
+    The hour stays where it is all that follows the date: somebody rounded it for people.
+    """
+    found = _DATE.fullmatch(text)
+    if found is None or not 1 <= int(found[2]) <= len(_MONTHS):
+        return text
+    date = f"{found[3]}.{found[2]}.{found[1]}"
+    if language == "en":
+        date = f"{int(found[3])} {_MONTHS[int(found[2]) - 1]} {found[1]}"
+    return date + (found[4] or "") if found[5] is None else date
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,9 +204,6 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "bis {not_after}). Gespeichert wurde nichts.",
         "Vergleichen Sie es, wenn möglich, mit den Angaben Ihres Messstellenbetreibers.",
     ),
-    "certificate_learnt": Outcome(
-        "Dies war der erste Kontakt: Dem Zertifikat wird ab jetzt vertraut: {groups} ({subject}).",
-    ),
     "certificate_expired": Outcome(
         "Es ist das vertraute Zertifikat, es ist aber am {not_after} abgelaufen: {groups} ({subject}). Der Proxy "
         "arbeitet weiter.",

@@ -21,6 +21,12 @@ WORDS: Final[Mapping[str, Notice]] = {
         "Das Zertifikat des Gateways unter {target} gilt bis {date}. Der Proxy arbeitet auf jeden Fall weiter, aber "
         "Ihr Messstellenbetreiber muss es erneuern; dann werden Sie gefragt, ob Sie dem neuen vertrauen.",
     ),
+    "certificate_expired": Notice(
+        "Das Zertifikat des Smart Meter Gateways ist abgelaufen",
+        "Das Zertifikat des Gateways unter {target} ist am {date} abgelaufen. Der Proxy arbeitet trotzdem weiter. "
+        "Sagen Sie es Ihrem Messstellenbetreiber, der es erneuern muss; dann werden Sie gefragt, ob Sie dem neuen "
+        "vertrauen.",
+    ),
     "gateway_unreachable": Notice(
         "Das Smart Meter Gateway ist nicht erreichbar",
         "Seit {since} ist keine Anfrage an das Gateway unter {target} gelungen. Die Netzwerkdiagnose auf der Seite "

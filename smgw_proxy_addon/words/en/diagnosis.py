@@ -195,9 +195,6 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "{not_after}). Nothing was stored.",
         "Compare it with what your metering point operator tells you, if you can.",
     ),
-    "certificate_learnt": Outcome(
-        "This was the first contact: the certificate is trusted from now on: {groups} ({subject}).",
-    ),
     "certificate_expired": Outcome(
         "It is the trusted certificate, but it expired on {not_after}: {groups} ({subject}). The proxy goes on.",
         "Tell your metering point operator, who has to renew it. Then the certificate changes: trust the new one "

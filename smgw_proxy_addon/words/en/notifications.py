@@ -21,6 +21,11 @@ WORDS: Final[Mapping[str, Notice]] = {
         "The certificate of the gateway at {target} is valid to {date}. The proxy goes on in any case, but your "
         "metering point operator has to renew it; then you will be asked whether to trust the new one.",
     ),
+    "certificate_expired": Notice(
+        "The Smart Meter Gateway's certificate has expired",
+        "The certificate of the gateway at {target} expired on {date}. The proxy goes on all the same. Tell your "
+        "metering point operator, who has to renew it; then you will be asked whether to trust the new one.",
+    ),
     "gateway_unreachable": Notice(
         "The Smart Meter Gateway cannot be reached",
         "No request to the gateway at {target} has succeeded since {since}. The network diagnosis on the proxy's "
