@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from smgw_proxy_addon.errors import ProxyError
-from smgw_proxy_addon.words import Explanation, Language, known
+from smgw_proxy_addon.fingerprints import grouped
+from smgw_proxy_addon.words import Explanation, Language, day, known
 from smgw_proxy_addon.words.de import errors as german
 from smgw_proxy_addon.words.en import errors as english
 
@@ -49,11 +50,12 @@ def explain(error: ProxyError, language: str) -> Explanation:
 
 def explain_code(code: str, language: str, values: Mapping[str, str]) -> Explanation:
     """Return the words for an error's code with the facts that are known; raises KeyError for an unknown code."""
-    words = TEXTS[known(language)][code]
-    facts = {name: _printable(value) for name, value in values.items()}
+    chosen = known(language)
+    words = TEXTS[chosen][code]
+    facts = {name: day(_printable(value), chosen) for name, value in values.items()}
     for name in ("pinned", "presented"):
         if _FINGERPRINT.fullmatch(facts.get(name, "")):
-            facts[f"{name}_groups"] = " ".join(re.findall("....", facts[name].upper()))
+            facts[f"{name}_groups"] = grouped(facts[name])
     return Explanation(_fill(words.title, facts), _fill(words.cause, facts), _fill(words.remedy, facts))
 
 

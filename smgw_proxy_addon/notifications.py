@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from smgw_proxy_addon.fingerprints import grouped
 from smgw_proxy_addon.words import Language, Notice, day, known
 from smgw_proxy_addon.words.de import notifications as german
 from smgw_proxy_addon.words.en import notifications as english
@@ -91,7 +92,7 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
     found: dict[Cause, Mapping[str, str] | None] = {}
     target = {"target": situation.target}
     if situation.refused:
-        found[Cause.CERTIFICATE_CHANGED] = {**target, "fingerprint": " ".join(_groups(situation.refused))}
+        found[Cause.CERTIFICATE_CHANGED] = {**target, "fingerprint": grouped(situation.refused)}
     elif situation.not_after is not None:
         found[Cause.CERTIFICATE_CHANGED] = None
     if situation.not_after is not None and now.year >= _EARLIEST:
@@ -118,7 +119,3 @@ def notice(cause: Cause, facts: Mapping[str, str], language: str, page: str | No
     shown = {name: day(value, chosen).translate(_MARKUP) for name, value in facts.items()}
     message = words.message.format_map(shown)
     return Notice(words.title, f"{message}\n\n[{_LINK[chosen]}]({page})" if page else message)
-
-
-def _groups(fingerprint: str) -> list[str]:
-    return [fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4)]

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from smgw_proxy_addon.fingerprints import grouped as grouped  # noqa: PLC0414 - also a word of this module
 from smgw_proxy_addon.fingerprints import normalise_fingerprint
 
 _SOON: Final = timedelta(days=30)
@@ -158,11 +159,6 @@ def expiry(certificate: Certificate, now: datetime) -> Expiry | None:
     if when > certificate.not_after:
         return Expiry.EXPIRED
     return Expiry.EXPIRES_SOON if certificate.not_after - when <= _SOON else None
-
-
-def grouped(fingerprint: str) -> str:
-    """Write a fingerprint in groups of four, as people compare it."""
-    return " ".join(_pieces(fingerprint, 4))
 
 
 def describe(der: bytes) -> Certificate:
