@@ -34,6 +34,7 @@ VENDORS: Final = {
 
 WAIT_SECONDS: Final = 5.0
 """How long the helpers wait at most, unless told otherwise."""
+_NONCE_LIFE: Final = timedelta(minutes=5)
 
 
 def _utc_now() -> datetime:
@@ -63,14 +64,11 @@ class Simulator:
     """Every target needs the login, also those under ``/sim/``; unknown ones then answer 200."""
     realm: str | None = None
     algorithm: str | None = None
-    nonce_life: timedelta = timedelta(minutes=5)
     clock: Callable[[], datetime] = _utc_now
     absolute_location: bool = False
     """Theben: the ``Location`` of the 307 names scheme and host."""
     wants_x_content_length: bool = False
     """Theben: refuses calls without ``X-Content-Length``."""
-    cookie_attributes: str = "; Path=/; Secure; HttpOnly"
-    """PPC: what follows the value of the session cookie."""
     allowed_hosts: tuple[str, ...] = ()
     """EMH: Host headers it takes besides its own address and ``smgw.local``."""
 
@@ -112,7 +110,7 @@ class Simulator:
             realm=vendor.realm,
             algorithm=vendor.algorithm,
             opaque=vendor.opaque,
-            lifetime=self.nonce_life,
+            lifetime=_NONCE_LIFE,
             clock=self.clock,
         )
         self._router = Router(vendor=vendor, login=self.login, protect_all=self.protect_all)
@@ -184,22 +182,22 @@ class Simulator:
         """Wait until ``condition`` holds, asked after every event; TimeoutError after ``within`` seconds."""
         await self.journal.wait_until(condition, within)
 
-    async def wait_for_records(self, count: int, within: float = WAIT_SECONDS) -> list[Received]:
+    async def wait_for_records(self, count: int) -> list[Received]:
         """Wait until so many requests were received in all, and return them."""
-        await self.wait_until(lambda: len(self.records) >= count, within)
+        await self.wait_until(lambda: len(self.records) >= count)
         return self.records
 
-    async def wait_for_heads(self, count: int, within: float = WAIT_SECONDS) -> None:
+    async def wait_for_heads(self, count: int) -> None:
         """Wait until so many request heads were received in all; their bodies may still be coming."""
-        await self.wait_until(lambda: self.journal.heads >= count, within)
+        await self.wait_until(lambda: self.journal.heads >= count)
 
-    async def wait_for_connections(self, count: int, within: float = WAIT_SECONDS) -> None:
+    async def wait_for_connections(self, count: int) -> None:
         """Wait until so many TCP connections were accepted in all."""
-        await self.wait_until(lambda: self.connections >= count, within)
+        await self.wait_until(lambda: self.connections >= count)
 
-    async def wait_for_open(self, count: int, within: float = WAIT_SECONDS) -> None:
+    async def wait_for_open(self, count: int) -> None:
         """Wait until exactly so many TCP connections are open."""
-        await self.wait_until(lambda: self.journal.open_connections == count, within)
+        await self.wait_until(lambda: self.journal.open_connections == count)
 
     # What can be done to it
 
@@ -241,7 +239,7 @@ class Simulator:
                 **common,
             )
         if self.vendor == "ppc":
-            return Ppc(device=self.device, cookie_attributes=self.cookie_attributes, **common)
+            return Ppc(device=self.device, **common)
         own = {self.host, self.authority, *self.allowed_hosts}
         return Emh(device=self.device, allowed_hosts=frozenset(host.lower().encode() for host in own), **common)
 

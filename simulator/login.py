@@ -40,10 +40,6 @@ class Login:
         self._nonces[nonce] = _Nonce(now)
         return Challenge(self.realm, nonce, self.algorithm, ("auth",), self.opaque, stale)
 
-    def forget_nonces(self) -> None:
-        """Make every nonce stale, as a restart does."""
-        self._nonces.clear()
-
     def check(self, request: Received) -> str:
         """Return the verdict on a request: see ``Received.login``."""
         header = request.header(b"authorization")

@@ -40,8 +40,6 @@ class Ppc:
     algorithm: str = "MD5"
     opaque: str | None = field(default_factory=lambda: secrets.token_hex(16))
     silent: bool = False
-    cookie_attributes: str = "; Path=/; Secure; HttpOnly"
-    """Follows ``session=…``, spacing and case as given."""
     session_life: timedelta = timedelta(minutes=10)
     """After so long without a request a session is over."""
     _session: _Session | None = field(default=None, init=False)
@@ -73,7 +71,7 @@ class Ppc:
             return _page("<p id='error'>Ung&uuml;ltige Sitzung.</p>", 403)
         response = self._act(form, session)
         if new:
-            cookie = f"session={session.cookie}{self.cookie_attributes}"
+            cookie = f"session={session.cookie}; Path=/; Secure; HttpOnly"
             response.headers.append((b"Set-Cookie", cookie.encode("latin-1")))
         return response
 

@@ -123,7 +123,7 @@ async def _serve(
         trust=proxy.trust,
         pool=proxy.pool,
         serving=lambda: proxy.serving,
-        diagnose=proxy.doctor.diagnose,
+        diagnose=proxy.doctor.examine,
         supervisor=supervisor,
         log_failure=log_failure,
     )

@@ -27,7 +27,7 @@ from smgw_proxy_addon.errors import (
     TruncatedAnswerError,
     UnreachableError,
 )
-from smgw_proxy_addon.target import HTTPS_PORT, Address
+from smgw_proxy_addon.target import HTTPS_PORT, Address, with_port
 
 InterfaceAddress = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
@@ -96,7 +96,7 @@ class Place:
         at = str(self.address or self.host)
         return {
             "host": self.host,
-            "at": f"[{at}]:{self.port}" if ":" in at else f"{at}:{self.port}",
+            "at": with_port(at, self.port),
             "port": str(self.port),
         }
 

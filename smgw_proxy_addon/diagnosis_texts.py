@@ -6,6 +6,7 @@ A fact that a text needs is always given with its code.
 from collections.abc import Mapping
 from typing import Final
 
+from smgw_proxy_addon.values import plain
 from smgw_proxy_addon.words import Language, Outcome, day, known
 from smgw_proxy_addon.words.de import diagnosis as german
 from smgw_proxy_addon.words.en import diagnosis as english
@@ -18,9 +19,7 @@ def tell(code: str, facts: Mapping[str, str], language: str) -> Outcome:
     """Return sentence and remedy; an unknown language is answered in English."""
     chosen = known(language)
     sentence, remedy = TEXTS[chosen][code]
-    shown = {
-        name: day("".join(c if c.isprintable() else "?" for c in value), chosen) for name, value in facts.items()
-    }
+    shown = {name: day(plain(value), chosen) for name, value in facts.items()}
     return Outcome(sentence.format_map(shown), remedy.format_map(shown))
 
 

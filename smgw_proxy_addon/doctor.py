@@ -34,8 +34,9 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.target import Target
-from smgw_proxy_addon.trust import Certificate, describe, expiry, grouped
+from smgw_proxy_addon.trust import Certificate, describe, expiry
 from smgw_proxy_addon.upstream import Lease, Pool
+from smgw_proxy_addon.values import grouped
 
 PATHS: Final = (b"/", b"/cgi-bin/hanservice.cgi", b"/smgw/m2m")
 """Where gateways ask for a login: the page for people, PPC's and Theben's own. The next one only if need be."""

@@ -2,7 +2,7 @@
 
 One flat hierarchy. A status of ``ABORT`` means that the client's connection is closed without an answer,
 which is how some gateways say "wrong password" and how their clients read it. The words for people are in
-``explain.py``; ``facts`` are the values those words need (never a secret).
+``words``; ``facts`` are the values those words need (never a secret).
 """
 
 from typing import ClassVar, Final

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from smgw_proxy_addon.errors import ProxyError
-from smgw_proxy_addon.fingerprints import grouped
+from smgw_proxy_addon.values import grouped, plain
 from smgw_proxy_addon.words import Explanation, Language, day, known
 from smgw_proxy_addon.words.de import errors as german
 from smgw_proxy_addon.words.en import errors as english
@@ -52,10 +52,10 @@ def explain_code(code: str, language: str, values: Mapping[str, str]) -> Explana
     """Return the words for an error's code with the facts that are known; raises KeyError for an unknown code."""
     chosen = known(language)
     words = TEXTS[chosen][code]
-    facts = {name: day(_printable(value), chosen) for name, value in values.items()}
+    facts = {name: day(plain(value[:_LONGEST_FACT]), chosen) for name, value in values.items()}
     for name in ("pinned", "presented"):
         if _FINGERPRINT.fullmatch(facts.get(name, "")):
-            facts[f"{name}_groups"] = grouped(facts[name])
+            facts[f"{name}_groups"] = grouped(facts[name].upper())
     return Explanation(_fill(words.title, facts), _fill(words.cause, facts), _fill(words.remedy, facts))
 
 
@@ -94,10 +94,6 @@ def body(error: ProxyError, *, accept: str | None, accept_language: str | None) 
         return "text/html; charset=utf-8", page.encode()
     answer = {"error": error.code, "title": words.title, "cause": words.cause, "remedy": words.remedy}
     return "application/json", json.dumps(answer, ensure_ascii=False).encode()
-
-
-def _printable(value: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in value[:_LONGEST_FACT])
 
 
 def _fill(text: str, facts: Mapping[str, str]) -> str:

@@ -8,11 +8,6 @@ _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _FINGERPRINT_PREFIX: Final = re.compile(r"^sha-?256(\s+fingerprint)?\s*[:=]")
 
 
-def grouped(fingerprint: str) -> str:
-    """Write a fingerprint in groups of four, as people compare it."""
-    return " ".join(re.findall(".{1,4}", fingerprint))
-
-
 def normalise_fingerprint(text: str) -> str:
     """64 lower-case digits from what people paste: colons, spaces, upper case, a ``sha256:`` in front.
 

@@ -12,6 +12,7 @@ from smgw_proxy_addon.listener_tls import (
     local_names,
 )
 from smgw_proxy_addon.options import OptionError, Options
+from smgw_proxy_addon.target import with_port
 
 
 class StartError(Exception):
@@ -35,7 +36,7 @@ class Listener:
         """The address for the log."""
         host = self.socket.getsockname()[0]
         scheme = "https" if self.secure else "http"
-        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+        return f"{scheme}://{with_port(host, self.port)}"
 
 
 def open_listeners(options: Options) -> list[Listener]:

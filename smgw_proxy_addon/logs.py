@@ -26,6 +26,10 @@ from smgw_proxy_addon.redaction import printable, redact_target
 _LOGGER: Final = logging.getLogger(__name__)
 _PACKAGE: Final = __name__.partition(".")[0]
 _MESSAGE_LIMIT: Final = 8000
+_FILE_LIMIT: Final = 10_000_000
+"""Bytes of one file."""
+_TOTAL_LIMIT: Final = 100_000_000
+"""Bytes of all files."""
 """Characters of a message, or of one line of a traceback."""
 _QUEUE_LIMIT: Final = 2000
 """Lines that wait for a writer that hangs; with the limit of a message that bounds the memory."""
@@ -220,17 +224,14 @@ def setup(
     file_name: str,
     rotation: timedelta,
     retention: timedelta,
-    max_file_bytes: int = 10_000_000,
-    max_total_bytes: int = 100_000_000,
     stream: TextIO | None = None,
-    clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Logging:
     """Send all logging to the console (``stream``, else standard error) and, with ``folder``, to files.
 
-    ``level`` is a level's name in any case; ``clock`` gives seconds since the epoch for names and ages of files,
-    ``monotonic`` seconds for the pause after a failure. Nothing is opened here: a folder that cannot be used is
-    reported on the console at the first line. The caller closes what is returned.
+    ``level`` is a level's name in any case; ``monotonic`` gives seconds for the pause after a failure. Nothing is
+    opened here: a folder that cannot be used is reported on the console at the first line. The caller closes what is
+    returned.
     """
     logging_ = Logging(level, stream or sys.stderr)
     if folder is not None:
@@ -239,10 +240,9 @@ def setup(
             file_name,
             rotation=rotation,
             retention=retention,
-            max_file_bytes=max_file_bytes,
-            max_total_bytes=max_total_bytes,
+            max_file_bytes=_FILE_LIMIT,
+            max_total_bytes=_TOTAL_LIMIT,
             report=logging_.report,
-            clock=clock,
             monotonic=monotonic,
         )
         logging_.add_files(files)

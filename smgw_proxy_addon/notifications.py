@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from smgw_proxy_addon.fingerprints import grouped
+from smgw_proxy_addon.values import grouped
 from smgw_proxy_addon.words import Language, Notice, day, known
 from smgw_proxy_addon.words.de import notifications as german
 from smgw_proxy_addon.words.en import notifications as english

@@ -101,7 +101,7 @@ class StatusPage:
             if way.kind == "inside":
                 ways.append(way)
             elif (mapped := ports.get(f"{way.http_port}/tcp")) is not None:
-                ways.append(replace(way, http_port=mapped))
+                ways.append(replace(way, http_port=mapped, sure=True))
         server.show_ways(ways)
 
 
@@ -115,7 +115,7 @@ def _ways(options: Options, listeners: list[Listener], *, ingress: bool) -> Iter
     if ingress:
         # The Supervisor names the container after the app, with dashes.
         yield Way("inside", socket.gethostname().replace("_", "-"), ports[False], ports.get(True))
-        yield Way("network", None, ports[False])  # as config.yaml maps it; HTTPS is not mapped
+        yield Way("network", None, ports[False], sure=False)  # as config.yaml maps it; HTTPS is not mapped
         return
     reachable = [name for name in local_names() if "." in name and not name.startswith("127.")]
     host = next(iter([*options.bind, *reachable]), socket.gethostname())

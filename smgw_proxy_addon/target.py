@@ -45,21 +45,21 @@ class Target:
     @property
     def name(self) -> str:
         """The canonical name, also of the pin's file: the port only where it is not 443."""
-        return self.connect_host if self.port == HTTPS_PORT else _with_port(self.connect_host, self.port)
+        return self.connect_host if self.port == HTTPS_PORT else with_port(self.connect_host, self.port)
 
     @property
     def aliases(self) -> tuple[str, ...]:
         """Other names for the same target, as the Go proxy may have used them for the pin's file."""
         typed = re.sub(r"(?i)^https://", "", self.given).removesuffix("/")
-        names = [typed, _with_port(self.connect_host, self.port)]
+        names = [typed, with_port(self.connect_host, self.port)]
         if self.port == HTTPS_PORT:
-            names.append(_bracketed(self.connect_host))
+            names.append(bracketed(self.connect_host))
         return tuple(dict.fromkeys(name for name in names if name and name != self.name))
 
     @property
     def authority(self) -> str:
         """The gateway's own name for the Host header: never the zone (RFC 9110 section 7.2)."""
-        return _bracketed(self.host) if self.port == HTTPS_PORT else _with_port(self.host, self.port)
+        return bracketed(self.host) if self.port == HTTPS_PORT else with_port(self.host, self.port)
 
     @property
     def address(self) -> Address | None:
@@ -136,12 +136,14 @@ def read_host_header(value: object) -> str:
     return text
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """Write a host as URLs have it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
-def _with_port(host: str, port: int) -> str:
-    return f"{_bracketed(host)}:{port}"
+def with_port(host: str, port: int) -> str:
+    """Write a host with its port."""
+    return f"{bracketed(host)}:{port}"
 
 
 def _address(text: str) -> Address | None:

@@ -16,7 +16,6 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from smgw_proxy_addon.fingerprints import grouped as grouped  # noqa: PLC0414 - also a word of this module
 from smgw_proxy_addon.fingerprints import normalise_fingerprint
 
 _SOON: Final = timedelta(days=30)
@@ -198,10 +197,7 @@ def _escaped(character: str) -> str:
     return "".join(f"\\{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
-def _pieces(text: str, size: int) -> list[str]:
-    return [text[start : start + size] for start in range(0, len(text), size)]
-
-
 def _pem(der: bytes) -> str:
-    lines = _pieces(base64.b64encode(der).decode(), 64)
+    text = base64.b64encode(der).decode()
+    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
-from smgw_proxy_addon.trust import Accept, Certificate, Expiry, Origin, Pin, Policy, decide, expiry, grouped
+from smgw_proxy_addon.trust import Accept, Certificate, Expiry, Origin, Pin, Policy, decide, expiry
 from smgw_proxy_addon.trust_store import AcceptProblem, TrustCommandError, TrustStore
+from smgw_proxy_addon.values import grouped
 
 _WIDTH: Final = 39  # eight groups of a fingerprint
 _EXPIRY: Final = {

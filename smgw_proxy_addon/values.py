@@ -1,7 +1,7 @@
-"""The reading of a single value as a person typed it: a text, a path, a list, and how it is quoted in an answer.
+"""Single values between a person and the proxy: how one is read that was typed, and how one is shown.
 
-Owns what an option and an address have in common. Every reader raises ``vol.Invalid`` with what is wrong in plain
-words, safe for one line of the log. Never opens a file: a path is only a path here.
+Owns what options, addresses and texts for people have in common. Every reader raises ``vol.Invalid`` with what is
+wrong in plain words, safe for one line of the log. Never opens a file: a path is only a path here.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,14 @@ from smgw_proxy_addon.fingerprints import normalise_fingerprint
 _LONGEST_ECHO: Final = 60
 
 
+def plain(text: str) -> str:
+    """Return a text from outside with a question mark for all that does not print, so that it moves no cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def printable(text: str) -> str:
     """Return a text from outside in a form that is safe and short enough for one line of the log."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST_ECHO])
+    shown = plain(text[:_LONGEST_ECHO])
     return shown if len(text) <= _LONGEST_ECHO else f"{shown}…"
 
 
@@ -89,6 +94,11 @@ def read_fingerprint(value: object) -> str:
         return normalise_fingerprint(text)
     except ValueError:
         raise vol.Invalid(f"{echo(value)} is not a SHA-256 fingerprint") from None
+
+
+def grouped(fingerprint: str) -> str:
+    """Write a fingerprint in groups of four, as people compare it."""
+    return " ".join(fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4))
 
 
 def read_list(value: object, read: Callable[[str], str]) -> tuple[str, ...]:

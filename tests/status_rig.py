@@ -15,6 +15,7 @@ import httpx
 from aiohttp import web
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.diagnosis import Finding, Step
 from smgw_proxy_addon.options import from_command_line
 from smgw_proxy_addon.status.diagnosis import Diagnose, Diagnosis
 from smgw_proxy_addon.status.guides import Way
@@ -31,17 +32,6 @@ PREFIX: Final = "/api/hassio_ingress/Fv5-kZt_0"
 LOGIN: Final = httpx.DigestAuth("demo", "gateway")
 
 _HOP_BY_HOP: Final = frozenset({"connection", "content-length", "content-encoding", "transfer-encoding"})
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step of the diagnosis."""
-
-    name: str
-    ok: bool | None
-    seconds: float | None
-    sentence: str
-    remedy: str = ""
 
 
 @dataclass
@@ -173,18 +163,14 @@ class Ingress:
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
 
 
-async def staged_diagnosis(language: str) -> Sequence[Step]:
+async def staged_diagnosis() -> Sequence[Finding]:
     """Give the result of a diagnosis without a network."""
-    if language == "de":
-        return [
-            Step("Adresse im Netz des Gateways", True, 0.012, "end0 hat die Adresse 10.11.120.10."),
-            Step("TCP-Verbindung", False, 10.0, "Das Gateway antwortet nicht.", "Prüfen Sie das Kabel."),
-            Step("TLS", None, None, "Dazu kam es nicht."),
-            Step("Zertifikat", None, None, "Es läuft bald ab.", "Rechnen Sie mit einem neuen."),
-        ]
+    at = {"at": "10.11.120.2:443", "seconds": "10"}
+    own = {"own": "10.11.120.10/24", "interface": "end0"}
+    dates = {"not_after": "2026-12-24", "groups": "ABAB CDCD", "subject": "CN=ETHE0300186023.SMGW"}
     return [
-        Step("Address in the gateway's network", True, 0.012, "end0 has the address 10.11.120.10."),
-        Step("TCP connection", False, 10.0, "The gateway does not answer.", "Check the cable."),
-        Step("TLS", None, None, "It did not come to that."),
-        Step("Certificate", None, None, "It expires soon.", "Expect a new one."),
+        Finding(Step.ADDRESS, True, "address_ok", own, 0.012),
+        Finding(Step.TCP, False, "tcp_timeout", at, 10.0),
+        Finding(Step.TLS, None, "not_tried"),
+        Finding(Step.CERTIFICATE, None, "certificate_expires_soon", dates),
     ]

@@ -63,7 +63,6 @@ class Running:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.text = ""
-        self.uids = ""
 
     async def until(self, words: str) -> None:
         """Read its log up to the line with these words."""

@@ -82,8 +82,8 @@ def test_the_german_texts_use_other_words_and_real_umlauts() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_changed_certificate_is_explained_with_both_fingerprints_dates_and_what_to_do(language: Language) -> None:
     words = explain(CertificateChangedError(**CHANGED), language)
-    assert "0123 4567 89ab cdef 0123" in words.cause
-    assert "fedc ba98 7654 3210 fedc" in words.cause
+    assert "0123 4567 89AB CDEF 0123" in words.cause
+    assert "FEDC BA98 7654 3210 FEDC" in words.cause
     for fact in CHANGED.keys() - {"pinned", "presented"}:
         assert day(CHANGED[fact], language) in words.cause
     assert {"de": "28.02.2032", "en": "28 Feb 2032"}[language] in words.cause

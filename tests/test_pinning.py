@@ -203,9 +203,9 @@ async def test_two_first_connections_at_once_end_in_one_pin(tmp_path: Path) -> N
         assert stored(rig, sim) == sim.fingerprint
 
 
-def trust_of(folder: Path, policy: Policy | None = None) -> GatewayTrust:
+def trust_of(folder: Path) -> GatewayTrust:
     return GatewayTrust(
-        TrustStore(folder, "gw"), policy or Policy(), target="gw", now=lambda: datetime(2026, 11, 1, tzinfo=UTC)
+        TrustStore(folder, "gw"), Policy(), target="gw", now=lambda: datetime(2026, 11, 1, tzinfo=UTC)
     )
 
 

@@ -14,21 +14,24 @@ from smgw_proxy_addon.trust_store import TrustStore
 from tests.rig import proxy_for
 from tests.test_home_assistant import client, stand_in
 
+UNSURE = "If you changed the app&#39;s port"
+BUTTON = "Open the gateway&#39;s own page"
+
 
 @pytest.mark.parametrize(
     ("ports", "shown", "hidden"),
     [
-        ({"8080/tcp": 18080, "443/tcp": None}, ":18080/", None),
-        ({"8080/tcp": None, "443/tcp": None}, "/cgi-bin/", "ADDRESS-OF-HOME-ASSISTANT"),
-        (None, "ADDRESS-OF-HOME-ASSISTANT", ":18080/"),
+        ({"8080/tcp": 18080, "443/tcp": None}, (BUTTON, "http://pi.local:18080/"), (UNSURE,)),
+        ({"8080/tcp": None, "443/tcp": None}, ("/cgi-bin/",), (UNSURE, BUTTON, "http://pi.local")),
+        (None, (UNSURE, "http://pi.local"), (BUTTON, ":18080")),
     ],
 )
 async def test_the_host_s_port_is_named_to_clients_outside(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     ports: dict[str, int | None] | None,
-    shown: str,
-    hidden: str | None,
+    shown: tuple[str, ...],
+    hidden: tuple[str, ...],
 ) -> None:
     caplog.set_level(logging.INFO)
     options = from_command_line({"target": "127.0.0.1:1", "port": 0, "bind": ["127.0.0.1"], "status_port": 0})
@@ -49,8 +52,8 @@ async def test_the_host_s_port_is_named_to_clients_outside(
             url = caplog.text.partition("Status page at ")[2].split()[0].replace("[::]", "127.0.0.1")
             async with httpx.AsyncClient(trust_env=False) as browser, asyncio.timeout(10):
                 while True:
-                    text = (await browser.get(url)).text
-                    if shown in text and (hidden is None or hidden not in text):
+                    text = (await browser.get(url, headers={"X-Forwarded-Host": "pi.local:8123"})).text
+                    if all(each in text for each in shown) and not any(each in text for each in hidden):
                         break
         finally:
             await page.stop()

@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,8 +14,9 @@ import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.activity import Entry
+from smgw_proxy_addon.diagnosis import Finding, Step
 from tests.rig import send
-from tests.status_rig import LOGIN, Ingress, Status, Step, staged_diagnosis, status_for, utc_now
+from tests.status_rig import LOGIN, Ingress, Status, staged_diagnosis, status_for, utc_now
 
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
 SECTIONS = ("verdict", "gateway", "certificate", "connect", "clients", "requests", "diagnosis")
@@ -176,10 +178,10 @@ async def test_the_right_configured_fingerprint_is_well(tmp_path: Path) -> None:
 async def test_the_diagnosis_is_run_once_for_all_who_wait(tmp_path: Path) -> None:
     gate, runs = asyncio.Event(), []
 
-    async def diagnose(language: str) -> Sequence[Step]:
-        runs.append(language)
+    async def diagnose() -> Sequence[Finding]:
+        runs.append(1)
         await gate.wait()
-        return await staged_diagnosis(language)
+        return await staged_diagnosis()
 
     async with (
         status_for("127.0.0.1:1", tmp_path, diagnose=diagnose) as status,
@@ -193,15 +195,35 @@ async def test_the_diagnosis_is_run_once_for_all_who_wait(tmp_path: Path) -> Non
         for answer in await asyncio.gather(*both):
             assert (answer.status_code, answer.headers["Location"]) == (303, "./#diagnosis")
         page = text_of((await client.get("/")).text)
-    assert runs == ["de"]
-    assert "TCP-Verbindung fehlgeschlagen 10,0 s" in page
-    assert "TLS nicht geprüft" in page
+        english = text_of((await client.get("/", headers={"Accept-Language": "en"})).text)
+    assert runs == [1]
+    assert "Verbindung fehlgeschlagen 10,0 s" in page
+    assert "Verschlüsselung nicht geprüft" in page
     assert "Zertifikat Hinweis" in page
+    assert "Connection failed 10.0 s Nobody answers at" in english
+    assert "antwortet niemand" not in english
+
+
+async def test_a_good_diagnosis_is_newer_than_the_last_failure(tmp_path: Path) -> None:
+    async def diagnose() -> Sequence[Finding]:
+        return [Finding(Step.HTTP, True, "http_ok", {"subject": "-"})]
+
+    async with status_for("127.0.0.1:1", tmp_path, diagnose=diagnose) as status, visitor(status) as client:
+        form = {"token": await token_of(client)}
+        await client.post("/diagnose", data=form)
+        assert await status.ask() == 502
+        page = text_of((await client.get("/")).text)
+        assert "It does not work" in page
+        assert "Last happened: " in page
+        await client.post("/diagnose", data=form)
+        page = text_of((await client.get("/")).text)
+        assert "reached the gateway." in page
+        assert "It does not work" not in page
 
 
 async def test_a_diagnosis_that_breaks_off_says_so(tmp_path: Path) -> None:
-    async def diagnose(language: str) -> list[Step]:
-        raise RuntimeError(language)
+    async def diagnose() -> list[Finding]:
+        raise RuntimeError
 
     async with status_for("127.0.0.1:1", tmp_path, diagnose=diagnose) as status, visitor(status) as client:
         await client.post("/diagnose", data={"token": await token_of(client)})
@@ -209,7 +231,7 @@ async def test_a_diagnosis_that_breaks_off_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_diagnosis_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    async def diagnose(_: str) -> list[Step]:
+    async def diagnose() -> list[Finding]:
         running.set()
         await asyncio.Event().wait()
         return []
@@ -243,6 +265,22 @@ async def test_the_bundle_holds_what_helps_and_no_secret(tmp_path: Path) -> None
     assert "Certificate of the gateway" in text  # a line of the log
     for secret in ("geheim", "secret-user", "demo.sm", "response="):
         assert secret not in text
+
+
+async def test_the_bundle_holds_no_bodies(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with (
+        Simulator() as sim,
+        status_for(sim, tmp_path, log_bodies=True) as status,
+        visitor(status) as client,
+        httpx.AsyncClient(trust_env=False) as other,
+    ):
+        body = {"method": "smgw-info", "remark": "only-for-me"}
+        await other.post(status.rig.http + "/smgw/m2m/demo.sm/json", json=body, auth=LOGIN)
+        assert any("only-for-me" in line for line in status.log.lines())
+        text = (await client.get("/bundle")).text
+    assert "only-for-me" not in text
+    assert "Body of the" not in text
 
 
 # Health
@@ -337,6 +375,39 @@ async def test_a_changed_certificate_is_trusted_after_a_second_question(tmp_path
         assert "It works, but 2 of 4 requests failed" in page
 
 
+async def test_a_certificate_that_passed_is_not_trusted(tmp_path: Path) -> None:
+    async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
+        await status.ask()
+        own = sim.device.identity
+        passed = await change(sim, status)
+        token = await token_of(client, "/trust")
+        await sim.use_identity(own)
+        sim.close_connections()
+        assert await status.ask() == 200  # the gateway shows the trusted one again
+        answer = await client.post("/trust", data={"token": token, "fingerprint": passed})
+        assert answer.headers["Location"] == "./?notice=nothing"
+        await change(sim, status)
+        trusted = {"token": token, "fingerprint": own.fingerprint}
+        answer = await client.post("/trust", data=trusted)  # while a third one is shown
+        assert answer.headers["Location"] == "./?notice=other"
+        assert await status.ask() == 502
+        pin = await asyncio.to_thread(status.store.load)
+        assert pin
+        assert pin.certificate.fingerprint == own.fingerprint
+
+
+async def test_a_refused_certificate_that_cannot_be_stored_is_no_decision(tmp_path: Path) -> None:
+    async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
+        await status.ask()
+        (status.rig.cert_dir / ".lock").unlink()
+        (status.rig.cert_dir / ".lock").symlink_to("/nowhere")  # nobody can take the lock
+        shown = await change(sim, status)
+        page = text_of((await client.get("/")).text)
+        assert "it could not be stored" in page
+        assert "You have decided" not in page
+        assert " ".join(re.findall("....", shown.upper())) in page
+
+
 async def test_yet_another_certificate_is_not_trusted_by_the_old_form(tmp_path: Path) -> None:
     async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
         await status.ask()
@@ -389,7 +460,14 @@ async def test_a_forgotten_certificate_is_learnt_anew(tmp_path: Path) -> None:
         assert "No certificate is stored" in (await client.get("/forget")).text
         await status.ask()
         await change(sim, status)
+        question = (await client.get("/forget")).text
+        found = re.search('name="fingerprint" value="([^"]+)"', question)
+        assert found
         form = {"token": await token_of(client, "/forget")}
+        for other in ({}, {"fingerprint": "ab" * 32}):
+            answer = await client.post("/forget", data={**form, **other})
+            assert answer.headers["Location"] == "./?notice=not_this"
+        form["fingerprint"] = found[1]
         assert (await client.post("/forget", data=form)).headers["Location"] == "./?notice=forgotten"
         assert (await client.post("/forget", data=form)).headers["Location"] == "./?notice=nothing"
         assert await status.ask() == 200
@@ -415,12 +493,13 @@ async def test_an_unreadable_pin_can_be_forgotten(tmp_path: Path) -> None:
 async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
         await status.ask()
+        trusted = sim.fingerprint
         shown = await change(sim, status)
         token = await token_of(client, "/trust")
         (status.rig.cert_dir / ".lock").unlink()
         (status.rig.cert_dir / ".lock").symlink_to("/nowhere")  # nobody can take the lock
-        for path in ("/trust", "/forget"):
-            answer = await client.post(path, data={"token": token, "fingerprint": shown})
+        for path, fingerprint in (("/trust", shown), ("/forget", trusted)):
+            answer = await client.post(path, data={"token": token, "fingerprint": fingerprint})
             assert answer.headers["Location"] == "./?notice=not_written"
         assert "cannot write into its folder" in (await client.get("/?notice=not_written")).text
 
@@ -446,8 +525,8 @@ async def test_a_foreign_form_changes_nothing(tmp_path: Path, case: str) -> None
     given, headers = FOREIGN[case]
     runs = []
 
-    async def diagnose(language: str) -> list[Step]:
-        runs.append(language)
+    async def diagnose() -> list[Finding]:
+        runs.append(1)
         return []
 
     async with (
@@ -479,7 +558,8 @@ async def test_an_own_form_counts(tmp_path: Path, headers: dict[str, str]) -> No
     async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
         await status.ask()
         token = await token_of(client, "/forget")
-        answer = await client.post("/forget", data={"token": token}, headers=headers)
+        form = {"token": token, "fingerprint": sim.fingerprint}
+        answer = await client.post("/forget", data=form, headers=headers)
         assert answer.headers["Location"] == "./?notice=forgotten"
 
 

@@ -13,7 +13,7 @@ from smgw_proxy_addon.options import parse_target
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.observer import GATEWAY_CODES
 from smgw_proxy_addon.status.state import State, TrustState
-from smgw_proxy_addon.status.verdict import LOGINS, judge, words
+from smgw_proxy_addon.status.verdict import LOGINS, SEVERAL, judge, words
 from smgw_proxy_addon.trust import Certificate, Pin, Policy
 from smgw_proxy_addon.upstream import PoolStatus
 from smgw_proxy_addon.words import Language
@@ -57,9 +57,16 @@ def dated(start: timedelta, end: timedelta) -> TrustState:
     return TrustState(NO_POLICY, Pin(Certificate(OLD, not_before=NOW + start, not_after=NOW + end)))
 
 
+def row(status: int, code: str | None = None, count: int = SEVERAL) -> list[Entry]:
+    return [entry(status, code, ago=each) for each in range(1, count + 1)]
+
+
 YEAR = timedelta(days=365)
+REPAIRED = NOW - timedelta(seconds=10)
+BEGINNINGS = [entry(401, ago=each + 0.5) for each in range(1, 7)]
 CHANGED = TrustState(NO_POLICY, PIN, Pin(Certificate(NEW)), NEW)
 UNREADABLE = TrustState(NO_POLICY, unreadable=PinUnreadableError("", file="/data/certs/x.json", problem="damaged"))
+NOT_STORED = TrustState(NO_POLICY, PIN, shown=NEW)
 FORBIDDEN = TrustState(Policy(OLD), shown=NEW)
 ALLOWED = TrustState(Policy(OLD), shown=OLD)
 POLLS = [entry(ago=5 * each + 1, client=f"10.0.0.{number}") for each in range(20) for number in (1, 2)]
@@ -76,13 +83,61 @@ CASES: list[tuple[str, State, str, str, str | None]] = [
     ("changed before the start", state(trust=CHANGED), "bad", "changed", None),
     ("accepted since", state(entry(502, "certificate_changed")), "idle", "decided", None),
     ("accepted, and it works", state(entry(502, "certificate_changed", 90), entry()), "good", "works", None),
+    (
+        "changed, but not stored",
+        state(entry(502, "certificate_changed"), trust=NOT_STORED),
+        "bad",
+        "not_stored",
+        None,
+    ),
     ("unreadable", state(entry(), trust=UNREADABLE), "bad", "unreadable", "pin_unreadable"),
     ("not allowed", state(entry(), trust=FORBIDDEN), "bad", "fails", "certificate_not_allowed"),
     ("not written", state(entry(502, "pin_not_written")), "bad", "fails", "pin_not_written"),
     ("unreachable", state(entry(502, "gateway_unreachable")), "bad", "fails", "gateway_unreachable"),
     ("silent", state(entry(504, "gateway_timeout")), "bad", "fails", "gateway_timeout"),
     ("password", state(entry(0, "gateway_closed_without_answer")), "bad", "fails", "gateway_closed_without_answer"),
-    ("a broken connection", state(entry(502, "gateway_connection_lost")), "warn", "fails", "gateway_connection_lost"),
+    (
+        "a broken connection",
+        state(entry(502, "gateway_connection_lost")),
+        "warn",
+        "fails_sometimes",
+        "gateway_connection_lost",
+    ),
+    ("repaired", state(entry(502, "gateway_unreachable"), reached=REPAIRED), "idle", "reached", None),
+    ("its own error is over", state(entry(500), reached=REPAIRED), "idle", "reached", None),
+    (
+        "broken since",
+        state(entry(502, "gateway_unreachable"), reached=NOW - timedelta(hours=1)),
+        "bad",
+        "fails",
+        "gateway_unreachable",
+    ),
+    (
+        "a password is not repaired by a diagnosis",
+        state(entry(0, "gateway_closed_without_answer"), reached=REPAIRED),
+        "bad",
+        "fails",
+        "gateway_closed_without_answer",
+    ),
+    ("refused", state(*row(403), entry(ago=30)), "bad", "forbidden", None),
+    ("refused after a login", state(*row(403), *BEGINNINGS[:3]), "bad", "forbidden", None),
+    ("refused now and then", state(*row(403, count=2), entry(ago=30)), "good", "works", None),
+    ("another address", state(*row(404), entry(ago=30)), "warn", "not_found", None),
+    ("another method", state(entry(405), entry(400), entry(404)), "warn", "not_found", None),
+    ("a wrong name only", state(entry(421, "misdirected_request")), "bad", "not_reaching", "misdirected_request"),
+    ("a full queue only", state(entry(503, "queue_full")), "bad", "not_reaching", "queue_full"),
+    ("nothing but one who left", state(entry(0, "client_gone")), "warn", "not_reaching", "client_gone"),
+    (
+        "a foreign page by now",
+        state(*row(403, "foreign_origin"), entry(ago=9)),
+        "bad",
+        "not_reaching",
+        "foreign_origin",
+    ),
+    ("they all give up", state(*row(0, "client_gone")), "warn", "impatient", None),
+    ("they give up by now", state(*row(0, "client_gone"), entry(ago=30)), "warn", "impatient", None),
+    ("they give up after the login", state(*row(0, "client_gone", 6), *BEGINNINGS), "warn", "impatient", None),
+    ("gave up, then a wrong login", state(*row(401, count=6), entry(0, "client_gone", 9)), "bad", "login", None),
     ("its own error", state(entry(500)), "warn", "gateway_status", None),
     ("login", state(*[entry(401, ago=each) for each in range(LOGINS)]), "bad", "login", None),
     ("one refused before", state(entry(), entry(503, "queue_full", 30)), "warn", "some_failed", "queue_full"),
@@ -124,6 +179,13 @@ def test_every_verdict_has_words_and_the_bad_ones_a_remedy(now: State, language:
     if verdict.code and verdict.level == "bad":
         assert TEXTS[language][verdict.code].title in told.sentence
     assert Texts("de")("verdict.works") not in told.sentence or language == "de"
+
+
+def test_the_time_of_a_failure_is_told() -> None:
+    now = state(entry(502, "gateway_unreachable"))
+    told = words(judge(now), "de", Texts("de"))
+    assert told.when == f"Zuletzt geschehen: {Texts('de').moment(NOW - timedelta(minutes=1))}"
+    assert words(judge(state(entry())), "de", Texts("de")).when == ""
 
 
 def test_numbers_stand_in_the_sentence() -> None:

@@ -26,8 +26,8 @@ NASTY_TARGETS = [
 ]
 
 
-def ask(target: bytes, *headers: bytes, method: bytes = b"GET", body: bytes = b"") -> bytes:
-    head = [method + b" " + target + b" HTTP/1.1", b"Host: proxy", *headers, b"Connection: close", b"", body]
+def ask(target: bytes, *headers: bytes, method: bytes = b"GET") -> bytes:
+    head = [method + b" " + target + b" HTTP/1.1", b"Host: proxy", *headers, b"Connection: close", b"", b""]
     return b"\r\n".join(head)
 
 

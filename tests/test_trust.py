@@ -29,10 +29,10 @@ from smgw_proxy_addon.trust import (
     decide,
     describe,
     expiry,
-    grouped,
     moment,
     seen_again,
 )
+from smgw_proxy_addon.values import grouped
 from tests.pins import GO_PIN, NOW, UNSET, certificates, fingerprints, pins
 
 A, B = "a" * 64, "b" * 64

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from smgw_proxy_addon.trust import Origin, Pin, describe, grouped
+from smgw_proxy_addon.trust import Origin, Pin, describe
 from smgw_proxy_addon.trust_command import run_trust
 from smgw_proxy_addon.trust_store import TrustStore
+from smgw_proxy_addon.values import grouped
 from tests.pins import GO_PIN, LATER, NAME, NOW
 
 OLD = replace(

@@ -56,11 +56,11 @@ def connector_for(folder: Path, clock: Clock, *, host: str, port: int, connect_t
 class PoolRig:
     """A pool in front of one simulator, with the parts that tests turn."""
 
-    def __init__(self, sim: Simulator, folder: Path, places: int = 1) -> None:
+    def __init__(self, sim: Simulator, folder: Path) -> None:
         self.clock = Clock()
         self.lifetime = Lifetime()
         connector = connector_for(folder, self.clock, host=sim.host, port=sim.port)
-        self.pool = Pool(connector, Schedule(places, 8), self.lifetime, patience=5, clock=self.clock)
+        self.pool = Pool(connector, Schedule(1, 8), self.lifetime, patience=5, clock=self.clock)
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def ask(self, target: bytes = b"/sim/status/200", **fields: Any) -> tuple[Answer, bytes, bool]:

@@ -16,10 +16,13 @@ from smgw_proxy_addon.redaction import MASK
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.state import State
 from smgw_proxy_addon.status.verdict import judge, words
-from smgw_proxy_addon.trust import Pin, grouped
+from smgw_proxy_addon.trust import Pin
+from smgw_proxy_addon.values import grouped
 
 # The user's id at the operator is no password, but nothing to publish either.
 _USER: Final = re.compile(r"(/smgw/m2m/)[^\s/?#\"']+")
+# What the option log_bodies adds to the log: a login form of some unknown kind may be among it.
+_BODY: Final = re.compile(r"Body of the (request|answer) \(")
 
 
 def bundle(state: State, options: Options, lines: Sequence[str]) -> str:
@@ -32,7 +35,7 @@ def bundle(state: State, options: Options, lines: Sequence[str]) -> str:
         (f"Last 24 hours, {BUCKET // 60} minutes a line", _day(state)),
         ("Clients", (f"{each.address}: {each.requests} requests, {each.errors} failed" for each in state.clients)),
         ("Requests, the newest first", map(_entry, state.entries)),
-        ("Log, the newest last", iter(lines)),
+        ("Log, the newest last", (line for line in lines if not _BODY.search(line))),
     ]
     text = "\n".join(line for title, body in parts for line in ("", f"== {title}", *body))
     return _USER.sub(rf"\1{MASK}", f"Diagnosis of smgw-proxy, {state.now:%Y-%m-%d %H:%M:%S} UTC\n{text}\n")

@@ -2,48 +2,57 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
+
+from smgw_proxy_addon.diagnosis import Finding, Step
+from smgw_proxy_addon.diagnosis_texts import step_name, tell
+from smgw_proxy_addon.words import Language
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-class CheckView(Protocol):
-    """One step of the diagnosis, in the words of one language."""
-
-    @property
-    def name(self) -> str:
-        """What was checked."""
-
-    @property
-    def ok(self) -> bool | None:
-        """Whether it is well, None for a warning, which has a remedy, and for what was not tried."""
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it took."""
-
-    @property
-    def sentence(self) -> str:
-        """What was found."""
-
-    @property
-    def remedy(self) -> str:
-        """What to do, empty if nothing."""
+Diagnose = Callable[[], Awaitable[Sequence[Finding]]]
+"""Runs the diagnosis."""
 
 
-Diagnose = Callable[[str], Awaitable[Sequence[CheckView]]]
-"""Runs the diagnosis and answers in a language (``en``, ``de``)."""
+@dataclass(frozen=True)
+class Check:
+    """One step in the words of one language.
+
+    ``ok`` is None for a warning, which has a remedy, and for what was not tried.
+    """
+
+    name: str
+    ok: bool | None
+    seconds: float | None
+    sentence: str
+    remedy: str
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished diagnosis; ``checks`` is None if it broke off."""
+    """A finished diagnosis; ``findings`` is None if it broke off."""
 
     when: datetime
-    checks: Sequence[CheckView] | None
+    findings: Sequence[Finding] | None
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was wrong, up to the gateway's answer."""
+        found = self.findings or ()
+        return any(each.step is Step.HTTP and each.ok for each in found) and all(
+            each.ok is not False for each in found
+        )
+
+
+def told(findings: Sequence[Finding], language: Language) -> Iterator[Check]:
+    """Put findings into words."""
+    for each in findings:
+        words = tell(each.code, each.facts, language)
+        yield Check(step_name(each.step, language), each.ok, each.seconds, words.sentence, words.remedy)
 
 
 class Diagnosis:
@@ -55,10 +64,10 @@ class Diagnosis:
         self._running: asyncio.Task[None] | None = None
         self.result: Result | None = None
 
-    async def run(self, language: str) -> None:
+    async def run(self) -> None:
         """Run it, or wait for the one that runs already; a visitor who leaves does not stop it."""
         if self._running is None:
-            self._running = asyncio.create_task(self._run(language))
+            self._running = asyncio.create_task(self._run())
         await asyncio.shield(self._running)
 
     async def stop(self) -> None:
@@ -67,12 +76,12 @@ class Diagnosis:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
-    async def _run(self, language: str) -> None:
+    async def _run(self) -> None:
         try:
-            checks: Sequence[CheckView] | None = await self._diagnose(language)
+            findings: Sequence[Finding] | None = await self._diagnose()
         except Exception:
             _LOGGER.exception("The diagnosis broke off; please report it")
-            checks = None
+            findings = None
         finally:
             self._running = None
-        self.result = Result(self._now(), checks)
+        self.result = Result(self._now(), findings)

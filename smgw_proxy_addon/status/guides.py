@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.vendor import Vendor
-from smgw_proxy_addon.target import HTTPS_PORT
+from smgw_proxy_addon.target import HTTPS_PORT, bracketed, with_port
 
 _HTTP_PORT: Final = 80
 _PPC_PATH: Final = "/cgi-bin/hanservice.cgi"
@@ -24,12 +24,18 @@ class Way:
     host: str | None
     http_port: int
     https_port: int | None = None
+    sure: bool = True
+    """Whether the port is known to be open: the user may have mapped the container's to another of the host's."""
+
+    @property
+    def leads_a_browser(self) -> bool:
+        """Tell whether a visitor's browser comes to the proxy this way."""
+        return self.kind == "network" and self.host is not None and self.sure
 
     def authority(self, texts: Texts) -> str:
         """Write host and port for a plain URL."""
         host = self.shown_host(texts)
-        host = f"[{host}]" if ":" in host else host
-        return host if self.http_port == _HTTP_PORT else f"{host}:{self.http_port}"
+        return bracketed(host) if self.http_port == _HTTP_PORT else with_port(host, self.http_port)
 
     def base(self, texts: Texts) -> str:
         """Write the URL without a path."""
@@ -61,31 +67,30 @@ class Guide:
 def guides(vendor: Vendor | None, ways: Sequence[Way], user_paths: Sequence[str], texts: Texts) -> Iterator[Guide]:
     """Give the clients that can read a gateway of this make; of any, if it is not known."""
     makes = [vendor] if vendor else list(Vendor)
+    yield from _programs(makes, ways, user_paths, texts)
+    yield Guide(texts("connect.guide.curl"), tuple(_curl(makes[0], ways[-1:], user_paths, texts)))
+
+
+def other_guides(vendor: Vendor, ways: Sequence[Way], texts: Texts) -> Iterator[Guide]:
+    """Give the clients for gateways of other makes, in case the recognition is wrong."""
+    return _programs([make for make in Vendor if make is not vendor], ways, (), texts)
+
+
+def needs_user(lines: Sequence[Guide], texts: Texts) -> bool:
+    """Tell whether an address holds what stands for the user's own id."""
+    return any(texts("connect.user") in line.value for guide in lines for line in guide.lines)
+
+
+def _programs(
+    makes: Sequence[Vendor], ways: Sequence[Way], user_paths: Sequence[str], texts: Texts
+) -> Iterator[Guide]:
     near = ways[:1]  # Home Assistant's own clients are on its inside, if there is one
     for make in makes:
         yield _ppc_smgw(make, near, user_paths, texts)
     if Vendor.THEBEN in makes:
         yield _theben_conexa(near, texts)
     if Vendor.EMH in makes:
-        lines = tuple(Line(way.kind, "url", way.base(texts)) for way in ways)
-        yield Guide(texts("connect.guide.evcc"), lines)
-    yield Guide(texts("connect.guide.curl"), tuple(_curl(makes[0], ways[-1:], user_paths, texts)))
-
-
-def other_guides(vendor: Vendor, ways: Sequence[Way], texts: Texts) -> Iterator[Guide]:
-    """Give the clients for gateways of other makes, in case the recognition is wrong."""
-    others = [make for make in Vendor if make is not vendor]
-    for make in others:
-        yield _ppc_smgw(make, ways[:1], (), texts)
-    if Vendor.THEBEN in others:
-        yield _theben_conexa(ways[:1], texts)
-    if Vendor.EMH in others:
         yield Guide(texts("connect.guide.evcc"), tuple(Line(way.kind, "url", way.base(texts)) for way in ways))
-
-
-def needs_user(lines: Sequence[Guide], texts: Texts) -> bool:
-    """Tell whether an address holds what stands for the user's own id."""
-    return any(texts("connect.user") in line.value for guide in lines for line in guide.lines)
 
 
 def _ppc_smgw(make: Vendor, ways: Sequence[Way], user_paths: Sequence[str], texts: Texts) -> Guide:

@@ -46,9 +46,9 @@ class Texts:
         """Write a time with seconds, after the day if it is long ago or yet to come."""
         return f"{when.astimezone():%H:%M:%S}"
 
-    def number(self, value: float, digits: int = 1) -> str:
-        """Write a number."""
-        text = f"{value:.{digits}f}"
+    def number(self, value: float) -> str:
+        """Write a number with one digit after the point."""
+        text = f"{value:.1f}"
         return text.replace(".", ",") if self.language == "de" else text
 
     def seconds(self, value: float) -> str:

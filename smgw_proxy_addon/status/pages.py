@@ -1,6 +1,5 @@
 """The page as HTML: what the templates are given, and in which language. Nothing is read or changed here."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,18 +12,19 @@ from smgw_proxy_addon import __version__
 from smgw_proxy_addon.activity import LAST_REQUESTS, MANY_POLLS
 from smgw_proxy_addon.explain import explain_code
 from smgw_proxy_addon.status import chart, guides
-from smgw_proxy_addon.status.diagnosis import Result
+from smgw_proxy_addon.status.diagnosis import Result, told
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.state import State, is_same
 from smgw_proxy_addon.status.verdict import judge, words
 from smgw_proxy_addon.trust import Certificate, expiry
+from smgw_proxy_addon.values import grouped
 from smgw_proxy_addon.words import Language
 
 SHORT: Final = 15
 """Requests on the page itself; the others have a page of their own."""
 
 NOTICES: Final = frozenset(
-    {"trusted", "kept", "forgotten", "nothing", "other", "not_written", "unreadable", "form"},
+    {"trusted", "kept", "forgotten", "nothing", "other", "not_this", "not_written", "unreadable", "form"},
 )
 """What the page may be asked to say at its top."""
 
@@ -74,8 +74,15 @@ class Pages:
     ) -> str:
         """Render the whole page."""
         view = self._view(state, visit, kept)
+        found = diagnosis.findings if diagnosis else None
         return self._render(
-            "overview.html.j2", visit, **view, diagnosis=diagnosis, diagnosable=diagnosable, notice=visit.notice
+            "overview.html.j2",
+            visit,
+            **view,
+            diagnosis=diagnosis,
+            checks=None if found is None else list(told(found, visit.language)),
+            diagnosable=diagnosable,
+            notice=visit.notice,
         )
 
     def live(self, state: State, visit: Visit, *, kept: Kept | None) -> str:
@@ -111,7 +118,8 @@ class Pages:
             "other_guides": others,
             "placeholder": any(way.host is None for way in visit.ways),
             "user_needed": guides.needs_user([*shown, *others], texts),
-            "page_url": next((f"{way.base(texts)}/" for way in visit.ways[-1:] if way.host), None),
+            "unsure_port": next((way.http_port for way in visit.ways if not way.sure), None),
+            "page_url": next((f"{way.base(texts)}/" for way in visit.ways if way.leads_a_browser), None),
             "entries": state.entries[:SHORT],
             "kept": kept if changed and kept and is_same(changed, kept.fingerprint) else None,
             "many_polls": MANY_POLLS,
@@ -133,4 +141,4 @@ class Pages:
 
 def _groups(fingerprint: str) -> list[str]:
     """Cut a fingerprint into groups of four, in capitals, as people compare it."""
-    return re.findall("....", fingerprint.upper())
+    return grouped(fingerprint.upper()).split()

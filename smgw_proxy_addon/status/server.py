@@ -26,7 +26,7 @@ from smgw_proxy_addon.status.guides import Way
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.observer import LogMemory
 from smgw_proxy_addon.status.pages import NOTICES, Kept, Pages, Visit
-from smgw_proxy_addon.status.state import Reader, is_same
+from smgw_proxy_addon.status.state import Reader, State, is_same
 from smgw_proxy_addon.status.verdict import judge
 from smgw_proxy_addon.trust_store import AcceptProblem, TrustCommandError, TrustStore
 from smgw_proxy_addon.words import Language
@@ -139,7 +139,7 @@ class StatusServer:
     async def _overview(self, request: web.BaseRequest) -> web.Response:
         visit = self._visit(request)
         page = self._pages.overview(
-            await self._reader.read(),
+            await self._read(),
             visit,
             kept=self._kept,
             diagnosis=self._diagnosis.result if self._diagnosis else None,
@@ -152,28 +152,28 @@ class StatusServer:
         return response
 
     async def _live(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.live(await self._reader.read(), self._visit(request), kept=self._kept))
+        return _html(self._pages.live(await self._read(), self._visit(request), kept=self._kept))
 
     async def _requests(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.requests(await self._reader.read(), self._visit(request)))
+        return _html(self._pages.requests(await self._read(), self._visit(request)))
 
     async def _confirm_trust(self, request: web.BaseRequest) -> web.Response:
-        state = await self._reader.read()
+        state = await self._read()
         asked = request.query.get("fingerprint")
         changed = state.trust.changed
         other = changed is not None and asked is not None and not is_same(changed, asked)
         return _html(self._pages.confirm_trust(state, self._visit(request), other=other))
 
     async def _confirm_forget(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.confirm_forget(await self._reader.read(), self._visit(request)))
+        return _html(self._pages.confirm_forget(await self._read(), self._visit(request)))
 
     async def _bundle(self, _: web.BaseRequest) -> web.Response:
-        text = bundle(await self._reader.read(), self._options, self._log.lines())
+        text = bundle(await self._read(), self._options, self._log.lines())
         name = f"smgw-proxy-diagnosis-{self._now():%Y-%m-%d}.txt"
         return web.Response(text=text, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
     async def _health(self, _: web.BaseRequest) -> web.Response:
-        state = await self._reader.read()
+        state = await self._read()
         serving = self._serving()
         last = state.last_outcome
         gateway: dict[str, Any] = {
@@ -185,6 +185,10 @@ class StatusServer:
         }
         body = {"status": "ok" if serving else "stopping", "version": __version__, "gateway": gateway}
         return web.json_response(body, status=200 if serving else 503)
+
+    async def _read(self) -> State:
+        result = self._diagnosis.result if self._diagnosis else None
+        return replace(await self._reader.read(), reached=result.when if result and result.good else None)
 
     def _visit(self, request: web.BaseRequest, notice: str = "") -> Visit:
         notice = notice or request.query.get("notice", "")
@@ -199,7 +203,7 @@ class StatusServer:
         if not self._guard.is_own_form(request, form.get("token", "")):
             # After a restart an open page holds the old token: its owner is to see a page, and nothing is done.
             page = self._pages.overview(
-                await self._reader.read(),
+                await self._read(),
                 self._visit(request, "form"),
                 kept=self._kept,
                 diagnosis=None,
@@ -213,8 +217,14 @@ class StatusServer:
 
     async def _trust(self, _: web.BaseRequest, form: _Form) -> str:
         fingerprint = form.get("fingerprint")
-        if not fingerprint:
-            return _notice("nothing")
+        trust = (await self._read()).trust
+        # Only what is refused at this moment: a certificate that was shown once in between is none to trust.
+        if trust.unreadable:
+            return _notice("unreadable")
+        if not (fingerprint and trust.changed and is_same(trust.changed, fingerprint)):
+            if trust.changed or trust.not_stored:
+                return _notice("other")
+            return _notice("trusted" if fingerprint and trust.pin and is_same(trust.pin, fingerprint) else "nothing")
         try:
             await asyncio.to_thread(self._store.accept, fingerprint, self._now())
         except (TrustCommandError, PinNotWrittenError, PinUnreadableError, ValueError) as error:
@@ -223,13 +233,19 @@ class StatusServer:
         return _notice("trusted")
 
     async def _keep(self, _: web.BaseRequest, __: _Form) -> str:
-        changed = (await self._reader.read()).trust.changed
+        changed = (await self._read()).trust.changed
         if changed is None:
             return _notice("nothing")
         self._kept = Kept(changed.certificate.fingerprint, self._now())
         return _notice("kept")
 
-    async def _forget(self, _: web.BaseRequest, __: _Form) -> str:
+    async def _forget(self, _: web.BaseRequest, form: _Form) -> str:
+        trust = (await self._read()).trust
+        if not trust.pin and not trust.unreadable:
+            return _notice("nothing")
+        asked = form.get("fingerprint", "")
+        if not is_same(trust.pin, asked) if trust.pin else asked:
+            return _notice("not_this")
         try:
             forgotten = await asyncio.to_thread(self._store.forget)
         except PinNotWrittenError:
@@ -239,9 +255,9 @@ class StatusServer:
         _LOGGER.warning("The trusted certificate was forgotten on the status page")
         return _notice("forgotten")
 
-    async def _diagnose(self, request: web.BaseRequest, _: _Form) -> str:
+    async def _diagnose(self, _: web.BaseRequest, __: _Form) -> str:
         if self._diagnosis:
-            await self._diagnosis.run(_language(request))
+            await self._diagnosis.run()
         return "./#diagnosis"
 
 

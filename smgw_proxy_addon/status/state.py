@@ -35,6 +35,13 @@ class TrustState:
             self.policy.fingerprint is not None and self.shown is not None and _differs(None, self.shown, self.policy)
         )
 
+    @property
+    def not_stored(self) -> bool:
+        """Whether the gateway shows a certificate that is refused, and that is not kept to be accepted."""
+        if self.pin is None or self.shown is None or self.changed is not None:
+            return False
+        return _differs(self.pin, self.shown, self.policy)
+
 
 @dataclass(frozen=True)
 class State:
@@ -59,6 +66,8 @@ class State:
     user_paths: tuple[str, ...]
     log_failure: str | None = None
     """Why no log files are written."""
+    reached: datetime | None = None
+    """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
 
 
 class Reader:

@@ -1,12 +1,13 @@
 """The one sentence at the top: does it work, and if not, why and what to do. A pure function of the state."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from smgw_proxy_addon.activity import MANY_POLLS
+from smgw_proxy_addon.activity import MANY_POLLS, Entry
 from smgw_proxy_addon.explain import explain_code
 from smgw_proxy_addon.status.locale import Texts
+from smgw_proxy_addon.status.observer import GATEWAY_CODES
 from smgw_proxy_addon.status.state import State
 from smgw_proxy_addon.trust import Expiry, expiry
 from smgw_proxy_addon.words import Language
@@ -16,11 +17,20 @@ Level = Literal["good", "idle", "warn", "bad"]
 LOGINS: Final = 5
 """Answers 401 in a row that mean a refused login. Each request of most clients begins with one."""
 
+SEVERAL: Final = 3
+"""Of the same in a row: no accident any more."""
+
 QUIET: Final = timedelta(hours=2)
 """Since the last answer: what was well then says little about now."""
 
 _TRUST_CODES: Final = frozenset({"certificate_changed", "certificate_not_allowed", "pin_unreadable"})
 _PASSING_CODES: Final = frozenset({"gateway_connection_lost", "gateway_answer_truncated"})
+# The diagnosis sends no login: it cannot show that one would be taken now.
+_LOGIN_CODES: Final = frozenset({"gateway_closed_without_answer"})
+_LEFT: Final = "client_gone"
+_LOGIN_NEEDED: Final = 401
+_FORBIDDEN: Final = 403
+_NOT_FOUND: Final = frozenset({400, 404, 405})
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class Verdict:
     key: str
     code: str | None = None
     facts: dict[str, str] = field(default_factory=dict)
+    at: datetime | None = None
+    """When it happened, of what happened at one time."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +52,27 @@ class Words:
     sentence: str
     detail: str
     remedy: str
+    when: str = ""
+    """The time of a failure."""
 
 
 def judge(state: State) -> Verdict:
     """Say how it is, the worst first."""
-    return _untrusted(state) or _failing(state) or _doubtful(state) or _well(state)
+    return (
+        _untrusted(state)
+        or _failing(state)
+        or _not_reaching(state)
+        or _refusing(state)
+        or _doubtful(state)
+        or _well(state)
+    )
 
 
 def words(verdict: Verdict, language: Language, texts: Texts) -> Words:
     """Put a verdict into words."""
     reason = explain_code(verdict.code, language, verdict.facts) if verdict.code else None
-    facts = {**verdict.facts, "reason": reason.title if reason else ""}
+    when = texts.moment(verdict.at) if verdict.at else ""
+    facts = {**verdict.facts, "reason": reason.title if reason else "", "when": when}
     detail, remedy = texts.get(f"verdict.{verdict.key}.detail", **facts), ""
     if reason:
         detail, remedy = detail or reason.cause, reason.remedy
@@ -58,6 +80,7 @@ def words(verdict: Verdict, language: Language, texts: Texts) -> Words:
         texts(f"verdict.{verdict.key}", **facts),
         detail,
         texts.get(f"verdict.{verdict.key}.remedy", **facts) or remedy,
+        texts("verdict.at", when=when) if when and verdict.level in ("warn", "bad") else "",
     )
 
 
@@ -70,23 +93,62 @@ def _untrusted(state: State) -> Verdict | None:
         return Verdict("bad", "fails", "certificate_not_allowed", facts)
     if trust.changed:
         return Verdict("bad", "changed")
+    if trust.not_stored:
+        return Verdict("bad", "not_stored")
     return None
 
 
 def _failing(state: State) -> Verdict | None:
     last = state.last_outcome
-    if last is None:
-        return Verdict("idle", "waiting")
+    if last is None or not last.failed:
+        return None
     if last.code in _TRUST_CODES:
         return Verdict("idle", "decided")  # the reason is gone: see _untrusted
-    if last.code is not None:
-        facts = {"target": state.target.name}
-        return Verdict("warn" if last.code in _PASSING_CODES else "bad", "fails", last.code, facts)
-    if last.failed:
-        return Verdict("warn", "gateway_status", facts={"status": str(last.status)})
+    if last.code not in _LOGIN_CODES and state.reached and state.reached > last.at:
+        return Verdict("idle", "reached", at=state.reached)
+    if last.code is None:
+        return Verdict("warn", "gateway_status", facts={"status": str(last.status)}, at=last.at)
+    facts = {"target": state.target.name}
+    if last.code in _PASSING_CODES:
+        return Verdict("warn", "fails_sometimes", last.code, facts, last.at)
+    return Verdict("bad", "fails", last.code, facts, last.at)
+
+
+def _not_reaching(state: State) -> Verdict | None:
+    """Judge what ends before the gateway has answered."""
+    # Each try may begin with being asked for the login.
+    left = [each for each in state.entries[: 2 * SEVERAL] if not _asks_for_login(each)][:SEVERAL]
+    if len(left) == SEVERAL and all(each.code == _LEFT for each in left):
+        return Verdict("warn", "impatient", at=left[0].at)
+    stopped = state.entries if state.last_outcome is None else state.entries[:SEVERAL]
+    last = next((each for each in stopped if each.code), None)
+    if last is None or last.code is None:
+        return None if state.last_outcome else Verdict("idle", "waiting")
+    if state.last_outcome and not (len(stopped) == SEVERAL and all(map(_is_stopped, stopped))):
+        return None
+    return Verdict("warn" if last.code == _LEFT else "bad", "not_reaching", last.code, at=last.at)
+
+
+def _refusing(state: State) -> Verdict | None:
+    """Judge what the gateway answers."""
     if state.unanswered_logins >= LOGINS:
         return Verdict("bad", "login")
+    answers = [each for each in state.entries if each.answered and not _asks_for_login(each)][:SEVERAL]
+    if len(answers) < SEVERAL:
+        return None
+    if all(each.status == _FORBIDDEN for each in answers):
+        return Verdict("bad", "forbidden", at=answers[0].at)
+    if all(each.status in _NOT_FOUND for each in answers):
+        return Verdict("warn", "not_found", facts={"status": str(answers[0].status)}, at=answers[0].at)
     return None
+
+
+def _asks_for_login(entry: Entry) -> bool:
+    return entry.answered and entry.status == _LOGIN_NEEDED
+
+
+def _is_stopped(entry: Entry) -> bool:
+    return entry.code is not None and entry.code not in GATEWAY_CODES
 
 
 def _doubtful(state: State) -> Verdict | None:

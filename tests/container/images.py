@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
-TOOLS: Final = ("buildah", "podman", "runc", "conmon", "debootstrap", "ip", "nsenter", "unshare")
 SHIMS: Final = Path(__file__).parent / "base"
 DEBIAN: Final = "trixie"
 RECIPE: Final = 1
@@ -120,8 +119,8 @@ def build_base(on: Engine, arch: str = "amd64") -> str:
     return name
 
 
-def build_app(on: Engine, base: str, context: Path = REPOSITORY, arch: str = "amd64") -> str:
-    """Build the Dockerfile of ``context`` as the Supervisor does; return the image's name."""
+def build_app(on: Engine, base: str, arch: str = "amd64") -> str:
+    """Build the Dockerfile as the Supervisor does; return the image's name."""
     name = f"localhost/smgw-proxy-app-{arch}"
     on.buildah(
         *_build_command(arch),
@@ -129,7 +128,7 @@ def build_app(on: Engine, base: str, context: Path = REPOSITORY, arch: str = "am
         "--build-arg=BUILD_VERSION=0",
         f"--build-arg=BUILD_ARCH={arch.replace('arm64', 'aarch64')}",
         f"--tag={name}",
-        str(context),
+        str(REPOSITORY),
     )
     # Layers of builds long past: the storage would only ever grow.
     on.podman("image", "prune", "--force", "--filter=until=240h", check=False)

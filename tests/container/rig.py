@@ -22,15 +22,17 @@ PPC_GATEWAY: Final = "10.11.120.3"
 USER: Final = "demo"
 PASSWORD: Final = "correct-horse"
 TIME_ZONE: Final = "Asia/Kolkata"
+PATIENCE: Final = 20.0
+"""Seconds to wait for what the app does by itself."""
 UTC_OFFSET: Final = "+05:30"
 """A zone without summer time, and with an offset that no other setting gives by accident."""
 
 
-def eventually(check: Callable[[], bool], log: Callable[[], str], seconds: float = 20) -> None:
+def eventually(check: Callable[[], bool], log: Callable[[], str]) -> None:
     """Wait until ``check`` holds; fails the test, with the log of then, when it does not in time."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while not check():
-        assert time.monotonic() < deadline, f"not in {seconds:g} s; the log:\n{log()}"
+        assert time.monotonic() < deadline, f"not in {PATIENCE:g} s; the log:\n{log()}"
         time.sleep(0.05)
 
 

@@ -32,19 +32,39 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.level.idle": "Wartet",
     "verdict.level.warn": "Achtung",
     "verdict.level.bad": "Funktioniert nicht",
+    "verdict.at": "Zuletzt geschehen: {when}",
     "verdict.works": "Es funktioniert.",
-    "verdict.works.detail": "Das Gateway antwortet, und sein Zertifikat ist das vertraute.",
+    "verdict.works.detail": "Das Gateway antwortet, und zeigt das Zertifikat, dem vertraut wird.",
     "verdict.quiet": "Bei der letzten Anfrage hat es funktioniert.",
-    "verdict.quiet.detail": "Seit einigen Stunden hat niemand das Gateway gefragt.",
-    "verdict.quiet.remedy": "Sollte ein Programm fragen, dann prüfen Sie, ob es läuft und welche Adresse es "
+    "verdict.quiet.detail": "Seit einigen Stunden hat niemand das Gateway abgefragt.",
+    "verdict.quiet.remedy": "Falls ein Programm abfragen sollte, prüfen Sie, ob es läuft und welche Adresse es "
     "benutzt: siehe „Programm verbinden“.",
     "verdict.waiting": "Der Proxy ist bereit und wartet auf die erste Anfrage.",
-    "verdict.waiting.detail": "Seit seinem Start hat kein Programm etwas vom Gateway wissen wollen.",
+    "verdict.waiting.detail": "Seit dem Start hat noch kein Programm das Gateway abgefragt.",
     "verdict.waiting.remedy": "Richten Sie ein Programm ein: Die Adressen stehen unter „Programm verbinden“.",
     "verdict.decided": "Die nächste Anfrage wird zeigen, ob es funktioniert.",
     "verdict.decided.detail": "Sie haben über das Zertifikat entschieden. Seitdem hat kein Programm das Gateway "
-    "gefragt.",
+    "abgefragt.",
     "verdict.fails": "Es funktioniert nicht: {reason}.",
+    "verdict.fails_sometimes": "Die letzte Anfrage ist fehlgeschlagen: {reason}.",
+    "verdict.reached": "Die Diagnose vom {when} hat das Gateway erreicht.",
+    "verdict.reached.detail": "Davor war eine Anfrage fehlgeschlagen. Die nächste wird zeigen, ob es wieder "
+    "funktioniert.",
+    "verdict.not_reaching": "Die Anfragen erreichen das Gateway nicht: {reason}.",
+    "verdict.impatient": "Ihr Programm gibt auf, bevor das Gateway geantwortet hat.",
+    "verdict.impatient.detail": "Die letzten Anfragen hat das anfragende Programm abgebrochen. Manche Gateways "
+    "brauchen 15 Sekunden für eine Antwort.",
+    "verdict.impatient.remedy": "Erhöhen Sie in Ihrem Programm die Wartezeit (Timeout), etwa auf 30 Sekunden.",
+    "verdict.forbidden": "Es funktioniert nicht: Das Gateway verweigert die Anfragen (403).",
+    "verdict.forbidden.detail": "Das Gateway antwortet, hat die letzten Anfragen aber verweigert. Das tut es, wenn "
+    "es unter einem fremden Namen abgefragt wird, so bei Gateways von EMH, oder wenn der Benutzer diese Daten nicht "
+    "lesen darf.",
+    "verdict.forbidden.remedy": "Setzen Sie bei einem Gateway von EMH die Option host_header auf smgw.local, oder "
+    "lassen Sie sie leer. Sonst fragen Sie Ihren Messstellenbetreiber, was Ihr Benutzer lesen darf.",
+    "verdict.not_found": "Das Gateway antwortet, aber nicht unter der Adresse, die das Programm abfragt ({status}).",
+    "verdict.not_found.detail": "Die letzten Anfragen galten einem Pfad, den dieses Gateway nicht hat, oder waren "
+    "von einer Art, die es nicht annimmt.",
+    "verdict.not_found.remedy": "Vergleichen Sie die Adresse in Ihrem Programm mit der unter „Programm verbinden“.",
     "verdict.unreadable": "Es funktioniert nicht: {reason}.",
     "verdict.unreadable.remedy": "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy "
     "das Zertifikat neu lernen: Drücken Sie unter „Zertifikat“ auf „Vergessen“.",
@@ -52,7 +72,13 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.changed.detail": "Entweder wurde das Gateway oder sein Zertifikat ausgetauscht, oder ein anderes Gerät "
     "gibt sich als Ihr Gateway aus. Es wurde ihm nichts gesendet, nicht einmal ein Passwort.",
     "verdict.changed.remedy": "Sehen Sie sich unter „Zertifikat“ beide Zertifikate an. Vertrauen Sie dem neuen nur, "
-    "wenn Sie wissen, warum es gewechselt hat.",
+    "wenn Sie wissen, warum es ausgetauscht wurde.",
+    "verdict.not_stored": "Es funktioniert nicht: Das Gateway zeigt ein anderes Zertifikat als das, dem vertraut "
+    "wird, und es ließ sich nicht speichern.",
+    "verdict.not_stored.detail": "Diesem Gerät wurde nichts gesendet, nicht einmal ein Passwort. Entscheiden können "
+    "Sie über ein Zertifikat erst, wenn der Proxy es gespeichert hat.",
+    "verdict.not_stored.remedy": "Schaffen Sie Platz auf dem Datenträger, und sorgen Sie dafür, dass der Proxy in "
+    "seinen Ordner schreiben darf. Nach der nächsten Anfrage stehen beide Zertifikate unter „Zertifikat“.",
     "verdict.gateway_status": "Es funktioniert, aber das Gateway meldet selbst einen Fehler (Status {status}).",
     "verdict.gateway_status.detail": "Die Verbindung ist in Ordnung. Das Gateway konnte die letzte Anfrage nicht "
     "ausführen.",
@@ -65,8 +91,8 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.expired.detail": "Der Proxy vertraut ihm trotzdem, weil es das ist, das er kennt.",
     "verdict.expired.remedy": "Sagen Sie es Ihrem Messstellenbetreiber: Nur er kann es erneuern.",
     "verdict.expires_soon": "Es funktioniert, aber das Zertifikat des Gateways läuft bald ab.",
-    "verdict.expires_soon.detail": "Wenn Ihr Messstellenbetreiber es erneuert, wird der Proxy Sie fragen, ob er dem "
-    "neuen vertrauen darf.",
+    "verdict.expires_soon.detail": "Wenn Ihr Messstellenbetreiber es erneuert, lehnt der Proxy das neue zunächst ab "
+    "und fragt Sie.",
     "verdict.expires_soon.remedy": "Im Augenblick ist nichts zu tun. Rechnen Sie in den nächsten Wochen mit einem "
     "neuen Zertifikat.",
     "verdict.not_yet_valid": "Es funktioniert, aber das Zertifikat des Gateways ist noch nicht gültig.",
@@ -74,8 +100,9 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.not_yet_valid.remedy": "Prüfen Sie die Uhrzeit dieses Rechners.",
     "verdict.some_failed": "Es funktioniert, aber in der letzten Stunde sind {errors} von {requests} Anfragen "
     "fehlgeschlagen.",
-    "verdict.many_polls": "Es funktioniert, aber das Gateway wird zu oft gefragt: {polls}-mal in der letzten Stunde.",
-    "verdict.many_polls.detail": "Gateways, die so oft gefragt wurden, haben sich nach einigen Tagen selbst "
+    "verdict.many_polls": "Es funktioniert, aber das Gateway wird zu oft abgefragt: {polls}-mal in der letzten "
+    "Stunde.",
+    "verdict.many_polls.detail": "Gateways, die so oft abgefragt wurden, haben sich nach einigen Tagen selbst "
     "gesperrt. Neue Messwerte gibt es nur alle 15 Minuten.",
     "verdict.many_polls.remedy": "Stellen Sie Ihre Programme auf 15 Minuten ein, oder schalten Sie eines ab: siehe "
     "„Programme“.",
@@ -93,11 +120,11 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.never": "keine seit dem Start",
     "gateway.took": "dauerte {time}",
     "gateway.connection": "Verbindung",
-    "gateway.connection.busy": "für eine Anfrage in Gebrauch",
+    "gateway.connection.busy": "wird gerade benutzt",
     "gateway.connection.kept": "offen gehalten seit {span}",
     "gateway.connection.none": "zurzeit keine",
     "gateway.queue": "Warteschlange",
-    "gateway.queue.value": "{active} von {places} am Gateway, {waiting} wartend",
+    "gateway.queue.value": "{active} von {places} Verbindungen belegt, wartende Anfragen: {waiting}",
     "gateway.day": "Letzte 24 Stunden",
     "gateway.day.value": "{requests} Anfragen, davon {errors} fehlgeschlagen",
     "gateway.chart": "Antwortzeiten und Fehler der letzten 24 Stunden",
@@ -133,8 +160,8 @@ WORDS: Final[Mapping[str, str]] = {
     "certificate.changed": "Das Gateway zeigt ein anderes Zertifikat als bisher.",
     "certificate.meaning": "Das geschieht, wenn Ihr Messstellenbetreiber das Gateway austauscht oder sein "
     "Zertifikat erneuert. Es geschieht aber auch, wenn ein anderes Gerät die Adresse des Gateways hat, aus Versehen "
-    "oder mit Absicht: Es bekäme dann Ihre Anmeldung. Haben Sie keinen Wechsel erwartet, dann fragen Sie Ihren "
-    "Messstellenbetreiber, bevor Sie dem neuen Zertifikat vertrauen.",
+    "oder mit Absicht: Dieses Gerät bekäme dann Ihre Anmeldedaten. Haben Sie keinen Wechsel erwartet, "
+    "dann fragen Sie Ihren Messstellenbetreiber, bevor Sie dem neuen Zertifikat vertrauen.",
     "certificate.kept": "Am {when} haben Sie entschieden, es weiter abzulehnen. Sie können es sich noch anders "
     "überlegen.",
     "certificate.trust": "Dem neuen Zertifikat vertrauen …",
@@ -143,15 +170,14 @@ WORDS: Final[Mapping[str, str]] = {
     "certificate.forget.why": "Danach wird dem nächsten Zertifikat vertraut, das das Gateway zeigt.",
     "certificate.command": "Dasselbe auf der Befehlszeile: {command}",
     "trust.title": "Dem neuen Zertifikat vertrauen?",
-    "trust.question": "Der Proxy sendet dann Anfragen und Anmeldungen an das Gerät, das dieses Zertifikat hat:",
+    "trust.question": "Der Proxy sendet dann Anfragen und Anmeldungen an das Gerät mit diesem Zertifikat:",
     "trust.yes": "Diesem Zertifikat vertrauen",
     "trust.no": "Abbrechen",
     "trust.nothing": "Zurzeit gibt es kein abgelehntes Zertifikat, dem vertraut werden könnte.",
-    "trust.other": "Vorsicht: Inzwischen hat das Gateway noch ein anderes Zertifikat gezeigt. Es ist das hier "
-    "genannte.",
+    "trust.other": "Vorsicht: Inzwischen hat das Gateway ein weiteres Zertifikat gezeigt. Unten steht das neueste.",
     "forget.title": "Das vertraute Zertifikat vergessen?",
-    "forget.question": "Bis zur nächsten Anfrage vertraut der Proxy dann niemandem; danach dem, der unter der "
-    "Adresse des Gateways antwortet. Tun Sie das nur, wenn Sie sicher sind, dass es Ihr Gateway ist.",
+    "forget.question": "Bis zur nächsten Anfrage vertraut der Proxy dann niemandem; danach dem Gerät, das unter "
+    "der Adresse des Gateways antwortet. Tun Sie das nur, wenn Sie sicher sind, dass es Ihr Gateway ist.",
     "forget.which": "Dieses Zertifikat würde vergessen:",
     "forget.yes": "Dieses Zertifikat vergessen",
     "forget.nothing": "Es ist kein Zertifikat gespeichert.",
@@ -161,11 +187,13 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.nothing": "Es gab nichts zu tun: Ein solches Zertifikat ist nicht gespeichert.",
     "notice.other": "Es wurde nichts geändert: Inzwischen hat das Gateway noch ein anderes Zertifikat gezeigt. "
     "Sehen Sie es sich noch einmal an.",
+    "notice.not_this": "Es wurde nichts geändert: Diesem Zertifikat wird nicht mehr vertraut. Sehen Sie es sich "
+    "noch einmal an.",
     "notice.not_written": "Es wurde nichts geändert: Der Proxy kann nicht in seinen Ordner schreiben. Ist der "
     "Datenträger voll?",
     "notice.unreadable": "Es wurde nichts geändert: Das gespeicherte Zertifikat ist nicht lesbar. Lassen Sie es "
     "erst vergessen.",
-    "notice.form": "Es wurde nichts geändert: Die Seite war zu alt. Bitte versuchen Sie es noch einmal.",
+    "notice.form": "Es wurde nichts geändert: Die Seite war veraltet. Bitte versuchen Sie es noch einmal.",
     # Programme
     "connect.title": "Programm verbinden",
     "connect.intro": "Tragen Sie diese Adressen in Ihrem Programm anstelle der Adresse des Gateways ein. "
@@ -174,7 +202,9 @@ WORDS: Final[Mapping[str, str]] = {
     "connect.network": "in Ihrem Netz",
     "connect.placeholder": "ADRESSE-VON-HOME-ASSISTANT",
     "connect.placeholder.note": "{placeholder} steht für den Namen oder die Adresse, unter der Sie Home Assistant "
-    "erreichen. Haben Sie in den Einstellungen der App einen anderen Port gewählt, nehmen Sie diesen.",
+    "erreichen.",
+    "connect.port.note": "Haben Sie in den Einstellungen der App einen anderen Port gewählt, nehmen Sie diesen statt "
+    "{port}. Ist er dort abgeschaltet, erreichen Programme außerhalb von Home Assistant den Proxy nicht.",
     "connect.user": "BENUTZERKENNUNG",
     "connect.user.note": "{user} steht für die Kennung, die Sie von Ihrem Messstellenbetreiber bekommen haben. "
     "Sobald sich ein Programm angemeldet hat, steht hier die genaue Adresse.",
@@ -192,13 +222,13 @@ WORDS: Final[Mapping[str, str]] = {
     "connect.guide.browser": "Die Seite des Gateways, im Browser",
     "connect.https": "Diese Integration braucht HTTPS auf Port 443: Starten Sie den Proxy mit --https-port 443.",
     "clients.title": "Programme",
-    "clients.none": "In den letzten 24 Stunden hat niemand gefragt.",
-    "clients.caption": "Wer in den letzten 24 Stunden gefragt hat",
+    "clients.none": "In den letzten 24 Stunden hat niemand abgefragt.",
+    "clients.caption": "Wer in den letzten 24 Stunden abgefragt hat",
     "clients.address": "Adresse",
     "clients.requests": "Anfragen",
     "clients.errors": "Fehler",
     "clients.last": "Zuletzt",
-    "clients.polls": "Zusammen haben sie das Gateway in der letzten Stunde {polls}-mal gefragt. Bei mehr als "
+    "clients.polls": "Zusammen haben sie das Gateway in der letzten Stunde {polls}-mal abgefragt. Bei mehr als "
     "{many}-mal in der Stunde haben sich Gateways schon selbst gesperrt. Alle 15 Minuten genügt.",
     # Anfragen
     "requests.title": "Anfragen",
@@ -206,7 +236,7 @@ WORDS: Final[Mapping[str, str]] = {
     "requests.caption": "Die letzten Anfragen, die neueste zuerst; Passwörter und andere Geheimnisse sind "
     "weggelassen",
     "requests.time": "Zeit",
-    "requests.client": "Programm",
+    "requests.client": "Von",
     "requests.request": "Anfrage",
     "requests.result": "Ergebnis",
     "requests.closed": "geschlossen",
@@ -217,8 +247,8 @@ WORDS: Final[Mapping[str, str]] = {
     "requests.new": "neue Verbindung",
     "requests.all": "Die letzten {count} Anfragen zeigen",
     "requests.bundle": "Diagnosedatei herunterladen",
-    "requests.bundle.note": "Versionen, Optionen, Zustand und die letzten Zeilen des Protokolls, ohne Geheimnisse: "
-    "Hängen Sie sie an eine Fehlermeldung an.",
+    "requests.bundle.note": "Versionen, Optionen, Zustand und die letzten Zeilen des Protokolls, ohne Geheimnisse "
+    "und Inhalte: Hängen Sie sie an eine Fehlermeldung an.",
     # Netzwerkdiagnose
     "diagnosis.title": "Netzwerkdiagnose",
     "diagnosis.intro": "Prüft den Weg zum Gateway Schritt für Schritt und sagt, was zu ändern ist. Das dauert bis "
@@ -229,7 +259,7 @@ WORDS: Final[Mapping[str, str]] = {
     "diagnosis.failed": "fehlgeschlagen",
     "diagnosis.noted": "Hinweis",
     "diagnosis.skipped": "nicht geprüft",
-    "diagnosis.when": "Ergebnis von {when}",
+    "diagnosis.when": "Ergebnis vom {when}",
     "diagnosis.broken": "Die Diagnose konnte nicht abgeschlossen werden. Sehen Sie in das Protokoll des Proxys.",
     "error.title": "Diese Seite gibt es nicht",
     "error.forbidden": "Diese Seite lässt sich nur über Home Assistant öffnen oder auf dem Rechner, auf dem der "

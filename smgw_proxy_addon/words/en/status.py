@@ -32,6 +32,7 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.level.idle": "Waiting",
     "verdict.level.warn": "Attention",
     "verdict.level.bad": "Does not work",
+    "verdict.at": "Last happened: {when}",
     "verdict.works": "It works.",
     "verdict.works.detail": "The gateway answers, and its certificate is the trusted one.",
     "verdict.quiet": "It worked when somebody last asked.",
@@ -44,6 +45,23 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.decided": "The next request will show whether it works.",
     "verdict.decided.detail": "You have decided about the certificate. No client has asked the gateway since.",
     "verdict.fails": "It does not work: {reason}.",
+    "verdict.fails_sometimes": "The last request failed: {reason}.",
+    "verdict.reached": "The diagnosis of {when} reached the gateway.",
+    "verdict.reached.detail": "Before that, a request had failed. The next one will show whether it works again.",
+    "verdict.not_reaching": "The requests do not reach the gateway: {reason}.",
+    "verdict.impatient": "Your program gives up before the gateway has answered.",
+    "verdict.impatient.detail": "The last requests were broken off by the program that asked. Some gateways need 15 "
+    "seconds for an answer.",
+    "verdict.impatient.remedy": "Raise the timeout in your program, to 30 seconds for example.",
+    "verdict.forbidden": "It does not work: the gateway refuses the requests (403).",
+    "verdict.forbidden.detail": "The gateway answers, but it refused the last requests. It does so if it is asked "
+    "under a name that is not its own, as gateways by EMH do, or if the user may not read these data.",
+    "verdict.forbidden.remedy": "With a gateway by EMH, set the option host_header to smgw.local or leave it empty. "
+    "Otherwise ask your metering point operator what your user may read.",
+    "verdict.not_found": "The gateway answers, but not at the address that the program asks ({status}).",
+    "verdict.not_found.detail": "The last requests were for a path that this gateway does not have, or of a kind "
+    "that it does not take.",
+    "verdict.not_found.remedy": "Compare the address in your program with the one under “Connect a client”.",
     "verdict.unreadable": "It does not work: {reason}.",
     "verdict.unreadable.remedy": "Restore the file from a backup, or have the proxy learn the certificate again: "
     "press “Forget” under “Certificate”.",
@@ -52,6 +70,12 @@ WORDS: Final[Mapping[str, str]] = {
     "your gateway. Nothing was sent to it, not even a password.",
     "verdict.changed.remedy": "Look at both certificates under “Certificate”. Trust the new one only if you know "
     "why it changed.",
+    "verdict.not_stored": "It does not work: the gateway shows another certificate than the trusted one, and it "
+    "could not be stored.",
+    "verdict.not_stored.detail": "Nothing was sent to that device, not even a password. You can decide about a "
+    "certificate only when the proxy has stored it.",
+    "verdict.not_stored.remedy": "Free some space on the disk and make sure that the proxy may write into its "
+    "folder. After the next request, both certificates are under “Certificate”.",
     "verdict.gateway_status": "It works, but the gateway reports an error of its own (status {status}).",
     "verdict.gateway_status.detail": "The connection is fine. The gateway could not carry out the last request.",
     "verdict.gateway_status.remedy": "Wait a minute. If it stays like this, ask your metering point operator.",
@@ -152,6 +176,7 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.forgotten": "The certificate is forgotten. The next one that the gateway shows will be trusted.",
     "notice.nothing": "There was nothing to do: no such certificate is stored.",
     "notice.other": "Nothing was changed: meanwhile the gateway has shown yet another certificate. Look at it again.",
+    "notice.not_this": "Nothing was changed: it is not the trusted certificate any more. Look at it again.",
     "notice.not_written": "Nothing was changed: the proxy cannot write into its folder. Is the disk full?",
     "notice.unreadable": "Nothing was changed: the stored certificate cannot be read. Forget it first.",
     "notice.form": "Nothing was changed: the page was too old. Please try again.",
@@ -162,8 +187,9 @@ WORDS: Final[Mapping[str, str]] = {
     "connect.inside": "inside Home Assistant",
     "connect.network": "in your network",
     "connect.placeholder": "ADDRESS-OF-HOME-ASSISTANT",
-    "connect.placeholder.note": "{placeholder} stands for the name or address under which you reach Home Assistant. "
-    "If you changed the app's port in its settings, use that one.",
+    "connect.placeholder.note": "{placeholder} stands for the name or address under which you reach Home Assistant.",
+    "connect.port.note": "If you changed the app's port in its settings, use that one in place of {port}. If you "
+    "switched it off there, programs outside of Home Assistant cannot reach the proxy.",
     "connect.user": "USER-ID",
     "connect.user.note": "{user} stands for the user id that your metering point operator gave you. Once a client "
     "has logged in, the exact address is shown here.",
@@ -204,8 +230,8 @@ WORDS: Final[Mapping[str, str]] = {
     "requests.new": "new connection",
     "requests.all": "Show the last {count} requests",
     "requests.bundle": "Download a diagnosis file",
-    "requests.bundle.note": "Versions, options, state and the last log lines, without secrets: attach it to a bug "
-    "report.",
+    "requests.bundle.note": "Versions, options, state and the last log lines, without secrets and "
+    "contents: attach it to a bug report.",
     # Network diagnosis
     "diagnosis.title": "Network diagnosis",
     "diagnosis.intro": "Checks the way to the gateway step by step and says what to change. It takes up to a minute.",
