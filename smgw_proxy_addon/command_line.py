@@ -75,7 +75,7 @@ def _flag(name: str) -> str:
 
 
 def _trust(action: str, fingerprint: str | None, options: Options) -> int:
-    return run_trust(action, trust_store(options), fingerprint, sys.stdout, datetime.now(UTC))
+    return run_trust(action, trust_store(options), options.cert_dir, fingerprint, sys.stdout, datetime.now(UTC))
 
 
 def _language() -> str:

@@ -255,6 +255,8 @@ def _judge_zone(place: Place, interfaces: Sequence[Interface], *, reached: bool 
         return Finding(Step.ADDRESS, True, "address_reached", facts)
     if place.in_app:
         return Finding(Step.ADDRESS, failed, "address_link_local_app", facts)
+    if not place.zone:
+        return Finding(Step.ADDRESS, failed, "address_without_zone", facts)
     interface = next((each for each in interfaces if each.name == place.zone), None)
     if interface is None:
         return Finding(Step.ADDRESS, failed, "address_no_zone", facts)

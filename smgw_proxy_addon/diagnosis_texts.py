@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from smgw_proxy_addon.values import plain
-from smgw_proxy_addon.words import Language, Outcome, known
+from smgw_proxy_addon.words import Language, Outcome, day, known
 from smgw_proxy_addon.words.de import diagnosis as german
 from smgw_proxy_addon.words.en import diagnosis as english
 
@@ -17,8 +17,9 @@ _STEPS: Final[Mapping[Language, Mapping[str, str]]] = {"en": english.STEPS, "de"
 
 def tell(code: str, facts: Mapping[str, str], language: str) -> Outcome:
     """Return sentence and remedy; an unknown language is answered in English."""
-    sentence, remedy = TEXTS[known(language)][code]
-    shown = {name: plain(value) for name, value in facts.items()}
+    chosen = known(language)
+    sentence, remedy = TEXTS[chosen][code]
+    shown = {name: day(plain(value), chosen) for name, value in facts.items()}
     return Outcome(sentence.format_map(shown), remedy.format_map(shown))
 
 

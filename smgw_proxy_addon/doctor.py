@@ -244,6 +244,7 @@ class Doctor:
         finding = judge_failure(
             error, run.place, run.done, own_address=own.code == "address_ok", brainpool=self._brainpool
         )
+        finding = replace(finding, facts={"target": self._target.name, **finding.facts})
         if isinstance(error, CertificateChangedError | CertificateNotAllowedError):
             # The handshake was ended by our own verdict, in the middle of it.
             run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))

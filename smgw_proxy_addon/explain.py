@@ -13,7 +13,7 @@ from typing import Final
 
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.values import grouped, plain
-from smgw_proxy_addon.words import Explanation, Language, known
+from smgw_proxy_addon.words import Explanation, Language, day, known
 from smgw_proxy_addon.words.de import errors as german
 from smgw_proxy_addon.words.en import errors as english
 
@@ -50,8 +50,9 @@ def explain(error: ProxyError, language: str) -> Explanation:
 
 def explain_code(code: str, language: str, values: Mapping[str, str]) -> Explanation:
     """Return the words for an error's code with the facts that are known; raises KeyError for an unknown code."""
-    words = TEXTS[known(language)][code]
-    facts = {name: plain(value[:_LONGEST_FACT]) for name, value in values.items()}
+    chosen = known(language)
+    words = TEXTS[chosen][code]
+    facts = {name: day(plain(value[:_LONGEST_FACT]), chosen) for name, value in values.items()}
     for name in ("pinned", "presented"):
         if _FINGERPRINT.fullmatch(facts.get(name, "")):
             facts[f"{name}_groups"] = grouped(facts[name].upper())

@@ -1,7 +1,7 @@
 """The fate of the app when its program has ended, for the service's ``finish`` script.
 
 Owns whether to start again, after which pause, or to stop the app, and with which exit code. Never loads the
-proxy itself: s6 grants the script five seconds, also on a busy Raspberry Pi.
+proxy itself: s6 grants the script ten seconds (``timeout-finish``), also on a busy Raspberry Pi.
 """
 
 import sys

@@ -3,10 +3,12 @@
 Plain text for people, in UTC. Blocking: it runs in a process of its own, not in the proxy.
 """
 
+import shlex
 import textwrap
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import zip_longest
+from pathlib import Path
 from typing import Final, TextIO
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
@@ -33,13 +35,17 @@ _PROBLEM: Final = {
 }
 
 
-def run_trust(action: str, store: TrustStore, fingerprint: str | None, out: TextIO, now: datetime) -> int:
+def run_trust(
+    action: str, store: TrustStore, folder: Path, fingerprint: str | None, out: TextIO, now: datetime
+) -> int:
     """Do ``show``, ``accept`` or ``forget``, write to ``out`` and return the exit code: 0, or 1 if it failed.
 
-    ``fingerprint`` belongs to ``accept``. Raises KeyError for another action. Must be run in executor.
+    ``folder`` is the store's, ``fingerprint`` belongs to ``accept``.
+    Raises KeyError for another action. Must be run in executor.
     """
+    options = f"--target {shlex.quote(store.name)} --cert-dir {shlex.quote(str(folder.absolute()))}"
     actions: dict[str, Callable[[], Iterator[str]]] = {
-        "show": lambda: _show(store, now),
+        "show": lambda: _show(store, options, now),
         "accept": lambda: _accept(store, fingerprint, now),
         "forget": lambda: _forget(store),
     }
@@ -47,7 +53,7 @@ def run_trust(action: str, store: TrustStore, fingerprint: str | None, out: Text
     try:
         lines, code = list(run()), 0
     except PinUnreadableError as error:
-        lines, code = list(_unreadable(error)), 1
+        lines, code = list(_unreadable(error, options)), 1
     except PinNotWrittenError as error:
         lines, code = [f"Cannot write in {error.facts['folder']}: {error.facts['problem']}."], 1
     except TrustCommandError as error:
@@ -58,7 +64,7 @@ def run_trust(action: str, store: TrustStore, fingerprint: str | None, out: Text
     return code
 
 
-def _show(store: TrustStore, now: datetime) -> Iterator[str]:
+def _show(store: TrustStore, options: str, now: datetime) -> Iterator[str]:
     pin, refused = store.load(), store.refused()
     if pin and refused and decide(pin, refused.certificate, Policy()) == Accept():
         refused = None  # accepted since
@@ -71,7 +77,7 @@ def _show(store: TrustStore, now: datetime) -> Iterator[str]:
     if refused:
         yield ""
         yield "If you know why the gateway has a new certificate (replaced or serviced device), trust it with"
-        yield f"  smgw-proxy trust accept --fingerprint {refused.certificate.fingerprint}"
+        yield f"  smgw-proxy trust accept {options} --fingerprint {refused.certificate.fingerprint}"
         yield "If you do not, ask your metering point operator first: somebody may be in between."
 
 
@@ -92,11 +98,11 @@ def _forget(store: TrustStore) -> Iterator[str]:
         yield f"Gateway {store.name}: nothing was stored."
 
 
-def _unreadable(error: PinUnreadableError) -> Iterator[str]:
+def _unreadable(error: PinUnreadableError, options: str) -> Iterator[str]:
     yield f"Cannot read {error.facts['file']}: {error.facts['problem']}."
     yield "Until this is repaired nothing goes to the gateway. Restore the file from a backup, or remove it"
     yield "(the next certificate that the gateway shows will be trusted then) with"
-    yield "  smgw-proxy trust forget"
+    yield f"  smgw-proxy trust forget {options}"
 
 
 def _not_accepted(error: TrustCommandError) -> Iterator[str]:

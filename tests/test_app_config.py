@@ -173,7 +173,10 @@ def test_the_service_is_one_that_s6_understands() -> None:
     services = [path.name for path in (SERVICES / "user/contents.d").iterdir()]
     assert services == ["smgw-proxy"]
     assert (SERVICES / "smgw-proxy/type").read_bytes() == b"longrun\n"
-    assert {path.name for path in (SERVICES / "smgw-proxy").iterdir()} == {"finish", "run", "type"}
+    assert {path.name for path in (SERVICES / "smgw-proxy").iterdir()} == {"finish", "run", "timeout-finish", "type"}
+    finish = (SERVICES / "smgw-proxy/finish").read_text()
+    granted = int((SERVICES / "smgw-proxy/timeout-finish").read_text()) / 1000
+    assert granted - int(finish.partition("--signal=KILL ")[2].split()[0]) >= 2
     for name in ("run", "finish"):
         script = SERVICES / "smgw-proxy" / name
         assert script.stat().st_mode & 0o111 == 0o111

@@ -49,6 +49,7 @@ def judged(where: Place, *interfaces: Interface, reached: bool | None = False) -
         (place("fe80::7", zone="end0"), [], False, False, "address_link_local_app"),
         (place("fe80::7", zone="end0", in_app=False), [], False, True, "address_ok"),
         (place("fe80::7", zone="eth7", in_app=False), [], False, False, "address_no_zone"),
+        (place("fe80::7", in_app=False), [], False, False, "address_without_zone"),
         (place("fe80::7", zone="e", in_app=False), [interface("e", up=False)], False, False, "address_down"),
         (place("fe80::7", zone="end0"), [], True, True, "address_reached"),
     ],

@@ -242,7 +242,8 @@ async def test_a_changed_certificate(tmp_path: Path) -> None:
         await asyncio.to_thread(store.learn, describe(b"another"), datetime.now(UTC))
         findings = await examine(options)
         assert (fault(findings).step, fault(findings).code) == (Step.CERTIFICATE, "certificate_changed")
-        assert sim.fingerprint in tell("certificate_changed", fault(findings).facts, "en").remedy
+        remedy = tell("certificate_changed", fault(findings).facts, "en").remedy
+        assert f"smgw-proxy trust accept --target {sim.authority} --fingerprint {sim.fingerprint}\n" in remedy
         assert codes(findings)[1:3] == ["tcp_ok", "tls_ok"]
         assert sim.journal.heads == 0
         assert not (options.cert_dir / f"{options.target.name}.refused").exists()
@@ -261,6 +262,8 @@ async def test_an_unreadable_pin(tmp_path: Path) -> None:
         (options.cert_dir / f"{options.target.name}.json").write_text("{")
         findings = await examine(options)
         assert (fault(findings).step, fault(findings).code) == (Step.CERTIFICATE, "pin_unreadable")
+        remedy = tell("pin_unreadable", fault(findings).facts, "en").remedy
+        assert f"smgw-proxy trust forget --target {sim.authority}" in remedy
         assert sim.connections == 0
 
 

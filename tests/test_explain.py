@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from smgw_proxy_addon import errors
 from smgw_proxy_addon.errors import CertificateChangedError, ProxyError
 from smgw_proxy_addon.explain import FACTS, TEXTS, body, choose_language, explain, wants_html
-from smgw_proxy_addon.words import Language
+from smgw_proxy_addon.words import Language, day
 
 OLD = "0123456789abcdef" * 4
 NEW = "fedcba9876543210" * 4
@@ -22,10 +22,10 @@ CHANGED = {
     "target": "10.11.120.2",
     "pinned": OLD,
     "presented": NEW,
-    "pinned_not_before": "2025-03-01",
-    "pinned_not_after": "2032-03-01",
-    "presented_not_before": "2026-01-02",
-    "presented_not_after": "2033-01-02",
+    "pinned_not_before": "2025-03-01 00:00:00+00:00",
+    "pinned_not_after": "2032-02-28 23:59:59+00:00",
+    "presented_not_before": "2026-01-02 00:00:00+00:00",
+    "presented_not_after": "2033-01-02 00:00:00+00:00",
     "presented_subject": "CN=ETHE0300186023.SMGW,O=SMGW,C=DE",
 }
 LANGUAGES: tuple[Language, ...] = ("en", "de")
@@ -85,8 +85,13 @@ def test_a_changed_certificate_is_explained_with_both_fingerprints_dates_and_wha
     assert "0123 4567 89AB CDEF 0123" in words.cause
     assert "FEDC BA98 7654 3210 FEDC" in words.cause
     for fact in CHANGED.keys() - {"pinned", "presented"}:
-        assert CHANGED[fact] in words.cause
-    assert f"smgw-proxy trust accept --fingerprint {NEW}\n" in words.remedy
+        assert day(CHANGED[fact], language) in words.cause
+    assert {"de": "28.02.2032", "en": "28 Feb 2032"}[language] in words.cause
+    assert "00:00" not in words.cause
+    assert f"smgw-proxy trust accept --target 10.11.120.2 --fingerprint {NEW}\n" in words.remedy
+    assert {"de": "Benutzeroberfläche öffnen → Zertifikat", "en": "Open Web UI → Certificate"}[
+        language
+    ] in words.remedy
 
 
 def test_a_fingerprint_that_is_none_is_left_out() -> None:

@@ -26,9 +26,11 @@ def store(tmp_path: Path) -> TrustStore:
     return TrustStore(tmp_path / "certs", NAME)
 
 
-def run(action: str, store: TrustStore, fingerprint: str | None = None) -> tuple[int, str]:
+def run(
+    action: str, store: TrustStore, fingerprint: str | None = None, folder: Path = Path("/certs")
+) -> tuple[int, str]:
     out = StringIO()
-    code = run_trust(action, store, fingerprint, out, LATER)
+    code = run_trust(action, store, folder, fingerprint, out, LATER)
     return code, out.getvalue()
 
 
@@ -72,19 +74,21 @@ def test_show_a_pin_of_the_go_proxy(store: TrustStore, tmp_path: Path) -> None:
     assert "trusted as   written by the Go proxy\n" in text
 
 
-def test_show_a_pin_and_a_refused_certificate_side_by_side(store: TrustStore) -> None:
+def test_show_a_pin_and_a_refused_certificate_side_by_side(store: TrustStore, tmp_path: Path) -> None:
     store.learn(OLD, NOW)
     store.refuse(NEW, LATER)
-    code, text = run("show", store)
+    code, text = run("show", store, folder=tmp_path / "certs")
     assert code == 0
     lines = text.splitlines()
     assert lines[2].split() == ["trusted", "refused"]
     both = f"{grouped(OLD.fingerprint)[:39]}  {grouped(NEW.fingerprint)[:39]}"
     assert lines[3] == f"  fingerprint  {both}"
     assert lines[2].index("refused") == lines[3].index(grouped(NEW.fingerprint)[:39])
-    assert f"smgw-proxy trust accept --fingerprint {NEW.fingerprint}" in text
+    assert (
+        f"smgw-proxy trust accept --target {NAME} --cert-dir {tmp_path}/certs --fingerprint {NEW.fingerprint}" in text
+    )
     assert "smgw.local, a.example" in text
-    assert max(map(len, lines)) <= 110
+    assert max(len(line) for line in lines if "smgw-proxy" not in line) <= 110
 
 
 def test_show_what_only_a_configured_fingerprint_refused(store: TrustStore) -> None:
@@ -174,10 +178,10 @@ def test_a_damaged_pin_is_named_with_the_way_out(store: TrustStore, tmp_path: Pa
     path = tmp_path / "certs" / f"{NAME}.json"
     path.parent.mkdir()
     path.write_text("{")
-    code, text = run(action, store)
+    code, text = run(action, store, folder=tmp_path / "certs")
     assert code == 1
     assert text.startswith(f"Cannot read {path}: not a JSON text.\n")
-    assert text.endswith("\n  smgw-proxy trust forget\n")
+    assert text.endswith(f"\n  smgw-proxy trust forget --target {NAME} --cert-dir {tmp_path}/certs\n")
     assert run("forget", store)[0] == 0
     assert run("show", store)[0] == 0
 

@@ -40,7 +40,7 @@ _HOW_TO_ADD: Final = (
 )
 
 WORDS: Final[Mapping[str, Outcome]] = {
-    "not_tried": Outcome("Nicht versucht, aus dem Grund, der darüber oder darunter steht."),
+    "not_tried": Outcome("Nicht geprüft; den Grund nennt ein anderer Schritt."),
     "kept": Outcome("In Betrieb: Der Proxy hält eine Verbindung zu {at}; eine zweite wurde nicht geöffnet."),
     "failed": Outcome(
         "Dieser Schritt ist auf unbekannte Weise fehlgeschlagen: {reason}.",
@@ -50,7 +50,7 @@ WORDS: Final[Mapping[str, Outcome]] = {
     "name_ok": Outcome("Der Name {host} gehört zur Adresse {addresses}."),
     "name_unknown": Outcome(
         "Niemand kennt eine Adresse zum Namen {host}.",
-        'Prüfen Sie die Schreibweise in der Option "target", oder tragen Sie dort besser die IP-Adresse des '
+        "Prüfen Sie die Schreibweise in der Option „target“, oder tragen Sie dort besser die IP-Adresse des "
         "Gateways ein, aus dem Brief Ihres Messstellenbetreibers. Namen wie smgw.local gelten nur im Netz des "
         "Gateways selbst.",
     ),
@@ -92,11 +92,15 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     "address_no_zone": Outcome(
         "Diese Adresse gilt nur an einem bestimmten Netzwerkanschluss, und einen namens {interface} gibt es nicht.",
-        'Nennen Sie in der Option "target" nach der Adresse den Anschluss, der zum Gateway führt, etwa %eth0.',
+        "Nennen Sie in der Option „target“ nach der Adresse den Anschluss, der zum Gateway führt, etwa %eth0.",
+    ),
+    "address_without_zone": Outcome(
+        "Diese Adresse gilt nur an einem bestimmten Netzwerkanschluss, und welcher das ist, steht nicht dabei.",
+        "Nennen Sie in der Option „target“ nach der Adresse den Anschluss, der zum Gateway führt, etwa %eth0.",
     ),
     "address_link_local_app": Outcome(
         "Eine Adresse, die mit fe80 beginnt, ist aus einer Home-Assistant-App nicht erreichbar.",
-        'Tragen Sie in die Option "target" die IPv4-Adresse des Gateways ein; Ihr Messstellenbetreiber kennt sie.',
+        "Tragen Sie in die Option „target“ die IPv4-Adresse des Gateways ein; Ihr Messstellenbetreiber kennt sie.",
     ),
     # TCP
     "tcp_ok": Outcome("{at} nimmt Verbindungen an."),
@@ -108,18 +112,18 @@ WORDS: Final[Mapping[str, Outcome]] = {
     "tcp_refused": Outcome(
         "Ein Gerät unter {at} lehnt die Verbindung ab.",
         "Prüfen Sie, ob dies die Adresse des Gateways ist und nicht die eines anderen Geräts. Manche Gateways "
-        "lehnen nach einem Neustart einige Minuten lang ab: Warten Sie dann.",
+        "lehnen nach einem Neustart einige Minuten lang jede Verbindung ab: Warten Sie dann.",
     ),
     "tcp_refused_port": Outcome(
         "Unter dieser Adresse antwortet ein Gerät, aber niemand am Port {port}.",
-        'Gateways lauschen am Port 443: Lassen Sie den Port ":{port}" in der Option "target" weg.',
+        "Gateways lauschen am Port 443: Lassen Sie den Port „:{port}“ in der Option „target“ weg.",
     ),
     "tcp_timeout": Outcome(
         "Unter {at} antwortet niemand: keine Verbindung innerhalb von {seconds} Sekunden.",
         "Sehen Sie zuerst nach der Netzwerkadresse weiter oben. Stimmt sie, prüfen Sie das Kabel und die Adresse "
         "des Gateways; etwas auf dem Weg (eine Firewall, ein Router ohne NAT) verschluckt womöglich die Pakete, "
         "oder das Gateway ist aus. Auch ein Gateway mit gesperrter HAN-Schnittstelle schweigt: Ihr "
-        "Messstellenbetreiber weiß es.",
+        "Messstellenbetreiber kann das feststellen.",
     ),
     "tcp_no_route": Outcome(
         "Dieser Rechner kennt keinen Weg zu {at}.",
@@ -133,10 +137,12 @@ WORDS: Final[Mapping[str, Outcome]] = {
     # TLS
     "tls_ok": Outcome("Die verschlüsselte Verbindung steht."),
     "tls_silent": Outcome(
-        "Das Gateway nimmt die Verbindung an und schweigt dann: Es scheint gesperrt zu sein.",
-        "Halten Sie jedes Programm an, das das Gateway fragt, warten Sie eine Stunde und versuchen Sie es noch "
-        "einmal. Bleibt es so, bitten Sie Ihren Messstellenbetreiber, die HAN-Schnittstelle zu entsperren; das kann "
-        "Wochen dauern.",
+        "Das Gerät unter {at} nimmt die Verbindung an und schweigt dann: Das Gateway scheint gesperrt zu sein, oder "
+        "dies ist nicht das Gateway oder nicht sein Port.",
+        "Prüfen Sie zuerst, ob Adresse und Port die des Gateways sind: Ein anderes Gerät, das dort kein HTTPS "
+        "spricht, schweigt womöglich ebenso. Stimmt beides: Stoppen Sie alle Programme, die das Gateway abfragen, "
+        "warten Sie eine Stunde und versuchen Sie es noch einmal. Bleibt es so, bitten Sie Ihren "
+        "Messstellenbetreiber, die HAN-Schnittstelle zu entsperren; das kann Wochen dauern.",
     ),
     "tls_closed": Outcome(
         "Das Gerät unter {at} schließt die Verbindung, bevor sie verschlüsselt ist.",
@@ -144,17 +150,17 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Minuten und versuchen Sie es noch einmal. Prüfen Sie, ob Adresse und Port die des Gateways sind.",
     ),
     "tls_plain": Outcome(
-        "Was unter {at} antwortet, spricht kein HTTPS: kein Smart Meter Gateway, oder der falsche Port.",
-        'Prüfen Sie die Option "target": Ein Gateway spricht nur HTTPS, am Port 443. Ist dort ein anderes Gerät '
+        "Was unter {at} antwortet, spricht kein HTTPS: kein Smart-Meter-Gateway, oder der falsche Port.",
+        "Prüfen Sie die Option „target“: Ein Gateway spricht nur HTTPS, am Port 443. Ist dort ein anderes Gerät "
         "(ein Router, ein Drucker), dann stimmt die Adresse nicht.",
     ),
     "tls_illegal_parameter": Outcome(
-        'Das Gateway bricht den Verbindungsaufbau mit Alarm 47 ab ("illegal parameter"), wie es Sagemcom SMARTY IQ '
+        "Das Gateway bricht den Verbindungsaufbau mit Alarm 47 ab („illegal parameter“), wie es Sagemcom SMARTY IQ "
         "tut. Dieses Gateway wird noch nicht unterstützt.",
         "Sie können hier nichts einstellen. Es lehnt ab, was jedes übliche Programm sendet, auch Browser und curl.",
     ),
     "tls_no_common": Outcome(
-        'Das Gerät unter {at} bricht den Verbindungsaufbau mit Alarm 40 ab ("handshake failure"): Es findet kein '
+        "Das Gerät unter {at} bricht den Verbindungsaufbau mit Alarm 40 ab („handshake failure“): Es findet kein "
         "Verfahren und keine Kurve, die beide Seiten kennen.",
         "Prüfen Sie, ob Adresse und Port die des Gateways sind. Wenn ja, melden Sie es bitte mit Hersteller und "
         "Modell Ihres Gateways.",
@@ -166,24 +172,24 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "diese Kurven an.",
     ),
     "tls_version": Outcome(
-        "Das Gerät unter {at} spricht kein TLS 1.2 ({reason}), ist also kein Smart Meter Gateway.",
-        'Prüfen Sie Adresse und Port in der Option "target".',
+        "Das Gerät unter {at} spricht kein TLS 1.2 ({reason}), ist also kein Smart-Meter-Gateway.",
+        "Prüfen Sie Adresse und Port in der Option „target“.",
     ),
     "tls_client_certificate": Outcome(
         "Das Gerät unter {at} verlangt ein Zertifikat des Proxys; das tut kein Gateway am HAN-Anschluss.",
-        'Prüfen Sie Adresse und Port in der Option "target".',
+        "Prüfen Sie Adresse und Port in der Option „target“.",
     ),
     "tls_name": Outcome(
-        'Das Gerät unter {at} kennt sich nicht unter dem Namen {host} (Alarm 112, "unrecognized name").',
-        'Tragen Sie in die Option "target" die IP-Adresse des Gateways ein.',
+        "Das Gerät unter {at} kennt sich nicht unter dem Namen {host} (Alarm 112, „unrecognized name“).",
+        "Tragen Sie in die Option „target“ die IP-Adresse des Gateways ein.",
     ),
     "tls_internal_error": Outcome(
-        'Das Gateway bricht den Verbindungsaufbau wegen eines eigenen Fehlers ab (Alarm 80, "internal error").',
+        "Das Gateway bricht den Verbindungsaufbau wegen eines eigenen Fehlers ab (Alarm 80, „internal error“).",
         "Warten Sie einige Minuten und versuchen Sie es noch einmal. Bleibt es so, bitten Sie Ihren "
         "Messstellenbetreiber um einen Neustart.",
     ),
     "tls_access_denied": Outcome(
-        'Das Gateway verweigert den Zugang (Alarm 49, "access denied").',
+        "Das Gateway verweigert den Zugang (Alarm 49, „access denied“).",
         "Warten Sie eine Stunde und versuchen Sie es noch einmal. Bleibt es so, fragen Sie Ihren "
         "Messstellenbetreiber, ob Ihr HAN-Zugang freigeschaltet ist.",
     ),
@@ -200,8 +206,8 @@ WORDS: Final[Mapping[str, Outcome]] = {
     # Certificate
     "certificate_ok": Outcome("Es ist das vertraute Zertifikat, gültig bis {not_after}: {groups} ({subject})."),
     "certificate_new": Outcome(
-        "Noch wird keinem Zertifikat vertraut. Dieses wäre es bei der ersten Anfrage: {groups} ({subject}, gültig "
-        "bis {not_after}). Gespeichert wurde nichts.",
+        "Noch wird keinem Zertifikat vertraut. Diesem würde bei der ersten Anfrage vertraut: {groups} ({subject}, "
+        "gültig bis {not_after}). Gespeichert wurde nichts.",
         "Vergleichen Sie es, wenn möglich, mit den Angaben Ihres Messstellenbetreibers.",
     ),
     "certificate_expired": Outcome(
@@ -225,21 +231,26 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Vertraut: {pinned_groups}\n"
         "Gezeigt: {presented_groups} ({presented_subject})",
         "Hat Ihr Messstellenbetreiber das Gateway getauscht oder aktualisiert, oder bestätigt er das neue "
-        "Zertifikat, dann vertrauen Sie ihm: auf der Statusseite oder mit smgw-proxy trust accept --fingerprint "
-        "{presented}\n"
-        "Wenn nicht, dann nicht: Prüfen Sie, was angeschlossen ist, und fragen Sie Ihren Messstellenbetreiber.",
+        "Zertifikat, dann vertrauen Sie ihm.\n"
+        "Auf der Seite des Proxys: Zertifikat → Dem neuen Zertifikat vertrauen …\n"
+        "Auf der Befehlszeile, mit demselben --cert-dir wie der Proxy: smgw-proxy trust accept --target {target} "
+        "--fingerprint {presented}\n"
+        "Wenn nicht, vertrauen Sie ihm nicht: Prüfen Sie, was angeschlossen ist, und fragen Sie Ihren "
+        "Messstellenbetreiber.",
     ),
     "certificate_not_allowed": Outcome(
         "Das Gerät zeigt ein anderes Zertifikat als das eingetragene. Es wurde ihm nichts gesendet.\n"
         "Eingetragen: {pinned_groups}\n"
         "Gezeigt: {presented_groups} ({presented_subject})",
-        'Ist das gezeigte richtig, tragen Sie es in die Option "certificate_fingerprint" ein, oder lassen Sie diese '
+        "Ist das gezeigte richtig, tragen Sie es in die Option „certificate_fingerprint“ ein, oder lassen Sie diese "
         "Option leer.",
     ),
     "pin_unreadable": Outcome(
         "Das gespeicherte Zertifikat ist nicht lesbar: {file} ({problem}). Das Gateway wurde nicht gefragt.",
-        "Stellen Sie die Datei aus einer Sicherung wieder her, oder vergessen Sie sie, dann wird dem nächsten "
-        "Zertifikat vertraut: smgw-proxy trust forget",
+        "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy das Zertifikat vergessen; "
+        "dann wird dem nächsten vertraut.\n"
+        "Auf der Seite des Proxys: Zertifikat → Vergessen …\n"
+        "Auf der Befehlszeile, mit demselben --cert-dir wie der Proxy: smgw-proxy trust forget --target {target}",
     ),
     "pin_not_written": Outcome(
         "Das Zertifikat lässt sich nicht in {folder} speichern ({problem}); an das Gateway wird nichts gesendet.",
@@ -247,23 +258,23 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     # HTTP
     "http_ok": Outcome(
-        "Es verlangt Benutzername und Passwort, wie ein Smart Meter Gateway es tut. Alles ist bereit.",
+        "Es verlangt Benutzername und Passwort, wie ein Smart-Meter-Gateway es tut. Alles ist bereit.",
     ),
     "http_forbidden": Outcome(
         "Das Gateway lehnt die Anfrage ab (403); sie galt dem Host {sent_host}. Gateways von EMH nehmen dort nur "
         "ihren eigenen Namen an.",
-        'Setzen Sie die Option "host_header" auf smgw.local oder auf die eigene Adresse des Gateways; ohne sie gilt '
-        'die Option "target".',
+        "Setzen Sie die Option „host_header“ auf smgw.local oder auf die eigene Adresse des Gateways; ohne sie gilt "
+        "die Option „target“.",
     ),
     "http_other_login": Outcome(
-        "Das Gerät verlangt eine Anmeldung, aber nicht so wie ein Smart Meter Gateway. Sein Zertifikat sagt: "
+        "Das Gerät verlangt eine Anmeldung, aber nicht so wie ein Smart-Meter-Gateway. Sein Zertifikat nennt: "
         "{subject}.",
-        'Das scheint ein anderes Gerät zu sein: Prüfen Sie die Adresse in der Option "target".',
+        "Das scheint ein anderes Gerät zu sein: Prüfen Sie die Adresse in der Option „target“.",
     ),
     "http_not_a_gateway": Outcome(
-        "Das Gerät antwortet (Status {status}), ohne eine Anmeldung zu verlangen, ist also kein Smart Meter "
-        "Gateway. Sein Zertifikat sagt: {subject}.",
-        'Prüfen Sie die Adresse in der Option "target": Das scheint ein anderes Gerät zu sein, etwa ein Router.',
+        "Das Gerät antwortet (Status {status}), ohne eine Anmeldung zu verlangen, ist also kein "
+        "Smart-Meter-Gateway. Sein Zertifikat nennt: {subject}.",
+        "Prüfen Sie die Adresse in der Option „target“: Das scheint ein anderes Gerät zu sein, etwa ein Router.",
     ),
     "http_error": Outcome(
         "Das Gateway antwortet mit einem eigenen Fehler (Status {status}).",
@@ -278,13 +289,13 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     "http_silent": Outcome(
         "Das Gateway hat eine Anfrage angenommen und nicht innerhalb von {seconds} Sekunden geantwortet.",
-        "Es ist überlastet oder mit etwas Langem beschäftigt: Warten Sie eine Viertelstunde und versuchen Sie es "
-        "noch einmal. Lassen Sie Ihre Programme seltener fragen.",
+        "Es ist überlastet oder mit einer längeren Aufgabe beschäftigt: Warten Sie eine Viertelstunde und versuchen "
+        "Sie es noch einmal. Lassen Sie Ihre Programme seltener fragen.",
     ),
     "http_not_http": Outcome(
-        "Was das Gerät über die verschlüsselte Verbindung antwortet, ist kein HTTP; es ist also kein Smart Meter "
-        "Gateway.",
-        'Prüfen Sie Adresse und Port in der Option "target".',
+        "Was das Gerät über die verschlüsselte Verbindung antwortet, ist kein HTTP; es ist also kein "
+        "Smart-Meter-Gateway.",
+        "Prüfen Sie Adresse und Port in der Option „target“.",
     ),
     "http_truncated": Outcome(
         "Die Antwort des Gateways brach mittendrin ab.",

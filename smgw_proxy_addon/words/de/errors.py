@@ -61,7 +61,7 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Die Anfrage gilt einem anderen Namen[ ({host})]. Namen, die er nicht kennt, lehnt der Proxy ab, weil "
         "Websites damit über Ihren Browser auf Ihr Gateway zugreifen könnten.",
         "Benutzen Sie die IP-Adresse des Proxys oder den Namen seines Rechners. Gehört der Name wirklich Ihnen, "
-        'nehmen Sie ihn in die Option "allowed_hosts" auf.',
+        "nehmen Sie ihn in die Option „allowed_hosts“ auf.",
     ),
     "queue_full": Explanation(
         "Zu viele Anfragen auf einmal",
@@ -71,8 +71,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     ),
     "queue_timeout": Explanation(
         "Das Gateway war zu lange beschäftigt",
-        "Die Anfrage hat[ {seconds} Sekunden lang] gewartet, bis sie an der Reihe ist, aber das Gateway war noch "
-        "mit anderen beschäftigt.",
+        "Die Anfrage hat[ {seconds} Sekunden lang] darauf gewartet, an die Reihe zu kommen, aber das Gateway war "
+        "noch mit anderen beschäftigt.",
         "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es oft, lassen Sie Ihre Programme seltener "
         "fragen: Neue Messwerte gibt es nur alle 15 Minuten.",
     ),
@@ -92,12 +92,12 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Von diesem Rechner führt kein Weg zum Gateway[ unter {target}]. Ein Gateway antwortet nur Geräten, die "
         "eine Adresse in seinem eigenen Netz haben.",
         "Prüfen Sie das Kabel zur HAN-Schnittstelle des Gateways und ob dieser Rechner eine Adresse im Netz des "
-        'Gateways hat (für 10.11.120.2 zum Beispiel 10.11.120.10). Prüfen Sie die Option "target".',
+        "Gateways hat (für 10.11.120.2 zum Beispiel 10.11.120.10). Prüfen Sie die Option „target“.",
     ),
     "gateway_name_unknown": Explanation(
         "Der Name des Gateways ist unbekannt",
         "Zum Namen des Gateways[ ({target})] gibt es in Ihrem Netz keine Adresse.",
-        'Prüfen Sie die Schreibweise in der Option "target" oder tragen Sie dort die IP-Adresse des Gateways ein.',
+        "Prüfen Sie die Schreibweise in der Option „target“ oder tragen Sie dort die IP-Adresse des Gateways ein.",
     ),
     "gateway_refused": Explanation(
         "Das Gateway lehnt die Verbindung ab",
@@ -130,9 +130,10 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "[\n({presented_subject})]"
         "[\n(gültig von {presented_not_before} bis {presented_not_after})]",
         "Hat Ihr Messstellenbetreiber das Gateway getauscht oder aktualisiert, oder bestätigt er das neue "
-        "Zertifikat, dann vertrauen Sie ihm. Auf der Befehlszeile: smgw-proxy trust accept[ --fingerprint "
-        "{presented}]\n"
-        'In der App: Öffnen Sie ihre Seite in Home Assistant und drücken Sie auf "Dem neuen Zertifikat vertrauen".\n'
+        "Zertifikat, dann vertrauen Sie ihm.\n"
+        "In der Home-Assistant-App: Benutzeroberfläche öffnen → Zertifikat → Dem neuen Zertifikat vertrauen …\n"
+        "Auf der Befehlszeile, mit demselben --cert-dir wie der Proxy: smgw-proxy trust accept[ --target {target}]"
+        "[ --fingerprint {presented}]\n"
         "Wenn nicht, vertrauen Sie ihm nicht: Prüfen Sie, was angeschlossen ist, und fragen Sie Ihren "
         "Messstellenbetreiber.",
     ),
@@ -145,15 +146,17 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "[\n({presented_subject})]"
         "[\n(gültig von {presented_not_before} bis {presented_not_after})]",
         "Vergleichen Sie beide mit den Angaben Ihres Messstellenbetreibers. Ist das neue richtig, tragen Sie es in "
-        'die Option "certificate_fingerprint" ein (auf der Befehlszeile --fingerprint) oder lassen Sie diese Option '
+        "die Option „certificate_fingerprint“ ein (auf der Befehlszeile --fingerprint) oder lassen Sie diese Option "
         "leer.",
     ),
     "pin_unreadable": Explanation(
         "Das gespeicherte Zertifikat ist nicht lesbar",
         "Die Datei mit dem vertrauten Zertifikat des Gateways[ ({file})] ist beschädigt oder darf nicht gelesen "
         "werden. Zur Sicherheit sendet der Proxy nichts an das Gateway.",
-        "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy das Zertifikat neu lernen: "
-        "smgw-proxy trust forget",
+        "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy das Zertifikat vergessen; "
+        "dann wird dem nächsten vertraut, das das Gateway zeigt.\n"
+        "In der Home-Assistant-App: Benutzeroberfläche öffnen → Zertifikat → Vergessen …\n"
+        "Auf der Befehlszeile, mit demselben --cert-dir und --target wie der Proxy: smgw-proxy trust forget",
     ),
     "pin_not_written": Explanation(
         "Das Zertifikat des Gateways lässt sich nicht speichern",
@@ -191,6 +194,6 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Das Gateway[ unter {target}] hat die Anfrage angenommen und nicht[ innerhalb von {seconds} Sekunden] "
         "geantwortet.",
         "Warten Sie eine Minute und versuchen Sie es noch einmal. Braucht das Gateway länger, zum Beispiel für "
-        'einen langen Export, erhöhen Sie die Option "read_timeout".',
+        "einen langen Export, erhöhen Sie die Option „read_timeout“.",
     ),
 }

@@ -9,7 +9,7 @@ LINK: Final = "Die Seite des Proxys öffnen"
 
 WORDS: Final[Mapping[str, Notice]] = {
     "certificate_changed": Notice(
-        "Das Smart Meter Gateway zeigt ein anderes Zertifikat",
+        "Das Smart-Meter-Gateway zeigt ein anderes Zertifikat",
         "Das Gerät unter {target} weist sich mit einem neuen Zertifikat aus; der Proxy sendet ihm deshalb nichts. "
         "Hat Ihr Messstellenbetreiber das Gateway getauscht oder aktualisiert, vertrauen Sie dem neuen auf der "
         "Seite des Proxys. Wenn nicht, fragen Sie erst Ihren Messstellenbetreiber.\n"
@@ -17,23 +17,23 @@ WORDS: Final[Mapping[str, Notice]] = {
         "Jetzt gezeigt: {fingerprint}",
     ),
     "certificate_expires": Notice(
-        "Das Zertifikat des Smart Meter Gateways läuft ab",
+        "Das Zertifikat des Smart-Meter-Gateways läuft ab",
         "Das Zertifikat des Gateways unter {target} gilt bis {date}. Der Proxy arbeitet auf jeden Fall weiter, aber "
         "Ihr Messstellenbetreiber muss es erneuern; dann werden Sie gefragt, ob Sie dem neuen vertrauen.",
     ),
     "certificate_expired": Notice(
-        "Das Zertifikat des Smart Meter Gateways ist abgelaufen",
+        "Das Zertifikat des Smart-Meter-Gateways ist abgelaufen",
         "Das Zertifikat des Gateways unter {target} ist am {date} abgelaufen. Der Proxy arbeitet trotzdem weiter. "
         "Sagen Sie es Ihrem Messstellenbetreiber, der es erneuern muss; dann werden Sie gefragt, ob Sie dem neuen "
         "vertrauen.",
     ),
     "gateway_unreachable": Notice(
-        "Das Smart Meter Gateway ist nicht erreichbar",
+        "Das Smart-Meter-Gateway ist nicht erreichbar",
         "Seit {since} ist keine Anfrage an das Gateway unter {target} gelungen. Die Netzwerkdiagnose auf der Seite "
         "des Proxys nennt die Ursache und was zu tun ist.",
     ),
     "log_folder": Notice(
-        "Der Proxy des Smart Meter Gateways kann seine Protokolldateien nicht schreiben",
+        "Der Proxy des Smart-Meter-Gateways kann seine Protokolldateien nicht schreiben",
         "Der Proxy arbeitet trotzdem. Die Meldung lautet: {failure}",
     ),
 }

@@ -90,6 +90,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "This address is valid on one network port only, and this computer has none named {interface}.",
         'Name the port that leads to the gateway after the address in the option "target", such as %eth0.',
     ),
+    "address_without_zone": Outcome(
+        "This address is valid on one network port only, and which one is not said.",
+        'Name the port that leads to the gateway after the address in the option "target", such as %eth0.',
+    ),
     "address_link_local_app": Outcome(
         "An address that begins with fe80 cannot be reached from inside a Home Assistant app.",
         'Enter the gateway\'s IPv4 address in the option "target"; your metering point operator knows it.',
@@ -128,9 +132,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
     # TLS
     "tls_ok": Outcome("The encrypted connection works."),
     "tls_silent": Outcome(
-        "The gateway accepts the connection and then says nothing: it seems to be locked.",
-        "Stop every program that asks the gateway, wait for an hour, and try again. If it stays like this, ask your "
-        "metering point operator to unlock the HAN port; that can take weeks.",
+        "The device at {at} accepts the connection and then says nothing: the gateway seems to be locked, or this is "
+        "not the gateway or not its port.",
+        "First check that address and port are the gateway's: another device that does not speak HTTPS there may be "
+        "just as silent. If they are, stop every program that asks the gateway, wait for an hour, and try again. If "
+        "it stays like this, ask your metering point operator to unlock the HAN port; that can take weeks.",
     ),
     "tls_closed": Outcome(
         "The device at {at} closes the connection before it is encrypted.",
@@ -213,7 +219,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Trusted: {pinned_groups}\n"
         "Shown: {presented_groups} ({presented_subject})",
         "If your metering point operator replaced or updated the gateway, or confirms the new certificate, trust "
-        "it: on the status page, or with smgw-proxy trust accept --fingerprint {presented}\n"
+        "it.\n"
+        "On the proxy's page: Certificate → Trust the new certificate…\n"
+        "On the command line, with the same --cert-dir as the proxy: smgw-proxy trust accept --target {target} "
+        "--fingerprint {presented}\n"
         "If not, do not: check what is connected, and ask your metering point operator.",
     ),
     "certificate_not_allowed": Outcome(
@@ -224,8 +233,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     "pin_unreadable": Outcome(
         "The stored certificate cannot be read: {file} ({problem}). The gateway was not asked.",
-        "Restore the file from a backup, or forget it, then the next certificate will be trusted: smgw-proxy trust "
-        "forget",
+        "Restore the file from a backup, or have the proxy forget the certificate; then the next one will be "
+        "trusted.\n"
+        "On the proxy's page: Certificate → Forget…\n"
+        "On the command line, with the same --cert-dir as the proxy: smgw-proxy trust forget --target {target}",
     ),
     "pin_not_written": Outcome(
         "The certificate cannot be stored in {folder} ({problem}), so nothing is sent to the gateway.",

@@ -123,8 +123,10 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "[\n({presented_subject})]"
         "[\n(valid from {presented_not_before} to {presented_not_after})]",
         "If your metering point operator replaced or updated the gateway, or confirms the new certificate, trust "
-        "it. On the command line: smgw-proxy trust accept[ --fingerprint {presented}]\n"
-        'In the app: open its page in Home Assistant and press "Trust the new certificate".\n'
+        "it.\n"
+        "In the Home Assistant app: Open Web UI → Certificate → Trust the new certificate…\n"
+        "On the command line, with the same --cert-dir as the proxy: smgw-proxy trust accept[ --target {target}]"
+        "[ --fingerprint {presented}]\n"
         "If not, do not trust it: check what is connected, and ask your metering point operator.",
     ),
     "certificate_not_allowed": Explanation(
@@ -142,7 +144,10 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "The stored certificate cannot be read",
         "The file with the gateway's trusted certificate[ ({file})] is damaged or must not be read. To be safe, the "
         "proxy sends nothing to the gateway.",
-        "Restore the file from a backup, or let the proxy learn the certificate again: smgw-proxy trust forget",
+        "Restore the file from a backup, or have the proxy forget the certificate; then the next one that the "
+        "gateway shows will be trusted.\n"
+        "In the Home Assistant app: Open Web UI → Certificate → Forget…\n"
+        "On the command line, with the same --cert-dir and --target as the proxy: smgw-proxy trust forget",
     ),
     "pin_not_written": Explanation(
         "The gateway's certificate cannot be stored",
