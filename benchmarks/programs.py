@@ -46,7 +46,7 @@ class Gateway:
         self._control("POST", "/close")
         deadline = time.monotonic() + START_TIMEOUT
         while self.state()["open_connections"] and time.monotonic() < deadline:
-            time.sleep(_POLL)
+            time.sleep(_POLL)  # a closing connection tells nobody over the control port
 
     def _control(self, method: str, target: str) -> dict[str, Any]:
         # It ends each answer with the connection.
@@ -224,5 +224,5 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, output: Path) -> None
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(_POLL)
+        time.sleep(_POLL)  # not every peer says when it listens
     raise SystemExit(f"{process.args!r} does not listen:\n{output.read_text(encoding='utf-8', errors='replace')}")

@@ -32,6 +32,7 @@ def page() -> Table:
         stack.enter_context(_open_page(port))
         began = time.perf_counter()
         for number in range(_SECONDS * _RATE):
+            # The rate is what is measured: each request has its moment.
             time.sleep(max(0.0, began + number / _RATE - time.perf_counter()))
             for one, client in clients[number % 3 :] + clients[: number % 3]:
                 asked = time.perf_counter()

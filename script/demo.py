@@ -101,7 +101,7 @@ def wait_for_gateway(process: subprocess.Popen[str], port: int, log: str) -> Non
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)
+        time.sleep(0.05)  # a port that opens wakes nobody; bounded by the deadline
     raise SystemExit(f"The simulator does not listen at port {port} (see {log}).")
 
 
@@ -136,6 +136,7 @@ def demonstrate(vendor: str, proxy_port: int, further: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Run the demo, or, with a target, the proxy alone in place of this program."""
+    # No shell is involved (S606): the arguments are the person's own, for the person's own program.
     if any(each.partition("=")[0] in {"--target", "-target"} for each in arguments):
         os.execv(sys.executable, [sys.executable, "-m", "smgw_proxy_addon", "run", *arguments])  # noqa: S606
     parser = argparse.ArgumentParser(

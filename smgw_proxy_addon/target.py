@@ -123,7 +123,7 @@ def read_local_address(text: str) -> str:
     """Read an IPv4 or IPv6 address of this computer, in brackets or not, if need be with its zone."""
     host, percent, zone = text.removeprefix("[").removesuffix("]").partition("%")
     address = _address(host)
-    if address is None or (percent and (address.version == 4 or not _ZONE.fullmatch(zone))):  # noqa: PLR2004
+    if address is None or (percent and (address.version == 4 or not _ZONE.fullmatch(zone))):  # noqa: PLR2004 - IPv4
         raise vol.Invalid(f"{echo(text)} is not an IPv4 or IPv6 address")
     return f"{address}{percent}{zone}"
 

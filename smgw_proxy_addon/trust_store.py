@@ -289,6 +289,6 @@ def _take(lock: int) -> None:
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise TimeoutError(errno.ETIMEDOUT, "another program holds the lock of the folder") from None
-            time.sleep(_LOCK_PAUSE)
+            time.sleep(_LOCK_PAUSE)  # flock can wait without limit or not at all
         else:
             return
