@@ -15,6 +15,7 @@ from aiohttp import web
 
 from smgw_proxy_addon import clients, explain, rewrite
 from smgw_proxy_addon.access import Access
+from smgw_proxy_addon.asking import Client, Course, Source
 from smgw_proxy_addon.errors import (
     ABORT,
     BadRequestError,
@@ -25,10 +26,9 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ShuttingDownError,
 )
-from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
+from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.redaction import redact_body, redact_target
-from smgw_proxy_addon.upstream import Pool
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -41,17 +41,14 @@ _LAST_WORD: Final = 0.2
 
 @dataclass
 class Visit:
-    """What is known of a request for its line in the log; times in seconds."""
+    """What is known of a request for its line in the log."""
 
     client: str
     method: str
     target: str
     status: int = ABORT
     bytes_sent: int = 0
-    waiting: float = 0.0
-    connecting: float = 0.0
-    answering: float = 0.0
-    reused: bool | None = None
+    course: Course = field(default_factory=Course)
     error: ProxyError | None = None
     sent: bytearray = field(default_factory=bytearray)
     received: bytearray = field(default_factory=bytearray)
@@ -64,10 +61,10 @@ class Visit:
             target=self.target,
             status=self.status,
             bytes_sent=self.bytes_sent,
-            waiting=self.waiting,
-            connecting=self.connecting,
-            answering=self.answering,
-            reused=self.reused,
+            waiting=self.course.waiting,
+            connecting=self.course.connecting,
+            answering=self.course.answering,
+            reused=self.course.reused,
             code=self.error.code if self.error else None,
             detail=self.error.detail if self.error else "",
         )
@@ -78,22 +75,20 @@ class Frontend:
 
     def __init__(
         self,
-        pool: Pool,
+        source: Source,
         access: Access,
         names: rewrite.GatewayNames,
         *,
         host: bytes,
         read_timeout: float,
-        clock: Callable[[], float],
         report: Callable[[RequestRecord], None],
         log_bodies: bool = False,
     ) -> None:
-        self._pool = pool
+        self._source = source
         self._access = access
         self._names = names
         self._host = host
         self._read_timeout = read_timeout
-        self._clock = clock
         self._report = report
         self._log_bodies = log_bodies
         self._running: set[asyncio.Task[Any]] = set()
@@ -102,7 +97,6 @@ class Frontend:
     async def stop(self, grace: float) -> None:
         """Take no new requests; give the running ones ``grace`` seconds."""
         self._stopping = True
-        self._pool.send_away()
         for patience in (grace, _LAST_WORD):
             if not self._running:
                 return
@@ -173,24 +167,12 @@ class Frontend:
         return await self._ask(request, outgoing, visit)
 
     async def _ask(self, request: web.BaseRequest, outgoing: GatewayRequest, visit: Visit) -> web.StreamResponse:
-        asked = self._clock()
-        gone = clients.gone(request)
-        try:
-            async with self._pool.lease(gone) as lease:
-                visit.waiting, visit.connecting, visit.reused = lease.waited, lease.connecting, lease.reused
-                asked = self._clock()
-                if gone.done():
-                    raise ClientGoneError
-                answer = await lease.connection.exchange(outgoing)
-                return await self._pass_on(request, answer, lease.connection, visit)
-        finally:
-            if visit.reused is None:
-                visit.waiting = self._clock() - asked
-            else:
-                visit.answering = self._clock() - asked
+        client = Client(visit.client, clients.gone(request))
+        async with self._source.ask(outgoing, client, visit.course) as (answer, body):
+            return await self._pass_on(request, answer, body, visit)
 
     async def _pass_on(
-        self, request: web.BaseRequest, answer: Answer, connection: Connection, visit: Visit
+        self, request: web.BaseRequest, answer: Answer, body: AsyncIterator[bytes], visit: Visit
     ) -> web.StreamResponse:
         plain = not request.secure
         headers = rewrite.response_headers(answer.headers, gateway=self._names, plain=plain)
@@ -198,7 +180,6 @@ class Frontend:
         visit.status = answer.status
         if request.version < (1, 1) and not response.has_length:
             response.force_close()
-        body = connection.body()
         try:
             await response.prepare(request)
             async for piece in body:

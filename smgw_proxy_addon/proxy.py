@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from smgw_proxy_addon.access import Access
+from smgw_proxy_addon.asking import Transparent
 from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
@@ -91,6 +92,7 @@ class Proxy:
             self._reloading.cancel()
         for site in list(self._runner.sites):
             await site.stop()
+        self.pool.send_away()
         await self._frontend.stop(grace)
         await self._attendants.stop()
         await self._runner.cleanup()
@@ -127,12 +129,11 @@ def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], No
     target = options.target
     host = options.host_header or target.authority
     return Frontend(
-        pool,
+        Transparent(pool, time.monotonic),
         Access(frozenset(options.allowed_hosts)),
         GatewayNames.of(target.host, target.port, host),
         host=host.encode(),
         read_timeout=options.read_timeout,
-        clock=time.monotonic,
         report=report,
         log_bodies=options.log_bodies,
     )

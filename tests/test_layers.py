@@ -35,6 +35,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
     ),
     frozenset(
         {
+            "asking",
             "clients",
             "files",
             "gateway_http",
@@ -72,6 +73,8 @@ NEIGHBOURS: Final = {
     ("trust_store", "files"): "the store, and each step of its writing",
     ("listener_tls", "files"): "the same way to write beside the pins",
     ("upstream", "gateway_http"): "the pool, and the connections in it",
+    ("asking", "gateway_http"): "what is asked, and what is answered",
+    ("asking", "upstream"): "the gateway is asked over the pool's connections",
     ("clients", "gateway_http"): "an answer is passed on as the gateway's connection gives it",
     ("upstream", "gateway_tls"): "a connection is made over the context that holds the pin",
     ("__main__", "command_line"): "the first lines choose OpenSSL's configuration before anything imports ssl",

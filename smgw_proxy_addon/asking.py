@@ -1,0 +1,75 @@
+"""How a request gets its answer: by whom the gateway is asked, and how long each step took.
+
+A ``Source`` is what stands between the frontend and the gateway's connections. It never talks to the client.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from smgw_proxy_addon.errors import ClientGoneError
+from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.upstream import Pool
+
+
+@dataclass
+class Course:
+    """How a request fared, for its line in the log; times in seconds.
+
+    ``reused`` says whether the gateway's connection was kept from before, ``None`` if none was used.
+    """
+
+    waiting: float = 0.0
+    connecting: float = 0.0
+    answering: float = 0.0
+    reused: bool | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who asks; ``gone`` is done when the client has left."""
+
+    address: str
+    gone: asyncio.Future[None]
+
+
+class Source(Protocol):
+    """Gives the answer to a request."""
+
+    def ask(
+        self, request: GatewayRequest, client: Client, course: Course
+    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
+        """Ask for an answer: its head, and its body piece by piece, to be read inside the context.
+
+        Raises ``ProxyError``, in the middle of the body as well.
+        """
+        ...
+
+
+class Transparent:
+    """Hands each request to the gateway as it is."""
+
+    def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
+        self._pool = pool
+        self._clock = clock
+
+    @asynccontextmanager
+    async def ask(
+        self, request: GatewayRequest, client: Client, course: Course
+    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+        """Wait for a place at the gateway, and send the request once."""
+        asked = self._clock()
+        try:
+            async with self._pool.lease(client.gone) as lease:
+                course.waiting, course.connecting, course.reused = lease.waited, lease.connecting, lease.reused
+                asked = self._clock()
+                if client.gone.done():
+                    raise ClientGoneError
+                yield await lease.connection.exchange(request), lease.connection.body()
+        finally:
+            if course.reused is None:
+                course.waiting = self._clock() - asked
+            else:
+                course.answering = self._clock() - asked
