@@ -54,6 +54,8 @@ _AUTHORITY: Final = re.compile(
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/]+)")
 _DEFAULT_PORTS: Final = frozenset({80, 443})
 
+_NEVER: Final = frozenset({"CONNECT", "TRACE"})
+"""This is no proxy for other hosts, and nobody is shown what a browser adds to a request (RFC 9110 section 9.3.8)."""
 _READING: Final = frozenset({"GET", "HEAD"})
 _PAGES: Final = frozenset({"document"})
 _OWN_SITES: Final = frozenset({"same-origin", "same-site", "none"})
@@ -87,7 +89,7 @@ class Access:
         """
         _check_network(peer, local)
         verb = method.decode("latin-1") if isinstance(method, bytes) else method
-        if verb == "CONNECT":
+        if verb in _NEVER:
             raise MethodNotAllowedError
         headers = list(headers)
         host = _host(_values(headers, b"host"), required=http_11)

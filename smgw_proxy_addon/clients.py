@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import StreamReader, web
+from aiohttp.web_protocol import _ErrInfo
 
 from smgw_proxy_addon.errors import BadRequestError, ClientGoneError, ClientStalledError
 from smgw_proxy_addon.gateway_http import Answer
@@ -37,6 +38,7 @@ _HEADERS: Final = 1000
 _HEAD_LIMIT: Final = 65536
 _CLIENT_IDLE: Final = 120.0
 _LINGER: Final = 2.0
+_ENDS: Final = frozenset({"transfer-encoding", "upgrade"})
 _RESET: Final = struct.pack("ii", 1, 0)
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -56,6 +58,15 @@ class ClientConnection(web.RequestHandler):
         if not self.gone.done():
             self.gone.set_result(None)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Break off the body that this makes invalid: aiohttp would let its request wait for the rest."""
+        super().data_received(data)
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            current = [self._current_request.content] if self._current_request else []
+            for body in [*current, *(payload for _, payload in self._messages)]:
+                if not body.is_eof():
+                    body.set_exception(web.RequestPayloadError())
 
     def handle_error(
         self,
@@ -122,6 +133,23 @@ class PassedOn(web.StreamResponse):
         self._body_follows = True
         await self.prepare(request)
         await self.write_eof(body)
+
+
+class Refusal(web.Response):
+    """An answer of our own, in HTTP/1.1: aiohttp would repeat a version that there is not."""
+
+    async def _write_headers(self) -> None:
+        writer = cast("StreamWriter", self._payload_writer)
+        await writer.write_headers(f"HTTP/1.1 {self.status} {self.reason}", self.headers)
+
+
+def is_last(request: web.BaseRequest) -> bool:
+    """Tell whether the connection must end with this request, because aiohttp misreads what follows it.
+
+    Behind an upgrade (or CONNECT) it drops the rest of a segment, or keeps it for the other protocol; and it takes
+    the last field of a trailer for the first header of the next request.
+    """
+    return request.method == "CONNECT" or not _ENDS.isdisjoint(map(str.lower, request.headers))
 
 
 def gone(request: web.BaseRequest) -> asyncio.Future[None]:
