@@ -201,7 +201,7 @@ class GatewayTrust:
 
     def judge(self, der: bytes) -> None:
         """Accept a certificate for now, or raise ``UntrustedError``. Called inside the handshake."""
-        certificate = describe(der)
+        certificate = describe(der, self._pin)
         known = self._pin or (Pin(self._candidate) if self._candidate else None)
         decision = decide(known, certificate, self._policy)
         if isinstance(decision, Reject):
@@ -215,7 +215,7 @@ class GatewayTrust:
 
         Raises ``PinNotWrittenError``, or ``CertificateChangedError`` when another process learnt another one.
         """
-        certificate = describe(der)
+        certificate = describe(der, self._pin)
         if self._policy.fingerprint is None:
             async with self._files:
                 known = self._pin or await self._learn(certificate)
