@@ -39,6 +39,7 @@ _HURRIED: Final = 10
 """Writes that follow each other within that time before it is a burst: what is seldom is written at once."""
 _BATCH: Final = 100
 """Lines that are written at once."""
+_CONNECTIONS: Final = {True: "reused", False: "new", None: "-"}
 _LINE: Final = "smgw_proxy_line"
 """The attribute of a record that keeps its finished line."""
 _CLOSE_SECONDS: Final = 1.0
@@ -69,18 +70,12 @@ class RequestRecord:
 
 def request_line(record: RequestRecord) -> str:
     """Return the line of a request: who, what, outcome, bytes to the client, milliseconds, connection, error."""
-    who_and_what = " ".join(map(_word, (record.client, printable(record.method, 20), redact_target(record.target))))
-    status = "closed" if record.status == ABORT else str(record.status)
-    times = " ".join(
-        f"{name}={seconds * 1000:.0f}ms"
-        for name, seconds in (
-            ("waiting", record.waiting),
-            ("connecting", record.connecting),
-            ("answering", record.answering),
-        )
+    line = (
+        f"{_word(record.client)} {_word(printable(record.method, 20))} {_word(redact_target(record.target))} "
+        f"{'closed' if record.status == ABORT else record.status} bytes={record.bytes_sent} "
+        f"waiting={record.waiting * 1000:.0f}ms connecting={record.connecting * 1000:.0f}ms "
+        f"answering={record.answering * 1000:.0f}ms connection={_CONNECTIONS[record.reused]}"
     )
-    connection = {True: "reused", False: "new", None: "-"}[record.reused]
-    line = f"{who_and_what} {status} bytes={record.bytes_sent} {times} connection={connection}"
     if record.code is not None:
         line += f" error={record.code}"
         if record.detail:
