@@ -67,6 +67,7 @@ class ClientConnection(web.RequestHandler):
             for body in [*current, *(payload for _, payload in self._messages)]:
                 if not body.is_eof():
                     body.set_exception(web.RequestPayloadError())
+                    body.feed_eof()  # nor is there a rest to wait for when it is answered
 
     def handle_error(
         self,

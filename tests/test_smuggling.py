@@ -5,6 +5,7 @@ behind: every case ends with a request on another connection, and one on its own
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -162,7 +163,7 @@ FRAMING: Final = {b"content-length": "length", b"transfer-encoding": "chunked"}
     ],
 )
 async def test_one_request_reaches_the_gateway_the_one_that_was_checked(
-    sim: Simulator, rig: Rig, case: Case, secure: bool, split: bool
+    sim: Simulator, rig: Rig, case: Case, secure: bool, split: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = len(sim.records)
     talk = await Talk.begin(rig, secure=secure)
@@ -174,6 +175,7 @@ async def test_one_request_reaches_the_gateway_the_one_that_was_checked(
     await other.send(get(target=ON_ANOTHER_CONNECTION))
     assert await other.answer() == (299, b"status 299\n")
     await other.end()
+    assert not [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR]
     ours = {ON_THIS_CONNECTION, ON_ANOTHER_CONNECTION}
     received = [strictly(each, sim.authority) for each in sim.records[before:] if each.target not in ours]
     expected = [*case.statuses, *([0] if case.closes else [])]
