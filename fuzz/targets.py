@@ -9,7 +9,7 @@ from typing import Final
 
 from fuzz import front_door, gateway
 from fuzz.promises import promise
-from smgw_proxy_addon import digest, pin_file, redaction, rewrite
+from smgw_proxy_addon import digest, pin_file, redaction, rewrite, sessions
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.errors import BadRequestError, RequestError
 from smgw_proxy_addon.options import OptionError, from_command_line, from_file_text, summary
@@ -118,11 +118,34 @@ def pins(data: bytes) -> None:
         pin_file.decode(data)
 
 
+def ppc_sessions(data: bytes) -> None:
+    """Recognise requests to PPC's CGI, and read its answers."""
+    cookie, _, rest = data.partition(b"\n")
+    form, _, lines = rest.partition(b"\n")
+    request = sessions.recognise(sessions.CGI + b"?" + form, [(b"Cookie", cookie)], form)
+    promise(request is not None, "the CGI is recognised")
+    if request is None:
+        return
+    for status in (200, 302, 401, 403, 500):
+        outcome = sessions.read(request, status, [(b"Set-Cookie", line) for line in lines.split(b"\n")])
+        lease = sessions.SessionLease()
+        lease.begin(request)
+        lease.note(request, outcome, 0.0)
+        lease.end(request, 0.0)
+        if outcome.meaning is sessions.Meaning.OPENED:
+            holder = sessions.CgiRequest((outcome.opened,))
+            promise(outcome.opened and lease.may_go(holder), "who opened the session holds it")
+        lease.expire(sessions.TENURE + sessions.SILENCE, wanted=False)
+        promise(lease.free, "every session ends")
+        promise(not outcome.opened or repr(outcome.opened) not in repr(outcome), "no cookie is in a repr")
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "front_door": front_door.fuzz,
     "gateway": gateway.fuzz,
     "rewrite": rewriting,
     "digest": logins,
+    "sessions": ppc_sessions,
     "options": options,
     "redaction": redacting,
     "access": access,
