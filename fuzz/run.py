@@ -11,6 +11,8 @@ from fuzz.targets import TARGETS
 
 ROOT: Final = Path(__file__).parent.parent
 CORPUS: Final = ROOT / "fuzz" / "corpus"
+WORDS: Final = ROOT / "fuzz" / "http.dict"
+SPEAKS_HTTP: Final = frozenset({"front_door", "gateway", "rewrite"})
 LEARNT: Final = ROOT / "artifacts" / "fuzz"
 SECONDS: Final = 60
 LONGEST_INPUT: Final = 2048
@@ -42,6 +44,8 @@ def _fuzz(name: str, seconds: int) -> bool:
     before = set(learnt.glob("*-*"))
     command = [sys.executable, "-m", "fuzz", name, f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}"]
     command += [f"-timeout={HANG}", f"-rss_limit_mb={MEMORY}", "-print_final_stats=1", f"-artifact_prefix={learnt}/"]
+    if name in SPEAKS_HTTP:
+        command.append(f"-dict={WORDS}")
     if "CI" in os.environ:
         command.append("-seed=1")
     try:

@@ -216,6 +216,7 @@ PASSED: Final = (
         Case(f"method-{name.lower()}", get(method=name.encode()), received=(Got(name),))
         for name in ("PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "M-SEARCH", "QUERY")
     ),
+    Case("head-foreign", head(b"HEAD /sim/echo HTTP/1.1", b"Host: evil.example"), (421,), (), heads=True),
     refused("connect", 405, head(b"CONNECT proxy:443 HTTP/1.1", b"Host: proxy"), closes=True),
     refused(
         "connect-to-another", 405, head(b"CONNECT 192.168.1.1:443 HTTP/1.1", b"Host: 192.168.1.1:443"), closes=True
