@@ -68,6 +68,7 @@ class Visit:
             reused=self.course.reused,
             code=self.error.code if self.error else None,
             detail=self.error.detail if self.error else "",
+            shared=self.course.shared,
         )
 
 
