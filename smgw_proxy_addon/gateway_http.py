@@ -180,8 +180,8 @@ class _Reading:
         self._until_close = True
         for name, value in self._headers:
             lower = name.lower()
-            if lower == b"transfer-encoding" and value.lower() != b"chunked":
-                self._refuse("a transfer coding other than chunked")
+            if lower == b"transfer-encoding" and (value.lower() != b"chunked" or not self._until_close):
+                self._refuse("a transfer coding other than chunked, or more than one framing")
                 return
             if lower in _FRAMING:
                 self._until_close = False
