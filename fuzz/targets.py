@@ -3,13 +3,14 @@
 They know nothing of the fuzzer, so that the tests run them, too.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
 from fuzz import front_door, gateway
 from fuzz.promises import promise
-from smgw_proxy_addon import digest, pin_file, redaction, rewrite, sessions
+from smgw_proxy_addon import answers, digest, pin_file, redaction, rewrite, sessions
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.errors import BadRequestError, RequestError
 from smgw_proxy_addon.options import OptionError, from_command_line, from_file_text, summary
@@ -140,11 +141,29 @@ def ppc_sessions(data: bytes) -> None:
         promise(not outcome.opened or repr(outcome.opened) not in repr(outcome), "no cookie is in a repr")
 
 
+def shared_reads(data: bytes) -> None:
+    """Recognise what may be shared."""
+    target, _, rest = data.partition(b"\n")
+    line, _, body = rest.partition(b"\n")
+    headers = _pairs(line)
+    for method in (b"GET", b"POST"):
+        asked = body if method == b"POST" else None
+        mine = answers.read_of("me", method, target, headers, asked)
+        if mine is not None:
+            theirs = answers.read_of("you", method, target, headers, asked)
+            promise(theirs is not None and theirs.key != mine.key, "no account shares another's answers")
+            promise(not answers.may_change(method, target, asked), "what is shared only reads")
+            promise(method == b"GET" or json.loads(body)["method"] != "self-test", "no restart is shared")
+            mine.accepts(headers)
+    answers.may_be_shared(200, headers)
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "front_door": front_door.fuzz,
     "gateway": gateway.fuzz,
     "rewrite": rewriting,
     "digest": logins,
+    "answers": shared_reads,
     "sessions": ppc_sessions,
     "options": options,
     "redaction": redacting,
