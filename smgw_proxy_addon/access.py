@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from smgw_proxy_addon.errors import (
@@ -61,6 +62,11 @@ _AUTHORITY: Final = re.compile(
 )
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/]+)")
 _DEFAULT_PORTS: Final = frozenset({80, 443})
+
+_LONGEST_AUTHORITY: Final = 300
+"""Characters: a name has 253 at most (RFC 1035 section 2.3.4)."""
+_KEPT: Final = 256
+"""Texts whose meaning is kept: clients say the same again and again."""
 
 _READING: Final = frozenset({"GET", "HEAD"})
 _PAGES: Final = frozenset({"document"})
@@ -208,6 +214,11 @@ def _host(values: list[str], *, required: bool) -> _Authority | None:
 
 
 def _authority(text: str) -> _Authority | None:
+    return _read_authority(text) if len(text) <= _LONGEST_AUTHORITY else None
+
+
+@lru_cache(_KEPT)
+def _read_authority(text: str) -> _Authority | None:
     match = _AUTHORITY.fullmatch(text)
     if match is None or int(match["port"] or 0) > HIGHEST_PORT:
         return None
@@ -222,6 +233,7 @@ def _authority(text: str) -> _Authority | None:
     return _Authority(host, None if port in _DEFAULT_PORTS else port)
 
 
+@lru_cache(_KEPT)
 def _address(text: str) -> Address | None:
     """Read an address; an IPv4 one that came in over an IPv6 socket is what it is behind ``::ffff:``."""
     try:
