@@ -63,8 +63,8 @@ _AUTHORITY: Final = re.compile(
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/]+)")
 _DEFAULT_PORTS: Final = frozenset({80, 443})
 
-_LONGEST_AUTHORITY: Final = 300
-"""Characters: a name has 253 at most (RFC 1035 section 2.3.4)."""
+_LONGEST_KEPT: Final = 300
+"""Characters of a text whose meaning is kept: a name has 253 at most (RFC 1035 section 2.3.4)."""
 _KEPT: Final = 256
 """Texts whose meaning is kept: clients say the same again and again."""
 
@@ -214,10 +214,9 @@ def _host(values: list[str], *, required: bool) -> _Authority | None:
 
 
 def _authority(text: str) -> _Authority | None:
-    return _read_authority(text) if len(text) <= _LONGEST_AUTHORITY else None
+    return (_known_authority if len(text) <= _LONGEST_KEPT else _read_authority)(text)
 
 
-@lru_cache(_KEPT)
 def _read_authority(text: str) -> _Authority | None:
     match = _AUTHORITY.fullmatch(text)
     if match is None or int(match["port"] or 0) > HIGHEST_PORT:
@@ -231,6 +230,9 @@ def _read_authority(text: str) -> _Authority | None:
             return None
         host = str(address)
     return _Authority(host, None if port in _DEFAULT_PORTS else port)
+
+
+_known_authority: Final = lru_cache(_KEPT)(_read_authority)
 
 
 @lru_cache(_KEPT)
