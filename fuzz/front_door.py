@@ -151,10 +151,11 @@ async def _knock(pieces: list[bytes], problems: list[str]) -> None:
         rewrite.GatewayNames.of("10.11.120.2", 443),
         host=HOST,
         read_timeout=5,
+        largest_body=1_000_000,
         report=reports.append,
     )
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(repr(context)))
-    protocol = ClientServer(door.handle, door.malformed)()
+    protocol = ClientServer(door.handle, door.malformed, 120)()
     wire = Wire()
     wire.lost = lambda: protocol.connection_lost(None)
     protocol.connection_made(wire)

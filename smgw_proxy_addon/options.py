@@ -6,6 +6,7 @@ wrong with it. Never opens a file, asks the network or reads the clock: a path i
 
 import dataclasses
 import difflib
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -17,10 +18,12 @@ import voluptuous as vol
 
 from smgw_proxy_addon.target import (
     HIGHEST_PORT,
+    Network,
     Target,
     read_host,
     read_host_header,
     read_local_address,
+    read_network,
     read_target,
 )
 from smgw_proxy_addon.values import (
@@ -75,8 +78,14 @@ class Options:
     log_rotation_hours: int
     log_retention_days: int
     log_bodies: bool
+    allow: tuple[Network, ...]
+    """Networks that may come in besides loopback; empty means those of a home and of the own interfaces."""
     allowed_hosts: tuple[str, ...]
     """Further names that clients may use for the proxy, in lower case; ``*`` stands for any."""
+    check_origin: bool
+    """Whether what the page of another site made a browser send is refused."""
+    max_body_mb: int
+    """Of a request, in millions of bytes."""
     port: int
     """Of the HTTP listener; 0 means any free one."""
     https_port: int | None
@@ -213,6 +222,16 @@ def _read_name(text: str) -> str:
     return text if text == "*" else read_host(text)
 
 
+def _read_networks(value: object) -> tuple[Network, ...]:
+    return read_list(value, read_network)
+
+
+def _read_networks_of_app(value: object) -> tuple[Network, ...]:
+    """Read networks; Home Assistant itself and its other apps stay inside."""
+    networks = _read_networks(value)
+    return (*networks, _APP_NETWORK) if networks and _APP_NETWORK not in networks else networks
+
+
 def _read_addresses(value: object) -> tuple[str, ...]:
     return read_list(value, read_local_address)
 
@@ -265,7 +284,12 @@ _COMMON: Final = (
     _number("log_retention_days", 1, 365, 3),
     Option("log_bodies", "bool", "true or false", read_flag, default=False),
     Option("allowed_hosts", "names", 'a list of host names, or "*" for any', _read_names, default=()),
+    Option("check_origin", "bool", "true or false", read_flag, default=True),
+    _number("max_body_mb", 1, 1024, 16),
 )
+_NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
+_APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
+"""Where Home Assistant and its apps reach each other."""
 _DEFAULT_TARGET: Final = "10.11.120.2"
 _NOTIFY_AFTER: Final = 30
 
@@ -276,6 +300,7 @@ APP_OPTIONS: Final = (
     # Below /share only: the program takes its log folder over as its own, and /data would end up in backups.
     _text("log_dir", below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
+    Option("allow", "names", _NETWORKS, _read_networks_of_app, default=()),
     Option("notifications", "bool", "true or false", read_flag, default=True),
     _number("notify_after_minutes", 1, 1440, _NOTIFY_AFTER),
 )
@@ -287,6 +312,7 @@ COMMAND_LINE_OPTIONS: Final = (
     _text("keyfile", read_path, "the path of an unencrypted key in PEM form"),
     _text("log_dir", read_path, "the path of a folder", "logs"),
     *_COMMON,
+    Option("allow", "names", _NETWORKS, _read_networks, default=()),
     _number("connect_timeout", 1, 60, 10, "float"),
     _number("port", 0, HIGHEST_PORT, 8080),
     _number("https_port", 0, HIGHEST_PORT, None),

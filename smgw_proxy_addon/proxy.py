@@ -12,8 +12,11 @@ from aiohttp import web
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.asking import Transparent
 from smgw_proxy_addon.attendants import Attendants
+from smgw_proxy_addon.client_bodies import MB
+from smgw_proxy_addon.client_limits import Limits
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
+from smgw_proxy_addon.entrance import Entrance
 from smgw_proxy_addon.frontend import Frontend
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
@@ -55,16 +58,21 @@ class Proxy:
         restart: Callable[[], None] | None = None,
         supervisor: Supervisor | None = None,
         log_failure: Callable[[], str | None] = lambda: None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.trust, self.pool = gateway_side(options, store)
         self.serving = False
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._attendants = Attendants(options, self.pool, self.trust, supervisor, log_failure=log_failure)
+        access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
+        self._attendants = Attendants(
+            options, self.pool, self.trust, supervisor, access=access, log_failure=log_failure
+        )
         self._report = report
-        self._frontend = _frontend(options, self.pool, self._reported)
-        server = ClientServer(self._frontend.handle, self._frontend.malformed)
+        self._frontend = _frontend(options, self.pool, access, self._reported)
+        server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
+        self.entrance = Entrance(server, limits)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
@@ -77,9 +85,10 @@ class Proxy:
     async def start(self) -> None:
         """Listen."""
         await self._runner.setup()
-        for each in self._listeners:
-            context = self._certificate.context if each.secure and self._certificate else None
-            await web.SockSite(self._runner, each.socket, ssl_context=context).start()
+        certificate = self._certificate
+        self.entrance.open(
+            [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
+        )
         if self._certificate:
             self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
         await self._attendants.start()
@@ -90,8 +99,7 @@ class Proxy:
         self.serving = False
         if self._reloading:
             self._reloading.cancel()
-        for site in list(self._runner.sites):
-            await site.stop()
+        await self.entrance.close()
         self.pool.send_away()
         await self._frontend.stop(grace)
         await self._attendants.stop()
@@ -125,15 +133,16 @@ def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, 
     return trust, Pool(connector, schedule, Lifetime(), clock=time.monotonic)
 
 
-def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], None]) -> Frontend:
+def _frontend(options: Options, pool: Pool, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:
     target = options.target
     host = options.host_header or target.authority
     return Frontend(
         Transparent(pool, time.monotonic),
-        Access(frozenset(options.allowed_hosts)),
+        access,
         GatewayNames.of(target.host, target.port, host),
         host=host.encode(),
         read_timeout=options.read_timeout,
+        largest_body=options.max_body_mb * MB,
         report=report,
         log_bodies=options.log_bodies,
     )

@@ -323,10 +323,5 @@ REFUSED: Final[Mapping[str, bytes]] = {
     "host-nul": head(b"GET /sim/echo HTTP/1.1", b"Host: proxy\x00other"),
     "host-space-before-colon": head(b"GET /sim/echo HTTP/1.1", b"Host : proxy"),
     "host-in-absolute-form-malformed": head(b"GET http://proxy/sim/echo HTTP/1.1", b"Host: a b"),
-    # Sizes
-    "line-of-100-kB": get(target=b"/" + b"x" * 100_000),
-    "value-of-100-kB": get(b"X: " + b"y" * 100_000),
-    "name-of-100-kB": get(b"X" * 100_000 + b": y"),
-    "headers-1100": get(*(b"X-%d: y" % number for number in range(1100))),
 }
 """Each is answered 400, closes the connection, and never reaches the gateway."""

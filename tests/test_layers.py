@@ -21,6 +21,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "access",
             "activity",
             "answers",
+            "client_limits",
             "diagnosis",
             "diagnosis_texts",
             "digest",
@@ -37,7 +38,9 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
     frozenset(
         {
             "asking",
+            "client_bodies",
             "clients",
+            "entrance",
             "files",
             "gateway_http",
             "gateway_tls",
@@ -46,6 +49,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "local_network",
             "log_files",
             "logs",
+            "own_networks",
             "privileges",
             "redaction",
             "running",
@@ -83,6 +87,7 @@ NEIGHBOURS: Final = {
     ("shared_answers", "asking"): "who asks, in the same words, whether the answer is shared or not",
     ("shared_answers", "gateway_http"): "the answers that are shared",
     ("clients", "gateway_http"): "an answer is passed on as the gateway's connection gives it",
+    ("entrance", "clients"): "connections come in, and are served",
     ("upstream", "turns"): "a connection is for whose turn it is",
     ("listener_tls", "self_signed"): "the listener's certificate, and its making",
     ("upstream", "gateway_tls"): "a connection is made over the context that holds the pin",

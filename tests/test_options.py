@@ -57,7 +57,10 @@ def test_defaults_of_the_app() -> None:
         log_rotation_hours=24,
         log_retention_days=3,
         log_bodies=False,
+        allow=(),
         allowed_hosts=(),
+        check_origin=True,
+        max_body_mb=16,
         port=8080,
         https_port=443,
         bind=(),
@@ -99,6 +102,9 @@ def test_all_options_of_the_app() -> None:
             "log_retention_days": 365,
             "log_bodies": True,
             "allowed_hosts": ["Meter.Example.org.", "", "*", "fe80::1", "meter.example.org"],
+            "check_origin": False,
+            "max_body_mb": 1024,
+            "allow": ["192.168.178.20/24", "", "2001:DB8::5", "::ffff:10.0.0.0/104", "192.168.178.0/24"],
             "notifications": False,
             "notify_after_minutes": 1440,
         }
@@ -110,6 +116,11 @@ def test_all_options_of_the_app() -> None:
     assert options.cache_seconds == 900
     assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
     assert (options.notifications, options.notify_after_minutes) == (False, 1440)
+    assert (options.check_origin, options.max_body_mb) == (False, 1024)
+    assert list(map(str, options.allow)) == [
+        *("192.168.178.0/24", "2001:db8::5/128", "10.0.0.0/8"),
+        "172.30.32.0/23",  # Home Assistant itself, and its apps
+    ]
 
 
 def test_an_empty_text_in_the_app_means_not_set() -> None:
@@ -130,6 +141,7 @@ def test_the_command_line_gives_texts() -> None:
             "certfile": "../a.pem",
             "keyfile": "../a.key",
             "allowed_hosts": "a.example,b.example,",
+            "allow": "0.0.0.0/0,::/0",
         }
     )
     assert (options.port, options.https_port) == (0, 8443)
@@ -137,6 +149,7 @@ def test_the_command_line_gives_texts() -> None:
     assert options.bind == ("127.0.0.1", "::1", "fe80::1%eth0")
     assert options.certfile == Path("../a.pem")
     assert options.allowed_hosts == ("a.example", "b.example")
+    assert list(map(str, options.allow)) == ["0.0.0.0/0", "::/0"]
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from smgw_proxy_addon.activity import ClientSummary, Day, Entry
+from smgw_proxy_addon.client_limits import Counts
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.status.observer import Observer
@@ -66,12 +67,18 @@ class State:
     user_paths: tuple[str, ...]
     log_failure: str | None = None
     """Why no log files are written."""
+    connections: Counts = field(default_factory=Counts)
+    """Those of clients."""
     reached: datetime | None = None
     """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
 
 
 class Reader:
-    """Reads the state. ``now`` gives the time in UTC, ``log_failure`` says why no log files are written, if so."""
+    """Reads the state.
+
+    ``now`` gives the time in UTC, ``log_failure`` says why no log files are written, if so, ``connections`` counts
+    those of clients.
+    """
 
     def __init__(
         self,
@@ -83,7 +90,9 @@ class Reader:
         observer: Observer,
         now: Callable[[], datetime],
         log_failure: Callable[[], str | None] = lambda: None,
+        connections: Callable[[], Counts] = Counts,
     ) -> None:
+        self._connections = connections
         self._log_failure = log_failure
         self._target = target
         self._store = store
@@ -115,6 +124,7 @@ class Reader:
             vendor_answered=observer.vendor is not None,
             user_paths=observer.user_paths,
             log_failure=self._log_failure(),
+            connections=replace(self._connections()),
         )
 
 
