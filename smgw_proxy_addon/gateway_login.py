@@ -1,0 +1,176 @@
+"""The proxy's own Digest login at the gateway (RFC 7616), and when it must not be tried any more.
+
+Owns one account's state: the gateway's challenge, how often it was answered, and how often the gateway refused the
+password. Two refusals in a row end it, because gateways lock themselves up after some wrong logins: nothing may be
+sent with this account then until a person says so. Pure: randomness comes from the caller. No user name, password or
+nonce may get into a ``repr``.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final, Literal
+
+from smgw_proxy_addon.digest import Challenge, DigestError, authorize, parse_challenges
+
+DigestAlgorithm = Literal["auto", "md5", "sha-256"]
+"""How challenges are answered.
+
+``auto``: the first one offered whose algorithm is known, one with SHA-256 before the others. ``md5``: with MD5, even
+if the gateway names another algorithm, as clients do for Theben's firmware whose SHA-256 is broken. ``sha-256``: only
+those with SHA-256, so that nobody can talk the proxy down to MD5.
+"""
+
+REFUSALS: Final = 2
+"""Refused passwords in a row that end it."""
+
+_PREFERENCE: Final[Mapping[DigestAlgorithm, tuple[str, ...]]] = {
+    "auto": ("sha-256", "md5"),
+    "md5": ("md5",),
+    "sha-256": ("sha-256",),
+}
+_SESSION: Final = "-sess"
+_NEXT_NONCE: Final = re.compile(r'(?:^|[,\s])nextnonce\s*=\s*"([^"\\]+)"', re.IGNORECASE)
+
+
+class Standing(StrEnum):
+    """What the gateway thinks of the account."""
+
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One answer to a challenge; ``fresh`` if the gateway had asked just before, for this request."""
+
+    authorization: bytes = field(repr=False)
+    nonce: str = field(repr=False)
+    fresh: bool
+
+
+class GatewayLogin:
+    """One account's login; ``random`` gives so many unpredictable bytes."""
+
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        *,
+        algorithm: DigestAlgorithm = "auto",
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._username = username
+        self._password = password
+        self._algorithm = algorithm
+        self._random = random
+        self._challenge: Challenge | None = None
+        self._fresh = False
+        self._cnonce = ""
+        self._count = 0
+        self._refusals = 0
+        self._known_good = False
+
+    @property
+    def standing(self) -> Standing:
+        """What the gateway thinks of the account."""
+        if self._refusals:
+            return Standing.STOPPED if self.stopped else Standing.REFUSED
+        return Standing.ACCEPTED if self._known_good else Standing.UNKNOWN
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing may be sent with this account."""
+        return self._refusals >= REFUSALS
+
+    def retry(self) -> None:
+        """Begin again: a person says so."""
+        self._refusals, self._known_good, self._challenge = 0, False, None
+
+    def attempt(self, method: bytes, target: bytes) -> Attempt | None:
+        """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say."""
+        challenge, fresh = self._challenge, self._fresh
+        if challenge is None or self.stopped:
+            return None
+        self._count, self._fresh = self._count + 1, False
+        # One cnonce for each nonce: then a session key (-sess) is the same however it is understood.
+        header = authorize(
+            challenge,
+            username=self._username,
+            password=self._password,
+            method=method.decode("latin-1"),
+            uri=target.decode("utf-8", "surrogateescape"),
+            cnonce=self._cnonce,
+            nc=self._count,
+        )
+        return Attempt(header.encode("utf-8", "surrogateescape"), challenge.nonce, fresh)
+
+    def challenged(self, values: Iterable[bytes], attempt: Attempt | None) -> bool:
+        """Learn from a 401 what to answer next; tells whether it refuses the password of ``attempt``.
+
+        ``values`` are those of its ``WWW-Authenticate`` headers. A challenge counts once, however many requests were
+        on their way with it.
+        """
+        offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]
+        if attempt is None:
+            self._take(self._choose(offered), fresh=True)
+            return False
+        refused = not any(each.stale for each in offered)
+        if self._answers(attempt):
+            self._refusals += refused
+            self._challenge = None
+        if self._challenge is None and not (refused and attempt.fresh):
+            # After a refused answer to a fresh challenge, the next request asks for one of its own.
+            self._take(self._choose(offered), fresh=not attempt.fresh)
+        return refused
+
+    def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
+        """Learn that the gateway took the login; ``values`` are those of ``Authentication-Info``."""
+        self._refusals, self._known_good = 0, True
+        found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
+        if found and self._challenge and self._answers(attempt):
+            self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
+
+    def closed_silently(self, attempt: Attempt) -> bool:
+        """Learn that the connection was closed instead of an answer; tells whether that refuses the password.
+
+        It does, in Theben's words, if the gateway had asked for the login just before. Otherwise it may be a fault,
+        and the next request begins without a login.
+        """
+        if self._answers(attempt):
+            self._refusals += attempt.fresh
+            self._challenge = None
+        return attempt.fresh
+
+    def _answers(self, attempt: Attempt) -> bool:
+        """Whether it is an answer to the challenge at hand."""
+        return self._challenge is not None and self._challenge.nonce == attempt.nonce
+
+    def _take(self, challenge: Challenge | None, *, fresh: bool) -> None:
+        self._challenge, self._fresh, self._count, self._cnonce = challenge, fresh, 0, self._random(16).hex()
+
+    def _choose(self, offered: Iterable[Challenge]) -> Challenge | None:
+        answerable = [each for each in offered if self._can_answer(each)]
+        for algorithm in _PREFERENCE[self._algorithm]:
+            for each in answerable:
+                if _hash(each) == algorithm:
+                    return each
+        if self._algorithm == "md5" and answerable:
+            return replace(answerable[0], algorithm="MD5")
+        return None
+
+    def _can_answer(self, challenge: Challenge) -> bool:
+        try:
+            # An algorithm that is not known is no obstacle here: the choice is made by its name.
+            probe = replace(challenge, algorithm="MD5")
+            authorize(probe, username=self._username, password="", method="", uri="", cnonce="", nc=1)
+        except DigestError:
+            return False
+        return True
+
+
+def _hash(challenge: Challenge) -> str:
+    return (challenge.algorithm or "md5").lower().removesuffix(_SESSION)
