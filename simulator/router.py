@@ -16,6 +16,8 @@ class Router:
     login: Login
     protect_all: bool = False
     """Every target needs a login, and an unknown one answers 200 instead of 404."""
+    closes_after_challenge: bool = False
+    """Closes the connection after each 401."""
 
     def answer(self, request: Received) -> Response | None:
         """Return the answer, or None to close the connection without one."""
@@ -38,4 +40,5 @@ class Router:
         """Answer 401 with a new challenge."""
         header = self.login.challenge(stale=stale).header().encode("utf-8")
         headers = [(b"WWW-Authenticate", header), (b"Content-Type", b"text/html")]
-        return Response(401, headers, b"<html><body>401 Unauthorized</body></html>")
+        body = b"<html><body>401 Unauthorized</body></html>"
+        return Response(401, headers, body, close=self.closes_after_challenge)

@@ -4,13 +4,13 @@ A ``Source`` is what stands between the frontend and the gateway's connections. 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from smgw_proxy_addon.errors import ClientGoneError
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
 from smgw_proxy_addon.upstream import Pool
 
 
@@ -48,6 +48,14 @@ class Source(Protocol):
         ...
 
 
+Exchange = Callable[[Connection, GatewayRequest], Awaitable[Answer]]
+"""Sends a request over a connection and gives the head of its answer."""
+
+
+async def _send(connection: Connection, request: GatewayRequest) -> Answer:
+    return await connection.exchange(request)
+
+
 class Transparent:
     """Hands each request to the gateway as it is."""
 
@@ -57,9 +65,9 @@ class Transparent:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, course: Course
+        self, request: GatewayRequest, client: Client, course: Course, exchange: Exchange = _send
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Wait for a place at the gateway, and send the request once."""
+        """Wait for a place at the gateway, and send the request once, or as ``exchange`` does."""
         asked = self._clock()
         try:
             async with self._pool.lease(client.gone) as lease:
@@ -67,7 +75,7 @@ class Transparent:
                 asked = self._clock()
                 if client.gone.done():
                     raise ClientGoneError
-                yield await lease.connection.exchange(request), lease.connection.body()
+                yield await exchange(lease.connection, request), lease.connection.body()
         finally:
             if course.reused is None:
                 course.waiting = self._clock() - asked

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,14 +11,17 @@ from typing import Final
 from aiohttp import web
 
 from smgw_proxy_addon.access import Access
-from smgw_proxy_addon.asking import Transparent
+from smgw_proxy_addon.asking import Source, Transparent
 from smgw_proxy_addon.attendants import Attendants
+from smgw_proxy_addon.client_login import ClientLogin
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
 from smgw_proxy_addon.frontend import Frontend
+from smgw_proxy_addon.gateway_login import GatewayLogin
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
 from smgw_proxy_addon.listeners import Listener
+from smgw_proxy_addon.login_once import LoginOnce, OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
@@ -63,7 +67,8 @@ class Proxy:
         self._certificate = certificate
         self._attendants = Attendants(options, self.pool, self.trust, supervisor, log_failure=log_failure)
         self._report = report
-        self._frontend = _frontend(options, self.pool, self._reported)
+        source, self.logins = _source(options, self.pool)
+        self._frontend = _frontend(options, source, self._reported)
         server = ClientServer(self._frontend.handle, self._frontend.malformed)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
@@ -125,11 +130,25 @@ def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, 
     return trust, Pool(connector, schedule, Lifetime(), patience=PATIENCE, clock=time.monotonic)
 
 
-def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], None]) -> Frontend:
+def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None]:
+    """Make what asks the gateway: with the clients' own logins, or with those of the options."""
+    transparent = Transparent(pool, time.monotonic)
+    if not options.accounts:
+        return transparent, None
+    clients = ClientLogin(options.accounts, secrets.token_bytes)
+    logins = [
+        GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
+        for each in options.accounts
+    ]
+    own = OwnLogins(transparent, logins)
+    return LoginOnce(clients, own, time.monotonic), own
+
+
+def _frontend(options: Options, source: Source, report: Callable[[RequestRecord], None]) -> Frontend:
     target = options.target
     host = options.host_header or target.authority
     return Frontend(
-        Transparent(pool, time.monotonic),
+        source,
         Access(frozenset(options.allowed_hosts)),
         GatewayNames.of(target.host, target.port, host),
         host=host.encode(),
