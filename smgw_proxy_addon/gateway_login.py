@@ -75,6 +75,11 @@ class GatewayLogin:
         self._known_good = False
 
     @property
+    def initial(self) -> str:
+        """The first letter of the user name: all of it that may be shown."""
+        return self._username[:1]
+
+    @property
     def standing(self) -> Standing:
         """What the gateway thinks of the account."""
         if self._refusals:

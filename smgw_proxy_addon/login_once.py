@@ -86,6 +86,16 @@ class OwnLogins:
         """What the gateway thinks of each account."""
         return tuple(login.standing for login in self._logins)
 
+    @property
+    def stopped(self) -> tuple[int, ...]:
+        """The numbers, from 1, of the accounts with which nothing is sent any more."""
+        return tuple(number for number, login in enumerate(self._logins, start=1) if login.stopped)
+
+    @property
+    def initials(self) -> tuple[str, ...]:
+        """The first letter of each account's user name."""
+        return tuple(login.initial for login in self._logins)
+
     def retry(self, account: int) -> bool:
         """Let an account be tried again because a person says so; tells whether it was stopped."""
         if account not in range(len(self._logins)) or not self._logins[account].stopped:

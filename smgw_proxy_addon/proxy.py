@@ -65,9 +65,11 @@ class Proxy:
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._attendants = Attendants(options, self.pool, self.trust, supervisor, log_failure=log_failure)
-        self._report = report
         source, self.logins = _source(options, self.pool)
+        self._attendants = Attendants(
+            options, self.pool, self.trust, supervisor, logins=self.logins, log_failure=log_failure
+        )
+        self._report = report
         self._frontend = _frontend(options, source, self._reported)
         server = ClientServer(self._frontend.handle, self._frontend.malformed)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
