@@ -116,20 +116,17 @@ class GatewayLogin:
     def challenged(self, values: Iterable[bytes], attempt: Attempt | None) -> bool:
         """Learn from a 401 what to answer next; tells whether it refuses the password of ``attempt``.
 
-        ``values`` are those of its ``WWW-Authenticate`` headers. A challenge counts once, however many requests were
-        on their way with it.
+        ``values`` are those of its ``WWW-Authenticate`` headers. Only an answer to a fresh challenge tells: of an
+        older one the gateway may have forgotten the nonce, and not every gateway says ``stale`` then (PPC's).
         """
         offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]
-        if attempt is None:
-            self._take(self._choose(offered), fresh=True)
-            return False
-        refused = not any(each.stale for each in offered)
-        if self._answers(attempt):
-            self._refusals += refused
-            self._challenge = None
-        if self._challenge is None and not (refused and attempt.fresh):
-            # After a refused answer to a fresh challenge, the next request asks for one of its own.
-            self._take(self._choose(offered), fresh=not attempt.fresh)
+        fresh = attempt is not None and attempt.fresh
+        refused = fresh and not any(each.stale for each in offered)
+        self._refusals += refused
+        if refused:
+            self._challenge = None  # the next request asks for one of its own
+        elif attempt is None or self._challenge is None or self._answers(attempt):
+            self._take(self._choose(offered), fresh=not fresh)
         return refused
 
     def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
@@ -145,8 +142,8 @@ class GatewayLogin:
         It does, in Theben's words, if the gateway had asked for the login just before. Otherwise it may be a fault,
         and the next request begins without a login.
         """
+        self._refusals += attempt.fresh
         if self._answers(attempt):
-            self._refusals += attempt.fresh
             self._challenge = None
         return attempt.fresh
 

@@ -112,14 +112,18 @@ class OwnLogins:
         Raises ``GatewayLoginStoppedError`` before anything was sent, ``GatewayLoginRefusedError``, and
         ``LoginExpiredError`` if the request could not be sent again.
         """
-        exchange = _Exchange(self._logins[account], account, client)
+        login = self._logins[account]
+        exchange = _Exchange(login, client)
         request = await _kept_whole(request)
         async with AsyncExitStack() as stack:
             enter = partial(self._source.ask, request, client, course)
+            before = login.standing
             try:
                 answer, body = await stack.enter_async_context(enter(exchange=exchange.first))
             except _ClosedAfterChallengeError:
                 answer, body = await stack.enter_async_context(enter(exchange=exchange.second))
+            finally:
+                _tell(account, before, login.standing)
             yield replace(answer, headers=_for_clients(answer.headers)), body
 
 
@@ -130,9 +134,8 @@ class _ClosedAfterChallengeError(Exception):
 class _Exchange:
     """One request of an account: sent, and once more if the gateway asks for the login."""
 
-    def __init__(self, login: GatewayLogin, account: int, client: Client) -> None:
+    def __init__(self, login: GatewayLogin, client: Client) -> None:
         self._login = login
-        self._account = account
         self._client = client
         self._check()
 
@@ -146,8 +149,7 @@ class _Exchange:
         answer = await self._send(connection, request, attempt)
         if answer.status != _LOGIN_NEEDED:
             return answer
-        refused = await self._challenged(connection, answer, attempt)
-        if refused and (self._login.stopped or (attempt and attempt.fresh)):
+        if await self._challenged(connection, answer, attempt):
             raise GatewayLoginRefusedError
         if not isinstance(request.body, bytes | None):
             raise LoginExpiredError
@@ -170,23 +172,18 @@ class _Exchange:
         raise LoginExpiredError
 
     async def _send(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
-        before = self._login.standing
         try:
             answer = await connection.exchange(_with_login(request, attempt))
         except SilentCloseError as error:
             if attempt and self._login.closed_silently(attempt):
-                self._tell(before)
                 raise GatewayLoginRefusedError("closed without an answer") from None
             raise ConnectionLostError(error.detail) from None
         if attempt and answer.status < _LOWEST_ERROR:
             self._login.accepted(values(answer.headers, b"authentication-info"), attempt)
-            self._tell(before)
         return answer
 
     async def _challenged(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
-        before = self._login.standing
         refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt)
-        self._tell(before)
         read = 0
         async for piece in connection.body():
             read += len(piece)
@@ -198,19 +195,21 @@ class _Exchange:
         if self._login.stopped:
             raise GatewayLoginStoppedError
 
-    def _tell(self, before: Standing) -> None:
-        """Log what has changed for the account."""
-        match before, self._login.standing:
-            case ((Standing.REFUSED | Standing.UNKNOWN | Standing.ACCEPTED), Standing.STOPPED):
-                _LOGGER.error(
-                    "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, "
-                    "until the options change or somebody has it tried again on the status page",
-                    self._account + 1,
-                )
-            case ((Standing.UNKNOWN | Standing.ACCEPTED), Standing.REFUSED):
-                _LOGGER.warning("The gateway refused the login of account %d", self._account + 1)
-            case ((Standing.REFUSED | Standing.UNKNOWN | Standing.STOPPED), Standing.ACCEPTED):
-                _LOGGER.info("The gateway accepts the login of account %d", self._account + 1)
+
+def _tell(account: int, before: Standing, now: Standing) -> None:
+    """Log what a request has changed for its account."""
+    if now is before:
+        return
+    if now is Standing.STOPPED:
+        _LOGGER.error(
+            "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, until the "
+            "options change or somebody has it tried again on the status page",
+            account + 1,
+        )
+    elif now is Standing.REFUSED:
+        _LOGGER.warning("The gateway refused the login of account %d", account + 1)
+    elif now is Standing.ACCEPTED:
+        _LOGGER.info("The gateway accepts the login of account %d", account + 1)
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:

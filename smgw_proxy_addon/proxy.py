@@ -26,6 +26,7 @@ from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
 from smgw_proxy_addon.schedule import Lifetime, Schedule
+from smgw_proxy_addon.session_keeper import SessionKeeper
 from smgw_proxy_addon.trust import Policy
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.upstream import Connector, Pool
@@ -65,7 +66,7 @@ class Proxy:
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        source, self.logins = _source(options, self.pool)
+        source, self.logins, self.sessions = _source(options, self.pool)
         self._attendants = Attendants(
             options, self.pool, self.trust, supervisor, logins=self.logins, log_failure=log_failure
         )
@@ -101,6 +102,8 @@ class Proxy:
             await site.stop()
         self.pool.send_away()
         await self._frontend.stop(grace)
+        if self.sessions:
+            await self.sessions.close()
         await self._attendants.stop()
         await self._runner.cleanup()
         await self.pool.close()
@@ -132,18 +135,19 @@ def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, 
     return trust, Pool(connector, schedule, Lifetime(), clock=time.monotonic)
 
 
-def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None]:
+def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None, SessionKeeper | None]:
     """Make what asks the gateway: with the clients' own logins, or with those of the options."""
     transparent = Transparent(pool, time.monotonic)
     if not options.accounts:
-        return transparent, None
+        return transparent, None, None
     clients = ClientLogin(options.accounts, secrets.token_bytes)
     logins = [
         GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
         for each in options.accounts
     ]
     own = OwnLogins(transparent, logins)
-    return LoginOnce(clients, own, time.monotonic), own
+    keeper = SessionKeeper(own)
+    return LoginOnce(clients, keeper, time.monotonic), own, keeper
 
 
 def _frontend(options: Options, source: Source, report: Callable[[RequestRecord], None]) -> Frontend:

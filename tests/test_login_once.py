@@ -267,8 +267,8 @@ async def test_a_changed_password_stops_the_account_until_a_person_says_so(tmp_p
         answers = [await ask(rig) for _ in range(6)]
         assert {each.status_code for each in answers} == {502}
         codes = [each.json()["error"] for each in answers]
-        assert codes == ["gateway_login_refused"] + ["gateway_login_stopped"] * 5
-        assert logins(sim) == ["none", "accepted", "wrong", "wrong"]
+        assert codes == ["gateway_login_refused"] * 2 + ["gateway_login_stopped"] * 4
+        assert logins(sim) == ["none", "accepted", "wrong", "wrong", "none", "wrong"]
         assert rig.proxy.logins.standings == (Standing.STOPPED,)
 
         sim.login.password = PASSWORD
