@@ -2,10 +2,11 @@
 
 Owns one account's state: the gateway's challenge, how often it was answered, and how often the gateway refused the
 password. Two refusals in a row end it, because gateways lock themselves up after some wrong logins: nothing may be
-sent with this account then until a person says so. Pure: randomness comes from the caller. No user name, password or
-nonce may get into a ``repr``.
+sent with this account then until a person says so. Pure: time (``now``, monotonic seconds) and randomness come from
+the caller. No user name, password or nonce may get into a ``repr``.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,15 @@ those with SHA-256, so that nobody can talk the proxy down to MD5.
 
 REFUSALS: Final = 2
 """Refused passwords in a row that end it."""
+
+NO_ACCIDENT: Final = 30.0
+"""Seconds since a nonce was used after which its refusal shows that the gateway had forgotten it."""
+
+SAFE_SHARE: Final = 0.8
+"""The share of a time that a gateway was seen to forget in which a nonce is used again."""
+
+MEMORY: Final = 24 * 3600.0
+"""Seconds after which such a time is forgotten: it may have been a restart of the gateway."""
 
 _PREFERENCE: Final[Mapping[DigestAlgorithm, tuple[str, ...]]] = {
     "auto": ("sha-256", "md5"),
@@ -45,11 +55,16 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One answer to a challenge; ``fresh`` if the gateway had asked just before, for this request."""
+    """One answer to a challenge.
+
+    ``fresh`` if the gateway had asked just before, for this request; ``idle`` are the seconds for which the nonce
+    had not been used.
+    """
 
     authorization: bytes = field(repr=False)
     nonce: str = field(repr=False)
     fresh: bool
+    idle: float
 
 
 class GatewayLogin:
@@ -73,6 +88,9 @@ class GatewayLogin:
         self._count = 0
         self._refusals = 0
         self._known_good = False
+        self._used = 0.0
+        self._longest = math.inf
+        self._learnt = 0.0
 
     @property
     def initial(self) -> str:
@@ -95,12 +113,18 @@ class GatewayLogin:
         """Begin again: a person says so."""
         self._refusals, self._known_good, self._challenge = 0, False, None
 
-    def attempt(self, method: bytes, target: bytes) -> Attempt | None:
-        """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say."""
-        challenge, fresh = self._challenge, self._fresh
-        if challenge is None or self.stopped:
+    def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
+        """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
+
+        A nonce that the gateway will have forgotten is not used: some gateways take that for a wrong password.
+        """
+        if now - self._learnt > MEMORY:
+            self._longest = math.inf
+        idle = now - self._used
+        challenge, fresh = self._challenge, self._fresh and idle < NO_ACCIDENT
+        if challenge is None or self.stopped or (idle > self._longest and not fresh):
             return None
-        self._count, self._fresh = self._count + 1, False
+        self._count, self._fresh, self._used = self._count + 1, False, now
         # One cnonce for each nonce: then a session key (-sess) is the same however it is understood.
         header = authorize(
             challenge,
@@ -111,9 +135,9 @@ class GatewayLogin:
             cnonce=self._cnonce,
             nc=self._count,
         )
-        return Attempt(header.encode("utf-8", "surrogateescape"), challenge.nonce, fresh)
+        return Attempt(header.encode("utf-8", "surrogateescape"), challenge.nonce, fresh, idle)
 
-    def challenged(self, values: Iterable[bytes], attempt: Attempt | None) -> bool:
+    def challenged(self, values: Iterable[bytes], attempt: Attempt | None, now: float) -> bool:
         """Learn from a 401 what to answer next; tells whether it refuses the password of ``attempt``.
 
         ``values`` are those of its ``WWW-Authenticate`` headers. Only an answer to a fresh challenge tells: of an
@@ -121,12 +145,16 @@ class GatewayLogin:
         """
         offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]
         fresh = attempt is not None and attempt.fresh
-        refused = fresh and not any(each.stale for each in offered)
+        stale = any(each.stale for each in offered)
+        refused = fresh and not stale
+        if attempt and not stale:
+            self._learn(attempt, now)
         self._refusals += refused
         if refused:
             self._challenge = None  # the next request asks for one of its own
         elif attempt is None or self._challenge is None or self._answers(attempt):
             self._take(self._choose(offered), fresh=not fresh)
+            self._used = now
         return refused
 
     def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
@@ -136,16 +164,22 @@ class GatewayLogin:
         if found and self._challenge and self._answers(attempt):
             self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
 
-    def closed_silently(self, attempt: Attempt) -> bool:
+    def closed_silently(self, attempt: Attempt, now: float) -> bool:
         """Learn that the connection was closed instead of an answer; tells whether that refuses the password.
 
         It does, in Theben's words, if the gateway had asked for the login just before. Otherwise it may be a fault,
         and the next request begins without a login.
         """
         self._refusals += attempt.fresh
+        self._learn(attempt, now)
         if self._answers(attempt):
             self._challenge = None
         return attempt.fresh
+
+    def _learn(self, attempt: Attempt, now: float) -> None:
+        """Learn from a refusal for how long this gateway knows a nonce."""
+        if attempt.idle >= NO_ACCIDENT and not attempt.fresh:
+            self._longest, self._learnt = attempt.idle * SAFE_SHARE, now
 
     def _answers(self, attempt: Attempt) -> bool:
         """Whether it is an answer to the challenge at hand."""

@@ -75,10 +75,11 @@ class LoginOnce:
 
 
 class OwnLogins:
-    """Asks the gateway with the accounts' own logins, in their order."""
+    """Asks the gateway with the accounts' own logins, in their order; ``clock`` gives monotonic seconds."""
 
-    def __init__(self, source: Transparent, logins: Sequence[GatewayLogin]) -> None:
+    def __init__(self, source: Transparent, logins: Sequence[GatewayLogin], clock: Callable[[], float]) -> None:
         self._source = source
+        self._clock = clock
         self._logins = tuple(logins)
 
     @property
@@ -113,7 +114,7 @@ class OwnLogins:
         ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
-        exchange = _Exchange(login, client)
+        exchange = _Exchange(login, client, self._clock)
         request = await _kept_whole(request)
         async with AsyncExitStack() as stack:
             enter = partial(self._source.ask, request, client, course)
@@ -134,8 +135,9 @@ class _ClosedAfterChallengeError(Exception):
 class _Exchange:
     """One request of an account: sent, and once more if the gateway asks for the login."""
 
-    def __init__(self, login: GatewayLogin, client: Client) -> None:
+    def __init__(self, login: GatewayLogin, client: Client, clock: Callable[[], float]) -> None:
         self._login = login
+        self._clock = clock
         self._client = client
         self._check()
 
@@ -145,7 +147,7 @@ class _Exchange:
         Raises ``_ClosedAfterChallengeError`` if it has to be sent again on another one, with ``second``.
         """
         self._check()  # again: it was waiting
-        attempt = self._login.attempt(request.method, request.target)
+        attempt = self._login.attempt(request.method, request.target, self._clock())
         answer = await self._send(connection, request, attempt)
         if answer.status != _LOGIN_NEEDED:
             return answer
@@ -161,7 +163,7 @@ class _Exchange:
 
     async def second(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request with the answer to a challenge that was just asked."""
-        attempt = self._login.attempt(request.method, request.target)
+        attempt = self._login.attempt(request.method, request.target, self._clock())
         if attempt is None:
             raise GatewayLoginRefusedError("no challenge that may be answered")
         answer = await self._send(connection, request, attempt)
@@ -175,7 +177,7 @@ class _Exchange:
         try:
             answer = await connection.exchange(_with_login(request, attempt))
         except SilentCloseError as error:
-            if attempt and self._login.closed_silently(attempt):
+            if attempt and self._login.closed_silently(attempt, self._clock()):
                 raise GatewayLoginRefusedError("closed without an answer") from None
             raise ConnectionLostError(error.detail) from None
         if attempt and answer.status < _LOWEST_ERROR:
@@ -183,7 +185,7 @@ class _Exchange:
         return answer
 
     async def _challenged(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
-        refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt)
+        refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt, self._clock())
         read = 0
         async for piece in connection.body():
             read += len(piece)

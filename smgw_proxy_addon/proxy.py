@@ -145,7 +145,7 @@ def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None, Ses
         GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
         for each in options.accounts
     ]
-    own = OwnLogins(transparent, logins)
+    own = OwnLogins(transparent, logins, time.monotonic)
     keeper = SessionKeeper(own)
     return LoginOnce(clients, keeper, time.monotonic), own, keeper
 
