@@ -73,6 +73,8 @@ class Simulator:
     """Asks for a login with SHA-256 and refuses it, as some firmware does; MD5 is taken."""
     closes_after_challenge: bool = False
     """Closes the connection after each 401."""
+    next_nonces: bool = False
+    """Hands out the next nonce with each answer (``Authentication-Info``)."""
     clock: Callable[[], datetime] = _utc_now
     absolute_location: bool = False
     """Theben: the ``Location`` of the 307 names scheme and host."""
@@ -132,6 +134,7 @@ class Simulator:
             login=self.login,
             protect_all=self.protect_all,
             closes_after_challenge=self.closes_after_challenge,
+            next_nonces=self.next_nonces,
         )
 
     async def stop(self) -> None:

@@ -18,9 +18,18 @@ class Router:
     """Every target needs a login, and an unknown one answers 200 instead of 404."""
     closes_after_challenge: bool = False
     """Closes the connection after each 401."""
+    next_nonces: bool = False
+    """Hands out the next nonce with each answer (``Authentication-Info``)."""
 
     def answer(self, request: Received) -> Response | None:
         """Return the answer, or None to close the connection without one."""
+        response = self._answer(request)
+        if response and request.authorized and self.next_nonces:
+            nonce = self.login.challenge().nonce.encode()
+            response.headers.append((b"Authentication-Info", b'qop=auth, nextnonce="%b"' % nonce))
+        return response
+
+    def _answer(self, request: Received) -> Response | None:
         for_tests = request.path.startswith(endpoints.PREFIX)
         if refusal := None if for_tests else self.vendor.refuse(request):
             return refusal

@@ -255,6 +255,16 @@ async def test_nothing_of_the_gateway_s_login_reaches_the_client(tmp_path: Path,
         assert [each.headers["www-authenticate"].count("realm=") for each in answer.history] == [1]
 
 
+async def test_a_gateway_that_hands_out_the_next_nonce(tmp_path: Path) -> None:
+    async with login_once(tmp_path, sim={"next_nonces": True}) as (sim, rig):
+        answers = [await ask(rig) for _ in range(4)]
+        assert not any("authentication-info" in each.headers for each in answers)
+        assert logins(sim) == ["none", *["accepted"] * 4]
+        said = [given(record) for record in sim.records[1:]]
+        assert len({each.nonce for each in said}) == 4
+        assert {each.nc for each in said} == {"00000001"}
+
+
 # --- the gateway's password
 
 
@@ -270,6 +280,11 @@ async def test_a_changed_password_stops_the_account_until_a_person_says_so(tmp_p
         assert codes == ["gateway_login_refused"] * 2 + ["gateway_login_stopped"] * 4
         assert logins(sim) == ["none", "accepted", "wrong", "wrong", "none", "wrong"]
         assert rig.proxy.logins.standings == (Standing.STOPPED,)
+        connections = sim.connections
+        sim.close_connections()
+        await sim.wait_for_open(0)
+        assert (await ask(rig)).json()["error"] == "gateway_login_stopped"
+        assert sim.connections == connections, "not even a connection"
 
         sim.login.password = PASSWORD
         assert not rig.proxy.logins.retry(1)

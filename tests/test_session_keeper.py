@@ -98,6 +98,8 @@ async def test_a_holder_that_is_served_is_not_logged_out(tmp_path: Path) -> None
             await sim.wait_until(lambda: "logout" in actions(sim.records), within=3 * SILENCE)
         gate.set()
         assert "form_meterform" in (await waiting).text
+        await client.submit("meterform")
+        assert actions(sim.records) == ["login", "meterform", "meterform"]
         await sim.wait_until(lambda: "logout" in actions(sim.records))
 
 
