@@ -127,6 +127,7 @@ async def _serve(
         diagnose=proxy.doctor.examine,
         supervisor=supervisor,
         log_failure=log_failure,
+        connections=lambda: proxy.entrance.counts,
     )
     _LOGGER.info("Ready")
     code = await stop

@@ -33,6 +33,7 @@ _FLAGS: Final = {
     "log_file": ("--log-file", "-logfile"),
     "certificate_fingerprint": ("--fingerprint",),
     "allowed_hosts": ("--allowed-host",),
+    "check_origin": ("--no-check-origin",),
 }
 _TRUST_OPTIONS: Final = ("target", "cert_dir")
 _DOCTOR_OPTIONS: Final = ("target", "host_header", "certificate_fingerprint", "connect_timeout", "cert_dir")
@@ -153,11 +154,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
-    default = "" if option.default in (None, (), False) else f" (default: {option.default})"
+    default = "" if option.kind == "bool" or option.default in (None, ()) else f" (default: {option.default})"
     told = f"{option.allowed}{default}".replace("%", "%%")
     flags = _flags(option.name)
     if option.kind == "bool":
-        parser.add_argument(*flags, dest=option.name, action="store_true", default=None, help=told)
+        action = "store_false" if option.default else "store_true"
+        parser.add_argument(*flags, dest=option.name, action=action, default=None, help=told)
     elif option.kind == "accounts":
         parser.add_argument(*flags, dest=option.name, metavar="FILE", help=told)
     elif option.kind == "names":

@@ -54,6 +54,27 @@ class LoginRequiredError(RequestError):
         self.challenge = challenge
 
 
+class RequestLineTooLongError(BadRequestError):
+    """The request line is longer than any that a gateway understands."""
+
+    code = "request_line_too_long"
+    status = 414
+
+
+class HeadersTooLargeError(BadRequestError):
+    """One header, or all of them together, take more room than the proxy gives (RFC 6585 section 5)."""
+
+    code = "headers_too_large"
+    status = 431
+
+
+class BodyTooLargeError(BadRequestError):
+    """The body is larger than the option ``max_body_mb`` allows; what follows of it is not read."""
+
+    code = "body_too_large"
+    status = 413
+
+
 class ForeignNetworkError(RequestError):
     """The peer's address is outside the networks that may come in."""
 
@@ -115,6 +136,14 @@ class QueueTimeoutError(BusyError):
     """Waited for a place at the gateway for too long."""
 
     code = "queue_timeout"
+
+
+class TooManyConnectionsError(ProxyError):
+    """Every connection that clients may have is at work."""
+
+    code = "too_many_connections"
+    status = 503
+    retry_after = 10
 
 
 class SessionBusyError(BusyError):

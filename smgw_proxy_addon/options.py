@@ -6,6 +6,7 @@ wrong with it. Never opens a file, asks the network or reads the clock: a path i
 
 import dataclasses
 import difflib
+import ipaddress
 import json
 import re
 import unicodedata
@@ -18,10 +19,12 @@ import voluptuous as vol
 
 from smgw_proxy_addon.target import (
     HIGHEST_PORT,
+    Network,
     Target,
     read_host,
     read_host_header,
     read_local_address,
+    read_network,
     read_target,
 )
 from smgw_proxy_addon.values import (
@@ -78,18 +81,26 @@ class Options:
     max_connections: int
     connect_timeout: float
     read_timeout: float
+    cache_seconds: int
+    """How long an answer that may be shared is kept; 0 means only while it is asked for."""
     log_level: Literal["debug", "info", "warning", "error"]
     log_dir: Path
     log_file: str
     log_rotation_hours: int
     log_retention_days: int
     log_bodies: bool
+    allow: tuple[Network, ...]
+    """Networks that may come in besides loopback; empty means those of a home and of the own interfaces."""
     allowed_hosts: tuple[str, ...]
     """Further names that clients may use for the proxy, in lower case; ``*`` stands for any."""
     accounts: tuple[Account, ...]
     """The logins that the proxy keeps itself; with none, clients log in at the gateway."""
     digest_algorithm: Literal["auto", "md5", "sha-256"]
     """How the proxy answers the gateway's challenges."""
+    check_origin: bool
+    """Whether what the page of another site made a browser send is refused."""
+    max_body_mb: int
+    """Of a request, in millions of bytes."""
     port: int
     """Of the HTTP listener; 0 means any free one."""
     https_port: int | None
@@ -229,6 +240,16 @@ def _read_name(text: str) -> str:
     return text if text == "*" else read_host(text)
 
 
+def _read_networks(value: object) -> tuple[Network, ...]:
+    return read_list(value, read_network)
+
+
+def _read_networks_of_app(value: object) -> tuple[Network, ...]:
+    """Read networks; Home Assistant itself and its other apps stay inside."""
+    networks = _read_networks(value)
+    return (*networks, _APP_NETWORK) if networks and _APP_NETWORK not in networks else networks
+
+
 def _read_addresses(value: object) -> tuple[str, ...]:
     return read_list(value, read_local_address)
 
@@ -302,14 +323,20 @@ _COMMON: Final = (
     ),
     _number("max_connections", 1, 8, 1),
     _number("read_timeout", 5, 600, 75),
+    _number("cache_seconds", 0, 900, 0),
     _choice("log_level", ("debug", "info", "warning", "error"), "info"),
     _text("log_file", read_file_name, "a file name without folders, such as proxy.log", "proxy.log"),
     _number("log_rotation_hours", 1, 720, 24),
     _number("log_retention_days", 1, 365, 3),
     Option("log_bodies", "bool", "true or false", read_flag, default=False),
     Option("allowed_hosts", "names", 'a list of host names, or "*" for any', _read_names, default=()),
+    Option("check_origin", "bool", "true or false", read_flag, default=True),
+    _number("max_body_mb", 1, 1024, 16),
 )
 _DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")
+_NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
+_APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
+"""Where Home Assistant and its apps reach each other."""
 _DEFAULT_TARGET: Final = "10.11.120.2"
 _NOTIFY_AFTER: Final = 30
 
@@ -322,6 +349,7 @@ APP_OPTIONS: Final = (
     *_COMMON,
     Option("accounts", "accounts", "a list of user names with their passwords", _read_accounts, default=()),
     _DIGEST_ALGORITHM,
+    Option("allow", "names", _NETWORKS, _read_networks_of_app, default=()),
     Option("notifications", "bool", "true or false", read_flag, default=True),
     _number("notify_after_minutes", 1, 1440, _NOTIFY_AFTER),
 )
@@ -341,6 +369,7 @@ COMMAND_LINE_OPTIONS: Final = (
         default=(),
     ),
     _DIGEST_ALGORITHM,
+    Option("allow", "names", _NETWORKS, _read_networks, default=()),
     _number("connect_timeout", 1, 60, 10, "float"),
     _number("port", 0, HIGHEST_PORT, 8080),
     _number("https_port", 0, HIGHEST_PORT, None),

@@ -13,9 +13,12 @@ from aiohttp import web
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.asking import Source, Transparent
 from smgw_proxy_addon.attendants import Attendants
+from smgw_proxy_addon.client_bodies import MB
+from smgw_proxy_addon.client_limits import Limits
 from smgw_proxy_addon.client_login import ClientLogin
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
+from smgw_proxy_addon.entrance import Entrance
 from smgw_proxy_addon.frontend import Frontend
 from smgw_proxy_addon.gateway_login import GatewayLogin
 from smgw_proxy_addon.home_assistant import Supervisor
@@ -60,6 +63,7 @@ class Proxy:
         restart: Callable[[], None] | None = None,
         supervisor: Supervisor | None = None,
         log_failure: Callable[[], str | None] = lambda: None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.trust, self.pool = gateway_side(options, store)
         self.serving = False
@@ -67,12 +71,20 @@ class Proxy:
         self._listeners = listeners
         self._certificate = certificate
         source, self.logins, self.sessions = _source(options, self.pool)
+        access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(
-            options, self.pool, self.trust, supervisor, logins=self.logins, log_failure=log_failure
+            options,
+            self.pool,
+            self.trust,
+            supervisor,
+            logins=self.logins,
+            access=access,
+            log_failure=log_failure,
         )
         self._report = report
-        self._frontend = _frontend(options, source, self._reported)
-        server = ClientServer(self._frontend.handle, self._frontend.malformed)
+        self._frontend = _frontend(options, source, access, self._reported)
+        server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
+        self.entrance = Entrance(server, limits)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
@@ -85,9 +97,10 @@ class Proxy:
     async def start(self) -> None:
         """Listen."""
         await self._runner.setup()
-        for each in self._listeners:
-            context = self._certificate.context if each.secure and self._certificate else None
-            await web.SockSite(self._runner, each.socket, ssl_context=context).start()
+        certificate = self._certificate
+        self.entrance.open(
+            [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
+        )
         if self._certificate:
             self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
         await self._attendants.start()
@@ -98,8 +111,7 @@ class Proxy:
         self.serving = False
         if self._reloading:
             self._reloading.cancel()
-        for site in list(self._runner.sites):
-            await site.stop()
+        await self.entrance.close()
         self.pool.send_away()
         await self._frontend.stop(grace)
         if self.sessions:
@@ -150,15 +162,16 @@ def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None, Ses
     return LoginOnce(clients, keeper, time.monotonic), own, keeper
 
 
-def _frontend(options: Options, source: Source, report: Callable[[RequestRecord], None]) -> Frontend:
+def _frontend(options: Options, source: Source, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:
     target = options.target
     host = options.host_header or target.authority
     return Frontend(
         source,
-        Access(frozenset(options.allowed_hosts)),
+        access,
         GatewayNames.of(target.host, target.port, host),
         host=host.encode(),
         read_timeout=options.read_timeout,
+        largest_body=options.max_body_mb * MB,
         report=report,
         log_bodies=options.log_bodies,
     )

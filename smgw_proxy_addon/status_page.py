@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from smgw_proxy_addon.client_limits import Counts
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import local_names
@@ -56,6 +57,7 @@ class StatusPage:
         diagnose: Diagnose | None = None,
         supervisor: Supervisor | None = None,
         log_failure: Callable[[], str | None] = lambda: None,
+        connections: Callable[[], Counts] = Counts,
     ) -> None:
         """Listen. With a ``supervisor`` the page learns at which port of the host clients reach the proxy."""
         if self._pages is None or self.observer is None:
@@ -72,6 +74,7 @@ class StatusPage:
                 now=_now,
                 log_failure=log_failure,
                 logins=logins,
+                connections=connections,
             ),
             store=store,
             log=self.log,

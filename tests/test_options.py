@@ -51,15 +51,19 @@ def test_defaults_of_the_app() -> None:
         max_connections=1,
         connect_timeout=10,
         read_timeout=75,
+        cache_seconds=0,
         log_level="info",
         log_dir=Path("/share/smgw-proxy"),
         log_file="proxy.log",
         log_rotation_hours=24,
         log_retention_days=3,
         log_bodies=False,
+        allow=(),
         allowed_hosts=(),
         accounts=(),
         digest_algorithm="auto",
+        check_origin=True,
+        max_body_mb=16,
         port=8080,
         https_port=443,
         bind=(),
@@ -93,6 +97,7 @@ def test_all_options_of_the_app() -> None:
             "keyfile": "/ssl/sub/privkey.pem",
             "max_connections": 8,
             "read_timeout": 5,
+            "cache_seconds": 900,
             "log_level": "debug",
             "log_dir": "logs of mine",
             "log_file": "gateway.log",
@@ -105,6 +110,9 @@ def test_all_options_of_the_app() -> None:
                 {"username": "Jürgen's", "password": " a:b "},
             ],
             "digest_algorithm": "sha-256",
+            "check_origin": False,
+            "max_body_mb": 1024,
+            "allow": ["192.168.178.20/24", "", "2001:DB8::5", "::ffff:10.0.0.0/104", "192.168.178.0/24"],
             "notifications": False,
             "notify_after_minutes": 1440,
         }
@@ -113,10 +121,16 @@ def test_all_options_of_the_app() -> None:
     assert options.certificate_fingerprint == FINGERPRINT
     assert (options.certfile, options.keyfile) == (Path("/ssl/fullchain.pem"), Path("/ssl/sub/privkey.pem"))
     assert options.log_dir == Path("/share/logs of mine")
+    assert options.cache_seconds == 900
     assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
     assert options.accounts == (Account("import", "hunter2"), Account("Jürgen's", " a:b "))
     assert options.digest_algorithm == "sha-256"
     assert (options.notifications, options.notify_after_minutes) == (False, 1440)
+    assert (options.check_origin, options.max_body_mb) == (False, 1024)
+    assert list(map(str, options.allow)) == [
+        *("192.168.178.0/24", "2001:db8::5/128", "10.0.0.0/8"),
+        "172.30.32.0/23",  # Home Assistant itself, and its apps
+    ]
 
 
 def test_an_empty_text_in_the_app_means_not_set() -> None:
@@ -137,6 +151,7 @@ def test_the_command_line_gives_texts() -> None:
             "certfile": "../a.pem",
             "keyfile": "../a.key",
             "allowed_hosts": "a.example,b.example,",
+            "allow": "0.0.0.0/0,::/0",
         }
     )
     assert (options.port, options.https_port) == (0, 8443)
@@ -144,6 +159,7 @@ def test_the_command_line_gives_texts() -> None:
     assert options.bind == ("127.0.0.1", "::1", "fe80::1%eth0")
     assert options.certfile == Path("../a.pem")
     assert options.allowed_hosts == ("a.example", "b.example")
+    assert list(map(str, options.allow)) == ["0.0.0.0/0", "::/0"]
 
 
 @pytest.mark.parametrize(
@@ -172,6 +188,14 @@ def test_the_command_line_gives_texts() -> None:
         (
             {"read_timeout": 10**5000},
             'Option "read_timeout": this number is too large; allowed: a whole number from 5 to 600.',
+        ),
+        (
+            {"cache_seconds": 901},
+            'Option "cache_seconds": 901 is too large; allowed: a whole number from 0 to 900.',
+        ),
+        (
+            {"cache_seconds": -1},
+            'Option "cache_seconds": -1 is too small; allowed: a whole number from 0 to 900.',
         ),
         (
             {"log_level": "loud"},

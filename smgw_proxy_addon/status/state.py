@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from smgw_proxy_addon.activity import ClientSummary, Day, Entry
+from smgw_proxy_addon.client_limits import Counts
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway_login import Standing
 from smgw_proxy_addon.gateway_tls import GatewayTrust
@@ -77,6 +78,8 @@ class State:
     user_paths: tuple[str, ...]
     log_failure: str | None = None
     """Why no log files are written."""
+    connections: Counts = field(default_factory=Counts)
+    """Those of clients."""
     reached: datetime | None = None
     """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
     accounts: tuple[AccountState, ...] = ()
@@ -84,7 +87,11 @@ class State:
 
 
 class Reader:
-    """Reads the state. ``now`` gives the time in UTC, ``log_failure`` says why no log files are written, if so."""
+    """Reads the state.
+
+    ``now`` gives the time in UTC, ``log_failure`` says why no log files are written, if so, ``connections`` counts
+    those of clients.
+    """
 
     def __init__(
         self,
@@ -97,8 +104,10 @@ class Reader:
         now: Callable[[], datetime],
         log_failure: Callable[[], str | None] = lambda: None,
         logins: OwnLogins | None = None,
+        connections: Callable[[], Counts] = Counts,
     ) -> None:
         self._logins = logins
+        self._connections = connections
         self._log_failure = log_failure
         self._target = target
         self._store = store
@@ -131,6 +140,7 @@ class Reader:
             user_paths=observer.user_paths,
             log_failure=self._log_failure(),
             accounts=tuple(_accounts(self._logins)) if self._logins else (),
+            connections=replace(self._connections()),
         )
 
 

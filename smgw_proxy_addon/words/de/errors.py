@@ -28,10 +28,30 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Tragen Sie in dem Programm, das fragt, Benutzername und Passwort des Gateways ein, und zwar Zeichen für "
         "Zeichen wie in der Option „accounts“. Nur Digest-Anmeldungen werden angenommen, keine nach Basic.",
     ),
+    "request_line_too_long": Explanation(
+        "Die Adresse ist zu lang",
+        "Das anfragende Programm hat eine Adresse geschickt, die länger ist als jede, die ein Gateway versteht. An "
+        "das Gateway wurde nichts gesendet.",
+        "Prüfen Sie die Adresse, die in diesem Programm eingetragen ist.",
+    ),
+    "headers_too_large": Explanation(
+        "Die Anfrage hat zu große Header",
+        "Die Header der Anfrage brauchen mehr Platz, als der Proxy ihnen gibt. An das Gateway wurde nichts gesendet.",
+        "Löschen Sie im Browser die Cookies für die Adresse des Proxys. Sonst melden Sie es den Autoren des "
+        "Programms.",
+    ),
+    "body_too_large": Explanation(
+        "Die Anfrage ist zu groß",
+        "Die Anfrage enthält mehr Daten, als der Proxy durchlässt[: Die Grenze ist {limit} MB].",
+        "Braucht das Gateway wirklich so viel, erhöhen Sie die Option „max_body_mb“ (auf der Kommandozeile "
+        "--max-body-mb).",
+    ),
     "foreign_network": Explanation(
         "Dieses Gerät darf den Proxy nicht benutzen",
-        "Die Anfrage kam von einer Adresse außerhalb der lokalen Netze[: {peer}].",
-        "Benutzen Sie den Proxy nur aus Ihrem Heimnetz. Machen Sie ihn nie aus dem Internet erreichbar.",
+        "Die Anfrage kam von einer Adresse außerhalb der Netze, die den Proxy benutzen dürfen[: {peer}].",
+        "Benutzen Sie den Proxy nur aus Ihrem Heimnetz. Machen Sie ihn nie aus dem Internet erreichbar. Gehört das "
+        "Gerät wirklich Ihnen, nehmen Sie seine Adresse[, {peer},] oder sein Netz in die Option „allow“ auf (auf der "
+        "Kommandozeile --allow).",
     ),
     "foreign_origin": Explanation(
         "Eine fremde Website hat diese Anfrage ausgelöst",
@@ -67,8 +87,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Unter diesem Namen kennt sich der Proxy nicht",
         "Die Anfrage gilt einem anderen Namen[ ({host})]. Namen, die er nicht kennt, lehnt der Proxy ab, weil "
         "Websites damit über Ihren Browser auf Ihr Gateway zugreifen könnten.",
-        "Benutzen Sie die IP-Adresse des Proxys oder den Namen seines Rechners. Gehört der Name wirklich Ihnen, "
-        "nehmen Sie ihn in die Option „allowed_hosts“ auf.",
+        "Benutzen Sie die IP-Adresse des Proxys oder den Namen seines Rechners. Gehört der Name[ {host}] wirklich "
+        "Ihnen, nehmen Sie ihn in die Option „allowed_hosts“ auf (auf der Kommandozeile --allowed-host).",
     ),
     "queue_full": Explanation(
         "Zu viele Anfragen auf einmal",
@@ -82,6 +102,12 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "noch mit anderen beschäftigt.",
         "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es oft, lassen Sie Ihre Programme seltener "
         "fragen: Neue Messwerte gibt es nur alle 15 Minuten.",
+    ),
+    "too_many_connections": Explanation(
+        "Zu viele Verbindungen auf einmal",
+        "Die Programme in Ihrem Netz beschäftigen mehr Verbindungen zum Proxy, als er annimmt.",
+        "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es wieder, sehen Sie nach, welches Gerät so "
+        "viel fragt: Die Seite des Proxys und sein Protokoll nennen die Programme.",
     ),
     "session_busy": Explanation(
         "Am Gateway ist schon jemand angemeldet",
