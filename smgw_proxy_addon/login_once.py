@@ -27,6 +27,7 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
 from smgw_proxy_addon.gateway_login import Attempt, GatewayLogin, Standing
 from smgw_proxy_addon.rewrite import Headers
+from smgw_proxy_addon.shared_answers import SharedAnswers
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -50,10 +51,16 @@ class AccountSource(Protocol):
 
 
 class LoginOnce:
-    """Lets in who has an account, and asks ``source`` for them; ``clock`` gives monotonic seconds."""
+    """Lets in who has an account, and asks ``source`` for them, but what others of the account have just asked.
 
-    def __init__(self, clients: ClientLogin, source: AccountSource, clock: Callable[[], float]) -> None:
+    ``clock`` gives monotonic seconds.
+    """
+
+    def __init__(
+        self, clients: ClientLogin, shared: SharedAnswers, source: AccountSource, clock: Callable[[], float]
+    ) -> None:
         self._clients = clients
+        self._shared = shared
         self._source = source
         self._clock = clock
 
@@ -70,8 +77,13 @@ class LoginOnce:
         )
         if isinstance(verdict, LoginNeeded):
             raise LoginRequiredError(verdict.reason, challenge=verdict.challenge)
-        async with self._source.ask(verdict, _with_login(request, None), client, course) as answered:
+        fetch = partial(self._source.ask, verdict)
+        async with self._shared.ask(str(verdict), _with_login(request, None), client, course, fetch) as answered:
             yield answered
+
+    async def close(self) -> None:
+        """Give up what is in flight."""
+        await self._shared.close()
 
 
 class OwnLogins:

@@ -30,6 +30,7 @@ from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
 from smgw_proxy_addon.schedule import Lifetime, Schedule
 from smgw_proxy_addon.session_keeper import SessionKeeper
+from smgw_proxy_addon.shared_answers import SharedAnswers
 from smgw_proxy_addon.trust import Policy
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.upstream import Connector, Pool
@@ -70,7 +71,7 @@ class Proxy:
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        source, self.logins, self.sessions = _source(options, self.pool)
+        self._source, self.logins, self.sessions = _source(options, self.pool)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(
             options,
@@ -82,7 +83,7 @@ class Proxy:
             log_failure=log_failure,
         )
         self._report = report
-        self._frontend = _frontend(options, source, access, self._reported)
+        self._frontend = _frontend(options, self._source, access, self._reported)
         server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
         self.entrance = Entrance(server, limits)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
@@ -114,6 +115,8 @@ class Proxy:
         await self.entrance.close()
         self.pool.send_away()
         await self._frontend.stop(grace)
+        if isinstance(self._source, LoginOnce):
+            await self._source.close()
         if self.sessions:
             await self.sessions.close()
         await self._attendants.stop()
@@ -159,7 +162,8 @@ def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None, Ses
     ]
     own = OwnLogins(transparent, logins, time.monotonic)
     keeper = SessionKeeper(own)
-    return LoginOnce(clients, keeper, time.monotonic), own, keeper
+    shared = SharedAnswers(options.cache_seconds, time.monotonic, drain_timeout=options.read_timeout)
+    return LoginOnce(clients, shared, keeper, time.monotonic), own, keeper
 
 
 def _frontend(options: Options, source: Source, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:

@@ -92,6 +92,7 @@ NEIGHBOURS: Final = {
     ("asking", "gateway_http"): "what is asked, and what is answered",
     ("asking", "upstream"): "the gateway is asked over the pool's connections",
     ("login_once", "asking"): "one more way to ask, around the other one",
+    ("login_once", "shared_answers"): "what one account has asked is shared with its other clients",
     ("login_once", "gateway_http"): "what is asked, and what is answered",
     ("session_keeper", "login_once"): "what an account asks, and the session that it has",
     ("session_keeper", "asking"): "one more step on the way of a request",

@@ -415,6 +415,36 @@ async def test_a_gateway_that_asks_for_ever(tmp_path: Path, kind: str) -> None:
         assert (await ask(rig)).status_code == 200
 
 
+# --- answers shared
+
+
+async def test_answers_are_kept_for_the_clients_of_one_account_alone(tmp_path: Path) -> None:
+    users = {"further_users": {"other-user": "other-secret"}}
+    async with login_once(tmp_path, sim=users, accounts=[ACCOUNT, OTHER], cache_seconds=60) as (sim, rig):
+        for _ in range(5):
+            assert (await ask(rig)).status_code == 200
+        assert logins(sim) == ["none", "accepted"]
+        assert (await ask(rig, auth=own(USER, "wrong"))).status_code == 401
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(rig.http + "/json/metering/origin/")).status_code == 401
+        assert len(sim.records) == 2
+        assert (await ask(rig, auth=own("other-user", "other-secret"))).status_code == 200
+        assert logins(sim) == ["none", "accepted", "none", "accepted"]
+
+
+async def test_parallel_reads_of_one_account_are_one_request(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with login_once(tmp_path, cache_seconds=60) as (sim, rig):
+        sim.faults.set("slow", gate=gate)
+        asking = [asyncio.create_task(ask(rig)) for _ in range(10)]
+        await sim.wait_for_heads(1)
+        while sum(report.code == "login_required" for report in rig.reports) < len(asking):
+            await asyncio.wait(asking, timeout=0.05)
+        gate.set()
+        assert {answer.status_code for answer in await asyncio.gather(*asking)} == {200}
+        assert logins(sim) == ["none", "accepted"]
+
+
 # --- what stays secret
 
 
