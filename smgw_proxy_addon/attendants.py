@@ -18,6 +18,7 @@ from smgw_proxy_addon.errors import ForeignNetworkError
 from smgw_proxy_addon.gateway_tls import offers_brainpool
 from smgw_proxy_addon.home_assistant import Notifier, Supervisor
 from smgw_proxy_addon.local_network import local_interfaces
+from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Reachability, Situation
 from smgw_proxy_addon.options import Options
@@ -34,7 +35,8 @@ _APP_DATA: Final = "/data"
 class Attendants:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
-    ``log_failure`` says why no log files are written, None while they are; ``now`` is an aware local time.
+    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` says why no log files are written, None
+    while they are; ``now`` is an aware local time.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Attendants:
         trust: ExaminableTrust,
         supervisor: Supervisor | None,
         *,
+        logins: OwnLogins | None = None,
         access: Access,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
@@ -51,6 +54,7 @@ class Attendants:
         self._target = options.target.name
         self._trust = trust
         self._supervisor = supervisor
+        self._logins = logins
         self._log_failure = log_failure
         self._now = now
         self._reachability = Reachability()
@@ -104,6 +108,7 @@ class Attendants:
             not_after=accepted.not_after if accepted else None,
             refused=self._trust.refused,
             log_failure=self._log_failure(),
+            stopped=self._logins.stopped if self._logins else (),
         )
 
     async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:

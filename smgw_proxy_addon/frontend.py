@@ -24,6 +24,7 @@ from smgw_proxy_addon.errors import (
     ExpectationFailedError,
     ForeignNetworkError,
     GatewayError,
+    LoginRequiredError,
     ProxyError,
     ShuttingDownError,
 )
@@ -256,6 +257,8 @@ class Frontend:
         headers = {"Content-Type": content_type, "Cache-Control": "no-store", "Server": "smgw-proxy"}
         if error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, LoginRequiredError):
+            headers["WWW-Authenticate"] = error.challenge
         response = web.Response(status=status, body=body, headers=headers)
         if isinstance(error, BadRequestError | ClientStalledError | ForeignNetworkError | ShuttingDownError):
             response.force_close()
