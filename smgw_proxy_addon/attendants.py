@@ -31,7 +31,8 @@ _APP_DATA: Final = "/data"
 class Attendants:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
-    ``log_failure`` says why no log files are written, None while they are; ``now`` is an aware local time.
+    ``log_failure`` says why no log files are written, None while they are; ``now`` is an aware local time,
+    ``monotonic`` gives seconds that never jump.
     """
 
     def __init__(
@@ -43,12 +44,15 @@ class Attendants:
         *,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = options.target.name
         self._trust = trust
         self._supervisor = supervisor
         self._log_failure = log_failure
         self._now = now
+        self._monotonic = monotonic
+        self._outage = 0.0  # its start; no setting of the clock shall change its length
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
         marks = HostMarks(options.target.connect_host, options.target.port)
@@ -84,9 +88,17 @@ class Attendants:
         await self._desk.close()
 
     def note(self, record: RequestRecord) -> None:
-        """Learn from a finished request whether the gateway can be reached."""
+        """Learn from a finished request whether the gateway can be reached; log the start and end of an outage."""
         answered = record.code is None and record.reused is not None
+        failed_before = self._reachability.failing_since
         self._reachability.note(record.code, answered=answered, now=self._now())
+        fails = self._reachability.failing_since
+        if fails and not failed_before:
+            self._outage = self._monotonic()
+            _LOGGER.warning("The gateway %s cannot be used for now (%s)", self._target, record.code)
+        elif failed_before and not fails:
+            seconds = self._monotonic() - self._outage
+            _LOGGER.warning("The gateway %s can be used again, after %.0f s", self._target, seconds)
 
     def _situation(self) -> Situation:
         accepted = self._trust.accepted
