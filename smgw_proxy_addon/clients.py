@@ -30,6 +30,9 @@ STALL: Final = 30.0
 WHOLE_BODY: Final = 65536
 """Bytes of a request's body that are read before a place at the gateway is taken."""
 
+AT_ONCE: Final = 32768
+"""Bytes that are sent without a look at how the client reads: less than its connection takes without waiting."""
+
 _HEADERS: Final = 1000
 _HEAD_LIMIT: Final = 65536
 _CLIENT_IDLE: Final = 120.0
@@ -98,6 +101,7 @@ class PassedOn(web.StreamResponse):
         lengths = [value.decode() for name, value in headers if name.lower() == b"content-length"]
         super().__init__(status=answer.status, headers=[("Content-Length", length) for length in lengths])
         self.has_length = bool(lengths)
+        self._body_follows = False
         self._head = [b"HTTP/%d.%d %d %b" % (*version, answer.status, answer.reason)]
         self._head += [b"%b: %b" % header for header in headers]
 
@@ -110,7 +114,14 @@ class PassedOn(web.StreamResponse):
         ]
         writer = cast("StreamWriter", self._payload_writer)
         writer._headers_buf = b"\r\n".join([*self._head, *framing, b"", b""])  # noqa: SLF001 - see above
-        writer.send_headers()
+        if not self._body_follows:
+            writer.send_headers()
+
+    async def send_whole(self, request: web.BaseRequest, body: bytes) -> None:
+        """Send head and body at once: at most ``AT_ONCE`` bytes."""
+        self._body_follows = True
+        await self.prepare(request)
+        await self.write_eof(body)
 
 
 def gone(request: web.BaseRequest) -> asyncio.Future[None]:
@@ -131,18 +142,22 @@ def hang_up(request: web.BaseRequest, *, force: bool = False) -> None:
     request.transport.abort()
 
 
-async def write(request: web.BaseRequest, response: web.StreamResponse, piece: bytes) -> None:
+async def write(request: web.BaseRequest, piece: bytes) -> None:
     """Write to the client, however slowly it reads; raises ``ClientStalledError`` if it does not read at all."""
+    writer = cast("StreamWriter", request.writer)
+    await writer.write(piece, drain=False)
+    if request.transport is None or request.transport.get_write_buffer_size() == 0:
+        return  # the kernel has all of it
     before = _unread(request)
-    writing = asyncio.ensure_future(response.write(piece))
+    draining = asyncio.ensure_future(writer.drain())
     try:
-        while not (await asyncio.wait({writing}, timeout=STALL))[0]:
+        while not (await asyncio.wait({draining}, timeout=STALL))[0]:
             if (now := _unread(request)) == before:
                 raise ClientStalledError
             before = now
-        await writing
+        await draining
     finally:
-        writing.cancel()
+        draining.cancel()
 
 
 def _unread(request: web.BaseRequest) -> tuple[int, int]:

@@ -181,13 +181,15 @@ class Frontend:
         if request.version < (1, 1) and not response.has_length:
             response.force_close()
         try:
-            await response.prepare(request)
-            async for piece in body:
-                await clients.write(request, response, piece)
-                visit.bytes_sent += len(piece)
-                if self._log_bodies:
-                    visit.received += piece[: _EXCERPT - len(visit.received)]
-            await response.write_eof()
+            if answer.whole is not None and len(answer.whole) <= clients.AT_ONCE:
+                await response.send_whole(request, answer.whole)
+                self._note(visit, answer.whole)
+            else:
+                await response.prepare(request)
+                async for piece in body:
+                    await clients.write(request, piece)
+                    self._note(visit, piece)
+                await response.write_eof()
         except ConnectionError:
             visit.error = ClientGoneError()
             await self._drain(body)
@@ -199,6 +201,11 @@ class Frontend:
             visit.error = error
             clients.hang_up(request, force=response.keep_alive is False)
         return response
+
+    def _note(self, visit: Visit, piece: bytes) -> None:
+        visit.bytes_sent += len(piece)
+        if self._log_bodies:
+            visit.received += piece[: _EXCERPT - len(visit.received)]
 
     async def _drain(self, body: AsyncIterator[bytes]) -> None:
         """Let the gateway finish an answer whose client has left."""

@@ -1,20 +1,23 @@
 """One connection to the gateway: our own small HTTP/1.1, for one exchange at a time.
 
 A request is sent once and never again. No cookies, no redirects, no decompression, no added headers: the gateway
-sees what it would see directly. h11 reads the answers; what is sent is written here byte for byte, because Digest
-signs the target and gateways care about the case of header names.
+sees what it would see directly. llhttp (httptools) reads the answers; what is sent is written here byte for byte,
+because Digest signs the target and gateways care about the case of header names.
 """
 
 import asyncio
+import select
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-import h11
+import httptools
 
 from smgw_proxy_addon.errors import (
     BadAnswerError,
     ConnectionLostError,
+    GatewayError,
     ReadTimeoutError,
     SilentCloseError,
     TruncatedAnswerError,
@@ -28,10 +31,13 @@ CLOSE_TIMEOUT: Final = 2.0
 FRESH: Final = 2.0
 """Seconds after an answer in which a connection that closes cannot have been idle for too long."""
 
-READ_SIZE: Final = 65536
-"""Bytes that are read at once, and that may wait to be read."""
+_READ_AHEAD: Final = 65536
+"""Bytes of a body that may wait to be passed on; beyond them nothing more is read from the gateway."""
 
 _MAX_HEAD: Final = 262144
+_MAX_INTERIM: Final = 16
+_OK: Final = 200
+_SWITCHING: Final = 101
 
 
 @dataclass(frozen=True)
@@ -56,116 +62,366 @@ class GatewayRequest:
 
 @dataclass(frozen=True)
 class Answer:
-    """The head of the gateway's answer; ``headers`` in the gateway's own case and order."""
+    """The head of the gateway's answer; ``headers`` in the gateway's own case and order.
+
+    ``whole`` is the body if all of it came together with the head: there is nothing more to wait for.
+    """
 
     status: int
     reason: bytes
     headers: Headers
+    whole: bytes | None = None
 
 
-class Connection:
-    """One TLS connection to the gateway, for one exchange at a time."""
+class _Reading:
+    """What llhttp has found of one answer; called back by it while bytes are fed."""
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        certificate: Certificate,
-        *,
-        read_timeout: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._parser = h11.Connection(h11.CLIENT)
+    def __init__(self, method: bytes) -> None:
+        self._bodiless = method == b"HEAD"
+        self._interim = 0
+        self._parser = httptools.HttpResponseParser(self)
+        # A bare line feed ends a line (RFC 9112 section 2.2): the head is written anew for the client.
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
+        self._head_bytes = 0
+        self._until_close = False
+        self._complete = False
+        self._fed = False
+        self.heard = False
+        self.pieces: deque[bytes] = deque()
+        self.waiting = 0
+        """Bytes in ``pieces``."""
+        self.stray = False
+        """Whether more came than the answer."""
+        self.keeps_alive = False
+        self.problem: GatewayError | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reason = b""
+        self._headers: Headers = []
+        self._status: int | None = None
+
+    @property
+    def head_complete(self) -> bool:
+        """Whether the head of the final answer is there."""
+        return self._status is not None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer is there up to its end."""
+        return self._complete
+
+    def answer(self) -> Answer:
+        """Give the head, with the body if that is complete; its pieces stay."""
+        return Answer(
+            self._status or 0,
+            self._reason,
+            self._headers,
+            b"".join(self.pieces) if self._complete else None,
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Read further bytes."""
+        self.heard = True
+        if self._complete:
+            self.stray = True
+            return
+        if not self.head_complete:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse("a switch of protocols that nobody asked for")
+        except httptools.HttpParserError as error:
+            # What llhttp says may quote the gateway: only its kind is passed on.
+            self._refuse(type(error).__name__)
+        if not self.head_complete and self._head_bytes > _MAX_HEAD:
+            self._refuse("a head without end")
+
+    def end(self, error: BaseException | None) -> None:
+        """Learn that the connection has ended: in order, or by an error."""
+        if self._until_close and error is None and self.problem is None:
+            self._complete = True
+        elif not self._complete and self.problem is None and self.heard:
+            self.problem = TruncatedAnswerError(type(error).__name__ if error else "closed")
+
+    def _refuse(self, detail: str) -> None:
+        if self._complete:
+            self.stray = True
+        elif self.problem is None:
+            self.problem = BadAnswerError(detail)
+
+    # Called by llhttp
+
+    def on_message_begin(self) -> None:
+        """Note that a message begins: ours, the one after an interim answer, or one that nobody asked for."""
+        self.stray = self.stray or self._complete
+
+    def on_status(self, status: bytes) -> None:
+        """Take (a part of) the reason phrase."""
+        if not self._complete:
+            self._reason += status
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; one of the trailer is dropped."""
+        if self._status is None:
+            self._headers.append((name, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """Decide how the body ends (RFC 9112 section 6.3)."""
+        status = self._parser.get_status_code()
+        if self._complete or (status < _OK and status != _SWITCHING):
+            return
+        if status == _SWITCHING:
+            self._refuse("a switch of protocols that nobody asked for")
+            return
+        codings = [value.lower() for name, value in self._headers if name.lower() == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
+            self._refuse("a transfer coding other than chunked")
+            return
+        lengths = [value for name, value in self._headers if name.lower() == b"content-length"]
+        self._status = status
+        self._until_close = not codings and not lengths
+        if self._bodiless:
+            self._finish()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        if self._complete:
+            self.stray = True
+        else:
+            self.pieces.append(body)
+            self.waiting += len(body)
+
+    def on_message_complete(self) -> None:
+        """End the answer, or begin anew after an interim one (RFC 9110 section 15.2): no client waits for those."""
+        if self._status is not None:
+            self._finish()
+            return
+        self._interim += 1
+        if self._interim > _MAX_INTERIM:
+            self._refuse("interim answers without end")
+        self._begin()
+
+    def _finish(self) -> None:
+        if not self._complete:
+            self._complete = True
+            self.keeps_alive = self._parser.should_keep_alive()
+
+
+class Connection(asyncio.Protocol):
+    """One TLS connection to the gateway, for one exchange at a time.
+
+    ``certificate`` is what the gateway showed. ``on_idle_end`` is called when an idle connection ends: with True
+    if the gateway closed it in order.
+    """
+
+    certificate: Certificate
+    transport: asyncio.Transport
+
+    def __init__(self, *, read_timeout: float, clock: Callable[[], float]) -> None:
         self._read_timeout = read_timeout
         self._clock = clock
-        self.certificate = certificate
+        self._loop = asyncio.get_running_loop()
+        self._reading: _Reading | None = None
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._paused = False
+        self._deadline = 0.0
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._sent = False
+        self.on_idle_end: Callable[[bool], None] | None = None
         self.opened = clock()
         self.answered: float | None = None
-        self.reusable = True
-        self._sent = False
-        self._heard = False
-        self._ended = False
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may follow: nothing was sent yet, or all was sent and answered."""
+        if self._ended or self.transport.is_closing():
+            return False
+        reading = self._reading
+        # A gateway that answered before it had the whole request would take the next one for the rest of it.
+        return reading is None or (self._sent and reading.complete and reading.keeps_alive and not reading.stray)
 
     async def exchange(self, request: GatewayRequest) -> Answer:
         """Send a request and wait for the head of its answer.
 
         Raises ``GatewayError``: lost, silent, not HTTP, too slow; and what the request's body raises.
         """
+        self.on_idle_end = None
         kept_idle = self.answered is not None and self._clock() - self.answered >= FRESH
-        self.reusable = self._sent = self._heard = False  # until this exchange has come to its end
-        self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
-        # h11 is told the method alone: whether an answer has a body depends on it. Its own bytes are not used.
-        self._parser.send(h11.Request(method=request.method, target=b"/", headers=[(b"Host", b"gateway")]))
-        self._parser.send(h11.EndOfMessage())
+        self._sent = False
+        reading = self._reading = _Reading(request.method)
         try:
             if request.body is None or isinstance(request.body, bytes):
-                self._writer.write(request.head() + _framed(request.body or b"", chunked=request.chunked))
-                await self._drain()
+                self._write(request.head() + _framed(request.body or b"", chunked=request.chunked))
+                if self._writable:
+                    await self._drain()
                 self._sent = True
-                return await self._read_head(self._read_timeout)
-            return await self._exchange_streaming(request, request.body)
-        except (OSError, EOFError) as error:
+                return await self._head(reading)
+            return await self._exchange_streaming(request, request.body, reading)
+        except EOFError:
             if request.has_login and self._sent and not kept_idle:
-                raise SilentCloseError(str(error)) from None
-            raise ConnectionLostError(str(error)) from None
+                raise SilentCloseError("closed without an answer") from None
+            raise ConnectionLostError("closed without an answer") from None
 
     async def body(self) -> AsyncIterator[bytes]:
         """Give the answer's body piece by piece, decoded from its transfer coding.
 
         Raises ``TruncatedAnswerError``, ``BadAnswerError`` or ``ReadTimeoutError`` in the middle of it.
         """
-        try:
-            while not isinstance(event := await self._next_event(self._read_timeout), h11.EndOfMessage):
-                if isinstance(event, h11.Data):
-                    yield bytes(event.data)
-        except (OSError, EOFError) as error:
-            raise TruncatedAnswerError(str(error)) from None
-        self.answered = self._clock()
-        # A gateway that answered before it had the whole request would take the next one for the rest of it.
-        self.reusable = (
-            self._sent
-            and self._parser.their_state is h11.DONE
-            and not self._parser.trailing_data[0]
-            and not self._writer.is_closing()
-        )
+        reading = self._reading
+        while reading:
+            if reading.pieces:
+                data = b"".join(reading.pieces)
+                reading.pieces.clear()
+                reading.waiting = 0
+                if self._paused:
+                    self._paused = False
+                    self.transport.resume_reading()
+                yield data
+            elif reading.complete:
+                return
+            elif reading.problem:
+                raise reading.problem
+            else:
+                await self._news()
 
-    async def quiet(self) -> bool:
-        """Tell whether an idle connection is neither closed nor holds bytes that nobody asked for."""
-        try:
-            async with asyncio.timeout(0):
-                await self._reader.read(1)
-        except TimeoutError:
-            return not self._writer.is_closing()
-        except OSError:
-            pass
-        return False
-
-    async def closed_by_gateway(self) -> bool:
-        """Wait until an idle connection ends; tell whether the gateway closed it in order."""
-        try:
-            return not await self._reader.read(1)
-        except OSError:
-            return False
+    def quiet(self) -> bool:
+        """Tell whether nothing has come in that the event loop has not read yet."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     async def close(self) -> None:
         """Close cleanly, with close_notify; by force if the gateway does not play along."""
-        self._writer.close()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._writer.wait_closed()
-        except (OSError, TimeoutError):
-            self.abort()
+        self.on_idle_end = None
+        self.transport.close()
+        await asyncio.wait({self._lost}, timeout=CLOSE_TIMEOUT)
+        self.abort()
 
     def abort(self) -> None:
         """Drop the connection at once."""
-        self._writer.transport.abort()
+        self.on_idle_end = None
+        self.transport.abort()
 
-    async def _exchange_streaming(self, request: GatewayRequest, pieces: AsyncIterator[bytes]) -> Answer:
+    # Called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of the answer, or what nobody asked for."""
+        reading = self._reading
+        if reading is None:
+            self._end(None, closed=False)  # bytes before any request
+            return
+        reading.feed(data)
+        if reading.complete:
+            if self.answered is None or not reading.stray:
+                self.answered = self._clock()
+            if reading.stray and self.on_idle_end:
+                self._end(None, closed=False)
+        elif reading.waiting > _READ_AHEAD and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Learn that the gateway closes in order."""
+        self._end(None, closed=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Learn that the connection is gone."""
+        self._end(exc, closed=exc is None)
+        if self._watchdog:
+            self._watchdog.cancel()
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Wait before more is written."""
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        if self._writable and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # Inside
+
+    def _end(self, error: Exception | None, *, closed: bool) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._reading:
+            self._reading.end(error)
+        self._wake()
+        if self._writable and not self._writable.done():
+            self._writable.set_result(None)
+        if self.on_idle_end:
+            self.on_idle_end(closed)
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _write(self, data: bytes) -> None:
+        if self._ended or self.transport.is_closing():
+            raise EOFError
+        self.transport.write(data)
+
+    async def _head(self, reading: _Reading, *, patient: bool = False) -> Answer:
+        while not reading.head_complete:
+            if reading.problem:
+                raise reading.problem
+            if self._ended:
+                raise EOFError
+            await self._news(patient=patient)
+        return reading.answer()
+
+    async def _news(self, *, patient: bool = False) -> None:
+        """Wait until something comes in; raises ReadTimeoutError unless ``patient``."""
+        self._waiter = self._loop.create_future()
+        if not patient:
+            self._deadline = self._loop.time() + self._read_timeout
+            if self._watchdog is None:
+                self._watchdog = self._loop.call_at(self._deadline, self._watch)
+        else:
+            self._deadline = float("inf")
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _watch(self) -> None:
+        """End a wait that is too long. One timer serves all waits: making one for each costs more than the wait."""
+        self._watchdog = None
+        if self._waiter is None or self._waiter.done() or self._deadline == float("inf"):
+            return
+        if self._loop.time() < self._deadline:
+            self._watchdog = self._loop.call_at(self._deadline, self._watch)
+        else:
+            self._waiter.set_exception(ReadTimeoutError(seconds=f"{self._read_timeout:g}"))
+
+    async def _drain(self) -> None:
+        if self._writable is None:
+            return
+        if not (await asyncio.wait({self._writable}, timeout=self._read_timeout))[0]:
+            raise ReadTimeoutError(seconds=f"{self._read_timeout:g}")
+        if self._ended:
+            raise EOFError
+
+    async def _exchange_streaming(
+        self, request: GatewayRequest, pieces: AsyncIterator[bytes], reading: _Reading
+    ) -> Answer:
         """Send a large body while listening: a gateway may answer, 401 say, before it has all of it."""
         sending = asyncio.create_task(self._send_pieces(request, pieces))
-        receiving = asyncio.create_task(self._read_head(None))
+        receiving = asyncio.create_task(self._head(reading, patient=True))
         try:
             await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
             self._sent = sending.done() and sending.exception() is None
@@ -182,46 +438,13 @@ class Connection:
             await asyncio.gather(sending, receiving, return_exceptions=True)
 
     async def _send_pieces(self, request: GatewayRequest, pieces: AsyncIterator[bytes]) -> None:
-        self._writer.write(request.head())
+        self._write(request.head())
         async for piece in pieces:
-            self._writer.write(_chunk(piece) if request.chunked else piece)
+            self._write(_chunk(piece) if request.chunked else piece)
             await self._drain()
         if request.chunked:
-            self._writer.write(_LAST_CHUNK)
+            self._write(_LAST_CHUNK)
             await self._drain()
-
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(self._read_timeout):
-                await self._writer.drain()
-        except TimeoutError:
-            raise ReadTimeoutError(seconds=f"{self._read_timeout:g}") from None
-
-    async def _read_head(self, seconds: float | None) -> Answer:
-        while True:
-            event = await self._next_event(seconds)
-            if isinstance(event, h11.Response):
-                return Answer(event.status_code, bytes(event.reason), list(event.headers.raw_items()))
-            # Interim answers (RFC 9110 section 15.2) end here: no client waits for one.
-
-    async def _next_event(self, seconds: float | None) -> h11.Event:
-        try:
-            while (event := self._parser.next_event()) is h11.NEED_DATA:
-                async with asyncio.timeout(seconds):
-                    data = await self._reader.read(READ_SIZE)
-                if not data and not self._heard:
-                    raise EOFError("closed without an answer")
-                self._heard = True
-                self._ended = not data
-                self._parser.receive_data(data)
-        except TimeoutError:
-            raise ReadTimeoutError(seconds=f"{self._read_timeout:g}") from None
-        except h11.RemoteProtocolError as error:
-            # What h11 says may quote the gateway: only its kind is passed on.
-            raise (TruncatedAnswerError if self._ended else BadAnswerError)(type(error).__name__) from None
-        if isinstance(event, type):
-            raise BadAnswerError("a switch of protocols that nobody asked for")
-        return event
 
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"

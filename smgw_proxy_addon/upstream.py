@@ -24,12 +24,19 @@ from smgw_proxy_addon.errors import (
     ShuttingDownError,
     UnreachableError,
 )
-from smgw_proxy_addon.gateway_http import CLOSE_TIMEOUT, READ_SIZE, Connection
+from smgw_proxy_addon.gateway_http import CLOSE_TIMEOUT, Connection
 from smgw_proxy_addon.gateway_tls import GatewayTrust, UntrustedError, client_context
 from smgw_proxy_addon.schedule import Lifetime, Schedule, Ticket, Turn
 
 OnStep = Callable[[Literal["tcp", "tls"], float], None]
 """Is told each step of a new connection when it is done, and how many seconds it took."""
+
+
+PIN_AGE = 0.02
+"""Seconds for which a look at the pin's file holds on a kept connection; before a handshake there is always another.
+
+In a burst of requests the look would cost as much as the request.
+"""
 
 
 class Connector:
@@ -61,18 +68,18 @@ class Connector:
         Raises ``GatewayError``.
         """
         with self.trust.handshake():
-            reader, writer = await self._shake_hands(on_step)
-            der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            connection = await self._shake_hands(on_step)
+            der = connection.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
             try:
-                certificate = await self.trust.settle(der)
+                connection.certificate = await self.trust.settle(der)
             except BaseException as error:
-                writer.transport.abort()
+                connection.abort()
                 if isinstance(error, CertificateChangedError):
                     await self.trust.report(error, der)
                 raise
-        return Connection(reader, writer, certificate, read_timeout=self._read_timeout, clock=self._clock)
+        return connection
 
-    async def _shake_hands(self, on_step: OnStep | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _shake_hands(self, on_step: OnStep | None) -> Connection:
         try:
             async with asyncio.timeout(self._connect_timeout):
                 return await self._open(on_step or _ignore)
@@ -84,7 +91,7 @@ class Connector:
         except (OSError, UnicodeError) as error:
             raise _named(error, self._host) from None
 
-    async def _open(self, on_step: OnStep) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self, on_step: OnStep) -> Connection:
         loop = asyncio.get_running_loop()
         addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         # One address after the other, not in a race: a gateway is not to see two connections for one.
@@ -101,15 +108,15 @@ class Connector:
                     raise
         connected = self._clock()
         on_step("tcp", connected - begun)
-        streams = await asyncio.open_connection(
+        _, connection = await loop.create_connection(
+            lambda: Connection(read_timeout=self._read_timeout, clock=self._clock),
             sock=connecting,
-            limit=READ_SIZE,
             ssl=self._context,
             server_hostname=self._server_name or "",
             ssl_shutdown_timeout=CLOSE_TIMEOUT,
         )
         on_step("tls", self._clock() - connected)
-        return streams
+        return connection
 
 
 def _named(error: OSError | UnicodeError, target: str) -> GatewayError:
@@ -166,7 +173,11 @@ class Pool:
         self._patience = patience
         self._clock = clock
         self._turns: dict[Ticket, asyncio.Future[None]] = {}
-        self._idle: dict[Connection, asyncio.Task[None]] = {}
+        self._idle: dict[Connection, float] = {}
+        """With the moment up to which each is kept."""
+        self._closing: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._trusted: float | None = None
 
     @asynccontextmanager
     async def lease(self, gone: asyncio.Future[None], on_step: OnStep | None = None) -> AsyncIterator[Lease]:
@@ -209,7 +220,11 @@ class Pool:
 
     async def close(self) -> None:
         """Close every idle connection cleanly."""
-        await asyncio.gather(*(self._retire(connection) for connection in list(self._idle)))
+        if self._sweeper:
+            self._sweeper.cancel()
+        for connection in list(self._idle):
+            self._retire(connection)
+        await self._closed()
 
     async def _wait_for_turn(self, ticket: Ticket, gone: asyncio.Future[None]) -> None:
         turn = self._turns[ticket] = asyncio.get_running_loop().create_future()
@@ -226,54 +241,71 @@ class Pool:
 
     async def _connection(self, on_step: OnStep | None) -> tuple[Connection, bool]:
         trust = self._connector.trust
-        await trust.refresh()
+        now = self._clock()
+        if not self._idle or self._trusted is None or now - self._trusted >= PIN_AGE:
+            await trust.refresh()
+            self._trusted = now
         while self._idle:
             connection = next(reversed(self._idle))
+            if not connection.quiet():
+                # A close, or bytes that nobody asked for: let the event loop read them.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            if connection not in self._idle:
+                continue
             if connection.reusable and trust.accepts(connection.certificate):
-                await self._stop_watching(connection)
-                if await connection.quiet():
-                    return connection, True
-                await connection.close()
-            else:
-                await self._retire(connection)
+                del self._idle[connection]
+                return connection, True
+            self._retire(connection)
+        # The gateway is not to see the next one before the last is gone.
+        await self._closed()
+        if self._trusted != now:
+            await trust.refresh()
         return await self._connector.connect(on_step), False
 
     async def _put_back(self, connection: Connection) -> None:
         now = self._clock()
         keep = self._lifetime.keep(now - connection.opened, now)
-        if connection.reusable and keep > 0:
-            self._idle[connection] = asyncio.create_task(self._watch(connection, now, keep))
-        elif connection.reusable:
-            await connection.close()
-        else:
+        if not connection.reusable:
             # It may still be at work on the request, or in the middle of its answer.
             connection.abort()
-
-    async def _watch(self, connection: Connection, since: float, keep: float) -> None:
-        """Keep an idle connection for ``keep`` seconds; learn from the gateway if it closes it before."""
-        try:
-            async with asyncio.timeout(keep):
-                if await connection.closed_by_gateway():
-                    now = self._clock()
-                    self._lifetime.gateway_closed(now - since, now)
-        except TimeoutError:
-            pass
-        connection.reusable = False
-        await connection.close()
-        self._idle.pop(connection, None)
-
-    async def _stop_watching(self, connection: Connection) -> None:
-        watcher = self._idle.pop(connection)
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
-
-    async def _retire(self, connection: Connection) -> None:
-        if connection.reusable:
-            await self._stop_watching(connection)
+        elif keep <= 0:
             await connection.close()
         else:
-            # Its watcher is closing it. The gateway is not to see the next one before this one is gone.
-            await asyncio.gather(self._idle[connection], return_exceptions=True)
+            self._idle[connection] = now + keep
+            connection.on_idle_end = lambda closed: self._ended(connection, now, closed=closed)
+            if self._sweeper is None or self._sweeper.when() > asyncio.get_running_loop().time() + keep:
+                self._sweep()
+
+    def _ended(self, connection: Connection, since: float, *, closed: bool) -> None:
+        """Let go of an idle connection that has ended; learn from the gateway if it closed it."""
+        now = self._clock()
+        if closed:
+            self._lifetime.gateway_closed(now - since, now)
+        self._retire(connection)
+
+    def _sweep(self) -> None:
+        """Close what was idle for long enough. One timer for all: requests come far more often than it fires."""
+        now = self._clock()
+        for connection in [connection for connection, until in self._idle.items() if until <= now]:
+            self._retire(connection)
+        if self._sweeper:
+            self._sweeper.cancel()
+        self._sweeper = None
+        if self._idle:
+            delay = min(self._idle.values()) - now
+            self._sweeper = asyncio.get_running_loop().call_later(delay, self._sweep)
+
+    def _retire(self, connection: Connection) -> None:
+        del self._idle[connection]
+        closing = asyncio.create_task(connection.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def _closed(self) -> None:
+        """Wait until the connections that are being closed are gone."""
+        if self._closing:
+            await asyncio.gather(*self._closing)
 
 
 def _ignore(_step: str, _seconds: float) -> None:

@@ -201,7 +201,7 @@ class Day:
         await self.sim.wait_for_open(0)
         try:
             async with self.pool.lease(asyncio.get_running_loop().create_future()) as lease:
-                lease.connection.reusable = False
+                lease.connection.abort()
         except ProxyError as error:
             code = error.code
         reused = None if code else False
