@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from simulator.connection import GARBAGE
 
@@ -140,7 +140,7 @@ class Cable:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        forgotten: "asyncio.Future[bool]",
+        forgotten: "asyncio.Future[Any]",
         limit: int | None = None,
     ) -> None:
         """Pass on until the end, or until ``limit`` bytes or the gateway's memory are over."""

@@ -269,7 +269,7 @@ _EXCHANGE: Final = list(
             LOGIN,
             "kept",
             close=TRUNCATED,
-            reset=LOST,
+            reset=TRUNCATED,
             stall=NO_ANSWER,
             garbage=NO_HTTP,
         ),

@@ -288,12 +288,13 @@ async def _act(row: Row, scene: Scene, lines: Lines) -> Outcome:
     async with row.cause(scene):
         for _ in range(row.visits):
             got = await scene.visit(row.request)
-            assert got == expected
+            assert got == expected, f"got {got}, expected {expected}"
     gone = time.monotonic()
-    assert await scene.visit(Request()) == Got(), "the next request after the cause is gone"
+    got = await scene.visit(Request())
     recovery = time.monotonic() - gone
+    assert got == Got(), f"got {got} when the cause was gone"
     for visit in range(began + 1, began + 1 + row.visits):
-        assert scene.sent(visit) <= row.sent
+        assert scene.sent(visit) <= row.sent, f"reached the gateway {scene.sent(visit)} times"
     after = await asyncio.to_thread(scene.store.load)
     assert after
     assert pin is None or after.certificate == pin.certificate, "the pin is another one"
@@ -304,8 +305,8 @@ async def _act(row: Row, scene: Scene, lines: Lines) -> Outcome:
 def _check_lines(row: Row, expected: Got, lines: Lines) -> None:
     text = "\n".join(lines.kept)
     for secret in SECRETS:
-        assert secret not in text
-    assert "Traceback" not in text
-    assert "please report it" not in text
+        assert secret not in text, f"{secret} is in the log"
+    assert "Traceback" not in text, text
+    assert "please report it" not in text, text
     for each in (*row.lines, *(OUTAGE if expected.code in UNREACHABLE else ())):
         assert lines.count(each) == 1, f"{lines.count(each)} lines with {each!r}:\n{text}"
