@@ -12,21 +12,14 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from smgw_proxy_addon.files import Files
 
 _LOGGER: Final = logging.getLogger(__name__)
 
-_LIFETIME: Final = timedelta(days=3650)
 # A Raspberry Pi starts in 1970 before it has the time: a certificate from then would soon have expired.
 _NOT_EARLIER_THAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _LINK_SCOPE: Final = "20"
@@ -102,7 +95,9 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
         return certfile, keyfile
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        certificate, key = _make(names, max(now, _NOT_EARLIER_THAN))
+        from smgw_proxy_addon import self_signed  # noqa: PLC0415 - see ``_check_expiry``
+
+        certificate, key = self_signed.make(names, max(now, _NOT_EARLIER_THAN))
         # A stop between the two leaves a pair that does not match, which is made again at the next start.
         _write(keyfile, key, 0o600)
         _write(certfile, certificate, 0o644)
@@ -133,37 +128,6 @@ def _addresses(proc_net: Path) -> Iterator[str]:
             digits, _, _, scope, _, interface = line.split()
             address = str(ipaddress.IPv6Address(int(digits, 16)))
             yield f"{address}%{interface}" if scope == _LINK_SCOPE else address
-
-
-def _make(names: Sequence[str], now: datetime) -> tuple[bytes, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "smgw-proxy")])
-    alternatives = dict.fromkeys(map(_alternative_name, ["localhost", *names]))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))  # for clients whose clock is behind
-        .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([name for name in alternatives if name]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return (
-        certificate.public_bytes(Encoding.PEM),
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
-
-
-def _alternative_name(name: str) -> x509.GeneralName | None:
-    with suppress(ValueError):
-        return x509.IPAddress(ipaddress.ip_address(name.partition("%")[0]))
-    with suppress(ValueError):  # a host name beyond ASCII
-        return x509.DNSName(name)
-    return None
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
@@ -209,8 +173,10 @@ def _problem(error: OSError, certfile: tuple[Path, bytes], keyfile: tuple[Path, 
 
 
 def _check_expiry(certfile: Path, now: datetime) -> None:
+    from smgw_proxy_addon import self_signed  # noqa: PLC0415 - loads 8 MB that a proxy without HTTPS can do without
+
     try:
-        expires = x509.load_pem_x509_certificate(_read(certfile)).not_valid_after_utc
+        expires = self_signed.expires(_read(certfile))
     except ValueError:
         raise _BrokenError(f"{certfile} cannot be parsed") from None
     if expires <= now:

@@ -95,13 +95,14 @@ class LogFiles:
 
     def write(self, line: str) -> None:
         """Append one line, or several with line breaks between them. Never raises an OSError."""
+        lines = line.count("\n") + 1
         if self._missed and self._monotonic() < self._retry_at:
-            self._missed += 1
+            self._missed += lines
             return
         try:
             self._append(f"{line}\n".encode("utf-8", "backslashreplace"))
         except OSError as error:
-            self._fail(error)
+            self._fail(error, lines)
             return
         if self._missed:
             missed, self._missed = self._missed, 0
@@ -114,11 +115,12 @@ class LogFiles:
             with suppress(OSError):  # a network file system that reports an earlier loss
                 os.close(current.descriptor)
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: OSError, lines: int) -> None:
         self.close()
         self._retry_at = self._monotonic() + RETRY_SECONDS
-        self._missed += 1
-        if self._missed == 1:
+        first = not self._missed
+        self._missed += lines
+        if first:
             cause = error.strerror or type(error).__name__
             remedy = _REMEDIES.get(error.errno or 0, _OTHER_REMEDY)
             self._report(

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Final, TextIO
 
 from smgw_proxy_addon.errors import ABORT
@@ -33,6 +33,15 @@ _TOTAL_LIMIT: Final = 100_000_000
 """Characters of a message, or of one line of a traceback."""
 _QUEUE_LIMIT: Final = 2000
 """Lines that wait for a writer that hangs; with the limit of a message that bounds the memory."""
+_COLLECT_SECONDS: Final = 0.02
+"""The pause after writing in a burst, in which further lines are collected."""
+_HURRIED: Final = 10
+"""Writes that follow each other within that time before it is a burst: what is seldom is written at once."""
+_BATCH: Final = 100
+"""Lines that are written at once."""
+_CONNECTIONS: Final = {True: "reused", False: "new", None: "-"}
+_LINE: Final = "smgw_proxy_line"
+"""The attribute of a record that keeps its finished line."""
 _CLOSE_SECONDS: Final = 1.0
 """How long the end of the program waits for each writer."""
 
@@ -61,18 +70,12 @@ class RequestRecord:
 
 def request_line(record: RequestRecord) -> str:
     """Return the line of a request: who, what, outcome, bytes to the client, milliseconds, connection, error."""
-    who_and_what = " ".join(map(_word, (record.client, printable(record.method, 20), redact_target(record.target))))
-    status = "closed" if record.status == ABORT else str(record.status)
-    times = " ".join(
-        f"{name}={seconds * 1000:.0f}ms"
-        for name, seconds in (
-            ("waiting", record.waiting),
-            ("connecting", record.connecting),
-            ("answering", record.answering),
-        )
+    line = (
+        f"{_word(record.client)} {_word(printable(record.method, 20))} {_word(redact_target(record.target))} "
+        f"{'closed' if record.status == ABORT else record.status} bytes={record.bytes_sent} "
+        f"waiting={record.waiting * 1000:.0f}ms connecting={record.connecting * 1000:.0f}ms "
+        f"answering={record.answering * 1000:.0f}ms connection={_CONNECTIONS[record.reused]}"
     )
-    connection = {True: "reused", False: "new", None: "-"}[record.reused]
-    line = f"{who_and_what} {status} bytes={record.bytes_sent} {times} connection={connection}"
     if record.code is not None:
         line += f" error={record.code}"
         if record.detail:
@@ -82,7 +85,10 @@ def request_line(record: RequestRecord) -> str:
 
 def log_request(record: RequestRecord) -> None:
     """Log one request: a warning if it ended in an error of ours."""
-    _LOGGER.log(logging.INFO if record.code is None else logging.WARNING, "%s", request_line(record))
+    level = logging.INFO if record.code is None else logging.WARNING
+    if _LOGGER.isEnabledFor(level):
+        # Made here: looking for the caller, as the logger does, costs as much as the line.
+        _LOGGER.handle(logging.LogRecord(_LOGGER.name, level, __file__, 0, request_line(record), None, None))
 
 
 class LineFormatter(logging.Formatter):
@@ -93,6 +99,12 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text, without a control character except the line breaks before a traceback's lines."""
+        # Several handlers write the same line.
+        text: str = record.__dict__.get(_LINE) or self._line(record)
+        record.__dict__[_LINE] = text
+        return text
+
+    def _line(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "milliseconds")
         ours = record.name.partition(".")[0] == _PACKAGE
         message = record.getMessage() if ours else f"{record.name}: {record.getMessage()}"
@@ -121,6 +133,7 @@ class WriterHandler(logging.Handler):
         self._queue: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
         self._dropped = 0  # counted under the handler's lock
         self._confessed = 0  # the part of it that the thread has written a line about
+        self._closing = Event()
         self._thread = Thread(target=self._run, name=f"log {name}", daemon=True)
         self._thread.start()
 
@@ -131,7 +144,7 @@ class WriterHandler(logging.Handler):
             if self._dropped == self._confessed + 1:
                 self._overflow()
             return
-        self.put(_settled(record))
+        self.put(settled(record))
 
     def put(self, record: logging.LogRecord) -> None:
         """Queue a record whose message is complete, whatever waits already."""
@@ -139,6 +152,7 @@ class WriterHandler(logging.Handler):
 
     def close(self) -> None:
         """Write what is queued, but wait for it no longer than a second, and stop. May be called twice."""
+        self._closing.set()
         self._queue.put(None)
         self._thread.join(_CLOSE_SECONDS)
         super().close()
@@ -149,10 +163,21 @@ class WriterHandler(logging.Handler):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (record := self._queue.get()) is not None:
-            self._write(self.format(record))
+        batch: list[logging.LogRecord | None] = []
+        looked, hurried = 0.0, 0
+        while None not in batch:
+            batch = [self._queue.get()]
+            hurried = hurried + 1 if time.monotonic() - looked < _COLLECT_SECONDS else 0
+            while len(batch) < _BATCH and not self._queue.empty():
+                batch.append(self._queue.get())
+            if lines := [self.format(record) for record in batch if record is not None]:
+                self._write("\n".join(lines))
             if self._queue.empty():
                 self._confess()
+            if hurried > _HURRIED:
+                # A burst: a thread that wakes for each line takes more time from the requests than its writing.
+                self._closing.wait(_COLLECT_SECONDS)
+            looked = time.monotonic()
         self._confess()
 
     def _confess(self) -> None:
@@ -254,16 +279,18 @@ def _word(text: str) -> str:
     return printable(text).replace(" ", "\\x20") or "-"
 
 
-def _settled(record: logging.LogRecord) -> logging.LogRecord:
+def settled(record: logging.LogRecord) -> logging.LogRecord:
     """Return the record with its message put together now: the arguments may change before it is written."""
-    settled = copy.copy(record)
+    if not record.args and isinstance(record.msg, str):
+        return record
+    copied = copy.copy(record)
     try:
         message = record.getMessage()
     except Exception as error:  # noqa: BLE001 - arguments of any library; their fault must not stop ours
         message = f"(message of {record.module}:{record.lineno} failed: {type(error).__name__})"
-    settled.msg = message[: _MESSAGE_LIMIT + 1]
-    settled.args = None
-    return settled
+    copied.msg = message[: _MESSAGE_LIMIT + 1]
+    copied.args = None
+    return copied
 
 
 def _notice(level: int, text: str) -> logging.LogRecord:

@@ -39,6 +39,7 @@ _NAME: Final = re.compile(  # possessive, and only from a word's start: a long w
 )
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _FORM: Final = re.compile(r"[^\s<{\[\"=]+=")
+_TELLING: Final = re.compile(r"[=?@%]")
 _BINARY: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 
 
@@ -78,6 +79,8 @@ def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, st
 def redact_target(target: bytes | str, limit: int = TARGET_LIMIT) -> str:
     """Return a request target or URL that may be shown: values of secret parameters and user names masked."""
     text = _text(target)
+    if text.startswith("/") and not _TELLING.search(text):
+        return printable(text, limit)  # most requests: nothing in it can be a value or a user name
     if text.startswith("//"):
         text = re.sub(r"\A//[^/?#]*@", f"//{MASK}@", text)
     elif not text.startswith("/"):

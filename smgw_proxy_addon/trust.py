@@ -11,18 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Final, TypeVar
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from smgw_proxy_addon.fingerprints import normalise_fingerprint
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _SOON: Final = timedelta(days=30)
 _SEEN_AGAIN: Final = timedelta(hours=1)
 _FIRST_YEAR: Final = 2026
-# Go's spellings of what RFC 4514 leaves as a dotted number.
-_ATTRIBUTES: Final = {NameOID.SERIAL_NUMBER: "SERIALNUMBER", NameOID.POSTAL_CODE: "POSTALCODE"}
 
 T = TypeVar("T")
 
@@ -160,16 +158,26 @@ def expiry(certificate: Certificate, now: datetime) -> Expiry | None:
     return Expiry.EXPIRES_SOON if certificate.not_after - when <= _SOON else None
 
 
-def describe(der: bytes) -> Certificate:
-    """Read the certificate in ``der``. What is unreadable stays empty: a fingerprint is enough to pin it."""
+def describe(der: bytes, known: Pin | None = None) -> Certificate:
+    """Read the certificate in ``der``. What is unreadable stays empty: a fingerprint is enough to pin it.
+
+    If it is that of ``known``, what is known of it is given back.
+    """
     plain = Certificate(fingerprint=hashlib.sha256(der).hexdigest(), pem=_pem(der))
+    if known and (known.certificate.fingerprint, known.certificate.pem) == (plain.fingerprint, plain.pem):
+        return known.certificate
+    from cryptography import x509  # noqa: PLC0415 - 8 MB that a proxy with a pin can do without
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415 - see above
+
     parsed = _field(lambda: x509.load_der_x509_certificate(der), None)
     if parsed is None:
         return plain
+    # Go's spellings of what RFC 4514 leaves as a dotted number.
+    spelt = {NameOID.SERIAL_NUMBER: "SERIALNUMBER", NameOID.POSTAL_CODE: "POSTALCODE"}
     return replace(
         plain,
-        subject=_field(lambda: printable(parsed.subject.rfc4514_string(_ATTRIBUTES)), ""),
-        issuer=_field(lambda: printable(parsed.issuer.rfc4514_string(_ATTRIBUTES)), ""),
+        subject=_field(lambda: printable(parsed.subject.rfc4514_string(spelt)), ""),
+        issuer=_field(lambda: printable(parsed.issuer.rfc4514_string(spelt)), ""),
         not_before=_field(lambda: parsed.not_valid_before_utc, None),
         not_after=_field(lambda: parsed.not_valid_after_utc, None),
         dns_names=_field(lambda: _dns_names(parsed), ()),
@@ -183,7 +191,9 @@ def _field(read: Callable[[], T], default: T) -> T:
         return default
 
 
-def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+def _dns_names(certificate: "x509.Certificate") -> tuple[str, ...]:
+    from cryptography import x509  # noqa: PLC0415 - as in ``describe``
+
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return tuple(printable(name) for name in names.get_values_for_type(x509.DNSName))
 

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from smgw_proxy_addon.errors import (
     BusyError,
@@ -32,11 +32,8 @@ OnStep = Callable[[Literal["tcp", "tls"], float], None]
 """Is told each step of a new connection when it is done, and how many seconds it took."""
 
 
-PIN_AGE = 0.02
-"""Seconds for which a look at the pin's file holds on a kept connection; before a handshake there is always another.
-
-In a burst of requests the look would cost as much as the request.
-"""
+_PIN_AGE: Final = 1.0
+"""Seconds after which a thread looks for the pin's file again; in between, and at once, the event loop does."""
 
 
 class Connector:
@@ -242,7 +239,8 @@ class Pool:
     async def _connection(self, on_step: OnStep | None) -> tuple[Connection, bool]:
         trust = self._connector.trust
         now = self._clock()
-        if not self._idle or self._trusted is None or now - self._trusted >= PIN_AGE:
+        recently = self._trusted is not None and now - self._trusted < _PIN_AGE
+        if not (self._idle and recently and trust.unchanged()):
             await trust.refresh()
             self._trusted = now
         while self._idle:

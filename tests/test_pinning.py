@@ -11,19 +11,11 @@ import pytest
 
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
-from smgw_proxy_addon import upstream
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.gateway_tls import GatewayTrust, UntrustedError
 from smgw_proxy_addon.trust import Policy, describe
 from smgw_proxy_addon.trust_store import TrustStore
 from tests.rig import Rig, proxy_for
-
-
-@pytest.fixture(autouse=True)
-def every_look_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A burst of requests shares one look at the pin; tests are as fast as a burst."""
-    monkeypatch.setattr(upstream, "PIN_AGE", 0.0)
-
 
 LOGIN = httpx.DigestAuth("demo", "gateway")
 WITH_LOGIN = {"Authorization": 'Digest username="demo", nonce="n", uri="/", response="secret"'}

@@ -11,7 +11,7 @@ from typing import Final
 
 from smgw_proxy_addon.activity import Activity, Entry
 from smgw_proxy_addon.errors import GatewayError, ProxyError
-from smgw_proxy_addon.logs import LineFormatter, RequestRecord
+from smgw_proxy_addon.logs import LineFormatter, RequestRecord, settled
 from smgw_proxy_addon.redaction import printable, redact_target
 from smgw_proxy_addon.status.vendor import Vendor, from_answer, user_path
 
@@ -70,18 +70,19 @@ class LogMemory(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(LineFormatter())
-        self._lines: deque[str] = deque(maxlen=LINES)
+        self._records: deque[logging.LogRecord] = deque(maxlen=LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line. Never raises: a library's broken message is no reason to fail."""
-        try:
-            self._lines.append(self.format(record)[:_LONGEST_LINE])
-        except Exception:  # noqa: BLE001 - see above
-            self._lines.append(f"(a message of {record.name} cannot be shown)")
+        """Keep a line. Never raises, and leaves the work for when somebody looks."""
+        kept = settled(record)
+        if kept.exc_info or kept.stack_info:
+            self.format(kept)  # now: what it tells of, the frames with all that is in them, must not stay
+            kept.exc_info = None
+        self._records.append(kept)
 
     def lines(self) -> list[str]:
         """Give the lines, the newest last."""
-        return list(self._lines)
+        return [self.format(record)[:_LONGEST_LINE] for record in list(self._records)]
 
 
 def _codes(kind: type[ProxyError]) -> Iterator[str]:

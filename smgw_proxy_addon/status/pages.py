@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from typing import Any, Final
-
-import jinja2
+from typing import TYPE_CHECKING, Any, Final
 
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.activity import LAST_REQUESTS, MANY_POLLS
@@ -19,6 +17,9 @@ from smgw_proxy_addon.status.verdict import judge, words
 from smgw_proxy_addon.trust import Certificate, expiry
 from smgw_proxy_addon.values import grouped
 from smgw_proxy_addon.words import Language
+
+if TYPE_CHECKING:
+    import jinja2
 
 SHORT: Final = 15
 """Requests on the page itself; the others have a page of their own."""
@@ -48,13 +49,27 @@ class Kept:
 
 
 class Pages:
-    """Renders; ``style`` and ``script`` are the only code in the pages. To be made in an executor: it reads files."""
+    """Renders, once ``load`` was called; ``style`` and ``script`` are the only code in the pages.
+
+    To be made in an executor: it reads files.
+    """
 
     def __init__(self) -> None:
         folder = files("smgw_proxy_addon.status")
         self.style: Final = folder.joinpath("static/style.css").read_text("utf-8")
         self.script: Final = folder.joinpath("static/page.js").read_text("utf-8")
-        self._environment = jinja2.Environment(
+        self._templates: dict[str, jinja2.Template] = {}
+
+    @property
+    def loaded(self) -> bool:
+        """Whether pages can be rendered."""
+        return bool(self._templates)
+
+    def load(self) -> None:
+        """Read the templates, all of them: a request must not wait for files. Must be run in executor."""
+        import jinja2  # noqa: PLC0415 - 2 MB that a proxy whose page nobody opens can do without
+
+        environment = jinja2.Environment(
             loader=jinja2.PackageLoader("smgw_proxy_addon.status", "templates"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
@@ -62,12 +77,11 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.filters["groups"] = _groups
-        self._environment.globals.update(
+        environment.filters["groups"] = _groups
+        environment.globals.update(
             style=self.style, script=self.script, version=__version__, last_requests=LAST_REQUESTS, chart_size=chart
         )
-        # Compiled now: a request must not wait for files.
-        self._templates = {name: self._environment.get_template(name) for name in self._environment.list_templates()}
+        self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
 
     def overview(
         self, state: State, visit: Visit, *, kept: Kept | None, diagnosis: Result | None, diagnosable: bool

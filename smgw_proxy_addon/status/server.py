@@ -126,6 +126,8 @@ class StatusServer:
         if not self._guard.admits(request):
             return web.Response(status=403, text=f"{_texts(request)('error.forbidden')}\n")
         get, post = self._gets.get(request.path), self._posts.get(request.path)
+        if not self._pages.loaded and get != self._health:
+            await asyncio.to_thread(self._pages.load)
         if request.method in ("GET", "HEAD") and get:
             return await get(request)
         if request.method == "POST" and post:

@@ -1,0 +1,52 @@
+"""Self-signed certificates for the HTTPS listener: made, and their end read. Never touches a file."""
+
+import ipaddress
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_LIFETIME: Final = timedelta(days=3650)
+
+
+def expires(pem: bytes) -> datetime:
+    """Tell until when a certificate is valid, in UTC. Raises ValueError for what is no certificate."""
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+
+def make(names: Sequence[str], now: datetime) -> tuple[bytes, bytes]:
+    """Make a certificate for ``names`` (host names and addresses, IPv6 with or without zone) and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "smgw-proxy")])
+    alternatives = dict.fromkeys(map(_alternative_name, ["localhost", *names]))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))  # for clients whose clock is behind
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([name for name in alternatives if name]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(Encoding.PEM),
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+
+
+def _alternative_name(name: str) -> x509.GeneralName | None:
+    with suppress(ValueError):
+        return x509.IPAddress(ipaddress.ip_address(name.partition("%")[0]))
+    with suppress(ValueError):  # a host name beyond ASCII
+        return x509.DNSName(name)
+    return None
