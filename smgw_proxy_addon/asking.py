@@ -9,8 +9,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from smgw_proxy_addon import sessions
 from smgw_proxy_addon.errors import ClientGoneError
 from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.schedule import Claim
 from smgw_proxy_addon.upstream import Pool
 
 
@@ -61,13 +63,16 @@ class Transparent:
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Wait for a place at the gateway, and send the request once."""
         asked = self._clock()
+        claim = Claim(client.address, sessions.recognise(request.target, request.headers, request.body))
         try:
-            async with self._pool.lease(client.gone) as lease:
+            async with self._pool.lease(client.gone, claim=claim) as lease:
                 course.waiting, course.connecting, course.reused = lease.waited, lease.connecting, lease.reused
                 asked = self._clock()
                 if client.gone.done():
                     raise ClientGoneError
-                yield await lease.connection.exchange(request), lease.connection.body()
+                answer = await lease.connection.exchange(request)
+                lease.answered(answer)
+                yield answer, lease.connection.body()
         finally:
             if course.reused is None:
                 course.waiting = self._clock() - asked

@@ -103,6 +103,13 @@ class QueueTimeoutError(BusyError):
     code = "queue_timeout"
 
 
+class SessionBusyError(BusyError):
+    """Another client is logged in at a gateway that allows one session (PPC), and did not log out in time."""
+
+    code = "session_busy"
+    retry_after = 15
+
+
 class ShuttingDownError(ProxyError):
     """The proxy is stopping."""
 

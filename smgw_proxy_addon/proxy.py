@@ -121,8 +121,8 @@ def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, 
         read_timeout=options.read_timeout,
         clock=time.monotonic,
     )
-    schedule = Schedule(places=options.max_connections, room=ROOM)
-    return trust, Pool(connector, schedule, Lifetime(), patience=PATIENCE, clock=time.monotonic)
+    schedule = Schedule(options.max_connections, ROOM, PATIENCE)
+    return trust, Pool(connector, schedule, Lifetime(), clock=time.monotonic)
 
 
 def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], None]) -> Frontend:

@@ -1,6 +1,6 @@
 """The way to the gateway: how connections are made, what goes wrong with them, and the pool that spares the gateway.
 
-Connections are few, handed out first come, first served, kept while they are idle, and closed cleanly.
+Connections are few, handed out in fair order, kept while they are idle, and closed cleanly.
 """
 
 import asyncio
@@ -10,24 +10,23 @@ import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
+from smgw_proxy_addon import sessions
 from smgw_proxy_addon.errors import (
-    BusyError,
     CertificateChangedError,
-    ClientGoneError,
     ConnectTimeoutError,
     GatewayError,
     HandshakeError,
     NameUnknownError,
-    QueueTimeoutError,
     RefusedError,
-    ShuttingDownError,
     UnreachableError,
 )
-from smgw_proxy_addon.gateway_http import CLOSE_TIMEOUT, Connection
+from smgw_proxy_addon.gateway_http import CLOSE_TIMEOUT, Answer, Connection
 from smgw_proxy_addon.gateway_tls import GatewayTrust, UntrustedError, client_context
-from smgw_proxy_addon.schedule import Lifetime, Schedule, Ticket, Turn
+from smgw_proxy_addon.schedule import Claim, Lifetime, Schedule, Ticket
+from smgw_proxy_addon.turns import Turns
 
 OnStep = Callable[[Literal["tcp", "tls"], float], None]
 """Is told each step of a new connection when it is done, and how many seconds it took."""
@@ -35,6 +34,10 @@ OnStep = Callable[[Literal["tcp", "tls"], float], None]
 
 _PIN_AGE: Final = 1.0
 """Seconds after which a thread looks for the pin's file again; in between, and at once, the event loop does."""
+
+
+OWN: Final = Claim()
+"""The claim of the proxy's own examinations: they never log in."""
 
 
 class Connector:
@@ -137,12 +140,17 @@ def _named(error: OSError | UnicodeError, target: str) -> GatewayError:
 
 @dataclass
 class Lease:
-    """A place at the gateway with a connection, and the seconds it took to get them."""
+    """A place at the gateway with a connection, and the seconds it took to get them.
+
+    ``answered`` is to be told the head of the answer as soon as it is there: it decides over PPC's session. Untold,
+    it leaves the session as it was.
+    """
 
     connection: Connection
     reused: bool
     waited: float
     connecting: float
+    answered: Callable[[Answer], None]
 
 
 @dataclass(frozen=True)
@@ -159,7 +167,7 @@ class PoolStatus:
 
 
 class Pool:
-    """The connections to one gateway: few places, first come, first served, idle ones kept for a while."""
+    """The connections to one gateway: few places, handed out in fair order, idle ones kept for a while."""
 
     def __init__(
         self,
@@ -167,15 +175,13 @@ class Pool:
         schedule: Schedule,
         lifetime: Lifetime,
         *,
-        patience: float,
         clock: Callable[[], float],
     ) -> None:
         self._connector = connector
         self._schedule = schedule
+        self._turns = Turns(schedule, clock)
         self._lifetime = lifetime
-        self._patience = patience
         self._clock = clock
-        self._turns: dict[Ticket, asyncio.Future[None]] = {}
         self._idle: dict[Connection, float] = {}
         """With the moment up to which each is kept."""
         self._closing: set[asyncio.Task[None]] = set()
@@ -183,32 +189,27 @@ class Pool:
         self._trusted: float | None = None
 
     @asynccontextmanager
-    async def lease(self, gone: asyncio.Future[None], on_step: OnStep | None = None) -> AsyncIterator[Lease]:
+    async def lease(
+        self, gone: asyncio.Future[None], on_step: OnStep | None = None, *, claim: Claim = OWN
+    ) -> AsyncIterator[Lease]:
         """Wait for a place, then for a connection; the place is free again at the end of the context.
 
         ``gone`` is done when the client has left: it loses its place in the queue (``ClientGoneError``).
-        Raises ``BusyError`` when too many wait, or it waits for too long, and ``GatewayError`` when there is no
-        connection to be had.
+        Raises ``BusyError`` when too many wait, or it waits for too long, ``SessionBusyError`` when that was for
+        another client's session, and ``GatewayError`` when there is no connection to be had.
         """
         asked = self._clock()
-        if gone.done():
-            raise ClientGoneError
-        ticket = self._schedule.ask()
-        if ticket.turn is Turn.REFUSED:
-            raise BusyError
+        ticket = await self._turns.take(claim, gone)
         try:
-            if ticket.turn is Turn.WAIT:
-                await self._wait_for_turn(ticket, gone)
             granted = self._clock()
             connection, reused = await self._connection(on_step)
             try:
-                yield Lease(connection, reused, granted - asked, self._clock() - granted)
+                took = self._clock() - granted
+                yield Lease(connection, reused, granted - asked, took, partial(self._answered, ticket))
             finally:
                 await self._put_back(connection)
         finally:
-            following = self._schedule.leave(ticket)
-            if following is not None and not self._turns[following].done():
-                self._turns[following].set_result(None)
+            self._turns.leave(ticket)
 
     def status(self) -> PoolStatus:
         """Tell how busy the gateway is."""
@@ -218,29 +219,21 @@ class Pool:
 
     def send_away(self) -> None:
         """Let nobody wait any longer (``ShuttingDownError``)."""
-        for turn in self._turns.values():
-            turn.cancel()
+        self._turns.send_away()
 
     async def close(self) -> None:
         """Close every idle connection cleanly."""
+        self._turns.close()
         if self._sweeper:
             self._sweeper.cancel()
         for connection in list(self._idle):
             self._retire(connection)
         await self._closed()
 
-    async def _wait_for_turn(self, ticket: Ticket, gone: asyncio.Future[None]) -> None:
-        turn = self._turns[ticket] = asyncio.get_running_loop().create_future()
-        try:
-            await asyncio.wait({turn, gone}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            del self._turns[ticket]
-        if turn.cancelled():
-            raise ShuttingDownError
-        if gone.done():
-            raise ClientGoneError
-        if not turn.done():
-            raise QueueTimeoutError(seconds=f"{self._patience:g}")
+    def _answered(self, ticket: Ticket, answer: Answer) -> None:
+        if ticket.claim.cgi is not None:
+            outcome = sessions.read(ticket.claim.cgi, answer.status, answer.headers)
+            self._schedule.note(ticket, outcome, self._clock())
 
     async def _connection(self, on_step: OnStep | None) -> tuple[Connection, bool]:
         trust = self._connector.trust

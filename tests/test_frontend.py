@@ -279,6 +279,7 @@ async def test_who_finds_the_queue_full_is_told_when_to_come_again(
         refused = done.pop().result()
         assert (refused.status_code, refused.json()["error"]) == (503, "queue_full")
         assert int(refused.headers["retry-after"]) > 0
+        assert rig.reports[0].waiting == pytest.approx(2, abs=1)  # at the door
         gate.set()
         assert (await first).status_code == (await waiting.pop()).status_code == 200
 

@@ -30,6 +30,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "pin_file",
             "rewrite",
             "schedule",
+            "sessions",
             "trust",
         }
     ),
@@ -51,6 +52,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "self_signed",
             "service",
             "trust_store",
+            "turns",
             "upstream",
         }
     ),
@@ -73,10 +75,12 @@ NEIGHBOURS: Final = {
     ("gateway_tls", "trust_store"): "the handshake is decided by the pin, and its store is what holds it",
     ("trust_store", "files"): "the store, and each step of its writing",
     ("listener_tls", "files"): "the same way to write beside the pins",
+    ("schedule", "sessions"): "whose the gateway's session is decides who may go",
     ("upstream", "gateway_http"): "the pool, and the connections in it",
     ("asking", "gateway_http"): "what is asked, and what is answered",
     ("asking", "upstream"): "the gateway is asked over the pool's connections",
     ("clients", "gateway_http"): "an answer is passed on as the gateway's connection gives it",
+    ("upstream", "turns"): "a connection is for whose turn it is",
     ("listener_tls", "self_signed"): "the listener's certificate, and its making",
     ("upstream", "gateway_tls"): "a connection is made over the context that holds the pin",
     ("__main__", "command_line"): "the first lines choose OpenSSL's configuration before anything imports ssl",

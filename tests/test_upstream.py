@@ -60,7 +60,7 @@ class PoolRig:
         self.clock = Clock()
         self.lifetime = Lifetime()
         connector = connector_for(folder, self.clock, host=sim.host, port=sim.port)
-        self.pool = Pool(connector, Schedule(1, 8), self.lifetime, patience=5, clock=self.clock)
+        self.pool = Pool(connector, Schedule(1, 8, 5), self.lifetime, clock=self.clock)
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def ask(self, target: bytes = b"/sim/status/200", **fields: Any) -> tuple[Answer, bytes, bool]:

@@ -76,6 +76,13 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es oft, lassen Sie Ihre Programme seltener "
         "fragen: Neue Messwerte gibt es nur alle 15 Minuten.",
     ),
+    "session_busy": Explanation(
+        "Am Gateway ist schon jemand angemeldet",
+        "Dieses Gateway erlaubt nur eine Sitzung zugleich, und ein anderer Client hat seine nicht[ innerhalb von "
+        "{seconds} Sekunden] beendet.",
+        "Versuchen Sie es in einer halben Minute noch einmal. Ist die Seite des Gateways in einem Browser offen, "
+        "melden Sie sich dort ab. Geschieht es oft, lassen Sie Ihre Programme zu verschiedenen Zeiten fragen.",
+    ),
     "shutting_down": Explanation(
         "Der Proxy wird beendet",
         "Der Proxy wird gerade beendet oder neu gestartet und nimmt keine neuen Anfragen an.",

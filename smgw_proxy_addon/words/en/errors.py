@@ -72,6 +72,13 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Try again in a few seconds. If it happens often, let your programs ask less often: new readings appear "
         "only every 15 minutes.",
     ),
+    "session_busy": Explanation(
+        "Somebody else is logged in at the gateway",
+        "This gateway allows one session at a time, and another client did not end its own[ within {seconds} "
+        "seconds].",
+        "Try again in half a minute. If the gateway's page is open in a browser, log out there. If it happens often, "
+        "let your programs ask at different times.",
+    ),
     "shutting_down": Explanation(
         "The proxy is stopping",
         "The proxy is being stopped or restarted and takes no new requests.",
