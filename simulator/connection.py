@@ -73,7 +73,9 @@ class Connection:
 
     def reset(self) -> None:
         """Close with a TCP reset."""
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        raw = self._writer.get_extra_info("socket")
+        if raw is not None:  # TLS lets go of it when the client has left
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._writer.transport.abort()
 
     def abort(self) -> None:

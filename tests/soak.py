@@ -46,7 +46,9 @@ LASTING: Final = 0.8
 SAMPLES: Final = 40
 """Looks at memory, tasks and descriptors."""
 GROWTH: Final = 0.10
-"""How much larger the memory may be in the last quarter than in the second; a leak of a request would be more."""
+"""How much larger the memory may be in the last quarter than in the second, in a soak of ``SETTLED`` and more."""
+SETTLED: Final = 60.0
+"""Seconds that a soak has to last before its memory is judged: until then Python's own pools still fill."""
 SLACK: Final = 4
 """Tasks and descriptors more than before that may be left: a connection that is kept at each gateway."""
 SIMULATED: Final = (
@@ -109,7 +111,7 @@ class Report:
         assert self.before
         assert self.after
         earlier, later = self.memory()
-        if later > earlier * (1 + GROWTH):
+        if self.seconds >= SETTLED and later > earlier * (1 + GROWTH):
             self.problems.append(f"memory grew from {earlier / 1e6:.1f} to {later / 1e6:.1f} MB")
         for name in ("tasks", "descriptors"):
             then, now = getattr(self.before, name), getattr(self.after, name)
