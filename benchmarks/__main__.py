@@ -1,67 +1,115 @@
-"""``script/bench [names]``: run scenarios, print their tables and keep them in ``benchmarks/results``."""
+"""``script/bench [names]``: run measurements, print one table and keep it in ``benchmarks/results``."""
 
 import argparse
 import os
-import platform
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks.programs import KINDS, find
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.fast import clients64, cpu8, latency1, starting, through
+from benchmarks.machine import describe
+from benchmarks.quick import quick
+from benchmarks.report import Row, table
+from benchmarks.setting import Setting
+from benchmarks.slow import shared, slow, slow8, slow_login
+from benchmarks.status_page import page
 
 RESULTS: Final = Path(__file__).parent / "results"
+
+GOALS: Final[Mapping[str, Callable[[Setting], list[Row]]]] = {
+    "slow": slow,
+    "slow8": slow8,
+    "slowlogin": slow_login,
+    "shared": shared,
+    "latency1": latency1,
+    "cpu8": cpu8,
+    "clients64": clients64,
+    "through": through,
+    "start": starting,
+}
+"""What is measured without a name."""
+MEASUREMENTS: Final = {**GOALS, "page": page}
+
+LEGEND: Final = """\
+Cells: median (smallest to largest) of the runs, **how many times that peer's median the proxy's is**; every run has
+fresh processes, and the peers take turns or run at the same time. Gateways, proxies and clients share these cores:
+compare within a row only. `benchmarks/README.md` says what each row is. The Go proxy is not compared: there is no
+package of it.
+"""
 
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="script/bench", description="Measures the proxy side by side with its peers, against the simulator."
-    )
-    parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(SCENARIOS)} (default: all)")
-    names = parser.parse_args().names or list(SCENARIOS)
-    if unknown := [name for name in names if name not in SCENARIOS]:
-        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print_missing()
-    text = introduction()
-    print(text, flush=True)
+    if options.names == ["quick"]:
+        quick()
+        return 0
+    setting = Setting(options.runs, options.scale)
+    names = options.names or list(GOALS)
+    head = _head(setting)
+    began = time.monotonic()
+    rows: list[Row] = []
     for name in names:
-        began = time.monotonic()
-        table = SCENARIOS[name]().markdown()
-        text += f"\n{table}"
-        print(f"{table}\n({time.monotonic() - began:.0f} s)\n", flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{datetime.now(UTC):%Y-%m-%d}.md").write_text(text, encoding="utf-8")
+        print(f"{name} …", file=sys.stderr, flush=True)
+        rows += MEASUREMENTS[name](setting)
+        if options.output:
+            # After each: what was measured is not lost with what comes after it.
+            _write(options.output, head + table(rows))
+    told = f"\nMeasured in {time.monotonic() - began:.0f} s; load average at the end {os.getloadavg()[0]:.2f}.\n"
+    text = head + table(rows) + told
+    print(text)
+    _write(options.output or _default_output(names, setting), text)
     return 0
 
 
-def print_missing() -> None:
-    """Say which programs are not there to be compared with, and how to get them."""
-    packages = {kind.executable: kind.installed for kind in KINDS if kind.executable} | {"wrk": bool(find("wrk"))}
-    missing = [name for name, installed in packages.items() if not installed]
-    if missing:
-        print(
-            f"Left out, because not installed: {', '.join(missing)}. Debian and Ubuntu: sudo apt-get install "
-            f"--no-install-recommends {' '.join(missing)}\n(nginx, haproxy and caddy start a service then; it is not "
-            "needed here: sudo systemctl disable --now NAME)\n",
-            file=sys.stderr,
-        )
-
-
-def introduction() -> str:
-    """Return the head of the report: on what it was measured, and how busy that was."""
-    load = os.getloadavg()[0]
-    return (
-        "# Side-by-side measurements\n\n"
-        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-        f"load average {load:.1f} at the start. Gateway, proxies and clients share these cores: only rows of one "
-        "table may be compared.\n"
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="script/bench", description="Measures the proxy side by side with its peers; see benchmarks/README.md."
     )
+    every = [*MEASUREMENTS, "quick"]
+    parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(every)} (default: all goals)")
+    parser.add_argument("--runs", type=int, default=Setting.runs, help="of what takes seconds (default: %(default)s)")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies delays and timeouts, for a trial")
+    parser.add_argument("--output", type=Path, help="file for the table (default: benchmarks/results/DATE.md)")
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in every]:
+        parser.error(f"no measurement {', '.join(unknown)}; there are {', '.join(every)}")
+    if "quick" in options.names and len(options.names) > 1:
+        parser.error("quick prints lines of its own: it goes alone")
+    if options.runs < 1 or not 0 < options.scale <= 1:
+        parser.error("--runs must be 1 or more, --scale above 0 and at most 1")
+    return options
+
+
+def _head(setting: Setting) -> str:
+    head = f"# Side by side, {_today()}\n\n{describe()}\n{LEGEND}\n"
+    if setting.scale != 1:
+        head += f"**A trial: all delays and the peers' timeouts were multiplied with {setting.scale:g}.**\n\n"
+    return head
+
+
+def _default_output(names: Sequence[str], setting: Setting) -> Path:
+    """Return the day's file; only a whole measurement may replace an earlier one."""
+    whole = list(names) == list(GOALS) and setting.scale == 1
+    return RESULTS / (f"{_today()}.md" if whole else "trial.md")
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("script/bench: ended before it was done")

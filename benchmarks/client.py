@@ -1,4 +1,4 @@
-"""A client that costs little and always the same: raw sockets, bodies of known length, one login.
+"""A client that costs little and always the same: raw sockets, bodies of known length, a Digest login.
 
 Owns what a client says to a gateway and how its answers are read. Never retries: what fails is a result.
 """
@@ -6,23 +6,31 @@ Owns what a client says to a gateway and how its answers are read. Never retries
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from smgw_proxy_addon.digest import authorize, parse_challenges
 
 USER: Final = "demo"
 PASSWORD: Final = "gateway"  # noqa: S105 - the simulator's own
-PATIENCE: Final = 30.0
+PATIENCE: Final = 90.0
 """Seconds for one answer."""
 
-STATUS: Final = "/sim/status/200"
-READINGS: Final = (
-    b'{"method":"readings","usage-point-id":"01005e318021.taf7-1.sm","database":"origin","last-reading":"true"}'
+_POINT: Final = b'"usage-point-id":"01005e318021.taf7-1.sm"'
+_HOUR: Final = b'"fromtime":"2026-01-10T10:00:00Z","totime":"2026-01-10T11:00:00Z"'
+READS: Final = (
+    b'{"method":"smgw-info"}',
+    b'{"method":"user-info"}',
+    b'{"method":"usage-point-info",%b}' % _POINT,
+    b'{"method":"readings",%b,"database":"origin","last-reading":"true"}' % _POINT,
+    b'{"method":"readings",%b,"database":"origin",%b}' % (_POINT, _HOUR),
+    b'{"method":"log",%b}' % _POINT,
 )
-"""A Theben client's poll."""
+"""A Theben client's poll: six different reads."""
+EXCHANGES: Final = 2 * len(READS)
+"""What a poll is at the gateway: ha-ppc-smgw asks for a fresh challenge (401) before each request."""
 
 _CALLS: Final = f"/smgw/m2m/{USER}.sm/json"
 _PIECE: Final = 262144
@@ -31,16 +39,7 @@ _CHALLENGE: Final = re.compile(rb"\r\nwww-authenticate: *([^\r]+)", re.IGNORECAS
 
 
 class BadAnswerError(Exception):
-    """No answer, or another one than the scenario needs."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer: its head as received and the size of its body in bytes."""
-
-    status: int
-    head: bytes
-    size: int
+    """No answer, or another one than the measurement needs."""
 
 
 class Client:
@@ -57,62 +56,55 @@ class Client:
         """Return the bytes of a GET."""
         return f"GET {target} HTTP/1.1\r\nHost: {self.host}\r\nAccept: */*\r\n\r\n".encode()
 
-    def ask(self, request: bytes, *, expect: int = 200, zeros: int = 0) -> Reply:
-        """Send a request, and ``zeros`` bytes after it, and read its answer to the end.
+    def ask(self, request: bytes, *, expect: int = 200) -> bytes:
+        """Send a request, read its answer to the end and return its head.
 
         Raises ``BadAnswerError`` for a status that is not ``expect``, and ``OSError``.
         """
         self._socket.sendall(request)
-        for start in range(0, zeros, _PIECE):
-            self._socket.sendall(bytes(min(_PIECE, zeros - start)))
         received = b""
         while b"\r\n\r\n" not in received:
             received += self._socket.recv(_PIECE) or _broken()
         head, _, rest = received.partition(b"\r\n\r\n")
-        status, found = int(head[9:12]), _LENGTH.search(head)
-        if status != expect or not found:
-            raise BadAnswerError(f"status {status} instead of {expect}, or no length")
+        if int(head[9:12]) != expect:
+            raise BadAnswerError(f"status {head[9:12].decode()} instead of {expect}")
+        found = _LENGTH.search(head)
+        if not found:
+            raise BadAnswerError("an answer without a length")
         missing = int(found[1]) - len(rest)
         while missing > 0:
             missing -= self._socket.recv_into(self._buffer) or len(_broken())
-        return Reply(status, head, int(found[1]))
+        return head
+
+    def poll(self) -> None:
+        """Ask for all of ``READS``, each with a fresh Digest challenge."""
+        for body in READS:
+            head = self.ask(self._post(body), expect=401)
+            found = _CHALLENGE.search(head)
+            if not found:
+                raise BadAnswerError("no challenge")
+            challenge = parse_challenges(found[1].decode())[0]
+            value = authorize(
+                challenge,
+                username=USER,
+                password=PASSWORD,
+                method="POST",
+                uri=_CALLS,
+                cnonce="0123456789abcdef",
+                nc=1,
+            )
+            self.ask(self._post(body, f"Authorization: {value}\r\n"))
 
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
 
-
-class Login:
-    """A Theben client's login on one connection: the challenge is asked for once, then requests are counted."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        found = _CHALLENGE.search(client.ask(self._post(""), expect=401).head)
-        if not found:
-            raise BadAnswerError("no challenge")
-        self._challenge = parse_challenges(found[1].decode())[0]
-        self._count = 0
-
-    def readings(self) -> bytes:
-        """Return the bytes of the next request for readings; each may be sent once."""
-        self._count += 1
-        value = authorize(
-            self._challenge,
-            username=USER,
-            password=PASSWORD,
-            method="POST",
-            uri=_CALLS,
-            cnonce="0123456789abcdef",
-            nc=self._count,
-        )
-        return self._post(f"Authorization: {value}\r\n")
-
-    def _post(self, header: str) -> bytes:
+    def _post(self, body: bytes, header: str = "") -> bytes:
         head = (
-            f"POST {_CALLS} HTTP/1.1\r\nHost: {self._client.host}\r\nAccept: */*\r\n{header}"
-            f"Content-Type: application/json\r\nContent-Length: {len(READINGS)}\r\n\r\n"
+            f"POST {_CALLS} HTTP/1.1\r\nHost: {self.host}\r\nAccept: */*\r\n{header}"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        return head.encode() + READINGS
+        return head.encode() + body
 
 
 @contextmanager
@@ -123,6 +115,13 @@ def connected(port: int, *, tls: bool) -> Iterator[Client]:
         yield client
     finally:
         client.close()
+
+
+def timed(client: Client, request: bytes) -> float:
+    """Return the seconds of an exchange."""
+    began = time.perf_counter()
+    client.ask(request)
+    return time.perf_counter() - began
 
 
 def _tls() -> ssl.SSLContext:

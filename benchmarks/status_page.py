@@ -1,4 +1,4 @@
-"""What the open status page costs: requests and memory."""
+"""What the open status page costs: latency and memory."""
 
 import threading
 import time
@@ -7,9 +7,12 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Final
 
-from benchmarks.client import STATUS, connected
-from benchmarks.programs import DIRECT, Peer, free_port, gateway, peer, proxy
-from benchmarks.report import Table, ms, percentile_95
+from benchmarks.client import connected, timed
+from benchmarks.gateways import fast_gateway
+from benchmarks.peers import DIRECT, OURS, peer, proxy
+from benchmarks.processes import free_port
+from benchmarks.report import Row, percentile_95
+from benchmarks.setting import Setting
 
 _SECONDS: Final = 60
 _RATE: Final = 10
@@ -18,39 +21,31 @@ _REFRESH: Final = 5.0
 """Seconds between the page's own refreshes, as its script has it."""
 
 
-def page() -> Table:
-    """Measure the proxy without a page, and with one that is open in a browser."""
+def page(setting: Setting) -> list[Row]:
+    """Measure the proxy with a page that is open in a browser, beside one without: once, for a minute."""
     port = free_port()
-    kinds = (DIRECT, proxy("without"), proxy("with the page open", "--status-port", str(port)))
+    kinds = (DIRECT, proxy(OURS.name, "--status-port", str(port)), proxy("page closed"))
     times: dict[str, list[float]] = {kind.name: [] for kind in kinds}
     with ExitStack() as stack:
-        before = stack.enter_context(gateway())
-        running = [stack.enter_context(peer(kind, before)) for kind in kinds]
+        gateway = stack.enter_context(fast_gateway())
+        running = [stack.enter_context(peer(kind, gateway.port)) for kind in kinds]
         clients = [(one, stack.enter_context(one.client())) for one in running]
         for _, client in clients:
-            client.ask(client.get(STATUS))
+            client.ask(client.get("/"))
         stack.enter_context(_open_page(port))
         began = time.perf_counter()
-        for number in range(_SECONDS * _RATE):
+        for number in range(round(_SECONDS * _RATE * setting.scale)):
             # The rate is what is measured: each request has its moment.
             time.sleep(max(0.0, began + number / _RATE - time.perf_counter()))
             for one, client in clients[number % 3 :] + clients[: number % 3]:
-                asked = time.perf_counter()
-                client.ask(client.get(STATUS))
-                times[one.name].append(time.perf_counter() - asked)
-        rows = [_row(one, times[one.name], times[DIRECT.name]) for one in running if one.pid is not None]
-    return Table(
-        "The open status page",
-        f"{_RATE} requests a second for {_SECONDS} s to each in turns, GET without login, ms. The page is loaded "
-        f"once and refreshes itself every {_REFRESH:g} s. Added: difference to the direct client's median.",
-        ("way", "median", "p95", "added", "MiB"),
-        rows,
-    )
-
-
-def _row(one: Peer, times: list[float], direct: list[float]) -> tuple[str, ...]:
-    added = median(times) - median(direct)
-    return (one.name, ms(median(times)), ms(percentile_95(times)), ms(added), f"{one.usage().memory:.1f}")
+                times[one.name].append(timed(client, client.get("/")))
+        memory = {one.name: [one.usage().memory] for one in running if one.pid is not None}
+    what = f"status page open, {_RATE} requests a second"
+    return [
+        Row(f"{what}: median latency, ms", {name: [median(each) * 1000] for name, each in times.items()}),
+        Row(f"{what}: p95 latency, ms", {name: [percentile_95(each) * 1000] for name, each in times.items()}),
+        Row(f"{what}: memory, MB resident", memory, None, 1),
+    ]
 
 
 @contextmanager

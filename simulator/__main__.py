@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--request-delay", type=_seconds, default=REQUEST_DELAY, help="seconds (default: %(default)s)"
     )
+    parser.add_argument("--serial", action="store_true", help="work at one handshake or request at a time")
     parser.add_argument(
         "--fault",
         action="append",
@@ -91,6 +92,7 @@ def _simulator(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         state_dir=options.state_dir,
         handshake_delay=options.handshake_delay,
         request_delay=options.request_delay,
+        serial=options.serial,
         absolute_location=options.absolute_location,
         protect_all=options.protect_all,
         allowed_hosts=tuple(options.allowed_host),

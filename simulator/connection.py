@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 from simulator.faults import Fault, FaultKind, Faults, How, Point
 from simulator.journal import Journal
 from simulator.messages import Body, MalformedRequestError, Received, Response, parse_head, read_body
+from simulator.pace import Pace
 from simulator.router import Router
 
 GARBAGE: Final = b"\x00\x01\x02 this is not HTTP \xff\r\n\r\n"
@@ -35,6 +36,7 @@ class Connection:
         journal: Journal,
         faults: Faults,
         router: Router,
+        pace: Pace,
         request_delay: float,
     ) -> None:
         self._number = number
@@ -43,6 +45,7 @@ class Connection:
         self._journal = journal
         self._faults = faults
         self._router = router
+        self._pace = pace
         self._request_delay = request_delay
         self._answered = 0
         self.idle = True
@@ -110,7 +113,7 @@ class Connection:
             return False
         if fault := self._faults.take(FaultKind.SLOW, request):
             await fault.wait()
-        await asyncio.sleep(self._request_delay)
+        await self._pace.work(self._request_delay)
         if self._faults.take(FaultKind.LOGIN_LOOP, request):
             response: Response | None = self._router.ask_for_login()
         else:

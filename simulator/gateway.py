@@ -20,6 +20,7 @@ from simulator.journal import Journal
 from simulator.listener import Listener
 from simulator.login import Login
 from simulator.messages import Received
+from simulator.pace import Pace
 from simulator.ppc import Ppc
 from simulator.router import Router
 from simulator.theben import Theben
@@ -60,6 +61,8 @@ class Simulator:
     state_dir: Path | None = None
     handshake_delay: float = 0.0
     request_delay: float = 0.0
+    serial: bool = False
+    """It works at one handshake or request at a time: the delays of all connections add up."""
     protect_all: bool = False
     """Every target needs the login, also those under ``/sim/``; unknown ones then answer 200."""
     realm: str | None = None
@@ -79,6 +82,7 @@ class Simulator:
     _identity: Identity | None = field(default=None, init=False, repr=False)
     _options: CertificateOptions = field(init=False, repr=False)
     _listener: Listener = field(init=False, repr=False)
+    _pace: Pace = field(init=False, repr=False)
     _router: Router = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -95,10 +99,12 @@ class Simulator:
             identity = await asyncio.to_thread(self._first_identity)
         context = await asyncio.to_thread(identity.server_context)
         self.device = Device(name=VENDORS[self.vendor][0], user=self.user, clock=self.clock, identity=identity)
+        self._pace = Pace(serial=self.serial)
         self._listener = Listener(
             context,
             journal=self.journal,
             faults=self.faults,
+            pace=self._pace,
             handshake_delay=self.handshake_delay,
             connect=self._connect,
         )
@@ -251,5 +257,6 @@ class Simulator:
             journal=self.journal,
             faults=self.faults,
             router=self._router,
+            pace=self._pace,
             request_delay=self.request_delay,
         )

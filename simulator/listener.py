@@ -15,6 +15,7 @@ from simulator.connection import Connection
 from simulator.faults import FaultKind, Faults
 from simulator.journal import Journal
 from simulator.messages import HEAD_LIMIT
+from simulator.pace import Pace
 
 HANDSHAKE_FAILURE: Final = bytes.fromhex("15030300020228")
 """A fatal TLS alert (RFC 5246 section 7.2)."""
@@ -33,6 +34,7 @@ class Listener:
         *,
         journal: Journal,
         faults: Faults,
+        pace: Pace,
         handshake_delay: float,
         connect: ConnectionFactory,
     ) -> None:
@@ -40,6 +42,7 @@ class Listener:
         self.connections: set[Connection] = set()
         self._journal = journal
         self._faults = faults
+        self._pace = pace
         self._handshake_delay = handshake_delay
         self._connect = connect
         self._socket: socket.socket | None = None
@@ -101,7 +104,7 @@ class Listener:
 
     async def _talk(self, number: int, client: socket.socket) -> None:
         context = None if self._faults.take(FaultKind.NO_TLS) else self.context
-        await asyncio.sleep(self._handshake_delay)
+        await self._pace.work(self._handshake_delay)
         reader, writer = await self._open(client, context)
         connection = self._connect(number, reader, writer)
         self.connections.add(connection)

@@ -36,6 +36,7 @@ _READ_AHEAD: Final = 65536
 
 _MAX_HEAD: Final = 262144
 _MAX_INTERIM: Final = 16
+_FRAMING: Final = frozenset({b"transfer-encoding", b"content-length"})
 _OK: Final = 200
 _SWITCHING: Final = 101
 
@@ -175,13 +176,15 @@ class _Reading:
         if status == _SWITCHING:
             self._refuse("a switch of protocols that nobody asked for")
             return
-        codings = [value.lower() for name, value in self._headers if name.lower() == b"transfer-encoding"]
-        if codings not in ([], [b"chunked"]):
-            self._refuse("a transfer coding other than chunked")
-            return
-        lengths = [value for name, value in self._headers if name.lower() == b"content-length"]
+        self._until_close = True
+        for name, value in self._headers:
+            lower = name.lower()
+            if lower == b"transfer-encoding" and value.lower() != b"chunked":
+                self._refuse("a transfer coding other than chunked")
+                return
+            if lower in _FRAMING:
+                self._until_close = False
         self._status = status
-        self._until_close = not codings and not lengths
         if self._bodiless:
             self._finish()
 

@@ -40,6 +40,7 @@ _HURRIED: Final = 10
 _BATCH: Final = 100
 """Lines that are written at once."""
 _CONNECTIONS: Final = {True: "reused", False: "new", None: "-"}
+_SECONDS: Final = len("2026-11-22 12:00:00")
 _LINE: Final = "smgw_proxy_line"
 """The attribute of a record that keeps its finished line."""
 _CLOSE_SECONDS: Final = 1.0
@@ -97,6 +98,9 @@ class LineFormatter(logging.Formatter):
     Only an exception's traceback has more lines, each of which begins with ``    | ``.
     """
 
+    _second: tuple[int, str, str] = (-1, "", "")
+    """The second of the last line, and its text before and after the fraction: most lines share theirs."""
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the text, without a control character except the line breaks before a traceback's lines."""
         # Several handlers write the same line.
@@ -105,7 +109,7 @@ class LineFormatter(logging.Formatter):
         return text
 
     def _line(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "milliseconds")
+        when = self._when(record.created)
         ours = record.name.partition(".")[0] == _PACKAGE
         message = record.getMessage() if ours else f"{record.name}: {record.getMessage()}"
         lines = [f"{when} {record.levelname:<7} {printable(message, _MESSAGE_LIMIT)}"]
@@ -115,6 +119,13 @@ class LineFormatter(logging.Formatter):
         ):
             lines += [f"    | {printable(line, _MESSAGE_LIMIT)}" for line in block.split("\n") if line]
         return "\n".join(lines)
+
+    def _when(self, created: float) -> str:
+        second, before, after = self._second
+        if second != int(created):
+            text = datetime.fromtimestamp(int(created)).astimezone().isoformat(" ")
+            second, before, after = self._second = (int(created), text[:_SECONDS], text[_SECONDS:])
+        return f"{before}.{int(created % 1 * 1000):03d}{after}"
 
 
 class WriterHandler(logging.Handler):

@@ -346,12 +346,13 @@ class Watched:
             self.waiting.append(ticket)
 
     def let_pass(self, seconds: float) -> float:
-        """Let time pass up to the next change at most, and hold it against what was announced."""
+        """Let time pass up to the next change at most: that one may be overdue.
+
+        Whoever is barred by a request that goes now may have waited for long enough already.
+        """
         change = self.schedule.next_change()
-        assert change is None or change > self.now
-        self.now += seconds
-        if change is not None and self.now >= change:
-            self.now = change
+        later = self.now + seconds
+        self.now = later if change is None else max(self.now, min(later, change))
         return self.now
 
     def told(self, tickets: list[Ticket]) -> None:

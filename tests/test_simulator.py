@@ -381,6 +381,19 @@ async def test_a_kept_connection_drops_the_next_request() -> None:
         assert len(sim.records) == 2
 
 
+@pytest.mark.parametrize(("handshake", "request_"), [(0.1, 0.0), (0.0, 0.1)])
+async def test_a_serial_gateway_works_at_one_thing_at_a_time(handshake: float, request_: float) -> None:
+    async def ask(sim: Simulator) -> None:
+        async with wire_to(sim) as wire:
+            await wire.ask()
+
+    gateway = Simulator(serial=True, handshake_delay=handshake, request_delay=request_)
+    async with gateway as sim, asyncio.timeout(10):
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(ask(sim), ask(sim), ask(sim))
+        assert asyncio.get_running_loop().time() - began >= 0.3
+
+
 async def test_a_fault_may_choose_its_requests() -> None:
     async with Simulator() as sim, wire_to(sim) as wire:
         sim.faults.set("drop", times=1, when=lambda request: request.target == b"/sim/status/201")
