@@ -33,8 +33,10 @@ from simulator.ppc import CGI, METER_ID
 from smgw_proxy_addon.errors import ABORT, ProxyError
 from smgw_proxy_addon.logs import RequestRecord
 from tests.faults.cable import Cable, Cut, End
+from tests.faults.scene import Mode, known
 from tests.rig import Rig, proxy_for
 
+MODES: Final = [mode for mode in Mode if known(mode)]
 VENDORS: Final = ("theben", "ppc", "emh")
 SECONDS: Final = 120.0
 HASTE: Final = 60
@@ -397,9 +399,10 @@ def _hurried(since: datetime) -> datetime:
 
 
 @asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[list[Place]]:
+async def stage(folder: Path, mode: Mode) -> AsyncIterator[list[Place]]:
     """Set up three gateways of three makes, each with a cable and a proxy."""
     since = datetime.now(UTC)
+    accounts = {"accounts": [{"username": "demo", "password": "gateway"}]} if mode is Mode.LOGIN_ONCE else {}
     hasten = {"connect_timeout": 0.5, "read_timeout": 0.7}
     async with AsyncExitStack() as stack:
         places = []
@@ -414,28 +417,32 @@ async def stage(folder: Path) -> AsyncIterator[list[Place]]:
                     hasten=hasten,
                     https_port=0,
                     host_header=sim.authority,
+                    **accounts,
                 )
             )
             places.append(Place(sim, cable, rig))
         yield places
 
 
-async def soak(folder: Path, seconds: float, seed: int) -> Report:
+async def soak(folder: Path, seconds: float, seed: int, mode: Mode) -> Report:
     """Run everything."""
-    async with stage(folder) as places:
+    async with stage(folder, mode) as places:
         return await Soak(places, seconds, seed).run()
 
 
 def main(arguments: list[str]) -> int:
-    """Run for so many seconds and print the tables; returns the exit code."""
+    """Run for so many seconds, half of them in each mode, and print the tables; returns the exit code."""
     seconds = float(arguments[0]) if arguments else SECONDS
     seed = int(arguments[1]) if len(arguments) > 1 else random.randrange(10**6)
-    sys.stdout.write(f"{seconds:g} seconds, seed {seed}\n\n")
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder:
-        report = asyncio.run(soak(Path(folder), seconds, seed))
-    sys.stdout.write(report.markdown())
-    return 1 if report.problems else 0
+    code = 0
+    for mode in MODES:
+        with tempfile.TemporaryDirectory() as folder:
+            report = asyncio.run(soak(Path(folder), seconds / len(MODES), seed, mode))
+        sys.stdout.write(f"{mode.value}, seed {seed}:\n\n{report.markdown()}\n")
+        sys.stdout.flush()
+        code = code or int(bool(report.problems))
+    return code
 
 
 if __name__ == "__main__":

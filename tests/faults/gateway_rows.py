@@ -189,7 +189,9 @@ _WORDS: Final = {
 }
 
 
-def exchange(at: Point, where: str, request: Request, kept: str, **results: Got) -> list[Row]:
+def exchange(
+    at: Point, where: str, request: Request, kept: str, *, login_once: Got | None = None, **results: Got
+) -> list[Row]:
     """Make a row for each way in which an exchange may break off at one point."""
     return [
         Row(
@@ -199,6 +201,7 @@ def exchange(at: Point, where: str, request: Request, kept: str, **results: Got)
             request,
             fresh=kept == "fresh",
             short=how is How.STALL,
+            login_once=login_once,
         )
         for how, got in ((How[name.upper()], got) for name, got in results.items())
     ]
@@ -262,7 +265,10 @@ _EXCHANGE: Final = list(
             )
             for kept in ("fresh", "kept")
         ),
-        exchange(Point.REQUEST, "After a request with a login", LOGIN, "fresh", close=CLOSED, reset=CLOSED),
+        # To a client it would mean "wrong password", which the proxy knows to be right if it is its own login.
+        exchange(
+            Point.REQUEST, "After a request with a login", LOGIN, "fresh", close=CLOSED, reset=CLOSED, login_once=LOST
+        ),
         exchange(
             Point.HALF_HEAD,
             "In the answer's head",

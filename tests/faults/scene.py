@@ -21,6 +21,7 @@ from smgw_proxy_addon.errors import ABORT
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.logs import LineFormatter, log_request
 from smgw_proxy_addon.notifications import UNREACHABLE
+from smgw_proxy_addon.options import APP_OPTIONS
 from smgw_proxy_addon.trust_store import TrustStore
 from tests.faults.cable import Cable
 from tests.rig import Rig, proxy_for
@@ -189,7 +190,7 @@ class Scene:
         return Got(status, reported, whole or status == ABORT)
 
     def sent(self, visit: int) -> int:
-        """Tell how many times the gateway got the request of a visit; what it only asked to log in for is left out."""
+        """Tell how many times the gateway got the request of a visit, but for those that it answered with a challenge."""
         of_it = [record for record in self.sim.records if record.target.endswith(b"visit=%d" % visit)]
         return sum(record.authorized for record in of_it) if self.mode is Mode.LOGIN_ONCE else len(of_it)
 
@@ -257,6 +258,11 @@ async def stage(row: Row, mode: Mode, folder: Path, identity: Identity) -> Async
                 yield scene
     finally:
         await sim.stop()
+
+
+def known(mode: Mode) -> bool:
+    """Tell whether the proxy knows a mode."""
+    return mode is Mode.TRANSPARENT or any(option.name == "accounts" for option in APP_OPTIONS)
 
 
 def _options(mode: Mode) -> dict[str, Any]:
