@@ -33,7 +33,7 @@ from simulator.ppc import CGI, METER_ID
 from smgw_proxy_addon.errors import ABORT, ProxyError
 from smgw_proxy_addon.logs import RequestRecord
 from tests.faults.cable import Cable, Cut, End
-from tests.faults.scene import Mode, known
+from tests.faults.scene import Mode, known, options_of
 from tests.rig import Rig, proxy_for
 
 MODES: Final = [mode for mode in Mode if known(mode)]
@@ -402,7 +402,6 @@ def _hurried(since: datetime) -> datetime:
 async def stage(folder: Path, mode: Mode) -> AsyncIterator[list[Place]]:
     """Set up three gateways of three makes, each with a cable and a proxy."""
     since = datetime.now(UTC)
-    accounts = {"accounts": [{"username": "demo", "password": "gateway"}]} if mode is Mode.LOGIN_ONCE else {}
     hasten = {"connect_timeout": 0.5, "read_timeout": 0.7}
     async with AsyncExitStack() as stack:
         places = []
@@ -417,7 +416,7 @@ async def stage(folder: Path, mode: Mode) -> AsyncIterator[list[Place]]:
                     hasten=hasten,
                     https_port=0,
                     host_header=sim.authority,
-                    **accounts,
+                    **options_of(mode, sim.user, sim.password),
                 )
             )
             places.append(Place(sim, cable, rig))

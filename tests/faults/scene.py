@@ -190,7 +190,7 @@ class Scene:
         return Got(status, reported, whole or status == ABORT)
 
     def sent(self, visit: int) -> int:
-        """Tell how many times the gateway got the request of a visit, but for those that it answered with a challenge."""
+        """Tell how many times the gateway got the request of a visit; those that it only challenged do not count."""
         of_it = [record for record in self.sim.records if record.target.endswith(b"visit=%d" % visit)]
         return sum(record.authorized for record in of_it) if self.mode is Mode.LOGIN_ONCE else len(of_it)
 
@@ -248,7 +248,7 @@ async def stage(row: Row, mode: Mode, folder: Path, identity: Identity) -> Async
                     files=files,
                     hasten=hasten,
                     host_header=sim.authority,
-                    **_options(mode),
+                    **options_of(mode, USER, PASSWORD),
                 ) as rig,
                 httpx.AsyncClient(trust_env=False, timeout=10, auth=_auth(mode)) as client,
             ):
@@ -265,8 +265,9 @@ def known(mode: Mode) -> bool:
     return mode is Mode.TRANSPARENT or any(option.name == "accounts" for option in APP_OPTIONS)
 
 
-def _options(mode: Mode) -> dict[str, Any]:
-    return {"accounts": [{"username": USER, "password": PASSWORD}]} if mode is Mode.LOGIN_ONCE else {}
+def options_of(mode: Mode, user: str, password: str) -> dict[str, Any]:
+    """Return the proxy's options for a mode."""
+    return {"accounts": [{"username": user, "password": password}]} if mode is Mode.LOGIN_ONCE else {}
 
 
 def _auth(mode: Mode) -> httpx.Auth | None:
