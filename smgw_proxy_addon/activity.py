@@ -59,8 +59,8 @@ class Entry:
 
     @property
     def answered(self) -> bool:
-        """Whether the answer is the gateway's own."""
-        return self.code is None and self.status > 0
+        """Whether the gateway gave the answer now: a kept one says nothing of how it is."""
+        return self.code is None and self.status > 0 and self.reused is not None
 
 
 @dataclass(slots=True)

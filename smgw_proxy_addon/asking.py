@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from smgw_proxy_addon import sessions
 from smgw_proxy_addon.errors import ClientGoneError
@@ -20,13 +20,16 @@ from smgw_proxy_addon.upstream import Pool
 class Course:
     """How a request fared, for its line in the log; times in seconds.
 
-    ``reused`` says whether the gateway's connection was kept from before, ``None`` if none was used.
+    ``reused`` says whether the gateway's connection was kept from before, ``None`` if none was used. ``shared`` says
+    what became of an answer that may be shared: taken from those kept (``hit``), from another client's request
+    (``collapsed``), or asked for and kept (``stored``).
     """
 
     waiting: float = 0.0
     connecting: float = 0.0
     answering: float = 0.0
     reused: bool | None = None
+    shared: Literal["hit", "collapsed", "stored"] | None = None
 
 
 @dataclass(frozen=True)

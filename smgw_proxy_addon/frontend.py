@@ -72,6 +72,7 @@ class Visit:
             reused=self.course.reused,
             code=self.code,
             detail=self.detail,
+            shared=self.course.shared,
         )
 
 

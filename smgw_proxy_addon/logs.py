@@ -67,6 +67,8 @@ class RequestRecord:
     reused: bool | None
     code: str | None = None
     detail: str = ""
+    shared: str | None = None
+    """What became of an answer that may be shared: ``hit``, ``collapsed`` or ``stored``."""
 
 
 def request_line(record: RequestRecord) -> str:
@@ -77,6 +79,8 @@ def request_line(record: RequestRecord) -> str:
         f"waiting={record.waiting * 1000:.0f}ms connecting={record.connecting * 1000:.0f}ms "
         f"answering={record.answering * 1000:.0f}ms connection={_CONNECTIONS[record.reused]}"
     )
+    if record.shared is not None:
+        line += f" shared={record.shared}"
     if record.code is not None:
         line += f" error={record.code}"
         if record.detail:

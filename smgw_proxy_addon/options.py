@@ -67,6 +67,8 @@ class Options:
     max_connections: int
     connect_timeout: float
     read_timeout: float
+    cache_seconds: int
+    """How long an answer that may be shared is kept; 0 means only while it is asked for."""
     log_level: Literal["debug", "info", "warning", "error"]
     log_dir: Path
     log_file: str
@@ -256,6 +258,7 @@ _COMMON: Final = (
     ),
     _number("max_connections", 1, 8, 1),
     _number("read_timeout", 5, 600, 75),
+    _number("cache_seconds", 0, 900, 0),
     _choice("log_level", ("debug", "info", "warning", "error"), "info"),
     _text("log_file", read_file_name, "a file name without folders, such as proxy.log", "proxy.log"),
     _number("log_rotation_hours", 1, 720, 24),

@@ -2,7 +2,7 @@
 
 Headers are pairs of raw bytes in the case and order in which they were received. What is not named here passes
 byte for byte: gateways and their clients depend on odd headers (repeated ones, ``X-Content-Length``, a doubled
-cookie). Nothing is ever added but a missing ``Host``: a gateway must see what it would see without the proxy.
+cookie). Nothing is ever added for a gateway but a missing ``Host``: it must see what it would see without the proxy.
 
 The framing of the next hop (``Transfer-Encoding``, ``Connection``) is written by the connection that sends, not
 here.
@@ -172,6 +172,16 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], *, gateway: Gateway
             case _:
                 rewritten.append((name, value))
     return rewritten
+
+
+def shared_headers(headers: Headers, *, cache_status: bytes, age: int | None) -> Headers:
+    """Return an answer's headers with how it came about: ``Cache-Status`` (RFC 9211) after that of earlier caches.
+
+    ``age`` in seconds, of an answer that was kept, takes the place of any other ``Age`` (RFC 9111 section 5.1).
+    """
+    if age is not None:
+        headers = [*(each for each in headers if each[0].lower() != b"age"), (b"Age", b"%d" % age)]
+    return [*headers, (b"Cache-Status", cache_status)]
 
 
 def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

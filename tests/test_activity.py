@@ -47,6 +47,17 @@ def test_what_a_failure_is(status: int, code: str | None, failed: bool, answered
     assert (each.failed, each.answered) == (failed, answered)
 
 
+def test_a_kept_answer_is_none_of_the_gateway() -> None:
+    activity = Activity()
+    activity.add(entry(answering=0.5))
+    activity.add(entry(status=502, code="gateway_refused"), gateway_failed=True)
+    activity.add(entry(at=NOW + timedelta(minutes=1), reused=None, answering=0.0))
+    assert activity.last_answer == entry(answering=0.5)
+    assert activity.last_outcome == entry(status=502, code="gateway_refused")
+    day = activity.day(NOW)
+    assert (day.requests, day.answer_mean) == (3, 0.5)
+
+
 def test_the_newest_comes_first_and_only_so_many_are_kept() -> None:
     activity = Activity()
     for number in range(LAST_REQUESTS + 5):

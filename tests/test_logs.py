@@ -112,6 +112,14 @@ def start(console: Console) -> Iterator[Start]:
             f"fe80::1%eth0 GET /smgw/m2m 400 bytes=5120 {TIMES} connection=- error=bad_request (no\\nHost)",
         ),
         (
+            {"reused": None, "shared": "hit"},
+            f"192.168.1.20 GET /smgw/m2m 200 bytes=5120 {TIMES} connection=- shared=hit",
+        ),
+        (
+            {"reused": None, "shared": "collapsed", "code": "client_gone"},
+            f"192.168.1.20 GET /smgw/m2m 200 bytes=5120 {TIMES} connection=- shared=collapsed error=client_gone",
+        ),
+        (
             {"client": "", "method": "", "target": ""},
             f"- - - 200 bytes=5120 {TIMES} connection=new",
         ),

@@ -50,6 +50,7 @@ def test_defaults_of_the_app() -> None:
         max_connections=1,
         connect_timeout=10,
         read_timeout=75,
+        cache_seconds=0,
         log_level="info",
         log_dir=Path("/share/smgw-proxy"),
         log_file="proxy.log",
@@ -90,6 +91,7 @@ def test_all_options_of_the_app() -> None:
             "keyfile": "/ssl/sub/privkey.pem",
             "max_connections": 8,
             "read_timeout": 5,
+            "cache_seconds": 900,
             "log_level": "debug",
             "log_dir": "logs of mine",
             "log_file": "gateway.log",
@@ -105,6 +107,7 @@ def test_all_options_of_the_app() -> None:
     assert options.certificate_fingerprint == FINGERPRINT
     assert (options.certfile, options.keyfile) == (Path("/ssl/fullchain.pem"), Path("/ssl/sub/privkey.pem"))
     assert options.log_dir == Path("/share/logs of mine")
+    assert options.cache_seconds == 900
     assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
     assert (options.notifications, options.notify_after_minutes) == (False, 1440)
 
@@ -162,6 +165,14 @@ def test_the_command_line_gives_texts() -> None:
         (
             {"read_timeout": 10**5000},
             'Option "read_timeout": this number is too large; allowed: a whole number from 5 to 600.',
+        ),
+        (
+            {"cache_seconds": 901},
+            'Option "cache_seconds": 901 is too large; allowed: a whole number from 0 to 900.',
+        ),
+        (
+            {"cache_seconds": -1},
+            'Option "cache_seconds": -1 is too small; allowed: a whole number from 0 to 900.',
         ),
         (
             {"log_level": "loud"},

@@ -13,6 +13,7 @@ from smgw_proxy_addon.rewrite import (
     request_framing,
     request_headers,
     response_headers,
+    shared_headers,
 )
 
 HOP_BY_HOP = (
@@ -332,6 +333,14 @@ def test_requests_keep_all_but_the_hop_by_hop(headers: Headers) -> None:
     for each in headers:
         if each[0].lower() in {b"authorization", b"cookie", b"x-content-length", b"set-cookie"}:
             assert passed.count(each) == headers.count(each)
+
+
+def test_an_answer_tells_how_it_came_about() -> None:
+    headers = [(b"age", b"5"), (b"Cache-Status", b"Other; hit"), (b"X", b"y")]
+    status = (b"Cache-Status", b"smgw-proxy; hit")
+
+    assert shared_headers(headers, cache_status=status[1], age=None) == [*headers, status]
+    assert shared_headers(headers, cache_status=status[1], age=42) == [*headers[1:], (b"Age", b"42"), status]
 
 
 @given(HEADERS, st.booleans())
