@@ -122,10 +122,12 @@ async def _serve(
         store=store,
         trust=proxy.trust,
         pool=proxy.pool,
+        logins=proxy.logins,
         serving=lambda: proxy.serving,
         diagnose=proxy.doctor.examine,
         supervisor=supervisor,
         log_failure=log_failure,
+        connections=lambda: proxy.entrance.counts,
     )
     _LOGGER.info("Ready")
     code = await stop

@@ -6,19 +6,23 @@ None of it may delay or fail a request: what cannot be started is logged, and th
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.diagnosis import Interface
 from smgw_proxy_addon.doctor import ANSWER_SECONDS, Doctor, ExaminableTrust
+from smgw_proxy_addon.errors import ForeignNetworkError
 from smgw_proxy_addon.gateway_tls import offers_brainpool
 from smgw_proxy_addon.home_assistant import Notifier, Supervisor
 from smgw_proxy_addon.local_network import local_interfaces
+from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Reachability, Situation
 from smgw_proxy_addon.options import Options
+from smgw_proxy_addon.own_networks import OwnNetworks
 from smgw_proxy_addon.running import Desk, HostMarks, Mark, MarkError
 from smgw_proxy_addon.upstream import Pool
 
@@ -31,7 +35,8 @@ _APP_DATA: Final = "/data"
 class Attendants:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
-    ``log_failure`` says why no log files are written, None while they are; ``now`` is an aware local time,
+    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` says why no log files are written, None
+    while they are; ``now`` is an aware local time,
     ``monotonic`` gives seconds that never jump.
     """
 
@@ -42,6 +47,8 @@ class Attendants:
         trust: ExaminableTrust,
         supervisor: Supervisor | None,
         *,
+        logins: OwnLogins | None = None,
+        access: Access,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
         monotonic: Callable[[], float] = time.monotonic,
@@ -49,6 +56,7 @@ class Attendants:
         self._target = options.target.name
         self._trust = trust
         self._supervisor = supervisor
+        self._logins = logins
         self._log_failure = log_failure
         self._now = now
         self._monotonic = monotonic
@@ -62,7 +70,8 @@ class Attendants:
         if supervisor:
             after = timedelta(minutes=options.notify_after_minutes)
             self.notifier = Notifier(supervisor, self._situation, notify_after=after, now=now)
-        self._notifying: asyncio.Task[None] | None = None
+        self._own_networks = OwnNetworks(access, _interfaces(options, supervisor), time.monotonic)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin. Raises nothing."""
@@ -76,19 +85,25 @@ class Attendants:
         if self.notifier:
             # Those that an earlier run left must not stay when they are switched off.
             work = self.notifier.run() if self._notifications else self.notifier.withdraw()
-            self._notifying = asyncio.create_task(work)
+            self._tasks.append(asyncio.create_task(work))
+        self._tasks.append(asyncio.create_task(self._own_networks.run()))
 
     async def stop(self) -> None:
         """End everything."""
-        if self._notifying:
-            self._notifying.cancel()
-            await asyncio.gather(self._notifying, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._supervisor:
             await self._supervisor.close()
         await self._desk.close()
 
     def note(self, record: RequestRecord) -> None:
-        """Learn from a finished request whether the gateway can be reached; log the start and end of an outage."""
+        """Learn from a finished request whether the gateway can be reached, and that a network is not known.
+
+        Logs the start and the end of an outage.
+        """
+        if record.code == ForeignNetworkError.code:
+            self._own_networks.hurry()
         answered = record.code is None and record.reused is not None
         failed_before = self._reachability.failing_since
         self._reachability.note(record.code, answered=answered, now=self._now())
@@ -108,6 +123,7 @@ class Attendants:
             not_after=accepted.not_after if accepted else None,
             refused=self._trust.refused,
             log_failure=self._log_failure(),
+            stopped=self._logins.stopped if self._logins else (),
         )
 
     async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:
@@ -125,24 +141,32 @@ def gateway_doctor(
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Doctor:
     """Make the doctor for the options' gateway; ``stores`` and what follows as in ``Doctor``."""
-    in_app = options.cert_dir.is_relative_to(_APP_DATA)
-
-    async def interfaces() -> Sequence[Interface] | None:
-        if supervisor:
-            return await supervisor.interfaces()
-        # Inside the app, the computer's own interfaces are those of a container.
-        return None if in_app else await asyncio.to_thread(local_interfaces)
-
     return Doctor(
         pool,
         trust,
         options.target,
         host=options.host_header or options.target.authority,
-        interfaces=interfaces,
+        interfaces=_interfaces(options, supervisor),
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,
-        in_app=in_app or supervisor is not None,
+        in_app=_in_app(options) or supervisor is not None,
         stores=stores,
         brainpool=offers_brainpool() if brainpool is None else brainpool,
         answer_seconds=answer_seconds,
     )
+
+
+def _in_app(options: Options) -> bool:
+    return options.cert_dir.is_relative_to(_APP_DATA)
+
+
+def _interfaces(
+    options: Options, supervisor: Supervisor | None
+) -> Callable[[], Awaitable[Sequence[Interface] | None]]:
+    async def interfaces() -> Sequence[Interface] | None:
+        if supervisor:
+            return await supervisor.interfaces()
+        # Inside the app, the computer's own interfaces are those of a container.
+        return None if _in_app(options) else await asyncio.to_thread(local_interfaces)
+
+    return interfaces

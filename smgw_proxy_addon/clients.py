@@ -1,4 +1,4 @@
-"""Clients' connections, as aiohttp serves them: their life, bodies in both directions, and answers as they are.
+"""Clients' connections, as aiohttp serves them: their life, their limits, and answers as they are.
 
 Nothing is decided here. aiohttp's own answers and log lines would echo what came in, so it gives none.
 """
@@ -10,12 +10,21 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
-from smgw_proxy_addon.errors import BadRequestError, ClientGoneError, ClientStalledError
+from smgw_proxy_addon import explain
+from smgw_proxy_addon.client_limits import Stage
+from smgw_proxy_addon.errors import (
+    BadRequestError,
+    ClientStalledError,
+    HeadersTooLargeError,
+    ProxyError,
+    RequestLineTooLongError,
+)
 from smgw_proxy_addon.gateway_http import Answer
 from smgw_proxy_addon.rewrite import Headers
 
@@ -27,15 +36,20 @@ _LOGGER: Final = logging.getLogger(__name__)
 STALL: Final = 30.0
 """Seconds in which a client has to read or to send something."""
 
-WHOLE_BODY: Final = 65536
-"""Bytes of a request's body that are read before a place at the gateway is taken."""
+LONGEST_LINE: Final = 32768
+"""Bytes of a request line."""
+
+LARGEST_FIELD: Final = 65536
+"""Bytes of one header."""
+
+LARGEST_HEAD: Final = 131072
+"""Bytes of a head that comes piece by piece; aiohttp knows no limit for the whole of it."""
 
 AT_ONCE: Final = 32768
 """Bytes that are sent without a look at how the client reads: less than its connection takes without waiting."""
 
 _HEADERS: Final = 1000
-_HEAD_LIMIT: Final = 65536
-_CLIENT_IDLE: Final = 120.0
+_TOO_MANY_HEADERS: Final = "Too many headers received"
 _LINGER: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -50,12 +64,66 @@ class ClientConnection(web.RequestHandler):
         super().__init__(manager, loop=asyncio.get_running_loop(), **settings)
         self._malformed = malformed
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.heads = 0
+        """Requests whose heads came in whole."""
+        self.unfinished = 0
+        """Bytes that came after them, of a head that is not whole."""
+        self.oversized = False
+        """Whether it was closed because of a head that was too large."""
+
+    @property
+    def stage(self) -> Stage:
+        """What the connection does."""
+        if self._waits:
+            return Stage.IDLE if self.heads else Stage.NEW
+        if self.transport is None or not self._request_count:
+            return Stage.NEW  # in its handshake, or just made
+        request = self._current_request
+        has_all = request is None or request.content.is_eof()
+        return Stage.AT_WORK if has_all else Stage.SENDING
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the last request was answered or, before the first one, the connection made (the loop's time)."""
+        closing = self._next_keepalive_close_time
+        return closing - self._keepalive_timeout if closing else None
+
+    def data_received(self, data: bytes) -> None:
+        """Keep count of what has not become a request yet: aiohttp neither times a head nor bounds it as a whole."""
+        request = self._current_request
+        had_all = request is not None and request.content.is_eof()
+        super().data_received(data)
+        if self.heads != self._request_count:
+            self.heads = self._request_count
+            self.unfinished = 0
+        elif had_all or self._waits:
+            self.unfinished += len(data)
+            if self.unfinished > LARGEST_HEAD:
+                self._refuse_head()
+
+    def turn_away(self, answer: bytes) -> None:
+        """Send an answer to a request that never came in whole, and close."""
+        if self.transport is not None:
+            self.transport.write(answer)
+        self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell those who wait for this client."""
         if not self.gone.done():
             self.gone.set_result(None)
         super().connection_lost(exc)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether there is no request: nothing has come, or not all of a head."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def _refuse_head(self) -> None:
+        self.oversized = True
+        if self._waits:
+            self.turn_away(refusal(HeadersTooLargeError()))
+        elif self.transport is not None:
+            self.transport.abort()  # behind a request that is at work: its answer would be taken for this one's
 
     def handle_error(
         self,
@@ -69,13 +137,17 @@ class ClientConnection(web.RequestHandler):
 
 
 class ClientServer(web.Server):
-    """Makes a ``ClientConnection`` for each connection; ``handle`` answers requests, ``malformed`` the rest."""
+    """Makes a ``ClientConnection`` for each connection; ``handle`` answers requests, ``malformed`` the rest.
 
-    def __init__(self, handle: Handle, malformed: Malformed) -> None:
+    ``silence`` are the seconds that a connection may be idle.
+    """
+
+    def __init__(self, handle: Handle, malformed: Malformed, silence: float) -> None:
         super().__init__(handle)
         self._malformed = malformed
+        self._silence = silence
 
-    def __call__(self) -> web.RequestHandler:
+    def __call__(self) -> ClientConnection:
         """Make the protocol for a new connection."""
         return ClientConnection(
             self._malformed,
@@ -83,11 +155,11 @@ class ClientServer(web.Server):
             access_log=None,
             logger=_LOGGER,
             auto_decompress=False,
-            keepalive_timeout=_CLIENT_IDLE,
+            keepalive_timeout=self._silence,
             lingering_time=_LINGER,
             max_headers=_HEADERS,
-            max_line_size=_HEAD_LIMIT,
-            max_field_size=_HEAD_LIMIT,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LARGEST_FIELD,
         )
 
 
@@ -178,37 +250,29 @@ def _socket(request: web.BaseRequest) -> socket.socket | None:
     return raw if raw is not None and raw.fileno() >= 0 else None
 
 
-async def receive(content: StreamReader) -> bytes | AsyncIterator[bytes]:
-    """Read a body of up to ``WHOLE_BODY`` bytes whole; a larger one comes in pieces."""
-    pieces = _pieces(content)
-    start = bytearray()
-    async for piece in pieces:
-        start += piece
-        if len(start) > WHOLE_BODY:
-            return _chain(bytes(start), pieces)
-    return bytes(start)
+def fault(exc: BaseException | None) -> BadRequestError:
+    """Name what aiohttp could not parse, without a word of it."""
+    if isinstance(exc, LineTooLong):
+        return (RequestLineTooLongError if exc.args[1] == LONGEST_LINE else HeadersTooLargeError)(type(exc).__name__)
+    if getattr(exc, "message", None) == _TOO_MANY_HEADERS:
+        return HeadersTooLargeError(type(exc).__name__)
+    return BadRequestError(type(exc).__name__)
 
 
-async def _chain(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield start
-    async for piece in pieces:
-        yield piece
-
-
-async def _pieces(content: StreamReader) -> AsyncIterator[bytes]:
-    while True:
-        try:
-            async with asyncio.timeout(STALL):
-                piece = await content.readany()
-        except TimeoutError:
-            raise ClientStalledError from None
-        except OSError:
-            raise ClientGoneError from None
-        except web.RequestPayloadError as error:
-            raise BadRequestError(type(error).__name__) from None
-        if not piece:
-            return
-        yield piece
+def refusal(error: ProxyError) -> bytes:
+    """Write an error as the last answer of a connection whose request is not known."""
+    kind, body = explain.body(error, accept=None, accept_language=None)
+    head = [
+        f"HTTP/1.1 {error.status} {error.code}",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+        "Server: smgw-proxy",
+    ]
+    if error.retry_after is not None:
+        head.append(f"Retry-After: {error.retry_after}")
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 def address(socket_address: object) -> str:

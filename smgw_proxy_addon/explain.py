@@ -24,6 +24,7 @@ FACTS: Final[Mapping[str, str]] = {
     "target": "the gateway's address as configured",
     "peer": "the address that the request came from",
     "host": "the name that the client used for the proxy",
+    "limit": "the size that is allowed, in MB, without unit",
     "seconds": "how long was waited, without unit",
     "file": "the path of a stored certificate",
     "folder": "the path of the folder of stored certificates",

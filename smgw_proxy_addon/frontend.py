@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from smgw_proxy_addon import clients, explain, rewrite
+from smgw_proxy_addon import client_bodies, clients, explain, rewrite
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.asking import Client, Course, Source
 from smgw_proxy_addon.errors import (
@@ -22,7 +22,9 @@ from smgw_proxy_addon.errors import (
     ClientGoneError,
     ClientStalledError,
     ExpectationFailedError,
+    ForeignNetworkError,
     GatewayError,
+    LoginRequiredError,
     ProxyError,
     ShuttingDownError,
 )
@@ -87,6 +89,7 @@ class Frontend:
         *,
         host: bytes,
         read_timeout: float,
+        largest_body: int,
         report: Callable[[RequestRecord], None],
         log_bodies: bool = False,
     ) -> None:
@@ -95,6 +98,7 @@ class Frontend:
         self._names = names
         self._host = host
         self._read_timeout = read_timeout
+        self._largest_body = largest_body
         self._report = report
         self._log_bodies = log_bodies
         self._running: set[asyncio.Task[Any]] = set()
@@ -138,7 +142,7 @@ class Frontend:
     def malformed(self, request: web.BaseRequest, exc: BaseException | None) -> web.StreamResponse:
         """Answer what is not valid HTTP, and log it without repeating it."""
         visit = Visit(clients.address(request.get_extra_info("peername")), "-", "-")
-        response = self._refuse(request, visit, BadRequestError(type(exc).__name__))
+        response = self._refuse(request, visit, clients.fault(exc))
         self._report(visit.record())
         return response
 
@@ -158,8 +162,10 @@ class Frontend:
         )
         target = rewrite.origin_form(request.raw_path.encode("utf-8", "surrogateescape"))
         framing = rewrite.request_framing(headers)
+        if framing.length and framing.length > self._largest_body:
+            raise client_bodies.too_large(self._largest_body)
         self._answer_expectation(request)
-        body = await clients.receive(request.content) if framing.has_body else None
+        body = await client_bodies.receive(request.content, self._largest_body) if framing.has_body else None
         if self._log_bodies and isinstance(body, bytes):
             visit.sent += body[:_EXCERPT]
         outgoing = GatewayRequest(
@@ -256,8 +262,10 @@ class Frontend:
         headers = {"Content-Type": content_type, "Cache-Control": "no-store", "Server": "smgw-proxy"}
         if error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, LoginRequiredError):
+            headers["WWW-Authenticate"] = error.challenge
         response = web.Response(status=status, body=body, headers=headers)
-        if isinstance(error, BadRequestError | ClientStalledError | ShuttingDownError):
+        if isinstance(error, BadRequestError | ClientStalledError | ForeignNetworkError | ShuttingDownError):
             response.force_close()
         return response
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,18 +11,26 @@ from typing import Final
 from aiohttp import web
 
 from smgw_proxy_addon.access import Access
-from smgw_proxy_addon.asking import Transparent
+from smgw_proxy_addon.asking import Source, Transparent
 from smgw_proxy_addon.attendants import Attendants
+from smgw_proxy_addon.client_bodies import MB
+from smgw_proxy_addon.client_limits import Limits
+from smgw_proxy_addon.client_login import ClientLogin
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
+from smgw_proxy_addon.entrance import Entrance
 from smgw_proxy_addon.frontend import Frontend
+from smgw_proxy_addon.gateway_login import GatewayLogin
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
 from smgw_proxy_addon.listeners import Listener
+from smgw_proxy_addon.login_once import LoginOnce, OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
 from smgw_proxy_addon.schedule import Lifetime, Schedule
+from smgw_proxy_addon.session_keeper import SessionKeeper
+from smgw_proxy_addon.shared_answers import SharedAnswers
 from smgw_proxy_addon.trust import Policy
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.upstream import Connector, Pool
@@ -55,16 +64,28 @@ class Proxy:
         restart: Callable[[], None] | None = None,
         supervisor: Supervisor | None = None,
         log_failure: Callable[[], str | None] = lambda: None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.trust, self.pool = gateway_side(options, store)
         self.serving = False
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._attendants = Attendants(options, self.pool, self.trust, supervisor, log_failure=log_failure)
+        self._source, self.logins, self.sessions = _source(options, self.pool)
+        access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
+        self._attendants = Attendants(
+            options,
+            self.pool,
+            self.trust,
+            supervisor,
+            logins=self.logins,
+            access=access,
+            log_failure=log_failure,
+        )
         self._report = report
-        self._frontend = _frontend(options, self.pool, self._reported)
-        server = ClientServer(self._frontend.handle, self._frontend.malformed)
+        self._frontend = _frontend(options, self._source, access, self._reported)
+        server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
+        self.entrance = Entrance(server, limits)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
@@ -77,9 +98,10 @@ class Proxy:
     async def start(self) -> None:
         """Listen."""
         await self._runner.setup()
-        for each in self._listeners:
-            context = self._certificate.context if each.secure and self._certificate else None
-            await web.SockSite(self._runner, each.socket, ssl_context=context).start()
+        certificate = self._certificate
+        self.entrance.open(
+            [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
+        )
         if self._certificate:
             self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
         await self._attendants.start()
@@ -90,10 +112,13 @@ class Proxy:
         self.serving = False
         if self._reloading:
             self._reloading.cancel()
-        for site in list(self._runner.sites):
-            await site.stop()
+        await self.entrance.close()
         self.pool.send_away()
         await self._frontend.stop(grace)
+        if isinstance(self._source, LoginOnce):
+            await self._source.close()
+        if self.sessions:
+            await self.sessions.close()
         await self._attendants.stop()
         await self._runner.cleanup()
         await self.pool.close()
@@ -125,15 +150,32 @@ def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, 
     return trust, Pool(connector, schedule, Lifetime(), clock=time.monotonic)
 
 
-def _frontend(options: Options, pool: Pool, report: Callable[[RequestRecord], None]) -> Frontend:
+def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None, SessionKeeper | None]:
+    """Make what asks the gateway: with the clients' own logins, or with those of the options."""
+    transparent = Transparent(pool, time.monotonic)
+    if not options.accounts:
+        return transparent, None, None
+    clients = ClientLogin(options.accounts, secrets.token_bytes)
+    logins = [
+        GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
+        for each in options.accounts
+    ]
+    own = OwnLogins(transparent, logins, time.monotonic)
+    keeper = SessionKeeper(own)
+    shared = SharedAnswers(options.cache_seconds, time.monotonic, drain_timeout=options.read_timeout)
+    return LoginOnce(clients, shared, keeper, time.monotonic), own, keeper
+
+
+def _frontend(options: Options, source: Source, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:
     target = options.target
     host = options.host_header or target.authority
     return Frontend(
-        Transparent(pool, time.monotonic),
-        Access(frozenset(options.allowed_hosts)),
+        source,
+        access,
         GatewayNames.of(target.host, target.port, host),
         host=host.encode(),
         read_timeout=options.read_timeout,
+        largest_body=options.max_body_mb * MB,
         report=report,
         log_bodies=options.log_bodies,
     )

@@ -14,6 +14,7 @@ import voluptuous as vol
 from smgw_proxy_addon.values import echo, read_line
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 HTTPS_PORT: Final = 443
 HIGHEST_PORT: Final = 65535
@@ -21,6 +22,7 @@ _LONGEST_NAME: Final = 253  # RFC 1035 section 2.3.4, without the final dot
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ZONE: Final = re.compile(r"[A-Za-z0-9._-]{1,15}")  # IFNAMSIZ less its final NUL, or an interface's number
+_MAPPED: Final = 96  # bits before the IPv4 address in ::ffff:192.168.1.1 (RFC 4291 section 2.5.5.2)
 _HOST_HEADER: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -126,6 +128,18 @@ def read_local_address(text: str) -> str:
     if address is None or (percent and (address.version == 4 or not _ZONE.fullmatch(zone))):  # noqa: PLR2004 - IPv4
         raise vol.Invalid(f"{echo(text)} is not an IPv4 or IPv6 address")
     return f"{address}{percent}{zone}"
+
+
+def read_network(text: str) -> Network:
+    """Read a network, or an address, which stands for itself; an address inside a network means the network."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise vol.Invalid(f"{echo(text)} is not a network or an address") from None
+    if network.version == 6 and network.network_address.ipv4_mapped and network.prefixlen >= _MAPPED:  # noqa: PLR2004 - IPv6
+        # What comes in over such an address is told as IPv4.
+        return ipaddress.ip_network((network.network_address.ipv4_mapped, network.prefixlen - _MAPPED))
+    return network
 
 
 def read_host_header(value: object) -> str:

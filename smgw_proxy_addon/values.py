@@ -6,13 +6,15 @@ wrong in plain words, safe for one line of the log. Never opens a file: a path i
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import voluptuous as vol
 
 from smgw_proxy_addon.fingerprints import normalise_fingerprint
 
 _LONGEST_ECHO: Final = 60
+
+_T = TypeVar("_T")
 
 
 def plain(text: str) -> str:
@@ -101,7 +103,7 @@ def grouped(fingerprint: str) -> str:
     return " ".join(fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4))
 
 
-def read_list(value: object, read: Callable[[str], str]) -> tuple[str, ...]:
+def read_list(value: object, read: Callable[[str], _T]) -> tuple[_T, ...]:
     """Read a list, or one text with commas; the app's form leaves empty entries behind: they are left out."""
     entries = value.split(",") if isinstance(value, str) else value
     if not isinstance(entries, list | tuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.client_limits import Limits
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listeners import open_listeners, own_certificate
@@ -51,11 +52,12 @@ async def proxy_for(
     files: Files | None = None,
     hasten: Mapping[str, Any] | None = None,
     supervisor: Supervisor | None = None,
+    limits: Limits | None = None,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a proxy for the simulator, or for a target given as text; pins are kept in ``folder``.
 
-    ``hasten`` sets timeouts (seconds) below what a user may choose.
+    ``hasten`` sets timeouts (seconds) below what a user may choose; ``limits`` are those of clients' connections.
     """
     target = sim if isinstance(sim, str) else sim.authority
     given = {"target": target, "port": 0, "bind": ["127.0.0.1"], "cert_dir": str(folder / "certs"), **options}
@@ -70,7 +72,9 @@ async def proxy_for(
             each(record)
 
     store = TrustStore(checked.cert_dir, checked.target.name, checked.target.aliases, files)
-    proxy = Proxy(checked, listeners, certificate, store=store, report=report, supervisor=supervisor)
+    proxy = Proxy(
+        checked, listeners, certificate, store=store, report=report, supervisor=supervisor, limits=limits or Limits()
+    )
     ports = [listener.port for listener in listeners] + [None]
     await proxy.start()
     try:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon import clients, proxy
+from smgw_proxy_addon import client_bodies, clients, proxy
 from tests.rig import Rig, headers_of, proxy_for, send, status_of
 
 LOGIN = {"Authorization": 'Digest username="demo", nonce="n", uri="/", response="secret"'}
@@ -42,7 +42,6 @@ def codes(rig: Rig) -> list[str | None]:
         b"POST / HTTP/1.1\r\nHost: proxy\r\nContent-Length: secret\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: proxy\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: proxy\r\nTransfer-Encoding: chunked\r\n\r\nsecret\r\n",
-        b"GET /" + b"secret" * 20_000 + b" HTTP/1.1\r\nHost: proxy\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03secret",
     ],
     ids=lambda request: repr(request[:24]),
@@ -61,6 +60,28 @@ async def test_what_is_not_http_is_answered_and_logged_without_an_echo(
         assert "Traceback" not in shown
         if request_.startswith(b"GARBAGE"):
             assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (b"GET /" + b"secret" * 6_000 + b" HTTP/1.1\r\nHost: proxy\r\n\r\n", 414, "request_line_too_long"),
+        (b"GET /" + b"secret" * 60_000 + b" HTTP/1.1\r\nHost: proxy\r\n\r\n", 414, "request_line_too_long"),
+        (b"GET / HTTP/1.1\r\nHost: proxy\r\nX: " + b"secret" * 12_000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: proxy\r\nX-" + b"secret" * 12_000 + b": 1\r\n\r\n", 431, "headers_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: proxy\r\n" + b"X: secret\r\n" * 1100 + b"\r\n", 431, "headers_too_large"),
+    ],
+    ids=["line", "very long line", "value", "name", "count"],
+)
+async def test_a_head_that_is_too_large_has_its_own_status(
+    tmp_path: Path, request_: bytes, status: int, code: str
+) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        answer = await asyncio.wait_for(send(rig.port, request_), 10)
+        assert status_of(answer) == status
+        assert b"secret" not in answer
+        assert codes(rig) == [code]
+        assert not sim.connections
 
 
 async def test_connect_is_not_allowed(tmp_path: Path) -> None:
@@ -86,6 +107,16 @@ async def test_foreign_names_and_pages_stay_outside(tmp_path: Path, headers: dic
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         assert (await get(rig, **headers)).status_code == status
         assert sim.journal.heads == (status == 200)
+
+
+async def test_an_unknown_name_is_told_which_option_admits_it(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        for accept in ("text/html", "*/*"):
+            page = (await get(rig, Host="meter.example.org:8443", Accept=accept)).text
+            assert "allowed_hosts" in page
+            assert "meter.example.org is really yours" in page
+        long = await get(rig, Host=f"{'x' * 5000}.example.org")
+        assert (long.status_code, len(long.content) < 2000) == (421, True)
 
 
 async def test_a_name_that_the_user_allows_may_come_in(tmp_path: Path) -> None:
@@ -375,7 +406,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_request_frees_the_place
 async def test_a_small_request_that_never_ends_takes_no_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "STALL", 0.1)
+    monkeypatch.setattr(client_bodies, "STALL", 0.1)
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         answer = await send(rig.port, b"POST /sim/echo HTTP/1.1\r\nHost: proxy\r\nContent-Length: 9\r\n\r\nx")
         assert status_of(answer) == 408

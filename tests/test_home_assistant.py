@@ -15,6 +15,7 @@ from aiohttp import web
 
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
+from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.home_assistant import Supervisor
@@ -156,7 +157,7 @@ async def test_the_doctor_in_the_app_tells_the_fields_of_the_dialog(tmp_path: Pa
     async with stand_in() as told, client(told.url) as supervisor:
         options = from_app({"target": "127.99.0.1"})
         trust, pool = gateway_side(options, TrustStore(tmp_path, "gw"))
-        doctor = Attendants(options, pool, trust, supervisor, log_failure=lambda: None).doctor
+        doctor = Attendants(options, pool, trust, supervisor, access=Access(), log_failure=lambda: None).doctor
         checks = await doctor.diagnose("de")
         remedy = checks[0].remedy
         assert [check.ok for check in checks[:2]] == [None, False]  # refused: somebody is there all the same
@@ -189,6 +190,7 @@ class Day:
             self.pool,
             trust,
             self.supervisor,
+            access=Access(),
             log_failure=lambda: self.log_failure,
             now=lambda: self.now,
         )
@@ -235,7 +237,7 @@ async def day(folder: Path) -> AsyncIterator[Day]:
 async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
     async with day(tmp_path) as played:
         # What an earlier run may have left is taken away, once it is known to be over.
-        assert await played.looks() == [("dismiss", "log_folder")]
+        assert await played.looks() == [("dismiss", "log_folder"), ("dismiss", "login_stopped")]
         assert await played.asks() == [
             ("dismiss", "certificate_changed"),
             ("dismiss", "certificate_expires"),

@@ -85,7 +85,7 @@ async def crowd(program: Program) -> AsyncIterator[list[Connection]]:
         addresses += ["127.0.0.1" if number % 2 else f"127.0.2.{1 + number % 250}" for number in range(SLOW)]
         for number, address in enumerate(addresses):
             # Some of the idle ones never begin the TLS handshake that is waited for.
-            there.append(await connect(program.https if number < IDLE and number % 4 == 0 else program.http, address))  # noqa: PERF401 - what was opened before a failure is closed below
+            there.append(await connect(program.https if number < IDLE and number % 4 == 0 else program.http, address))
         slow = there[IDLE:]
         for _, writer in slow:
             writer.write(b"GET /sim/status/200 HTTP/1.1\r\nHost: proxy\r\nX-Slow: ")

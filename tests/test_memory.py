@@ -89,7 +89,7 @@ async def test_200_megabytes_each_way_leave_the_memory_flat(tmp_path: Path) -> N
         assert found
         target, control = found.groups()
         async with (
-            proxy_program(tmp_path, target) as program,
+            proxy_program(tmp_path, target, "--max-body-mb", "1024") as program,
             httpx.AsyncClient(base_url=control, trust_env=False) as faults,
         ):
             await download(program, WARM_UP, Memory(program))

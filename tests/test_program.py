@@ -433,7 +433,10 @@ async def refuse_all(program: Program) -> dict[str, bytes]:
 async def test_malformed_requests_are_answered_without_an_echo(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_program(tmp_path, sim.authority, "--https-port", "0") as program:
         answers = await refuse_all(program)
-        assert {name: status_of(answer) for name, answer in answers.items()} == dict.fromkeys(MALFORMED, 400)
+        expected = {"a giant header": 431, "a giant line": 414}
+        assert {name: status_of(answer) for name, answer in answers.items()} == dict.fromkeys(
+            MALFORMED, 400
+        ) | expected
         # Not TLS at the other listener: the handshake fails, there is nobody to answer.
         await send(port_of(program.https), MALFORMED["no host"])
         assert sim.connections == 0
@@ -445,7 +448,7 @@ async def test_malformed_requests_are_answered_without_an_echo(tmp_path: Path) -
     for echo in ("echo-marker", "<script>", "\x1b", "HTTP/9.9"):
         assert echo not in written
     assert len(request_lines(program.output)) == len(MALFORMED) + 2
-    assert program.output.count(" 400 ") == len(MALFORMED)
+    assert program.output.count(" 400 ") == len(MALFORMED) - len(expected)
 
 
 async def test_a_certificate_that_is_missing_is_a_bad_option(tmp_path: Path) -> None:

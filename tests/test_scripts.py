@@ -65,12 +65,18 @@ def test_a_wrong_word_shows_the_usage(clone: Path) -> None:
 
 
 def test_the_locks_hold_hashes_and_no_address() -> None:
-    for lock in ("requirements.txt", "requirements-dev.txt"):
+    for lock in ("requirements.txt", "requirements-dev.txt", "requirements-audit.txt"):
         text = (ROOT / lock).read_text()
         pins = re.findall(r"(?m)^\S+==\S+.*\\$", text)
         assert len(pins) == len(re.findall(r"(?m)^[a-z]", text))
         assert "://" not in text
         assert "--index-url" not in text
+
+
+@pytest.mark.parametrize("words", [["everything"], ["sbom"], ["sbom", "a", "b"], [""]])
+def test_the_audit_says_how_it_is_used(words: list[str]) -> None:
+    done = subprocess.run([ROOT / "script/audit", *words], capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stderr) == (2, "usage: script/audit [sbom FILE]\n")
 
 
 def test_the_test_lock_holds_every_pin_of_the_other() -> None:

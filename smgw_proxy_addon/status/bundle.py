@@ -53,6 +53,11 @@ def _state(state: State) -> Iterator[str]:
     yield f"started: {state.started:%Y-%m-%d %H:%M:%S} UTC"
     pool = state.pool
     yield f"at the gateway: {pool.active} of {pool.places}, waiting: {pool.waiting}, kept for: {pool.kept_for}"
+    clients = state.connections
+    yield (
+        f"connections of clients: {clients.open}, closed for newer ones: {clients.displaced}, refused: "
+        f"{clients.refused}, too slow: {clients.slow}, head too large: {clients.oversized}"
+    )
     yield f"make: {state.vendor.value if state.vendor else 'unknown'}"
     yield f"last failure: {_entry(state.last_failure) if state.last_failure else 'none'}"
 

@@ -130,6 +130,8 @@ class App:
     name: str
     options: Mapping[str, object] | None = field(default_factory=lambda: {"target": GATEWAY})
     mounts: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] | None = None
+    """The only rights that root has; None means Docker's own choice."""
 
     @property
     def data(self) -> Path:
@@ -155,8 +157,12 @@ class App:
             file.write_text(json.dumps(self.options))
             file.chmod(0o600)
         volumes = (f"{self.data}:/data", f"{self.share}:/share", f"{self.ssl}:/ssl:ro", *self.mounts)
+        rights = []
+        if self.capabilities is not None:
+            rights = ["--cap-drop=all", *(f"--cap-add={name}" for name in self.capabilities)]
         self.engine.run(
             "--detach",
+            *rights,
             f"--name={self.name}",
             f"--network=ns:/run/netns/{self.network.app}",
             "--log-driver=k8s-file",

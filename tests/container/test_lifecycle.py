@@ -1,8 +1,11 @@
 """Every way to begin and to end: what the container's exit code, its log and its time to stop say."""
 
+import json
+import re
+
 import pytest
 
-from tests.container import rig
+from tests.container import images, rig
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
@@ -98,3 +101,39 @@ def test_the_health_check_fails_when_the_program_hangs(app: rig.App) -> None:
 def test_a_gateway_that_is_away_is_no_reason_to_be_unhealthy(app: rig.App) -> None:
     app.options = {"target": "10.11.120.77"}
     app.start_and_wait()
+
+
+_PROCESSES = """
+import glob, json, os
+found = []
+for folder in glob.glob("/proc/[0-9]*"):
+    pid = int(folder.rpartition("/")[2])
+    if pid != os.getpid():
+        with open(f"{folder}/status") as status:
+            facts = dict(line.split(":", 1) for line in status)
+        found.append([pid, facts["Name"].strip(), int(facts["Uid"].split()[0])])
+print(json.dumps(found))
+"""
+
+
+def test_no_shell_stays_behind_and_only_the_supervision_is_root(app: rig.App) -> None:
+    app.start_and_wait()
+    processes = json.loads(app.execute("/opt/smgw-proxy/bin/python3", "-c", _PROCESSES))
+    assert not {name for _, name, _ in processes} & {"bash", "dash", "sh", "busybox"}
+    [(_, name, user)] = [each for each in processes if each[0] == app.program()]
+    assert name.startswith("python3")
+    assert user != 0
+    assert {user for _, name, user in processes if name.startswith("s6-")} == {0}
+
+
+def test_the_rights_that_the_profile_grants_are_enough(app: rig.App) -> None:
+    profile = (images.REPOSITORY / "apparmor.txt").read_text()
+    app.capabilities = tuple(re.findall(r"(?m)^  capability (\w+),$", profile))
+    assert set(app.capabilities) == {"chown", "dac_override", "kill", "net_bind_service", "setgid", "setuid"}
+    for _ in range(2):  # the second time, its folders belong to the unprivileged user
+        app.start_and_wait()
+        assert "No log files" not in app.log()
+        assert "Listening at https" in app.log()
+        code, seconds = app.stop()
+        assert code == 0, app.log()
+        assert seconds < STOP_SECONDS

@@ -21,10 +21,37 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Prüfen Sie die Adresse, die in diesem Programm eingetragen ist: Adresse und Port des Proxys, mit http:// "
         "für den HTTP-Port und https:// für den HTTPS-Port.",
     ),
+    "login_required": Explanation(
+        "Bitte anmelden",
+        "Der Proxy fragt selbst nach Benutzername und Passwort, und sie fehlten, waren veraltet oder falsch. An das "
+        "Gateway wurde nichts gesendet.",
+        "Tragen Sie in dem Programm, das fragt, Benutzername und Passwort des Gateways ein, und zwar Zeichen für "
+        "Zeichen wie in der Option „accounts“. Nur Digest-Anmeldungen werden angenommen, keine nach Basic.",
+    ),
+    "request_line_too_long": Explanation(
+        "Die Adresse ist zu lang",
+        "Das anfragende Programm hat eine Adresse geschickt, die länger ist als jede, die ein Gateway versteht. An "
+        "das Gateway wurde nichts gesendet.",
+        "Prüfen Sie die Adresse, die in diesem Programm eingetragen ist.",
+    ),
+    "headers_too_large": Explanation(
+        "Die Anfrage hat zu große Header",
+        "Die Header der Anfrage brauchen mehr Platz, als der Proxy ihnen gibt. An das Gateway wurde nichts gesendet.",
+        "Löschen Sie im Browser die Cookies für die Adresse des Proxys. Sonst melden Sie es den Autoren des "
+        "Programms.",
+    ),
+    "body_too_large": Explanation(
+        "Die Anfrage ist zu groß",
+        "Die Anfrage enthält mehr Daten, als der Proxy durchlässt[: Die Grenze ist {limit} MB].",
+        "Braucht das Gateway wirklich so viel, erhöhen Sie die Option „max_body_mb“ (auf der Kommandozeile "
+        "--max-body-mb).",
+    ),
     "foreign_network": Explanation(
         "Dieses Gerät darf den Proxy nicht benutzen",
-        "Die Anfrage kam von einer Adresse außerhalb der lokalen Netze[: {peer}].",
-        "Benutzen Sie den Proxy nur aus Ihrem Heimnetz. Machen Sie ihn nie aus dem Internet erreichbar.",
+        "Die Anfrage kam von einer Adresse außerhalb der Netze, die den Proxy benutzen dürfen[: {peer}].",
+        "Benutzen Sie den Proxy nur aus Ihrem Heimnetz. Machen Sie ihn nie aus dem Internet erreichbar. Gehört das "
+        "Gerät wirklich Ihnen, nehmen Sie seine Adresse[, {peer},] oder sein Netz in die Option „allow“ auf (auf der "
+        "Kommandozeile --allow).",
     ),
     "foreign_origin": Explanation(
         "Eine fremde Website hat diese Anfrage ausgelöst",
@@ -60,8 +87,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Unter diesem Namen kennt sich der Proxy nicht",
         "Die Anfrage gilt einem anderen Namen[ ({host})]. Namen, die er nicht kennt, lehnt der Proxy ab, weil "
         "Websites damit über Ihren Browser auf Ihr Gateway zugreifen könnten.",
-        "Benutzen Sie die IP-Adresse des Proxys oder den Namen seines Rechners. Gehört der Name wirklich Ihnen, "
-        "nehmen Sie ihn in die Option „allowed_hosts“ auf.",
+        "Benutzen Sie die IP-Adresse des Proxys oder den Namen seines Rechners. Gehört der Name[ {host}] wirklich "
+        "Ihnen, nehmen Sie ihn in die Option „allowed_hosts“ auf (auf der Kommandozeile --allowed-host).",
     ),
     "queue_full": Explanation(
         "Zu viele Anfragen auf einmal",
@@ -75,6 +102,12 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "noch mit anderen beschäftigt.",
         "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es oft, lassen Sie Ihre Programme seltener "
         "fragen: Neue Messwerte gibt es nur alle 15 Minuten.",
+    ),
+    "too_many_connections": Explanation(
+        "Zu viele Verbindungen auf einmal",
+        "Die Programme in Ihrem Netz beschäftigen mehr Verbindungen zum Proxy, als er annimmt.",
+        "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es wieder, sehen Sie nach, welches Gerät so "
+        "viel fragt: Die Seite des Proxys und sein Protokoll nennen die Programme.",
     ),
     "session_busy": Explanation(
         "Am Gateway ist schon jemand angemeldet",
@@ -184,6 +217,30 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Prüfen Sie Benutzername und Passwort: Es sind die HAN-Zugangsdaten Ihres Messstellenbetreibers, nicht die "
         "eines Kundenportals. Ein Punkt am Ende einer SMS gehört nicht zum Passwort. Nach mehreren falschen "
         "Anmeldungen lehnt das Gateway einige Minuten lang jede Anmeldung ab: Warten Sie dann.",
+    ),
+    "gateway_login_refused": Explanation(
+        "Das Gateway lehnt Benutzername oder Passwort ab",
+        "Das Gateway[ unter {target}] hat die Anmeldung nicht angenommen, die in den Optionen des Proxys steht. "
+        "Nach der zweiten Ablehnung hintereinander hört der Proxy auf, damit sich das Gateway nicht sperrt.",
+        "Prüfen Sie die Option „accounts“: Hinein gehören die HAN-Zugangsdaten Ihres Messstellenbetreibers, nicht "
+        "die eines Kundenportals. Ein Punkt am Ende einer SMS gehört nicht zum Passwort. Sind sie richtig, stellen "
+        "Sie die Option „digest_algorithm“ auf auto, bei einem Gateway von Theben auf md5.",
+    ),
+    "gateway_login_stopped": Explanation(
+        "Der Proxy meldet sich nicht mehr an",
+        "Das Gateway[ unter {target}] hat Benutzername oder Passwort zweimal hintereinander abgelehnt. Seitdem "
+        "sendet der Proxy mit diesem Zugang nichts mehr, weil sich Gateways nach mehreren falschen Anmeldungen "
+        "sperren.",
+        "Berichtigen Sie die Option „accounts“ und starten Sie den Proxy neu. War sie immer richtig, warten "
+        "Sie einige Minuten und drücken Sie dann auf der Statusseite Erneut versuchen, oder starten Sie den Proxy "
+        "neu. Die HAN-Zugangsdaten kommen von Ihrem Messstellenbetreiber; ein Punkt am Ende einer SMS gehört nicht "
+        "zum Passwort.",
+    ),
+    "login_expired": Explanation(
+        "Das Gateway verlangt eine neue Anmeldung",
+        "Das Gateway[ unter {target}] hat erneut nach der Anmeldung gefragt, und diese Anfrage war zu groß, um sie "
+        "zweimal zu senden.",
+        "Versuchen Sie es noch einmal: Der Proxy weiß jetzt, was das Gateway verlangt.",
     ),
     "gateway_bad_answer": Explanation(
         "Die Antwort des Gateways ist unverständlich",

@@ -20,10 +20,34 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Check the address entered in that program: the proxy's own address and port, http:// for the HTTP port and "
         "https:// for the HTTPS port.",
     ),
+    "login_required": Explanation(
+        "Please log in",
+        "The proxy asks for user name and password itself, and they were missing, out of date or wrong. Nothing was "
+        "sent to the gateway.",
+        "Enter user name and password in the program that asks, letter for letter as they are in the option "
+        '"accounts". Basic logins are not taken, only Digest.',
+    ),
+    "request_line_too_long": Explanation(
+        "The address is too long",
+        "The program that asked sent an address that is longer than any that a gateway understands. Nothing was sent "
+        "to the gateway.",
+        "Check the address entered in that program.",
+    ),
+    "headers_too_large": Explanation(
+        "The request has too many headers",
+        "The headers of the request take more room than the proxy gives them. Nothing was sent to the gateway.",
+        "In a browser, delete the cookies for the proxy's address. Otherwise report it to the program's authors.",
+    ),
+    "body_too_large": Explanation(
+        "The request is too large",
+        "The request carries more data than the proxy lets through[: the limit is {limit} MB].",
+        'If the gateway really needs that much, raise the option "max_body_mb" (on the command line --max-body-mb).',
+    ),
     "foreign_network": Explanation(
         "This device may not use the proxy",
-        "The request came from an address outside the local networks[: {peer}].",
-        "Use the proxy from your home network only. Never make it reachable from the Internet.",
+        "The request came from an address outside the networks that may use the proxy[: {peer}].",
+        "Use the proxy from your home network only. Never make it reachable from the Internet. If the device is "
+        'yours, add its address[, {peer},] or its network to the option "allow" (on the command line --allow).',
     ),
     "foreign_origin": Explanation(
         "Another website caused this request",
@@ -57,8 +81,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "The proxy does not know itself by this name",
         "The request is for another name[ ({host})]. The proxy refuses names that it does not know, because "
         "websites could use them to reach your gateway through your browser.",
-        "Use the proxy's IP address or the name of its computer. If the name is really yours, add it to the option "
-        '"allowed_hosts".',
+        "Use the proxy's IP address or the name of its computer. If the name[ {host}] is really yours, add it to the "
+        'option "allowed_hosts" (on the command line --allowed-host).',
     ),
     "queue_full": Explanation(
         "Too many requests at once",
@@ -71,6 +95,12 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "The request waited[ {seconds} seconds] for its turn, but the gateway was still working on others.",
         "Try again in a few seconds. If it happens often, let your programs ask less often: new readings appear "
         "only every 15 minutes.",
+    ),
+    "too_many_connections": Explanation(
+        "Too many connections at once",
+        "The programs in your network keep more connections to the proxy busy than it takes.",
+        "Try again in a few seconds. If it happens again, look which device asks so much: the proxy's page and its "
+        "log name the clients.",
     ),
     "session_busy": Explanation(
         "Somebody else is logged in at the gateway",
@@ -175,6 +205,27 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Check user name and password: they are the HAN credentials of your metering point operator, not those of a "
         "customer portal. A full stop at the end of a text message is not part of the password. After several wrong "
         "logins the gateway refuses every login for some minutes: then wait.",
+    ),
+    "gateway_login_refused": Explanation(
+        "The gateway refuses the user name or password",
+        "The gateway[ at {target}] did not take the login that is entered in the proxy's options. After the second "
+        "refusal in a row the proxy stops, so that the gateway does not lock itself.",
+        'Check the option "accounts": it needs the HAN credentials of your metering point operator, not those of a '
+        "customer portal. A full stop at the end of a text message is not part of the password. If they are right, "
+        'set the option "digest_algorithm" to auto, or to md5 for a gateway by Theben.',
+    ),
+    "gateway_login_stopped": Explanation(
+        "The proxy has stopped logging in",
+        "The gateway[ at {target}] refused user name or password twice in a row. Since then the proxy sends nothing "
+        "with this account, because gateways lock themselves after several wrong logins.",
+        'Correct the option "accounts" and restart the proxy. If it was right all the time, wait some minutes, then '
+        "press Try again on the proxy's status page, or restart the proxy. The HAN credentials come from your "
+        "metering point operator; a full stop at the end of a text message is not part of the password.",
+    ),
+    "login_expired": Explanation(
+        "The gateway wants a new login",
+        "The gateway[ at {target}] asked for the login again, and this request was too large to be sent twice.",
+        "Try again: the proxy knows now what the gateway wants.",
     ),
     "gateway_bad_answer": Explanation(
         "The gateway's answer makes no sense",

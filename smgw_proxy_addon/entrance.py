@@ -1,0 +1,235 @@
+"""Where clients' connections come in: accepted, counted, and closed when they take what others need.
+
+asyncio's own server knows no limits, and leaves a connection alone until its TLS handshake is done. Here each one is
+counted from the first moment. What costs time is done when a connection comes and by one look at all of them every
+few seconds: a request on a kept connection pays nothing.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from smgw_proxy_addon.client_limits import Counts, Limits, Room, Stage
+from smgw_proxy_addon.clients import ClientConnection, address, refusal
+from smgw_proxy_addon.errors import ClientStalledError, TooManyConnectionsError
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+LOOK: Final = 2.0
+"""Seconds between two looks at all connections."""
+
+TOLD: Final = 60.0
+"""Seconds between two lines in the log about the same."""
+
+_BACKLOG: Final = 512
+_CLOSE_NOTIFY: Final = 2.0
+_FAREWELL: Final = 1.0
+_FAREWELLS: Final = 16
+_OUT_OF_FILES: Final = 0.5
+
+
+@dataclass(eq=False)
+class Visitor:
+    """A connection from the moment of its acceptance; times in the event loop's seconds."""
+
+    address: str
+    came: float
+    protocol: ClientConnection
+    opening: asyncio.Task[None] | None = None
+    slow_since: float | None = None
+    """When it was first seen in the middle of the head that it has not finished yet."""
+    heads: int = 0
+    received: bool = False
+
+    @property
+    def stage(self) -> Stage:
+        """What it does."""
+        return self.protocol.stage
+
+    @property
+    def since(self) -> float:
+        """When it began to be idle, or came."""
+        idle_since = self.protocol.idle_since
+        return self.came if idle_since is None else idle_since
+
+    def receive(self) -> ClientConnection:
+        """Give the protocol to the connection, which belongs to it from now on."""
+        self.received = True
+        return self.protocol
+
+    def dismiss(self) -> None:
+        """Close it at once, also in the middle of a handshake."""
+        if self.protocol.transport is not None:
+            self.protocol.transport.abort()
+        elif self.opening is not None:
+            self.opening.cancel()
+
+
+class Entrance:
+    """Takes connections at the listening sockets from ``open`` to ``close``; ``make`` makes the protocol of one."""
+
+    def __init__(self, make: Callable[[], ClientConnection], limits: Limits | None = None) -> None:
+        self._make = make
+        self._limits = limits or Limits()
+        self._room: Room[Visitor] = Room(self._limits)
+        self._sockets: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._farewells = 0
+        self._told = self.counts.trouble
+        self._told_at: float | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """What the limits have done."""
+        return self._room.counts
+
+    def open(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]]) -> None:
+        """Listen; with a context, for HTTPS."""
+        for listener, context in listeners:
+            listener.setblocking(False)
+            listener.listen(_BACKLOG)
+            self._sockets.append(listener)
+            self._start(self._accept(listener, context))
+        self._start(self._watch())
+
+    async def close(self) -> None:
+        """Take no more connections; those that are there stay, but for unfinished handshakes."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for listener in self._sockets:
+            listener.close()
+
+    def look(self) -> None:
+        """Close what has been sending one head for too long; say in the log what the limits have done."""
+        now = asyncio.get_running_loop().time()
+        for visitor in self._room:
+            protocol = visitor.protocol
+            if not protocol.unfinished or visitor.heads != protocol.heads:
+                visitor.slow_since, visitor.heads = None, protocol.heads
+            if protocol.unfinished and visitor.slow_since is None:
+                visitor.slow_since = now
+            elif visitor.slow_since is not None and now - visitor.slow_since >= self._limits.head:
+                self.counts.slow += 1
+                protocol.turn_away(refusal(ClientStalledError(seconds=f"{self._limits.head:g}")))
+        self._tell(now)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            self.look()
+
+    def _tell(self, now: float) -> None:
+        if self.counts.trouble == self._told or (self._told_at is not None and now - self._told_at < TOLD):
+            return
+        grown = [each - before for each, before in zip(self.counts.trouble, self._told, strict=True)]
+        self._told, self._told_at = self.counts.trouble, now
+        _LOGGER.warning(
+            "Connections of clients: %d open; closed for newer ones %d, refused %d, too slow %d, head too large %d",
+            *(self.counts.open, *grown),
+        )
+
+    async def _accept(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(listener)
+            except ConnectionError:
+                continue  # it left while it waited
+            except OSError as error:
+                # No file descriptor is left: what others hold without need is what it takes.
+                _LOGGER.debug("No connection can be taken: %s", error.strerror)
+                self._make_room()
+                await asyncio.sleep(_OUT_OF_FILES)
+                continue
+            connection.setblocking(False)
+            self._admit(connection, address(peer), context)
+            # Where connections come in a flood, accepting never waits: everything else has its turn, too.
+            await asyncio.sleep(0)
+
+    def _admit(self, connection: socket.socket, peer: str, context: ssl.SSLContext | None) -> None:
+        leaving = self._room.who_leaves_for(peer)
+        if isinstance(leaving, str):
+            self.counts.refused += 1
+            self._refuse(connection, context)
+            return
+        if leaving is not None:
+            self._displace(leaving)
+        visitor = Visitor(peer, asyncio.get_running_loop().time(), self._make())
+        self._room.enter(visitor)
+        visitor.protocol.gone.add_done_callback(lambda _: self._left(visitor))
+        visitor.opening = self._start(self._greet(visitor, connection, context))
+        visitor.opening.add_done_callback(lambda opening: self._greeted(visitor, connection, opening))
+
+    def _left(self, visitor: Visitor) -> None:
+        self._room.leave(visitor)
+        self.counts.oversized += visitor.protocol.oversized
+
+    def _displace(self, visitor: Visitor) -> None:
+        self.counts.displaced += 1
+        self._room.leave(visitor)
+        visitor.dismiss()
+
+    def _make_room(self) -> None:
+        if visitor := min((each for each in self._room if each.stage is not Stage.AT_WORK), key=_order, default=None):
+            self._displace(visitor)
+
+    async def _greet(self, visitor: Visitor, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Give the connection to its protocol, after the handshake."""
+        timeouts: dict[str, float] = {}
+        if context:
+            timeouts = {"ssl_handshake_timeout": self._limits.handshake, "ssl_shutdown_timeout": _CLOSE_NOTIFY}
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                visitor.receive, connection, ssl=context, **timeouts
+            )
+        except OSError as error:  # TLS did not come about, or the client left
+            self._room.leave(visitor)
+            self.counts.slow += isinstance(error, ConnectionAbortedError)  # asyncio's for a handshake without end
+            _LOGGER.debug("A connection did not come about: %s", type(error).__name__)
+
+    def _greeted(self, visitor: Visitor, connection: socket.socket, opening: asyncio.Task[None]) -> None:
+        fault = None if opening.cancelled() else opening.exception()
+        if fault is not None:
+            _LOGGER.error("A fault of the proxy itself; please report it", exc_info=fault)
+        if fault is not None or opening.cancelled():
+            self._room.leave(visitor)
+        if not visitor.received:
+            connection.close()
+
+    def _refuse(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Say why it is not taken, where that needs no handshake."""
+        if context is None and self._farewells < _FAREWELLS:
+            self._start(self._say_farewell(connection))
+        else:
+            connection.close()
+
+    async def _say_farewell(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._farewells += 1
+        try:
+            async with asyncio.timeout(_FAREWELL):
+                await loop.sock_sendall(connection, refusal(TooManyConnectionsError()))
+                connection.shutdown(socket.SHUT_WR)
+                # What stays unread when the socket is closed would take the answer with it.
+                while await loop.sock_recv(connection, 65536):
+                    pass
+        except OSError:
+            pass
+        finally:
+            self._farewells -= 1
+            connection.close()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _order(visitor: Visitor) -> tuple[Stage, float]:
+    return visitor.stage, visitor.since
