@@ -36,7 +36,8 @@ class Attendants:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
     ``logins`` are those of the proxy itself, if it has any. ``log_failure`` says why no log files are written, None
-    while they are; ``now`` is an aware local time.
+    while they are; ``now`` is an aware local time,
+    ``monotonic`` gives seconds that never jump.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Attendants:
         access: Access,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = options.target.name
         self._trust = trust
@@ -57,6 +59,8 @@ class Attendants:
         self._logins = logins
         self._log_failure = log_failure
         self._now = now
+        self._monotonic = monotonic
+        self._outage = 0.0  # its start; no setting of the clock shall change its length
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
         marks = HostMarks(options.target.connect_host, options.target.port)
@@ -94,11 +98,22 @@ class Attendants:
         await self._desk.close()
 
     def note(self, record: RequestRecord) -> None:
-        """Learn from a finished request whether the gateway can be reached, and that a network is not known."""
+        """Learn from a finished request whether the gateway can be reached, and that a network is not known.
+
+        Logs the start and the end of an outage.
+        """
         if record.code == ForeignNetworkError.code:
             self._own_networks.hurry()
         answered = record.code is None and record.reused is not None
+        failed_before = self._reachability.failing_since
         self._reachability.note(record.code, answered=answered, now=self._now())
+        fails = self._reachability.failing_since
+        if fails and not failed_before:
+            self._outage = self._monotonic()
+            _LOGGER.warning("The gateway %s cannot be used for now (%s)", self._target, record.code)
+        elif failed_before and not fails:
+            seconds = self._monotonic() - self._outage
+            _LOGGER.warning("The gateway %s can be used again, after %.0f s", self._target, seconds)
 
     def _situation(self) -> Situation:
         accepted = self._trust.accepted
