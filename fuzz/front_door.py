@@ -29,6 +29,7 @@ HOST: Final = b"gateway.example"
 TURNS: Final = 20
 """Of the loop, in which a request is answered."""
 MOST: Final = 64
+LARGEST_BODY: Final = 2**20
 _LIMIT: Final = 2**22
 _FAULT: Final = "internal_error"
 
@@ -151,11 +152,11 @@ async def _knock(pieces: list[bytes], problems: list[str]) -> None:
         rewrite.GatewayNames.of("10.11.120.2", 443),
         host=HOST,
         read_timeout=5,
-        largest_body=1_000_000,
+        largest_body=LARGEST_BODY,
         report=reports.append,
     )
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(repr(context)))
-    protocol = ClientServer(door.handle, door.malformed, 120)()
+    protocol = ClientServer(door.handle, door.malformed, silence=120)()
     wire = Wire()
     wire.lost = lambda: protocol.connection_lost(None)
     protocol.connection_made(wire)

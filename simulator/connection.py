@@ -5,17 +5,23 @@ import contextlib
 import socket
 import struct
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 
-from simulator.faults import FaultKind, Faults
+from simulator.faults import Fault, FaultKind, Faults, How, Point
 from simulator.journal import Journal
 from simulator.messages import Body, MalformedRequestError, Received, Response, parse_head, read_body
 from simulator.pace import Pace
 from simulator.router import Router
 
 GARBAGE: Final = b"\x00\x01\x02 this is not HTTP \xff\r\n\r\n"
+PART: Final = 1000
+"""Bytes of a request's body that are read before it is broken off."""
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER of zero seconds: closing sends RST instead of FIN."""
+
+
+class BrokenOffError(Exception):
+    """A fault has ended the exchange in its middle."""
 
 
 class Connection:
@@ -48,7 +54,7 @@ class Connection:
     async def serve(self) -> None:
         """Answer requests one after the other."""
         # The client leaving, in whatever way, is an ordinary end.
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, BrokenOffError):
             while raw := await self._read_head():
                 self.idle = False
                 self._journal.request_began()
@@ -70,7 +76,9 @@ class Connection:
 
     def reset(self) -> None:
         """Close with a TCP reset."""
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        raw = self._writer.get_extra_info("socket")
+        if raw is not None:  # TLS lets go of it when the client has left
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._writer.transport.abort()
 
     def abort(self) -> None:
@@ -98,7 +106,8 @@ class Connection:
         try:
             request = await self._receive(self._parse(raw))
         except MalformedRequestError as error:
-            await self._write(Response(400, body=f"malformed {error}\n".encode(), close=True), "GET")
+            refusal = Response(400, body=f"malformed {error}\n".encode(), close=True)
+            await self._write(refusal, Received(self._number, raw, "GET", complete=False))
             return False
         if await self._fails(request):
             return False
@@ -128,6 +137,10 @@ class Connection:
         body = Body()
         complete = False
         try:
+            await self._break(Point.HEAD, head)
+            if fault := self._faults.take(FaultKind.BREAK, head, at=Point.BODY):
+                body.add(await self._reader.read(PART))
+                await self._break_off(fault)
             await read_body(head, self._reader, body.add)
             complete = True
         finally:
@@ -142,8 +155,22 @@ class Connection:
             self._journal.record(request)
         return request
 
+    async def _break(self, point: Point, request: Received) -> None:
+        if fault := self._faults.take(FaultKind.BREAK, request, at=point):
+            await self._break_off(fault)
+
+    async def _break_off(self, fault: Fault) -> NoReturn:
+        if fault.how is How.RESET:
+            self.reset()
+        elif fault.how is How.STALL:
+            await self._until_client_leaves()
+        elif fault.how is How.GARBAGE:
+            self._writer.write(GARBAGE)
+        raise BrokenOffError
+
     async def _fails(self, request: Received) -> bool:
         """Apply the faults that end a connection without an answer."""
+        await self._break(Point.REQUEST, request)
         take = self._faults.take
         if take(FaultKind.DROP, request) or (self._answered and take(FaultKind.DROP_KEPT, request)):
             return True
@@ -180,13 +207,23 @@ class Connection:
                 await self._writer.drain()
                 self._answered += 1
                 return True
-        await self._write(response, request.method)
+        await self._write(response, request)
         self._answered += 1
+        await self._break(Point.ANSWER, request)
         return not (response.close or response.until_close)
 
-    async def _write(self, response: Response, method: str) -> None:
-        self._writer.write(response.head())
-        if response.has_body(method):
+    async def _write(self, response: Response, request: Received) -> None:
+        head = response.head()
+        if fault := self._faults.take(FaultKind.BREAK, request, at=Point.HALF_HEAD):
+            self._writer.write(head[: len(head) // 2])
+            await self._break_off(fault)
+        self._writer.write(head)
+        await self._break(Point.ANSWER_HEAD, request)
+        if response.has_body(request.method):
+            if fault := self._faults.take(FaultKind.BREAK, request, at=Point.HALF_BODY):
+                body = b"".join([piece async for piece in response.pieces()])
+                self._writer.write(body[: len(body) // 2])
+                await self._break_off(fault)
             async for piece in response.pieces():
                 self._writer.write(piece)
                 await self._writer.drain()

@@ -42,6 +42,40 @@ class FaultKind(StrEnum):
     """Sends the head and half of the body, then closes."""
     IDLE_CLOSE = "idle-close"
     """Closes a connection on which no request began for the given seconds."""
+    BREAK = "break"
+    """Breaks off at one point of an exchange (``at``), in one way (``how``)."""
+
+
+class Point(StrEnum):
+    """The points of an exchange, in their order."""
+
+    HEAD = "head"
+    """After the request's head, before its body."""
+    BODY = "body"
+    """In the middle of the request's body."""
+    REQUEST = "request"
+    """After the request, before the first byte of the answer."""
+    HALF_HEAD = "half-head"
+    """In the middle of the answer's head."""
+    ANSWER_HEAD = "answer-head"
+    """After the answer's head."""
+    HALF_BODY = "half-body"
+    """In the middle of the answer's body."""
+    ANSWER = "answer"
+    """After the answer."""
+
+
+class How(StrEnum):
+    """The ways to break off."""
+
+    CLOSE = "close"
+    """In order: close_notify, then FIN."""
+    RESET = "reset"
+    """With a TCP reset."""
+    STALL = "stall"
+    """Nothing more is said; the connection stays open until the client leaves."""
+    GARBAGE = "garbage"
+    """Something that is not HTTP, then closed in order."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +89,9 @@ class Fault:
     """Takes the place of ``seconds``: tests open it instead of sleeping."""
     when: Callable[[Received], bool] | None = None
     """Only requests for which this is true are hit, and counted."""
+    at: Point | None = None
+    how: How = How.CLOSE
+    """Both for ``break`` alone."""
 
     async def wait(self) -> None:
         """Wait as long as the fault holds things up."""
@@ -78,6 +115,8 @@ class Faults:
         seconds: float = 0.0,
         gate: asyncio.Event | None = None,
         when: Callable[[Received], bool] | None = None,
+        at: Point | str = Point.REQUEST,
+        how: How | str = How.CLOSE,
     ) -> None:
         """Switch a fault on, for the next ``times`` occasions or for good; ValueError names a bad argument."""
         if kind not in tuple(FaultKind):
@@ -86,7 +125,8 @@ class Faults:
             raise ValueError(f"a fault happens at least once, not {times} times")
         if seconds < 0:
             raise ValueError(f"seconds must not be negative: {seconds}")
-        self._on[FaultKind(kind)] = Fault(FaultKind(kind), times, seconds, gate, when)
+        point = Point(at) if kind == FaultKind.BREAK else None
+        self._on[FaultKind(kind)] = Fault(FaultKind(kind), times, seconds, gate, when, point, How(how))
 
     def clear(self, kind: FaultKind | str | None = None) -> None:
         """Switch one fault off, or all of them."""
@@ -95,10 +135,10 @@ class Faults:
         else:
             self._on.pop(FaultKind(kind), None)
 
-    def take(self, kind: FaultKind, request: Received | None = None) -> Fault | None:
+    def take(self, kind: FaultKind, request: Received | None = None, at: Point | None = None) -> Fault | None:
         """Return the fault if it is due now, and count it."""
         fault = self._on.get(kind)
-        if fault is None or (fault.when and request and not fault.when(request)):
+        if fault is None or fault.at is not at or (fault.when and request and not fault.when(request)):
             return None
         if fault.times is None:
             return fault

@@ -5,7 +5,7 @@ async with Simulator(vendor="theben") as sim:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,6 +67,14 @@ class Simulator:
     """Every target needs the login, also those under ``/sim/``; unknown ones then answer 200."""
     realm: str | None = None
     algorithm: str | None = None
+    further_users: Mapping[str, str] = field(default_factory=dict)
+    """Passwords of users besides ``user``."""
+    broken_sha256: bool = False
+    """Asks for a login with SHA-256 and refuses it, as some firmware does; MD5 is taken."""
+    closes_after_challenge: bool = False
+    """Closes the connection after each 401."""
+    next_nonces: bool = False
+    """Hands out the next nonce with each answer (``Authentication-Info``)."""
     clock: Callable[[], datetime] = _utc_now
     absolute_location: bool = False
     """Theben: the ``Location`` of the 307 names scheme and host."""
@@ -118,8 +126,16 @@ class Simulator:
             opaque=vendor.opaque,
             lifetime=_NONCE_LIFE,
             clock=self.clock,
+            further_users=self.further_users,
+            broken_sha256=self.broken_sha256,
         )
-        self._router = Router(vendor=vendor, login=self.login, protect_all=self.protect_all)
+        self._router = Router(
+            vendor=vendor,
+            login=self.login,
+            protect_all=self.protect_all,
+            closes_after_challenge=self.closes_after_challenge,
+            next_nonces=self.next_nonces,
+        )
 
     async def stop(self) -> None:
         """Close the listener and every connection at once."""

@@ -5,7 +5,7 @@ which counters were used, and that the signed ``uri`` must be the request target
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -30,6 +30,10 @@ class Login:
     opaque: str | None
     lifetime: timedelta
     clock: Callable[[], datetime]
+    further_users: Mapping[str, str] = field(default_factory=dict)
+    """Passwords of more users: import and feed-in can have separate logins."""
+    broken_sha256: bool = False
+    """Asks for SHA-256 and refuses it, as some firmware does."""
     _nonces: dict[str, _Nonce] = field(default_factory=dict, init=False)
 
     def challenge(self, *, stale: bool = False) -> Challenge:
@@ -57,14 +61,15 @@ class Login:
 
     def _credentials_are_right(self, given: Authorization, method: str) -> bool:
         # MD5 stays possible where SHA-256 is asked for: clients of some firmware insist on it.
-        algorithms = (self.algorithm.lower(), "md5")
+        algorithms = ("md5",) if self.broken_sha256 else (self.algorithm.lower(), "md5")
+        password = {**self.further_users, self.user: self.password}.get(given.username)
         return (
-            given.username == self.user
+            password is not None
             and given.realm == self.realm
             and given.qop == "auth"
             and given.opaque == self.opaque
             and (given.algorithm or "MD5").lower() in algorithms
-            and verify(given, password=self.password, method=method)
+            and verify(given, password=password, method=method)
         )
 
     def _count(self, given: Authorization) -> str:

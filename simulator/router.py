@@ -16,9 +16,20 @@ class Router:
     login: Login
     protect_all: bool = False
     """Every target needs a login, and an unknown one answers 200 instead of 404."""
+    closes_after_challenge: bool = False
+    """Closes the connection after each 401."""
+    next_nonces: bool = False
+    """Hands out the next nonce with each answer (``Authentication-Info``)."""
 
     def answer(self, request: Received) -> Response | None:
         """Return the answer, or None to close the connection without one."""
+        response = self._answer(request)
+        if response and request.authorized and self.next_nonces:
+            nonce = self.login.challenge().nonce.encode()
+            response.headers.append((b"Authentication-Info", b'qop=auth, nextnonce="%b"' % nonce))
+        return response
+
+    def _answer(self, request: Received) -> Response | None:
         for_tests = request.path.startswith(endpoints.PREFIX)
         if refusal := None if for_tests else self.vendor.refuse(request):
             return refusal
@@ -38,4 +49,5 @@ class Router:
         """Answer 401 with a new challenge."""
         header = self.login.challenge(stale=stale).header().encode("utf-8")
         headers = [(b"WWW-Authenticate", header), (b"Content-Type", b"text/html")]
-        return Response(401, headers, b"<html><body>401 Unauthorized</body></html>")
+        body = b"<html><body>401 Unauthorized</body></html>"
+        return Response(401, headers, body, close=self.closes_after_challenge)

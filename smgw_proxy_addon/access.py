@@ -63,13 +63,13 @@ _AUTHORITY: Final = re.compile(
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/]+)")
 _DEFAULT_PORTS: Final = frozenset({80, 443})
 
-_NEVER: Final = frozenset({"CONNECT", "TRACE"})
-"""This is no proxy for other hosts, and nobody is shown what a browser adds to a request (RFC 9110 section 9.3.8)."""
 _LONGEST_KEPT: Final = 300
 """Characters of a text whose meaning is kept: a name has 253 at most (RFC 1035 section 2.3.4)."""
 _KEPT: Final = 256
 """Texts whose meaning is kept: clients say the same again and again."""
 
+_NEVER: Final = frozenset({"CONNECT", "TRACE"})
+"""This is no proxy for other hosts, and nobody is shown what a browser adds to a request (RFC 9110 section 9.3.8)."""
 _READING: Final = frozenset({"GET", "HEAD"})
 _PAGES: Final = frozenset({"document"})
 

@@ -30,7 +30,7 @@ MANY_POLLS: Final = 10
 7 to 14 days; there are new readings every 15 minutes only."""
 
 _HOUR: Final = 3600
-_NOT_A_FAILURE: Final = frozenset({"client_gone"})
+_NOT_A_FAILURE: Final = frozenset({"client_gone", "login_required"})
 _LOWEST_FAILURE: Final = 500
 
 

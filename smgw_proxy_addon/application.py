@@ -122,6 +122,7 @@ async def _serve(
         store=store,
         trust=proxy.trust,
         pool=proxy.pool,
+        logins=proxy.logins,
         serving=lambda: proxy.serving,
         diagnose=proxy.doctor.examine,
         supervisor=supervisor,

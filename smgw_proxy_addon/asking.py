@@ -4,14 +4,14 @@ A ``Source`` is what stands between the frontend and the gateway's connections. 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from smgw_proxy_addon import sessions
 from smgw_proxy_addon.errors import ClientGoneError
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
 from smgw_proxy_addon.schedule import Claim
 from smgw_proxy_addon.upstream import Pool
 
@@ -53,6 +53,14 @@ class Source(Protocol):
         ...
 
 
+Exchange = Callable[[Connection, GatewayRequest], Awaitable[Answer]]
+"""Sends a request over a connection and gives the head of its answer."""
+
+
+async def _send(connection: Connection, request: GatewayRequest) -> Answer:
+    return await connection.exchange(request)
+
+
 class Transparent:
     """Hands each request to the gateway as it is."""
 
@@ -62,9 +70,9 @@ class Transparent:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, course: Course
+        self, request: GatewayRequest, client: Client, course: Course, exchange: Exchange = _send
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Wait for a place at the gateway, and send the request once."""
+        """Wait for a place at the gateway, and send the request once, or as ``exchange`` does."""
         asked = self._clock()
         claim = Claim(client.address, sessions.recognise(request.target, request.headers, request.body))
         try:
@@ -73,7 +81,7 @@ class Transparent:
                 asked = self._clock()
                 if client.gone.done():
                     raise ClientGoneError
-                answer = await lease.connection.exchange(request)
+                answer = await exchange(lease.connection, request)
                 lease.answered(answer)
                 yield answer, lease.connection.body()
         finally:

@@ -18,6 +18,7 @@ from smgw_proxy_addon.errors import ForeignNetworkError
 from smgw_proxy_addon.gateway_tls import offers_brainpool
 from smgw_proxy_addon.home_assistant import Notifier, Supervisor
 from smgw_proxy_addon.local_network import local_interfaces
+from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Reachability, Situation
 from smgw_proxy_addon.options import Options
@@ -34,7 +35,9 @@ _APP_DATA: Final = "/data"
 class Attendants:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
-    ``log_failure`` says why no log files are written, None while they are; ``now`` is an aware local time.
+    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` says why no log files are written, None
+    while they are; ``now`` is an aware local time,
+    ``monotonic`` gives seconds that never jump.
     """
 
     def __init__(
@@ -44,15 +47,20 @@ class Attendants:
         trust: ExaminableTrust,
         supervisor: Supervisor | None,
         *,
+        logins: OwnLogins | None = None,
         access: Access,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = options.target.name
         self._trust = trust
         self._supervisor = supervisor
+        self._logins = logins
         self._log_failure = log_failure
         self._now = now
+        self._monotonic = monotonic
+        self._outage = 0.0  # its start; no setting of the clock shall change its length
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
         marks = HostMarks(options.target.connect_host, options.target.port)
@@ -90,11 +98,22 @@ class Attendants:
         await self._desk.close()
 
     def note(self, record: RequestRecord) -> None:
-        """Learn from a finished request whether the gateway can be reached, and that a network is not known."""
+        """Learn from a finished request whether the gateway can be reached, and that a network is not known.
+
+        Logs the start and the end of an outage.
+        """
         if record.code == ForeignNetworkError.code:
             self._own_networks.hurry()
         answered = record.code is None and record.reused is not None
+        failed_before = self._reachability.failing_since
         self._reachability.note(record.code, answered=answered, now=self._now())
+        fails = self._reachability.failing_since
+        if fails and not failed_before:
+            self._outage = self._monotonic()
+            _LOGGER.warning("The gateway %s cannot be used for now (%s)", self._target, record.code)
+        elif failed_before and not fails:
+            seconds = self._monotonic() - self._outage
+            _LOGGER.warning("The gateway %s can be used again, after %.0f s", self._target, seconds)
 
     def _situation(self) -> Situation:
         accepted = self._trust.accepted
@@ -104,6 +123,7 @@ class Attendants:
             not_after=accepted.not_after if accepted else None,
             refused=self._trust.refused,
             log_failure=self._log_failure(),
+            stopped=self._logins.stopped if self._logins else (),
         )
 
     async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:

@@ -96,7 +96,7 @@ class ClientConnection(web.RequestHandler):
         had_all = request is not None and request.content.is_eof()
         super().data_received(data)
         if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
-            self._break_off()
+            self._break_off_bodies()
         if self.heads != self._request_count:
             self.heads = self._request_count
             self.unfinished = 0
@@ -129,8 +129,8 @@ class ClientConnection(web.RequestHandler):
         elif self.transport is not None:
             self.transport.abort()  # behind a request that is at work: its answer would be taken for this one's
 
-    def _break_off(self) -> None:
-        """Break off every body that has not come in whole: aiohttp would let its request wait for the rest."""
+    def _break_off_bodies(self) -> None:
+        """Break off the bodies that an error behind them makes invalid: aiohttp would let them wait for the rest."""
         current = [self._current_request.content] if self._current_request else []
         for body in [*current, *(payload for _, payload in self._messages)]:
             if not body.is_eof():

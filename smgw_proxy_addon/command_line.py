@@ -1,10 +1,13 @@
 """The command line: ``run`` (the default), ``doctor``, ``trust``, and the Go proxy's flags in its own spelling."""
 
 import argparse
+import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, NoReturn
 
 from smgw_proxy_addon import __version__
@@ -14,9 +17,12 @@ from smgw_proxy_addon.doctor_command import run_doctor
 from smgw_proxy_addon.listeners import StartError
 from smgw_proxy_addon.options import COMMAND_LINE_OPTIONS, Option, OptionError, Options, from_command_line
 from smgw_proxy_addon.trust_command import run_trust
+from smgw_proxy_addon.values import printable
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_OPTIONS: Final = 2
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 # The options whose flag is not the name with dashes, and the Go proxy's spellings.
 _FLAGS: Final = {
@@ -51,7 +57,7 @@ def run_command(arguments: Sequence[str]) -> int:
         return reported(lambda: _trust(action, fingerprint, from_command_line(given)), _flag)
     if command == "doctor":
         return reported(lambda: run_doctor(from_command_line(given), _language(), sys.stdout), _flag)
-    return reported(lambda: run(from_command_line(given)), _flag)
+    return reported(lambda: run(from_command_line(_with_accounts(given))), _flag)
 
 
 def reported(start: Callable[[], int], name: Callable[[str], str] = str) -> int:
@@ -69,6 +75,28 @@ def reported(start: Callable[[], int], name: Callable[[str], str] = str) -> int:
 
 def _complain(line: str) -> None:
     sys.stderr.write(f"smgw-proxy: {line}\n")  # there is no log yet
+
+
+def _with_accounts(given: dict[str, object]) -> dict[str, object]:
+    """Put the accounts into the place of the path of their file. Raises OptionError."""
+    path = given.get("accounts")
+    if not isinstance(path, str):
+        return given
+    problem = None
+    try:
+        with Path(path).open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            accounts = json.loads(file.read())
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    except (ValueError, RecursionError):  # their texts may quote the file
+        problem = "is not valid JSON"
+    if problem:
+        allowed = next(option.allowed for option in COMMAND_LINE_OPTIONS if option.name == "accounts")
+        raise OptionError("accounts", f"{printable(path)} {problem}", allowed)
+    if mode & _OTHERS:
+        _complain(f"warning: others on this computer may read the passwords in {printable(path)}: chmod 600")
+    return {**given, "accounts": accounts}
 
 
 def _flag(name: str) -> str:
@@ -132,6 +160,8 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     if option.kind == "bool":
         action = "store_false" if option.default else "store_true"
         parser.add_argument(*flags, dest=option.name, action=action, default=None, help=told)
+    elif option.kind == "accounts":
+        parser.add_argument(*flags, dest=option.name, metavar="FILE", help=told)
     elif option.kind == "names":
         parser.add_argument(*flags, dest=option.name, action="append", metavar="NAME", help=f"{told}; repeatable")
     else:

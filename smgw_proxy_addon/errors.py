@@ -40,6 +40,20 @@ class BadRequestError(RequestError):
     status = 400
 
 
+class LoginRequiredError(RequestError):
+    """Clients log in at the proxy, and this one has not, or not well; ``detail`` says what was wrong.
+
+    ``challenge`` is the value of ``WWW-Authenticate``; it must not be logged.
+    """
+
+    code = "login_required"
+    status = 401
+
+    def __init__(self, detail: str = "", *, challenge: str = "", **facts: str) -> None:
+        super().__init__(detail, **facts)
+        self.challenge = challenge
+
+
 class RequestLineTooLongError(BadRequestError):
     """The request line is longer than any that a gateway understands."""
 
@@ -222,6 +236,26 @@ class SilentCloseError(ConnectionLostError):
     code = "gateway_closed_without_answer"
     status = ABORT
     retry_after = None
+
+
+class GatewayLoginRefusedError(GatewayError):
+    """The gateway does not take the proxy's own login with one of its accounts."""
+
+    code = "gateway_login_refused"
+
+
+class GatewayLoginStoppedError(GatewayError):
+    """The gateway refused the account's password twice: nothing was sent, and nothing will be."""
+
+    code = "gateway_login_stopped"
+
+
+class LoginExpiredError(GatewayError):
+    """The gateway wants a new login for a request that cannot be sent a second time. The next one has it."""
+
+    code = "login_expired"
+    status = 503
+    retry_after: ClassVar[int | None] = 1
 
 
 class BadAnswerError(GatewayError):

@@ -24,6 +24,7 @@ from smgw_proxy_addon.errors import (
     ExpectationFailedError,
     ForeignNetworkError,
     GatewayError,
+    LoginRequiredError,
     ProxyError,
     ShuttingDownError,
 )
@@ -51,9 +52,14 @@ class Visit:
     status: int = ABORT
     bytes_sent: int = 0
     course: Course = field(default_factory=Course)
-    error: ProxyError | None = None
+    code: str | None = None
+    detail: str = ""
     sent: bytearray = field(default_factory=bytearray)
     received: bytearray = field(default_factory=bytearray)
+
+    def fail(self, error: ProxyError) -> None:
+        """Note what went wrong. The error itself is not kept: its traceback would keep this and all else it met."""
+        self.code, self.detail = error.code, error.detail
 
     def record(self) -> RequestRecord:
         """Give the finished line."""
@@ -67,8 +73,8 @@ class Visit:
             connecting=self.course.connecting,
             answering=self.course.answering,
             reused=self.course.reused,
-            code=self.error.code if self.error else None,
-            detail=self.error.detail if self.error else "",
+            code=self.code,
+            detail=self.detail,
             shared=self.course.shared,
         )
 
@@ -198,14 +204,14 @@ class Frontend:
                     self._note(visit, piece)
                 await response.write_eof()
         except ConnectionError:
-            visit.error = ClientGoneError()
+            visit.fail(ClientGoneError())
             await self._drain(body)
         except ClientStalledError as error:
-            visit.error = error
+            visit.fail(error)
             clients.hang_up(request, force=True)
         except GatewayError as error:
             # The client must see that its answer is not whole: without a length only a reset tells.
-            visit.error = error
+            visit.fail(error)
             clients.hang_up(request, force=response.keep_alive is False)
         return response
 
@@ -237,7 +243,7 @@ class Frontend:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _refuse(self, request: web.BaseRequest, visit: Visit, error: ProxyError) -> web.Response:
-        visit.error = error
+        visit.fail(error)
         if request.writer.output_size:
             # Its answer has begun: all that can be said is that it is not whole.
             clients.hang_up(request, force=True)
@@ -257,9 +263,11 @@ class Frontend:
         headers = {"Content-Type": content_type, "Cache-Control": "no-store", "Server": "smgw-proxy"}
         if error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, LoginRequiredError):
+            headers["WWW-Authenticate"] = error.challenge
         response = clients.Refusal(status=status, body=body, headers=headers)
-        ends = BadRequestError | ClientStalledError | ForeignNetworkError | ShuttingDownError
-        if clients.is_last(request) or isinstance(error, ends):
+        last = BadRequestError | ClientStalledError | ForeignNetworkError | ShuttingDownError
+        if clients.is_last(request) or isinstance(error, last):
             response.force_close()
         return response
 

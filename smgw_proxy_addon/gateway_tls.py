@@ -223,7 +223,7 @@ class GatewayTrust:
                 decision = decide(known, certificate, self._policy)
                 if isinstance(decision, Reject):
                     raise self._rejection(decision.reason, known, certificate)
-                await self._note_seen(certificate)
+                await self._note(self._store.seen, certificate)
         if self._refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
             self._refused = None
@@ -244,10 +244,7 @@ class GatewayTrust:
                 problem.facts["pinned"],
             )
         if isinstance(problem, CertificateChangedError):
-            try:
-                await asyncio.to_thread(self._store.refuse, certificate, self._now())
-            except PinNotWrittenError as error:
-                _LOGGER.warning("The refused certificate could not be kept: %s", error.detail)
+            await self._note(self._store.refuse, certificate)
 
     async def _learn(self, certificate: Certificate) -> Pin:
         """Store the certificate of a first contact; returns the pin, which is another program's if that was first."""
@@ -263,14 +260,20 @@ class GatewayTrust:
             )
         return self._pin
 
-    async def _note_seen(self, certificate: Certificate) -> None:
+    async def _note(self, change: Callable[[Certificate, datetime], None], certificate: Certificate) -> None:
+        """Keep what is nice to know; that it cannot be kept is said once, and once that it can again."""
         try:
-            await asyncio.to_thread(self._store.seen, certificate, self._now())
+            await asyncio.to_thread(change, certificate, self._now())
         except PinNotWrittenError as error:
             if not self._unwritable:
-                _LOGGER.warning("The time of the last contact could not be stored: %s", error.detail)
+                _LOGGER.warning(
+                    "What the gateway showed could not be stored: %s; the stored certificate stays in force",
+                    error.detail,
+                )
             self._unwritable = True
         else:
+            if self._unwritable:
+                _LOGGER.warning("What the gateway shows can be stored again")
             self._unwritable = False
 
     def _warn_of_expiry(self, certificate: Certificate) -> None:

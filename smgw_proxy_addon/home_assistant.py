@@ -1,8 +1,8 @@
 """Home Assistant seen from the app: the host's network, the page's address, persistent notifications.
 
 Everything goes over the Supervisor, each call with a short timeout and in a task of its own: no request of a client
-ever waits for it. What does not answer is not there: nothing is raised, and nothing logged but at debug level. The
-token goes to the Supervisor alone.
+ever waits for it. What does not answer is not there: nothing is raised, and nothing logged above debug level but when
+notifications cannot be delivered, and when they can again. The token goes to the Supervisor alone.
 """
 
 import asyncio
@@ -135,6 +135,7 @@ class Notifier:
         self._shown: dict[Cause, Mapping[str, str] | None] = {}
         self._sent: dict[Cause, datetime] = {}
         self._away = False
+        self._failing = False
         self._language: str | None = None
         self._page: str | None = None
 
@@ -160,11 +161,21 @@ class Notifier:
             if delivered:
                 self._shown[cause] = facts
                 self._sent[cause] = self._now()
+            self._tell(delivered=delivered, matters=facts is not None)
 
     async def withdraw(self) -> None:
         """Take all of them away, as far as Home Assistant listens."""
         for cause in Cause:
             await self._supervisor.dismiss(_identifier(cause))
+
+    def _tell(self, *, delivered: bool, matters: bool) -> None:
+        """Log the start and the end of a failure; what could only be taken away is no failure to speak of."""
+        if self._failing and delivered:
+            _LOGGER.warning("Home Assistant takes notifications again")
+            self._failing = False
+        elif matters and not delivered and not self._failing:
+            _LOGGER.warning("Home Assistant takes no notifications for now; they are tried again until it does")
+            self._failing = True
 
     async def _forget_lost(self) -> None:
         """Forget what Home Assistant does not show any more, or may not: it will be sent again."""
@@ -174,6 +185,7 @@ class Notifier:
             return
         if await self._supervisor.language() is None:
             self._away = True
+            self._tell(delivered=False, matters=True)
             return
         for cause in active:
             if self._away or self._now() - self._sent[cause] >= REPEAT:

@@ -89,8 +89,8 @@ def request_line(record: RequestRecord) -> str:
 
 
 def log_request(record: RequestRecord) -> None:
-    """Log one request: a warning if it ended in an error of ours."""
-    level = logging.INFO if record.code is None else logging.WARNING
+    """Log one request: a warning if it ended in an error of ours. To ask for the login is no error."""
+    level = logging.INFO if record.code in {None, "login_required"} else logging.WARNING
     if _LOGGER.isEnabledFor(level):
         # Made here: looking for the caller, as the logger does, costs as much as the line.
         _LOGGER.handle(logging.LogRecord(_LOGGER.name, level, __file__, 0, request_line(record), None, None))

@@ -3,7 +3,7 @@
 Pure: what is known of the proxy and the time come in as arguments, who delivers them is ``home_assistant``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -29,7 +29,10 @@ UNREACHABLE: Final = frozenset(
 )
 """Codes of errors in which the gateway is of no use."""
 
-REACHED: Final = frozenset({"certificate_changed", "certificate_not_allowed", "gateway_closed_without_answer"})
+REACHED: Final = frozenset(
+    {"certificate_changed", "certificate_not_allowed", "gateway_closed_without_answer"}
+    | {"gateway_login_refused", "login_expired"}
+)
 """Codes of errors that only a device within reach can cause; they have causes of their own."""
 
 
@@ -40,6 +43,7 @@ class Cause(StrEnum):
     CERTIFICATE_EXPIRES = "certificate_expires"
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     LOG_FOLDER = "log_folder"
+    LOGIN_STOPPED = "login_stopped"
 
 
 Causes = Mapping[Cause, Mapping[str, str] | None]
@@ -77,7 +81,8 @@ class Situation:
     """What is known of the proxy; fingerprints are 64 hexadecimal digits.
 
     ``not_after`` is of the trusted certificate that was shown last, None before the first contact; ``refused`` the
-    certificate that is refused now; ``log_failure`` the sentence that says why no log files are written.
+    certificate that is refused now; ``log_failure`` the sentence that says why no log files are written; ``stopped``
+    are the numbers of the accounts that the gateway refused too often.
     """
 
     reachability: Reachability
@@ -85,6 +90,7 @@ class Situation:
     not_after: datetime | None = None
     refused: str | None = None
     log_failure: str | None = None
+    stopped: Sequence[int] = ()
 
 
 def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Causes:
@@ -109,6 +115,8 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
             long = failing.failed_last - failing.failing_since >= notify_after
             found[Cause.GATEWAY_UNREACHABLE] = since if long else None
     found[Cause.LOG_FOLDER] = {"failure": situation.log_failure} if situation.log_failure else None
+    stopped = ", ".join(map(str, situation.stopped))
+    found[Cause.LOGIN_STOPPED] = {**target, "accounts": stopped} if stopped else None
     return found
 
 

@@ -9,8 +9,9 @@ import difflib
 import ipaddress
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -39,6 +40,8 @@ from smgw_proxy_addon.values import (
 
 _TARGET: Final = "a name or an address such as 10.11.120.2, [fe80::1%eth0] or smgw.local:8443"
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}")
+_UNWRITABLE: Final = frozenset({"Cc", "Cs"})
+"""Of Unicode's categories: control characters, and halves of characters."""
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
@@ -55,6 +58,14 @@ class OptionError(ValueError):
         self.option = option
         self.problem = problem
         self.allowed = allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A login at the gateway, which is asked of the proxy's clients too; never shown anywhere."""
+
+    username: str = field(repr=False)
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,10 @@ class Options:
     """Networks that may come in besides loopback; empty means those of a home and of the own interfaces."""
     allowed_hosts: tuple[str, ...]
     """Further names that clients may use for the proxy, in lower case; ``*`` stands for any."""
+    accounts: tuple[Account, ...]
+    """The logins that the proxy keeps itself; with none, clients log in at the gateway."""
+    digest_algorithm: Literal["auto", "md5", "sha-256"]
+    """How the proxy answers the gateway's challenges."""
     check_origin: bool
     """Whether what the page of another site made a browser send is refused."""
     max_body_mb: int
@@ -104,12 +119,13 @@ class Options:
 class Option:
     """The definition of one option, for reading it and for comparing it with ``config.yaml``.
 
-    ``kind`` is the app schema's word (``list`` is one of ``choices``, ``names`` a list of ``str``); ``low``
-    and ``high`` bound a number, both allowed; ``default`` is what a user would type, ``None`` for "not set".
+    ``kind`` is the app schema's word (``list`` is one of ``choices``, ``names`` a list of ``str``, ``accounts`` one
+    of ``username`` and ``password``); ``low`` and ``high`` bound a number, both allowed; ``default`` is what a user
+    would type, ``None`` for "not set".
     """
 
     name: str
-    kind: Literal["str", "int", "float", "bool", "list", "names"]
+    kind: Literal["str", "int", "float", "bool", "list", "names", "accounts"]
     allowed: str
     read: Callable[[object], object]
     default: object = None
@@ -205,6 +221,8 @@ def _told(value: object) -> str:
             return "not set"
         case bool():
             return "yes" if value else "no"
+        case (Account(), *_):
+            return str(len(value))  # how many: neither a name nor a password belongs into a log
         case tuple():
             return ", ".join(map(str, value))
         case Target():
@@ -234,6 +252,34 @@ def _read_networks_of_app(value: object) -> tuple[Network, ...]:
 
 def _read_addresses(value: object) -> tuple[str, ...]:
     return read_list(value, read_local_address)
+
+
+def _read_accounts(value: object) -> tuple[Account, ...]:
+    if not isinstance(value, list | tuple):
+        raise vol.Invalid("not a list")
+    accounts = [_read_account(entry, position) for position, entry in enumerate(value, start=1)]
+    names = [account.username for account in accounts]
+    for position, name in enumerate(names, start=1):
+        if name in names[: position - 1]:
+            raise vol.Invalid(f"entry {position} has the user name of an earlier entry")
+    return tuple(accounts)
+
+
+def _read_account(entry: object, position: int) -> Account:
+    """Read one account; what is wrong with it is said without its values."""
+    if not isinstance(entry, Mapping) or set(entry) != {"username", "password"}:
+        raise vol.Invalid(f'entry {position} is not a "username" with a "password" and nothing else')
+    username, password = entry["username"], entry["password"]
+    for what, text in (("user name", username), ("password", password)):
+        if not isinstance(text, str):
+            raise vol.Invalid(f"the {what} of entry {position} is not a text")
+        if not text.strip():
+            raise vol.Invalid(f"the {what} of entry {position} is empty")
+        if any(unicodedata.category(letter) in _UNWRITABLE for letter in text):
+            raise vol.Invalid(f"the {what} of entry {position} holds characters that cannot be printed")
+    if ":" in username:  # RFC 7616 section 3.4.2
+        raise vol.Invalid(f"the user name of entry {position} holds a colon")
+    return Account(username, password)
 
 
 def _text(name: str, read: Callable[[object], object], allowed: str, default: str | None = None) -> Option:
@@ -287,6 +333,7 @@ _COMMON: Final = (
     Option("check_origin", "bool", "true or false", read_flag, default=True),
     _number("max_body_mb", 1, 1024, 16),
 )
+_DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")
 _NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
 _APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
 """Where Home Assistant and its apps reach each other."""
@@ -300,6 +347,8 @@ APP_OPTIONS: Final = (
     # Below /share only: the program takes its log folder over as its own, and /data would end up in backups.
     _text("log_dir", below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
+    Option("accounts", "accounts", "a list of user names with their passwords", _read_accounts, default=()),
+    _DIGEST_ALGORITHM,
     Option("allow", "names", _NETWORKS, _read_networks_of_app, default=()),
     Option("notifications", "bool", "true or false", read_flag, default=True),
     _number("notify_after_minutes", 1, 1440, _NOTIFY_AFTER),
@@ -312,6 +361,14 @@ COMMAND_LINE_OPTIONS: Final = (
     _text("keyfile", read_path, "the path of an unencrypted key in PEM form"),
     _text("log_dir", read_path, "the path of a folder", "logs"),
     *_COMMON,
+    Option(
+        "accounts",
+        "accounts",
+        'the path of a JSON file such as [{"username": "…", "password": "…"}]',
+        _read_accounts,
+        default=(),
+    ),
+    _DIGEST_ALGORITHM,
     Option("allow", "names", _NETWORKS, _read_networks, default=()),
     _number("connect_timeout", 1, 60, 10, "float"),
     _number("port", 0, HIGHEST_PORT, 8080),

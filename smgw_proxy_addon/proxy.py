@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,21 +11,26 @@ from typing import Final
 from aiohttp import web
 
 from smgw_proxy_addon.access import Access
-from smgw_proxy_addon.asking import Transparent
+from smgw_proxy_addon.asking import Source, Transparent
 from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.client_bodies import MB
 from smgw_proxy_addon.client_limits import Limits
+from smgw_proxy_addon.client_login import ClientLogin
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
 from smgw_proxy_addon.entrance import Entrance
 from smgw_proxy_addon.frontend import Frontend
+from smgw_proxy_addon.gateway_login import GatewayLogin
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
 from smgw_proxy_addon.listeners import Listener
+from smgw_proxy_addon.login_once import LoginOnce, OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
 from smgw_proxy_addon.schedule import Lifetime, Schedule
+from smgw_proxy_addon.session_keeper import SessionKeeper
+from smgw_proxy_addon.shared_answers import SharedAnswers
 from smgw_proxy_addon.trust import Policy
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.upstream import Connector, Pool
@@ -65,12 +71,19 @@ class Proxy:
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
+        self._source, self.logins, self.sessions = _source(options, self.pool)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(
-            options, self.pool, self.trust, supervisor, access=access, log_failure=log_failure
+            options,
+            self.pool,
+            self.trust,
+            supervisor,
+            logins=self.logins,
+            access=access,
+            log_failure=log_failure,
         )
         self._report = report
-        self._frontend = _frontend(options, self.pool, access, self._reported)
+        self._frontend = _frontend(options, self._source, access, self._reported)
         server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
         self.entrance = Entrance(server, limits)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
@@ -102,6 +115,10 @@ class Proxy:
         await self.entrance.close()
         self.pool.send_away()
         await self._frontend.stop(grace)
+        if isinstance(self._source, LoginOnce):
+            await self._source.close()
+        if self.sessions:
+            await self.sessions.close()
         await self._attendants.stop()
         await self._runner.cleanup()
         await self.pool.close()
@@ -133,11 +150,27 @@ def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, 
     return trust, Pool(connector, schedule, Lifetime(), clock=time.monotonic)
 
 
-def _frontend(options: Options, pool: Pool, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:
+def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None, SessionKeeper | None]:
+    """Make what asks the gateway: with the clients' own logins, or with those of the options."""
+    transparent = Transparent(pool, time.monotonic)
+    if not options.accounts:
+        return transparent, None, None
+    clients = ClientLogin(options.accounts, secrets.token_bytes)
+    logins = [
+        GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
+        for each in options.accounts
+    ]
+    own = OwnLogins(transparent, logins, time.monotonic)
+    keeper = SessionKeeper(own)
+    shared = SharedAnswers(options.cache_seconds, time.monotonic, drain_timeout=options.read_timeout)
+    return LoginOnce(clients, shared, keeper, time.monotonic), own, keeper
+
+
+def _frontend(options: Options, source: Source, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:
     target = options.target
     host = options.host_header or target.authority
     return Frontend(
-        Transparent(pool, time.monotonic),
+        source,
         access,
         GatewayNames.of(target.host, target.port, host),
         host=host.encode(),

@@ -13,6 +13,7 @@ from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import local_names
 from smgw_proxy_addon.listeners import Listener, open_status_listeners
+from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.status.diagnosis import Diagnose, Diagnosis
 from smgw_proxy_addon.status.guides import Way
@@ -51,6 +52,7 @@ class StatusPage:
         store: TrustStore,
         trust: GatewayTrust,
         pool: Pool,
+        logins: OwnLogins | None = None,
         serving: Callable[[], bool],
         diagnose: Diagnose | None = None,
         supervisor: Supervisor | None = None,
@@ -71,6 +73,7 @@ class StatusPage:
                 observer=self.observer,
                 now=_now,
                 log_failure=log_failure,
+                logins=logins,
                 connections=connections,
             ),
             store=store,
@@ -80,6 +83,7 @@ class StatusPage:
             serving=serving,
             ingress=self._ingress,
             diagnosis=Diagnosis(diagnose, _now) if diagnose else None,
+            logins=logins,
         )
         await self._server.start(self._sockets)
         if supervisor:

@@ -6,6 +6,7 @@ Connections are few, handed out in fair order, kept while they are idle, and clo
 import asyncio
 import socket
 import ssl
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -86,10 +87,15 @@ class Connector:
         except TimeoutError:
             raise ConnectTimeoutError(target=self._host, seconds=f"{self._connect_timeout:g}") from None
         except UntrustedError as error:
-            await self.trust.report(error.problem, error.der)
-            raise error.problem from None
+            traceback.clear_frames(error.__traceback__)
+            problem, der = error.problem, error.der
         except (OSError, UnicodeError) as error:
+            # asyncio keeps the error in a frame of its own traceback, and with it the connection and its buffer of
+            # 256 kB: the collector, which counts objects and not bytes, would come for them much too late.
+            traceback.clear_frames(error.__traceback__)
             raise _named(error, self._host) from None
+        await self.trust.report(problem, der)
+        raise problem
 
     async def _open(self, on_step: OnStep) -> Connection:
         loop = asyncio.get_running_loop()

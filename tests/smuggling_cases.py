@@ -325,3 +325,11 @@ REFUSED: Final[Mapping[str, bytes]] = {
     "host-in-absolute-form-malformed": head(b"GET http://proxy/sim/echo HTTP/1.1", b"Host: a b"),
 }
 """Each is answered 400, closes the connection, and never reaches the gateway."""
+
+TOO_LARGE: Final = {
+    "line-of-100-kB": (414, get(target=b"/" + b"x" * 100_000)),
+    "value-of-100-kB": (431, get(b"X: " + b"y" * 100_000)),
+    "name-of-100-kB": (431, get(b"X" * 100_000 + b": y")),
+    "headers-1100": (431, get(*(b"X-%d: y" % number for number in range(1100)))),
+}
+"""Each is answered with its own status, closes the connection, and never reaches the gateway."""

@@ -89,6 +89,7 @@ async def status_for(
                 pool=rig.proxy.pool,
                 observer=observer,
                 now=utc_now,
+                logins=rig.proxy.logins,
             ),
             store=store,
             log=log,
@@ -97,6 +98,7 @@ async def status_for(
             serving=lambda: rig.proxy.serving,
             ingress=ingress,
             diagnosis=Diagnosis(diagnose, utc_now) if diagnose else None,
+            logins=rig.proxy.logins,
         )
         listening = socket.create_server((host, 0))
         await server.start([listening])

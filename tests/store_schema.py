@@ -195,6 +195,8 @@ def security_rating(config: Mapping[str, Any], own_profile: bool) -> int:
 
 
 def _fits(element: object, value: object) -> bool:
+    if isinstance(element, dict):
+        return isinstance(value, dict) and not list(option_complaints(element, value))
     match = _ELEMENT.fullmatch(element) if isinstance(element, str) else None
     if match is None or value is None:
         return False

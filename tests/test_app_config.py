@@ -36,6 +36,8 @@ def element(option: Option) -> object:
             text = f"list({'|'.join(option.choices)})"
         case "names":
             return ["str?"]
+        case "accounts":
+            return [{"username": "str", "password": "password"}]
         case kind:
             text = kind
     return text if option.required else f"{text}?"
@@ -86,22 +88,33 @@ def test_the_rules_find_what_is_wrong(change: dict[str, object], complaint: str)
 
 def test_options_are_those_of_the_program() -> None:
     assert CONFIG["schema"] == {option.name: element(option) for option in APP_OPTIONS}
-    assert CONFIG["options"] == {option.name: option.default for option in APP_OPTIONS if option.required}
+    # The Supervisor knows no optional list of groups: it has to be there, empty.
+    given = {option.name: option.default for option in APP_OPTIONS if option.required} | {"accounts": []}
+    assert CONFIG["options"] == given
 
 
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
-        ({"target": "192.168.1.200"}, False),
-        ({"target": "x", "max_connections": 8, "log_level": "debug", "allowed_hosts": ["a", "b"]}, False),
-        ({"target": "x", "max_connections": 9}, True),
-        ({"target": "x", "log_level": "loud"}, True),
-        ({"target": "x", "allowed_hosts": "a"}, True),
-        ({"target": "x", "log_bodies": "yes"}, True),
+        ({}, False),
+        ({"max_connections": 8, "log_level": "debug", "allowed_hosts": ["a", "b"]}, False),
+        ({"max_connections": 9}, True),
+        ({"log_level": "loud"}, True),
+        ({"allowed_hosts": "a"}, True),
+        ({"log_bodies": "yes"}, True),
+        ({"accounts": [{"username": "u", "password": "p"}]}, False),
+        ({"accounts": [{"username": "u"}]}, True),
+        ({"accounts": [{"username": "u", "password": "p", "realm": "r"}]}, True),
+        ({"accounts": ["u"]}, True),
     ],
 )
 def test_the_form_lets_only_good_values_through(options: dict[str, object], wrong: bool) -> None:
-    assert bool(list(option_complaints(CONFIG["schema"], options))) == wrong
+    given = {"target": "192.168.1.200", "accounts": [], **options}
+    assert bool(list(option_complaints(CONFIG["schema"], given))) == wrong
+
+
+def test_a_list_of_groups_is_not_optional_for_the_supervisor() -> None:
+    assert list(option_complaints(CONFIG["schema"], {"target": "192.168.1.200"})) == ["accounts: missing"]
 
 
 def test_no_other_file_is_taken_for_an_app() -> None:
@@ -136,7 +149,7 @@ def test_every_option_and_port_is_explained(language: str) -> None:
 def test_descriptions_name_the_range_and_the_default(option: Option, language: str) -> None:
     description = read(f"translations/{language}.yaml")["configuration"][option.name]["description"]
     expected: list[object] = [option.low, option.high]
-    if not option.required and option.kind not in {"bool", "names"}:
+    if not option.required and option.kind not in {"bool", "names", "accounts"}:
         expected.append(option.default)
     for value in expected:
         if value is not None:

@@ -237,7 +237,7 @@ async def day(folder: Path) -> AsyncIterator[Day]:
 async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
     async with day(tmp_path) as played:
         # What an earlier run may have left is taken away, once it is known to be over.
-        assert await played.looks() == [("dismiss", "log_folder")]
+        assert await played.looks() == [("dismiss", "log_folder"), ("dismiss", "login_stopped")]
         assert await played.asks() == [
             ("dismiss", "certificate_changed"),
             ("dismiss", "certificate_expires"),
@@ -279,26 +279,32 @@ async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
         assert await played.asks() == [("dismiss", "certificate_changed"), ("dismiss", "certificate_expires")]
 
 
-async def test_what_could_not_be_delivered_is_tried_again(tmp_path: Path) -> None:
+async def test_what_could_not_be_delivered_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with day(tmp_path) as played:
-        await played.asks()
         played.told.works = False
+        await played.asks()
+        assert "notifications" not in caplog.text  # there is nothing to say that would be missed
         played.log_failure = "No log files for now."
-        assert await played.looks() == []
+        assert [await played.looks() for _ in range(3)] == [[], [], []]
         played.told.works = True
-        assert await played.looks() == [("create", "log_folder")]
+        assert ("create", "log_folder") in await played.looks()
+        assert await played.looks() == []
+        assert caplog.text.count("takes no notifications for now") == 1
+        assert caplog.text.count("takes notifications again") == 1
 
 
-async def test_a_home_assistant_that_was_away_is_told_again(tmp_path: Path) -> None:
+async def test_a_home_assistant_that_was_away_is_told_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with day(tmp_path) as played:
         await played.asks()
         played.log_failure = "No log files for now."
         assert await played.looks() == [("create", "log_folder")]
         played.told.works = False
-        assert await played.looks() == []
+        assert [await played.looks() for _ in range(3)] == [[], [], []]
         played.told.works = True
         assert await played.looks() == [("create", "log_folder")]
         assert await played.looks() == []
+        assert caplog.text.count("takes no notifications for now") == 1
+        assert caplog.text.count("takes notifications again") == 1
         # In case it was away between two looks.
         played.now += timedelta(hours=23, minutes=59)
         assert await played.looks() == []

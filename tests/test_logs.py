@@ -154,6 +154,14 @@ def test_errors_of_ours_are_warnings(start: Start, console: Console) -> None:
 # Console and files
 
 
+def test_to_be_asked_for_the_login_is_no_warning(start: Start, console: Console) -> None:
+    running = start()
+    log_request(RequestRecord("c", "GET", "/", 401, 0, 0, 0, 0, None, "login_required", "missing"))
+    running.close()
+    assert " INFO " in console.getvalue()
+    assert "error=login_required (missing)" in console.getvalue()
+
+
 def test_console_and_file_get_the_same(start: Start, console: Console, tmp_path: Path) -> None:
     logging_ = start(tmp_path / "logs")
     OURS.info("Ready in %s", "a moment")

@@ -22,7 +22,7 @@ def active(known: Situation) -> set[Cause]:
 
 
 def test_before_the_first_contact_only_the_log_is_known() -> None:
-    assert causes(situation(), NOW, AFTER) == {Cause.LOG_FOLDER: None}
+    assert causes(situation(), NOW, AFTER) == {Cause.LOG_FOLDER: None, Cause.LOGIN_STOPPED: None}
 
 
 def test_a_healthy_proxy_has_no_cause_left() -> None:
@@ -95,7 +95,8 @@ def test_a_refused_certificate() -> None:
 @pytest.mark.parametrize("language", ["en", "de", "de-CH", "fr", ""])
 @pytest.mark.parametrize("cause", Cause)
 def test_each_cause_has_words_and_a_link(cause: Cause, language: str) -> None:
-    known = situation([60, 0], refused="ab" * 32, not_after=NOW, log_failure="No space left (/share/my_logs).")
+    failure = "No space left (/share/my_logs)."
+    known = situation([60, 0], refused="ab" * 32, not_after=NOW, log_failure=failure, stopped=(1,))
     facts = causes(known, NOW, AFTER)[cause]
     assert facts is not None
     words = notice(cause, facts, language, "/app/local_smgw_proxy")
@@ -107,3 +108,17 @@ def test_each_cause_has_words_and_a_link(cause: Cause, language: str) -> None:
 def test_a_fact_cannot_become_a_link() -> None:
     words = notice(Cause.LOG_FOLDER, {"failure": "[x](http://evil.example)"}, "en", None)
     assert r"\[x\]\(http://evil.example\)" in words.message
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "(account 1, 3)"), ("de", "(Zugang 1, 3)")])
+def test_a_stopped_login_is_told_without_a_name(language: str, words: str) -> None:
+    facts = causes(situation(stopped=(1, 3)), NOW, AFTER)[Cause.LOGIN_STOPPED]
+    assert facts is not None
+    assert words in notice(Cause.LOGIN_STOPPED, facts, language, None).message
+
+
+@pytest.mark.parametrize("code", ["gateway_login_refused", "login_expired"])
+def test_a_refused_login_is_no_unreachable_gateway(code: str) -> None:
+    known = situation([45, 0])
+    known.reachability.note(code, answered=False, now=NOW)
+    assert causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from smgw_proxy_addon.options import (
     APP_OPTIONS,
     COMMAND_LINE_OPTIONS,
+    Account,
     OptionError,
     Options,
     from_app,
@@ -59,6 +60,8 @@ def test_defaults_of_the_app() -> None:
         log_bodies=False,
         allow=(),
         allowed_hosts=(),
+        accounts=(),
+        digest_algorithm="auto",
         check_origin=True,
         max_body_mb=16,
         port=8080,
@@ -102,6 +105,11 @@ def test_all_options_of_the_app() -> None:
             "log_retention_days": 365,
             "log_bodies": True,
             "allowed_hosts": ["Meter.Example.org.", "", "*", "fe80::1", "meter.example.org"],
+            "accounts": [
+                {"username": "import", "password": "hunter2"},
+                {"username": "Jürgen's", "password": " a:b "},
+            ],
+            "digest_algorithm": "sha-256",
             "check_origin": False,
             "max_body_mb": 1024,
             "allow": ["192.168.178.20/24", "", "2001:DB8::5", "::ffff:10.0.0.0/104", "192.168.178.0/24"],
@@ -115,6 +123,8 @@ def test_all_options_of_the_app() -> None:
     assert options.log_dir == Path("/share/logs of mine")
     assert options.cache_seconds == 900
     assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
+    assert options.accounts == (Account("import", "hunter2"), Account("Jürgen's", " a:b "))
+    assert options.digest_algorithm == "sha-256"
     assert (options.notifications, options.notify_after_minutes) == (False, 1440)
     assert (options.check_origin, options.max_body_mb) == (False, 1024)
     assert list(map(str, options.allow)) == [
@@ -279,6 +289,46 @@ def test_a_bad_option_is_one_plain_line(raw: dict[str, object], line: str) -> No
     assert str(caught.value) == line
     error = caught.value
     assert line == f'Option "{error.option}": {error.problem}; allowed: {error.allowed}.'
+
+
+SECRETS = {"username": "user-of-mine", "password": "hunter2"}
+
+
+@pytest.mark.parametrize(
+    ("accounts", "problem"),
+    [
+        ("hunter2", "not a list"),
+        (SECRETS, "not a list"),
+        (["hunter2"], 'entry 1 is not a "username" with a "password" and nothing else'),
+        ([SECRETS, {"username": "hunter2"}], 'entry 2 is not a "username" with a "password" and nothing else'),
+        ([{**SECRETS, "realm": "r"}], 'entry 1 is not a "username" with a "password" and nothing else'),
+        ([SECRETS, {**SECRETS, "username": ""}], "the user name of entry 2 is empty"),
+        ([{**SECRETS, "password": ""}], "the password of entry 1 is empty"),
+        ([{**SECRETS, "password": "  "}], "the password of entry 1 is empty"),
+        ([{**SECRETS, "password": 123456}], "the password of entry 1 is not a text"),
+        ([{**SECRETS, "username": None}], "the user name of entry 1 is not a text"),
+        ([{**SECRETS, "username": "hunter2:"}], "the user name of entry 1 holds a colon"),
+        ([{**SECRETS, "username": "hunter2\n"}], "the user name of entry 1 holds characters that cannot be printed"),
+        ([{**SECRETS, "password": "hunter2\x00"}], "the password of entry 1 holds characters that cannot be printed"),
+        ([{**SECRETS, "password": "\ud800"}], "the password of entry 1 holds characters that cannot be printed"),
+        ([SECRETS, {**SECRETS, "password": "x"}], "entry 2 has the user name of an earlier entry"),
+    ],
+)
+def test_a_bad_account_is_named_by_its_position_alone(accounts: object, problem: str) -> None:
+    for read in (from_app, from_command_line):
+        with pytest.raises(OptionError) as caught:
+            read({"target": "10.11.120.2", "accounts": accounts})
+        assert (caught.value.option, caught.value.problem) == ("accounts", problem)
+        shown = f"{caught.value} {caught.value!r}"
+        assert not any(secret in shown for secret in ("user-of-mine", "hunter2"))
+
+
+def test_accounts_are_never_shown() -> None:
+    options = from_app({"target": "10.11.120.2", "accounts": [SECRETS, {**SECRETS, "username": "other-user"}]})
+    assert "accounts: 2" in summary(options)
+    shown = f"{options!r} {options} {options.accounts[0]!r} {summary(options)}"
+    assert not any(secret in shown for secret in ("hunter2", "user-of-mine", "other-user"))
+    assert "accounts: not set" in summary(from_app({"target": "10.11.120.2"}))
 
 
 @pytest.mark.parametrize("raw", [{}, {"target": None}, {"target": " "}])

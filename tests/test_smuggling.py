@@ -19,10 +19,14 @@ from simulator.gateway import Simulator
 from simulator.messages import Received
 from smgw_proxy_addon import clients
 from tests.rig import Rig, proxy_for
-from tests.smuggling_cases import REFUSED, Case, Got, get
+from tests.smuggling_cases import REFUSED, TOO_LARGE, Case, Got, get
 from tests.smuggling_passed import PASSED
 
-CASES: Final = [*(Case(name, sent, (400,), (), closes=True) for name, sent in REFUSED.items()), *PASSED]
+CASES: Final = [
+    *(Case(name, sent, (400,), (), closes=True) for name, sent in REFUSED.items()),
+    *(Case(name, sent, (status,), (), closes=True) for name, (status, sent) in TOO_LARGE.items()),
+    *PASSED,
+]
 ON_THIS_CONNECTION: Final = b"/sim/status/298"
 ON_ANOTHER_CONNECTION: Final = b"/sim/status/299"
 WAIT: Final = 1.0

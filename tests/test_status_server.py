@@ -582,3 +582,57 @@ async def test_the_whole_way_through_the_ingress(tmp_path: Path) -> None:
         answer = await client.post(ingress.page + "trust", data=form, headers={"Origin": ingress.url})
         assert answer.url == ingress.page + "?notice=trusted"
         assert await status.ask() == 200
+
+
+# The proxy's own logins
+
+ACCOUNTS = [{"username": "demo", "password": "gateway"}, {"username": "feed-in", "password": "hunter2"}]
+
+
+async def test_a_stopped_login_is_shown_and_tried_again_after_a_click(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Simulator() as sim, status_for(sim, tmp_path, accounts=ACCOUNTS) as status, visitor(status) as client:
+        assert await status.ask("/smgw/m2m") == 307
+        page = text_of((await client.get("/")).text)
+        assert "Account 1 (d…) accepted by the gateway" in page
+        assert "Account 2 (f…) not tried yet" in page
+        assert "Try again" not in page
+
+        sim.login.password = "changed"
+        for _ in range(4):
+            await status.ask("/smgw/m2m")
+        page = (await client.get("/")).text
+        assert "the gateway refused the login twice in a row (account 1)" in text_of(page)
+        assert page.count('action="retry"') == 1
+        assert 'action="retry"' in (await client.get("/live")).text
+        german = text_of((await client.get("/", headers={"Accept-Language": "de"})).text)
+        assert "Zugang 1 (d…) zweimal abgelehnt, angehalten" in german
+        bundle = (await client.get("/bundle")).text
+        assert not [secret for secret in ("demo", "feed-in", "hunter2") if secret in page + german + bundle]
+
+        before = len(sim.records)
+        assert (await client.post("/retry", data={"account": "1"})).status_code == 403
+        assert await status.ask("/smgw/m2m") == 502
+        token = await token_of(client)
+        for number in ("2", "0", "-1", "9", "", "1" * 30, "\u0661"):
+            answer = await client.post("/retry", data={"token": token, "account": number})
+            assert answer.headers["Location"] == "./?notice=not_stopped"
+        sim.login.password = "gateway"
+        answer = await client.post("/retry", data={"token": token, "account": "1"})
+        assert answer.headers["Location"] == "./?notice=retried"
+        assert "account 1 may be tried again" in caplog.text
+        assert "whether the gateway takes the login" in text_of((await client.get("/")).text)
+        assert len(sim.records) == before
+        assert await status.ask("/smgw/m2m") == 307
+        page = text_of((await client.get("/")).text)
+        assert "It works, but" in page
+        assert "Account 1 (d…) accepted by the gateway" in page
+
+
+async def test_without_accounts_there_is_nothing_to_try_again(tmp_path: Path) -> None:
+    async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
+        page = (await client.get("/")).text
+        assert "Accounts" not in text_of(page)
+        assert "retry" not in page.partition("<body>")[2].partition("<script>")[0]
+        assert (await client.post("/retry")).status_code == 404

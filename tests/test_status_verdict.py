@@ -9,10 +9,11 @@ import pytest
 from smgw_proxy_addon.activity import Activity, Entry
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.explain import TEXTS
+from smgw_proxy_addon.gateway_login import Standing
 from smgw_proxy_addon.options import parse_target
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.observer import GATEWAY_CODES
-from smgw_proxy_addon.status.state import State, TrustState
+from smgw_proxy_addon.status.state import AccountState, State, TrustState
 from smgw_proxy_addon.status.verdict import LOGINS, SEVERAL, judge, words
 from smgw_proxy_addon.trust import Certificate, Pin, Policy
 from smgw_proxy_addon.upstream import PoolStatus
@@ -192,3 +193,35 @@ def test_numbers_stand_in_the_sentence() -> None:
     now = state(entry(), entry(503, "queue_full", 30))
     assert words(judge(now), "en", Texts("en")).sentence == "It works, but 1 of 2 requests failed in the last hour."
     assert "1 von 2 Anfragen" in words(judge(now), "de", Texts("de")).sentence
+
+
+def account(number: int, standing: Standing) -> AccountState:
+    return AccountState(number, "u", standing)
+
+
+@pytest.mark.parametrize(
+    ("codes", "standings", "level", "key"),
+    [
+        (["gateway_login_stopped"], [Standing.STOPPED], "bad", "login_stopped"),
+        ([None], [Standing.ACCEPTED, Standing.STOPPED], "bad", "login_stopped"),
+        ([None], [Standing.STOPPED, Standing.STOPPED], "bad", "login_stopped"),
+        (["gateway_login_stopped"], [Standing.UNKNOWN], "idle", "login_retried"),
+        (["gateway_login_refused"], [Standing.REFUSED], "bad", "fails"),
+        (["login_expired"], [Standing.ACCEPTED], "warn", "fails_sometimes"),
+        ([None], [Standing.ACCEPTED], "good", "works"),
+        (["login_required", None], [Standing.ACCEPTED], "good", "works"),
+        (["login_required"] * SEVERAL + [None], [Standing.ACCEPTED], "good", "works"),
+        (["login_required"] * (LOGINS - 1), [Standing.UNKNOWN], "idle", "waiting"),
+        (["login_required"] * LOGINS, [Standing.UNKNOWN], "bad", "not_reaching"),
+        (["login_required"] * LOGINS + [None], [Standing.ACCEPTED], "bad", "not_reaching"),
+    ],
+)
+def test_the_proxy_s_own_logins(codes: list[str | None], standings: list[Standing], level: str, key: str) -> None:
+    status = {None: 200, "login_required": 401}
+    entries = [entry(status.get(code, 502), code, ago=ago) for ago, code in enumerate(codes, start=1)]
+    accounts = tuple(account(number, standing) for number, standing in enumerate(standings, start=1))
+    verdict = judge(state(*entries, accounts=accounts))
+    assert (verdict.level, verdict.key) == (level, key)
+    numbers = ", ".join(str(each.number) for each in accounts if each.standing is Standing.STOPPED)
+    assert (f"account {numbers}" in words(verdict, "en", Texts("en")).sentence) is (key == "login_stopped")
+    assert (f"Zugang {numbers}" in words(verdict, "de", Texts("de")).sentence) is (key == "login_stopped")

@@ -25,7 +25,8 @@ SHORT: Final = 15
 """Requests on the page itself; the others have a page of their own."""
 
 NOTICES: Final = frozenset(
-    {"trusted", "kept", "forgotten", "nothing", "other", "not_this", "not_written", "unreadable", "form"},
+    {"trusted", "kept", "forgotten", "nothing", "other", "not_this", "not_written", "unreadable", "form"}
+    | {"retried", "not_stopped"},
 )
 """What the page may be asked to say at its top."""
 

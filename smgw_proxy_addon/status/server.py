@@ -18,6 +18,7 @@ from aiohttp import web
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.explain import choose_language
+from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.status import security
 from smgw_proxy_addon.status.bundle import bundle
@@ -36,6 +37,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 _COOKIE: Final = "smgw_proxy_language"
 _YEAR: Final = 365 * 24 * 3600
 _LONGEST_FORM: Final = 4096
+_LONGEST_NUMBER: Final = 4
 _CLOSING: Final = 0.2
 _ACCEPT_NOTICES: Final = {
     AcceptProblem.NOTHING_REFUSED: "nothing",
@@ -53,7 +55,7 @@ class StatusServer:
 
     ``ways`` are the names under which clients reach the proxy, Home Assistant's inside first; ``now`` gives the time
     in UTC; ``serving`` tells whether the proxy takes requests; ``ingress``: the Supervisor may connect; without
-    ``diagnosis`` there is no such section.
+    ``diagnosis`` there is no such section; ``logins`` are those of the proxy itself, if it has any.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class StatusServer:
         serving: Callable[[], bool],
         ingress: bool = False,
         diagnosis: Diagnosis | None = None,
+        logins: OwnLogins | None = None,
     ) -> None:
+        self._logins = logins
         self._options = options
         self._reader = reader
         self._store = store
@@ -93,6 +97,8 @@ class StatusServer:
             "/health": self._health,
         }
         self._posts: dict[str, _Post] = {"/trust": self._trust, "/keep": self._keep, "/forget": self._forget}
+        if logins:
+            self._posts["/retry"] = self._retry
         if diagnosis:
             self._posts["/diagnose"] = self._diagnose
 
@@ -256,6 +262,14 @@ class StatusServer:
             return _notice("nothing")
         _LOGGER.warning("The trusted certificate was forgotten on the status page")
         return _notice("forgotten")
+
+    async def _retry(self, _: web.BaseRequest, form: _Form) -> str:
+        number = form.get("account", "")
+        known = number.isascii() and number.isdigit() and len(number) < _LONGEST_NUMBER
+        if not (known and self._logins and self._logins.retry(int(number) - 1)):
+            return _notice("not_stopped")
+        _LOGGER.warning("The login of account %s may be tried again: somebody said so on the status page", number)
+        return _notice("retried")
 
     async def _diagnose(self, _: web.BaseRequest, __: _Form) -> str:
         if self._diagnosis:

@@ -1,14 +1,16 @@
 """All that the page shows, at one moment: read from those who hold it, then only looked at."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from smgw_proxy_addon.activity import ClientSummary, Day, Entry
 from smgw_proxy_addon.client_limits import Counts
 from smgw_proxy_addon.errors import PinUnreadableError
+from smgw_proxy_addon.gateway_login import Standing
 from smgw_proxy_addon.gateway_tls import GatewayTrust
+from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.status.observer import Observer
 from smgw_proxy_addon.status.vendor import Vendor, from_subject
 from smgw_proxy_addon.target import Target
@@ -45,6 +47,15 @@ class TrustState:
 
 
 @dataclass(frozen=True)
+class AccountState:
+    """An account that the proxy logs in with: its position from 1, the first letter of its user name."""
+
+    number: int
+    initial: str
+    standing: Standing
+
+
+@dataclass(frozen=True)
 class State:
     """One moment of the proxy."""
 
@@ -71,6 +82,8 @@ class State:
     """Those of clients."""
     reached: datetime | None = None
     """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
+    accounts: tuple[AccountState, ...] = ()
+    """Those that the proxy logs in with itself."""
 
 
 class Reader:
@@ -90,8 +103,10 @@ class Reader:
         observer: Observer,
         now: Callable[[], datetime],
         log_failure: Callable[[], str | None] = lambda: None,
+        logins: OwnLogins | None = None,
         connections: Callable[[], Counts] = Counts,
     ) -> None:
+        self._logins = logins
         self._connections = connections
         self._log_failure = log_failure
         self._target = target
@@ -124,8 +139,14 @@ class Reader:
             vendor_answered=observer.vendor is not None,
             user_paths=observer.user_paths,
             log_failure=self._log_failure(),
+            accounts=tuple(_accounts(self._logins)) if self._logins else (),
             connections=replace(self._connections()),
         )
+
+
+def _accounts(logins: OwnLogins) -> Iterator[AccountState]:
+    for number, (initial, standing) in enumerate(zip(logins.initials, logins.standings, strict=True), start=1):
+        yield AccountState(number, initial, standing)
 
 
 def read_trust(store: TrustStore, policy: Policy, shown: str | None) -> TrustState:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from smgw_proxy_addon.activity import MANY_POLLS, Entry
 from smgw_proxy_addon.explain import explain_code
+from smgw_proxy_addon.gateway_login import Standing
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.observer import GATEWAY_CODES
 from smgw_proxy_addon.status.state import State
@@ -23,11 +24,17 @@ SEVERAL: Final = 3
 QUIET: Final = timedelta(hours=2)
 """Since the last answer: what was well then says little about now."""
 
-_TRUST_CODES: Final = frozenset({"certificate_changed", "certificate_not_allowed", "pin_unreadable"})
-_PASSING_CODES: Final = frozenset({"gateway_connection_lost", "gateway_answer_truncated"})
+_DECIDED: Final = {
+    "certificate_changed": "decided",
+    "certificate_not_allowed": "decided",
+    "pin_unreadable": "decided",
+    "gateway_login_stopped": "login_retried",
+}
+_PASSING_CODES: Final = frozenset({"gateway_connection_lost", "gateway_answer_truncated", "login_expired"})
 # The diagnosis sends no login: it cannot show that one would be taken now.
-_LOGIN_CODES: Final = frozenset({"gateway_closed_without_answer"})
+_LOGIN_CODES: Final = frozenset({"gateway_closed_without_answer", "gateway_login_refused", "gateway_login_stopped"})
 _LEFT: Final = "client_gone"
+_ASKED: Final = "login_required"
 _LOGIN_NEEDED: Final = 401
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = frozenset({400, 404, 405})
@@ -60,6 +67,7 @@ def judge(state: State) -> Verdict:
     """Say how it is, the worst first."""
     return (
         _untrusted(state)
+        or _stopped(state)
         or _failing(state)
         or _not_reaching(state)
         or _refusing(state)
@@ -98,12 +106,17 @@ def _untrusted(state: State) -> Verdict | None:
     return None
 
 
+def _stopped(state: State) -> Verdict | None:
+    stopped = [str(each.number) for each in state.accounts if each.standing is Standing.STOPPED]
+    return Verdict("bad", "login_stopped", facts={"accounts": ", ".join(stopped)}) if stopped else None
+
+
 def _failing(state: State) -> Verdict | None:
     last = state.last_outcome
     if last is None or not last.failed:
         return None
-    if last.code in _TRUST_CODES:
-        return Verdict("idle", "decided")  # the reason is gone: see _untrusted
+    if last.code in _DECIDED:
+        return Verdict("idle", _DECIDED[last.code])  # the reason is gone: see _untrusted and _stopped
     if last.code not in _LOGIN_CODES and state.reached and state.reached > last.at:
         return Verdict("idle", "reached", at=state.reached)
     if last.code is None:
@@ -120,7 +133,10 @@ def _not_reaching(state: State) -> Verdict | None:
     left = [each for each in state.entries[: 2 * SEVERAL] if not _asks_for_login(each)][:SEVERAL]
     if len(left) == SEVERAL and all(each.code == _LEFT for each in left):
         return Verdict("warn", "impatient", at=left[0].at)
-    stopped = state.entries if state.last_outcome is None else state.entries[:SEVERAL]
+    if len(state.entries) >= LOGINS and all(each.code == _ASKED for each in state.entries[:LOGINS]):
+        return Verdict("bad", "not_reaching", _ASKED, at=state.entries[0].at)
+    entries = [each for each in state.entries if each.code != _ASKED]
+    stopped = entries if state.last_outcome is None else entries[:SEVERAL]
     last = next((each for each in stopped if each.code), None)
     if last is None or last.code is None:
         return None if state.last_outcome else Verdict("idle", "waiting")
@@ -144,7 +160,7 @@ def _refusing(state: State) -> Verdict | None:
 
 
 def _asks_for_login(entry: Entry) -> bool:
-    return entry.answered and entry.status == _LOGIN_NEEDED
+    return entry.status == _LOGIN_NEEDED
 
 
 def _is_stopped(entry: Entry) -> bool:

@@ -21,6 +21,13 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Prüfen Sie die Adresse, die in diesem Programm eingetragen ist: Adresse und Port des Proxys, mit http:// "
         "für den HTTP-Port und https:// für den HTTPS-Port.",
     ),
+    "login_required": Explanation(
+        "Bitte anmelden",
+        "Der Proxy fragt selbst nach Benutzername und Passwort, und sie fehlten, waren veraltet oder falsch. An das "
+        "Gateway wurde nichts gesendet.",
+        "Tragen Sie in dem Programm, das fragt, Benutzername und Passwort des Gateways ein, und zwar Zeichen für "
+        "Zeichen wie in der Option „accounts“. Nur Digest-Anmeldungen werden angenommen, keine nach Basic.",
+    ),
     "request_line_too_long": Explanation(
         "Die Adresse ist zu lang",
         "Das anfragende Programm hat eine Adresse geschickt, die länger ist als jede, die ein Gateway versteht. An "
@@ -210,6 +217,30 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Prüfen Sie Benutzername und Passwort: Es sind die HAN-Zugangsdaten Ihres Messstellenbetreibers, nicht die "
         "eines Kundenportals. Ein Punkt am Ende einer SMS gehört nicht zum Passwort. Nach mehreren falschen "
         "Anmeldungen lehnt das Gateway einige Minuten lang jede Anmeldung ab: Warten Sie dann.",
+    ),
+    "gateway_login_refused": Explanation(
+        "Das Gateway lehnt Benutzername oder Passwort ab",
+        "Das Gateway[ unter {target}] hat die Anmeldung nicht angenommen, die in den Optionen des Proxys steht. "
+        "Nach der zweiten Ablehnung hintereinander hört der Proxy auf, damit sich das Gateway nicht sperrt.",
+        "Prüfen Sie die Option „accounts“: Hinein gehören die HAN-Zugangsdaten Ihres Messstellenbetreibers, nicht "
+        "die eines Kundenportals. Ein Punkt am Ende einer SMS gehört nicht zum Passwort. Sind sie richtig, stellen "
+        "Sie die Option „digest_algorithm“ auf auto, bei einem Gateway von Theben auf md5.",
+    ),
+    "gateway_login_stopped": Explanation(
+        "Der Proxy meldet sich nicht mehr an",
+        "Das Gateway[ unter {target}] hat Benutzername oder Passwort zweimal hintereinander abgelehnt. Seitdem "
+        "sendet der Proxy mit diesem Zugang nichts mehr, weil sich Gateways nach mehreren falschen Anmeldungen "
+        "sperren.",
+        "Berichtigen Sie die Option „accounts“ und starten Sie den Proxy neu. War sie immer richtig, warten "
+        "Sie einige Minuten und drücken Sie dann auf der Statusseite Erneut versuchen, oder starten Sie den Proxy "
+        "neu. Die HAN-Zugangsdaten kommen von Ihrem Messstellenbetreiber; ein Punkt am Ende einer SMS gehört nicht "
+        "zum Passwort.",
+    ),
+    "login_expired": Explanation(
+        "Das Gateway verlangt eine neue Anmeldung",
+        "Das Gateway[ unter {target}] hat erneut nach der Anmeldung gefragt, und diese Anfrage war zu groß, um sie "
+        "zweimal zu senden.",
+        "Versuchen Sie es noch einmal: Der Proxy weiß jetzt, was das Gateway verlangt.",
     ),
     "gateway_bad_answer": Explanation(
         "Die Antwort des Gateways ist unverständlich",

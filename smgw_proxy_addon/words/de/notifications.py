@@ -32,6 +32,12 @@ WORDS: Final[Mapping[str, Notice]] = {
         "Seit {since} ist keine Anfrage an das Gateway unter {target} gelungen. Die Netzwerkdiagnose auf der Seite "
         "des Proxys nennt die Ursache und was zu tun ist.",
     ),
+    "login_stopped": Notice(
+        "Das Smart-Meter-Gateway lehnt die Anmeldung ab",
+        "Das Gateway unter {target} hat Benutzername oder Passwort zweimal hintereinander abgelehnt (Zugang "
+        "{accounts}). Der Proxy sendet damit nichts mehr, damit sich das Gateway nicht sperrt. Berichtigen Sie die "
+        "Option accounts der App, oder erlauben Sie auf der Seite des Proxys einen neuen Versuch.",
+    ),
     "log_folder": Notice(
         "Der Proxy des Smart-Meter-Gateways kann seine Protokolldateien nicht schreiben",
         "Der Proxy arbeitet trotzdem. Die Meldung lautet: {failure}",

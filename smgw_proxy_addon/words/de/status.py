@@ -87,6 +87,15 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.login.detail": "Das Gateway antwortet, fragt aber immer wieder nach Benutzername und Passwort.",
     "verdict.login.remedy": "Prüfen Sie Benutzername und Passwort in Ihrem Programm: Es sind die HAN-Zugangsdaten "
     "Ihres Messstellenbetreibers, nicht die eines Kundenportals.",
+    "verdict.login_stopped": "Es funktioniert nicht: Das Gateway hat die Anmeldung zweimal hintereinander abgelehnt "
+    "(Zugang {accounts}).",
+    "verdict.login_stopped.detail": "Seitdem sendet der Proxy mit diesem Zugang nichts mehr, weil sich Gateways nach "
+    "mehreren falschen Anmeldungen sperren.",
+    "verdict.login_stopped.remedy": "Berichtigen Sie Benutzername und Passwort in der Option accounts: Es sind die "
+    "HAN-Zugangsdaten Ihres Messstellenbetreibers. Sind sie richtig, warten Sie einige Minuten und drücken Sie unter "
+    "„Gateway“ auf „Erneut versuchen“.",
+    "verdict.login_retried": "Die nächste Anfrage wird zeigen, ob das Gateway die Anmeldung annimmt.",
+    "verdict.login_retried.detail": "Sie haben sie noch einmal erlaubt. Seitdem hat kein Programm abgefragt.",
     "verdict.expired": "Es funktioniert, aber das Zertifikat des Gateways ist abgelaufen.",
     "verdict.expired.detail": "Der Proxy vertraut ihm trotzdem, weil es das ist, das er kennt.",
     "verdict.expired.remedy": "Sagen Sie es Ihrem Messstellenbetreiber: Nur er kann es erneuern.",
@@ -135,6 +144,15 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.chart.errors": "fehlgeschlagene Anfragen",
     "gateway.chart.ago": "vor 24 h",
     "gateway.chart.now": "jetzt",
+    "accounts.title": "Zugänge",
+    "accounts.name": "Zugang {number} ({initial}…)",
+    "accounts.unknown": "noch nicht versucht",
+    "accounts.accepted": "vom Gateway angenommen",
+    "accounts.refused": "vom Gateway abgelehnt",
+    "accounts.stopped": "zweimal abgelehnt, angehalten",
+    "accounts.why": "Mit ihm wird nichts gesendet, bis sich die Optionen ändern oder Sie es noch einmal erlauben. "
+    "Mehrere falsche Anmeldungen können das Gateway sperren.",
+    "accounts.retry": "Erneut versuchen",
     # Zertifikat
     "certificate.title": "Zertifikat",
     "certificate.none": "Noch ist kein Zertifikat bekannt. Dem ersten, das das Gateway zeigt, wird vertraut.",
@@ -193,6 +211,9 @@ WORDS: Final[Mapping[str, str]] = {
     "Datenträger voll?",
     "notice.unreadable": "Es wurde nichts geändert: Das gespeicherte Zertifikat ist nicht lesbar. Lassen Sie es "
     "erst vergessen.",
+    "notice.retried": "Der Zugang darf wieder versucht werden. Die nächste Anfrage zeigt, ob das Gateway ihn "
+    "annimmt.",
+    "notice.not_stopped": "Es wurde nichts geändert: Dieser Zugang war nicht angehalten.",
     "notice.form": "Es wurde nichts geändert: Die Seite war veraltet. Bitte versuchen Sie es noch einmal.",
     # Programme
     "connect.title": "Programm verbinden",

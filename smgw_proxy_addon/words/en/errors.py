@@ -20,6 +20,13 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Check the address entered in that program: the proxy's own address and port, http:// for the HTTP port and "
         "https:// for the HTTPS port.",
     ),
+    "login_required": Explanation(
+        "Please log in",
+        "The proxy asks for user name and password itself, and they were missing, out of date or wrong. Nothing was "
+        "sent to the gateway.",
+        "Enter user name and password in the program that asks, letter for letter as they are in the option "
+        '"accounts". Basic logins are not taken, only Digest.',
+    ),
     "request_line_too_long": Explanation(
         "The address is too long",
         "The program that asked sent an address that is longer than any that a gateway understands. Nothing was sent "
@@ -198,6 +205,27 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Check user name and password: they are the HAN credentials of your metering point operator, not those of a "
         "customer portal. A full stop at the end of a text message is not part of the password. After several wrong "
         "logins the gateway refuses every login for some minutes: then wait.",
+    ),
+    "gateway_login_refused": Explanation(
+        "The gateway refuses the user name or password",
+        "The gateway[ at {target}] did not take the login that is entered in the proxy's options. After the second "
+        "refusal in a row the proxy stops, so that the gateway does not lock itself.",
+        'Check the option "accounts": it needs the HAN credentials of your metering point operator, not those of a '
+        "customer portal. A full stop at the end of a text message is not part of the password. If they are right, "
+        'set the option "digest_algorithm" to auto, or to md5 for a gateway by Theben.',
+    ),
+    "gateway_login_stopped": Explanation(
+        "The proxy has stopped logging in",
+        "The gateway[ at {target}] refused user name or password twice in a row. Since then the proxy sends nothing "
+        "with this account, because gateways lock themselves after several wrong logins.",
+        'Correct the option "accounts" and restart the proxy. If it was right all the time, wait some minutes, then '
+        "press Try again on the proxy's status page, or restart the proxy. The HAN credentials come from your "
+        "metering point operator; a full stop at the end of a text message is not part of the password.",
+    ),
+    "login_expired": Explanation(
+        "The gateway wants a new login",
+        "The gateway[ at {target}] asked for the login again, and this request was too large to be sent twice.",
+        "Try again: the proxy knows now what the gateway wants.",
     ),
     "gateway_bad_answer": Explanation(
         "The gateway's answer makes no sense",

@@ -31,6 +31,12 @@ WORDS: Final[Mapping[str, Notice]] = {
         "No request to the gateway at {target} has succeeded since {since}. The network diagnosis on the proxy's "
         "page tells the cause and what to do.",
     ),
+    "login_stopped": Notice(
+        "The Smart Meter Gateway refuses the login",
+        "The gateway at {target} refused user name or password twice in a row (account {accounts}). The proxy sends "
+        "nothing more with it, so that the gateway does not lock itself. Correct the app's option accounts, or have "
+        "it tried again on the proxy's page.",
+    ),
     "log_folder": Notice(
         "The proxy of the Smart Meter Gateway cannot write its log files",
         "The proxy works all the same. {failure}",

@@ -83,6 +83,14 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.login.detail": "The gateway answers, but it keeps asking for a user name and a password.",
     "verdict.login.remedy": "Check user name and password in your client: they are the HAN credentials of your "
     "metering point operator, not those of a customer portal.",
+    "verdict.login_stopped": "It does not work: the gateway refused the login twice in a row (account {accounts}).",
+    "verdict.login_stopped.detail": "Since then the proxy sends nothing with this account, because gateways lock "
+    "themselves after several wrong logins.",
+    "verdict.login_stopped.remedy": "Correct user name and password in the option accounts: they are the HAN "
+    "credentials of your metering point operator. If they are right, wait some minutes and press “Try again” under "
+    "“Gateway”.",
+    "verdict.login_retried": "The next request will show whether the gateway takes the login.",
+    "verdict.login_retried.detail": "You have said that it may be tried again. No client has asked since.",
     "verdict.expired": "It works, but the gateway's certificate has expired.",
     "verdict.expired.detail": "The proxy trusts it all the same, because it is the one it knows.",
     "verdict.expired.remedy": "Tell your metering point operator: it is up to them to renew it.",
@@ -127,6 +135,15 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.chart.errors": "failed requests",
     "gateway.chart.ago": "24 h ago",
     "gateway.chart.now": "now",
+    "accounts.title": "Accounts",
+    "accounts.name": "Account {number} ({initial}…)",
+    "accounts.unknown": "not tried yet",
+    "accounts.accepted": "accepted by the gateway",
+    "accounts.refused": "refused by the gateway",
+    "accounts.stopped": "refused twice, stopped",
+    "accounts.why": "Nothing is sent with it until the options change or you have it tried again. Several wrong "
+    "logins can lock the gateway.",
+    "accounts.retry": "Try again",
     # Certificate
     "certificate.title": "Certificate",
     "certificate.none": "No certificate is known yet. The first one that the gateway shows will be trusted.",
@@ -179,6 +196,8 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.not_this": "Nothing was changed: it is not the trusted certificate any more. Look at it again.",
     "notice.not_written": "Nothing was changed: the proxy cannot write into its folder. Is the disk full?",
     "notice.unreadable": "Nothing was changed: the stored certificate cannot be read. Forget it first.",
+    "notice.retried": "The account may be tried again: the next request will show whether the gateway takes it.",
+    "notice.not_stopped": "Nothing was changed: this account was not stopped.",
     "notice.form": "Nothing was changed: the page was too old. Please try again.",
     # Clients
     "connect.title": "Connect a client",

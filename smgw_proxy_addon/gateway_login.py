@@ -1,0 +1,212 @@
+"""The proxy's own Digest login at the gateway (RFC 7616), and when it must not be tried any more.
+
+Owns one account's state: the gateway's challenge, how often it was answered, and how often the gateway refused the
+password. Two refusals in a row end it, because gateways lock themselves up after some wrong logins: nothing may be
+sent with this account then until a person says so. Pure: time (``now``, monotonic seconds) and randomness come from
+the caller. No user name, password or nonce may get into a ``repr``.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final, Literal
+
+from smgw_proxy_addon.digest import Challenge, DigestError, authorize, parse_challenges
+
+DigestAlgorithm = Literal["auto", "md5", "sha-256"]
+"""How challenges are answered.
+
+``auto``: the first one offered whose algorithm is known, one with SHA-256 before the others. ``md5``: with MD5, even
+if the gateway names another algorithm, as clients do for Theben's firmware whose SHA-256 is broken. ``sha-256``: only
+those with SHA-256, so that nobody can talk the proxy down to MD5.
+"""
+
+REFUSALS: Final = 2
+"""Refused passwords in a row that end it."""
+
+NO_ACCIDENT: Final = 30.0
+"""Seconds since a nonce was used after which its refusal shows that the gateway had forgotten it."""
+
+SAFE_SHARE: Final = 0.8
+"""The share of a time that a gateway was seen to forget in which a nonce is used again."""
+
+MEMORY: Final = 24 * 3600.0
+"""Seconds after which such a time is forgotten: it may have been a restart of the gateway."""
+
+_PREFERENCE: Final[Mapping[DigestAlgorithm, tuple[str, ...]]] = {
+    "auto": ("sha-256", "md5"),
+    "md5": ("md5",),
+    "sha-256": ("sha-256",),
+}
+_SESSION: Final = "-sess"
+_NEXT_NONCE: Final = re.compile(r'(?:^|[,\s])nextnonce\s*=\s*"([^"\\]+)"', re.IGNORECASE)
+
+
+class Standing(StrEnum):
+    """What the gateway thinks of the account."""
+
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One answer to a challenge.
+
+    ``fresh`` if the gateway had asked just before, for this request; ``idle`` are the seconds for which the nonce
+    had not been used.
+    """
+
+    authorization: bytes = field(repr=False)
+    nonce: str = field(repr=False)
+    fresh: bool
+    idle: float
+
+
+class GatewayLogin:
+    """One account's login; ``random`` gives so many unpredictable bytes."""
+
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        *,
+        algorithm: DigestAlgorithm = "auto",
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._username = username
+        self._password = password
+        self._algorithm = algorithm
+        self._random = random
+        self._challenge: Challenge | None = None
+        self._fresh = False
+        self._cnonce = ""
+        self._count = 0
+        self._refusals = 0
+        self._known_good = False
+        self._used = 0.0
+        self._longest = math.inf
+        self._learnt = 0.0
+
+    @property
+    def initial(self) -> str:
+        """The first letter of the user name: all of it that may be shown."""
+        return self._username[:1]
+
+    @property
+    def standing(self) -> Standing:
+        """What the gateway thinks of the account."""
+        if self._refusals:
+            return Standing.STOPPED if self.stopped else Standing.REFUSED
+        return Standing.ACCEPTED if self._known_good else Standing.UNKNOWN
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing may be sent with this account."""
+        return self._refusals >= REFUSALS
+
+    def retry(self) -> None:
+        """Begin again: a person says so."""
+        self._refusals, self._known_good, self._challenge = 0, False, None
+
+    def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
+        """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
+
+        A nonce that the gateway will have forgotten is not used: some gateways take that for a wrong password.
+        """
+        if now - self._learnt > MEMORY:
+            self._longest = math.inf
+        idle = now - self._used
+        challenge, fresh = self._challenge, self._fresh and idle < NO_ACCIDENT
+        if challenge is None or self.stopped or (idle > self._longest and not fresh):
+            return None
+        self._count, self._fresh, self._used = self._count + 1, False, now
+        # One cnonce for each nonce: then a session key (-sess) is the same however it is understood.
+        header = authorize(
+            challenge,
+            username=self._username,
+            password=self._password,
+            method=method.decode("latin-1"),
+            uri=target.decode("utf-8", "surrogateescape"),
+            cnonce=self._cnonce,
+            nc=self._count,
+        )
+        return Attempt(header.encode("utf-8", "surrogateescape"), challenge.nonce, fresh, idle)
+
+    def challenged(self, values: Iterable[bytes], attempt: Attempt | None, now: float) -> bool:
+        """Learn from a 401 what to answer next; tells whether it refuses the password of ``attempt``.
+
+        ``values`` are those of its ``WWW-Authenticate`` headers. Only an answer to a fresh challenge tells: of an
+        older one the gateway may have forgotten the nonce, and not every gateway says ``stale`` then (PPC's).
+        """
+        offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]
+        fresh = attempt is not None and attempt.fresh
+        stale = any(each.stale for each in offered)
+        refused = fresh and not stale
+        if attempt and not stale:
+            self._learn(attempt, now)
+        self._refusals += refused
+        if refused:
+            self._challenge = None  # the next request asks for one of its own
+        elif attempt is None or self._challenge is None or self._answers(attempt):
+            self._take(self._choose(offered), fresh=not fresh)
+            self._used = now
+        return refused
+
+    def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
+        """Learn that the gateway took the login; ``values`` are those of ``Authentication-Info``."""
+        self._refusals, self._known_good = 0, True
+        found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
+        if found and self._challenge and self._answers(attempt):
+            self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
+
+    def closed_silently(self, attempt: Attempt, now: float) -> bool:
+        """Learn that the connection was closed instead of an answer; tells whether that refuses the password.
+
+        It does, in Theben's words, if the gateway had asked for the login just before. Otherwise it may be a fault,
+        and the next request begins without a login.
+        """
+        self._refusals += attempt.fresh
+        self._learn(attempt, now)
+        if self._answers(attempt):
+            self._challenge = None
+        return attempt.fresh
+
+    def _learn(self, attempt: Attempt, now: float) -> None:
+        """Learn from a refusal for how long this gateway knows a nonce."""
+        if attempt.idle >= NO_ACCIDENT and not attempt.fresh:
+            self._longest, self._learnt = attempt.idle * SAFE_SHARE, now
+
+    def _answers(self, attempt: Attempt) -> bool:
+        """Whether it is an answer to the challenge at hand."""
+        return self._challenge is not None and self._challenge.nonce == attempt.nonce
+
+    def _take(self, challenge: Challenge | None, *, fresh: bool) -> None:
+        self._challenge, self._fresh, self._count, self._cnonce = challenge, fresh, 0, self._random(16).hex()
+
+    def _choose(self, offered: Iterable[Challenge]) -> Challenge | None:
+        answerable = [each for each in offered if self._can_answer(each)]
+        for algorithm in _PREFERENCE[self._algorithm]:
+            for each in answerable:
+                if _hash(each) == algorithm:
+                    return each
+        if self._algorithm == "md5" and answerable:
+            return replace(answerable[0], algorithm="MD5")
+        return None
+
+    def _can_answer(self, challenge: Challenge) -> bool:
+        try:
+            # An algorithm that is not known is no obstacle here: the choice is made by its name.
+            probe = replace(challenge, algorithm="MD5")
+            authorize(probe, username=self._username, password="", method="", uri="", cnonce="", nc=1)
+        except DigestError:
+            return False
+        return True
+
+
+def _hash(challenge: Challenge) -> str:
+    return (challenge.algorithm or "md5").lower().removesuffix(_SESSION)

@@ -1,0 +1,93 @@
+"""The fault matrix: each fault in each mode, and its way back."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from simulator.certificates import CertificateOptions, Identity, make_identity
+from simulator.gateway import Simulator
+from smgw_proxy_addon.proxy import GRACE
+from tests.faults import ROWS, mounted
+from tests.faults.scene import Mode, Row, known, play
+from tests.program import ROOT, proxy_program
+
+BOUND = 2.0
+"""Seconds in which the way back has to be found; with room for a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def identity() -> Identity:
+    return make_identity(CertificateOptions())
+
+
+@pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_fault(tmp_path: Path, identity: Identity, row: Row, mode: Mode) -> None:
+    if not known(mode):
+        pytest.skip("no such mode")
+    outcome = await play(row, mode, tmp_path, identity)
+    assert outcome.recovery < BOUND
+
+
+def test_faults_of_real_disks(require: Callable[[str], None], tmp_path: Path) -> None:
+    require("netns")
+    program = ["unshare", "--mount", sys.executable, "-m", "tests.faults.mounted", str(tmp_path)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert len(seen) == len(mounted.ROWS)
+    assert all(recovery < BOUND for _, recovery in seen.values()), seen
+
+
+async def test_sigterm_in_an_answer_that_never_ends(tmp_path: Path) -> None:
+    async with Simulator() as sim:
+        async with (
+            proxy_program(tmp_path, sim.authority) as program,
+            httpx.AsyncClient(trust_env=False, timeout=20) as client,
+        ):
+            assert (await client.get(f"{program.http}/sim/status/200")).status_code == 200
+            sim.faults.set("stall-body")
+            async with client.stream("GET", f"{program.http}/sim/bytes/100000") as answer:
+                code, seconds = await program.stop()
+                with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):  # not passed off as whole
+                    await answer.aread()
+            assert code == 0
+            assert seconds < GRACE + BOUND
+            assert "error=shutting_down" in program.output
+            assert "Traceback" not in program.output
+        sim.faults.clear()
+        async with proxy_program(tmp_path, sim.authority) as program, httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{program.http}/sim/status/200")).status_code == 200
+            assert "First contact" not in program.output
+        assert sum(record.target == b"/sim/bytes/100000" for record in sim.records) == 1
+
+
+async def test_ten_restarts_in_a_row(tmp_path: Path) -> None:
+    log = tmp_path / "logs"
+    async with Simulator() as sim:
+        for start in range(10):
+            async with (
+                proxy_program(tmp_path, sim.authority, "--log-dir", str(log)) as program,
+                httpx.AsyncClient(trust_env=False, timeout=20) as client,
+            ):
+                answer = await client.get(f"{program.http}/sim/status/200?start={start}")
+                assert answer.status_code == 200
+                assert ("First contact" in program.output) == (start == 0)
+                code, _ = await program.stop(signal.SIGKILL if start % 2 else signal.SIGTERM)
+                assert code == (-signal.SIGKILL if start % 2 else 0)
+        assert len(sim.records) == 10
+        pins = [path for path in (tmp_path / "certs").glob("*") if path.name[0] != "."]
+        assert [path.name for path in pins] == [f"{sim.authority}.json"]
+        assert sim.fingerprint in pins[0].read_text()
+        lines = "".join(path.read_text() for path in sorted(log.iterdir()))
+        assert lines.endswith("\n")
+        assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", line) for line in lines.splitlines())
+        # A killed program's last line may be missing, since lines are written by a thread; all others are there.
+        assert len(re.findall(r"GET /sim/status/200\?start=\d ", lines)) >= 5

@@ -1,0 +1,72 @@
+"""A connection that failed leaves nothing that only the garbage collector would find.
+
+asyncio gives each TLS connection a buffer of 256 kB. The collector counts objects, not bytes: a gateway that is
+away for a night, or somebody who looks at the HTTPS port again and again, would cost hundreds of megabytes.
+"""
+
+import asyncio
+import gc
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from simulator.gateway import Simulator
+from tests.faults.cable import Cable, Cut, End
+from tests.rig import proxy_for
+
+FAILURES: Final = 5
+HALF_A_HANDSHAKE: Final = 300
+
+
+@pytest.fixture(autouse=True)
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def tls_connections(*, server_side: bool) -> int:
+    """Count what asyncio has in memory, in use or not."""
+    there = (each for each in gc.get_objects() if isinstance(each, SSLProtocol))
+    return sum(vars(each)["_server_side"] is server_side for each in there)
+
+
+async def gone(*, server_side: bool) -> bool:
+    """Tell whether all are gone, once the event loop has had its turns."""
+    for _ in range(100):
+        if not tls_connections(server_side=server_side):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("after", [0, HALF_A_HANDSHAKE])
+@pytest.mark.parametrize("end", list(End))
+async def test_a_handshake_with_the_gateway_that_fails(tmp_path: Path, end: End, after: int) -> None:
+    async with (
+        Simulator() as sim,
+        Cable((sim.host, sim.port)) as cable,
+        proxy_for(f"127.0.0.1:{cable.port}", tmp_path, hasten={"connect_timeout": 0.3}) as rig,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
+        cable.cut = Cut(end, after)
+        for _ in range(FAILURES):
+            assert (await client.get(f"{rig.http}/sim/status/200")).status_code in (502, 504)
+        assert await gone(server_side=False)
+
+
+async def test_a_certificate_that_is_refused(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, httpx.AsyncClient(trust_env=False) as client:
+        await client.get(f"{rig.http}/sim/status/200")
+        await sim.rotate_certificate()
+        sim.close_connections()
+        await sim.wait_for_open(0)
+        for _ in range(FAILURES):
+            answer = await client.get(f"{rig.http}/sim/status/200")
+            assert answer.json()["error"] == "certificate_changed"
+        assert await gone(server_side=False)
