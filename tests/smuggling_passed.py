@@ -301,11 +301,6 @@ PASSED: Final = (
         post(b"Content-Length: 5", b"Content-Encoding: gzip", body=b"hello"),
         received=(Got("POST", headers=((b"Content-Encoding", b"gzip"),), framing="length", body=b"hello"),),
     ),
-    # Sizes
-    refused("line-of-100-kB", 414, get(target=b"/" + b"x" * 100_000), closes=True),
-    refused("value-of-100-kB", 431, get(b"X: " + b"y" * 100_000), closes=True),
-    refused("name-of-100-kB", 431, get(b"X" * 100_000 + b": y"), closes=True),
-    refused("headers-1100", 431, get(*(b"X-%d: y" % number for number in range(1100))), closes=True),
     # Expect
     Case("expect", post(b"Content-Length: 5", b"Expect: 100-continue", body=b"hello"), (100, 200), (SIZED,)),
     Case(
