@@ -89,7 +89,7 @@ class Client(ABC):
         """Read once; AssertionError if anything is not as it should be."""
         before = self.sim.clock()
         text = await self._poll()
-        assert _shows(text, before) or _shows(text, self.sim.clock()), text
+        assert _shows(text, before) or _shows(text, self.sim.clock()), "not the reading of this time"
         self.polls += 1
 
     @abstractmethod
@@ -110,20 +110,20 @@ class Integration(Client):
 
     async def _call(self, path: str, **fields: str) -> str:
         reply = await self.ask(path, json.dumps(fields), {"Content-Type": "application/json"})
-        assert reply.status == 200, reply
+        assert reply.status == 200, reply.status
         return reply.text
 
     async def _get(self, path: str) -> str:
         reply = await self.ask(path)
-        assert reply.status == 200, reply
-        assert _LOGGED_IN_ALREADY not in reply.text
+        assert reply.status == 200, reply.status
+        assert _LOGGED_IN_ALREADY not in reply.text, "somebody else is logged in"
         return reply.text
 
     async def _submit(self, action: str, **fields: str) -> str:
         body = str(httpx.QueryParams({"action": action, **fields}))
         reply = await self.ask(CGI, body, {"Content-Type": "application/x-www-form-urlencoded"})
-        assert reply.status == 200, reply
-        assert _LOGGED_IN_ALREADY not in reply.text
+        assert reply.status == 200, reply.status
+        assert _LOGGED_IN_ALREADY not in reply.text, "somebody else is logged in"
         return reply.text
 
     async def _poll(self) -> str:
@@ -132,7 +132,7 @@ class Integration(Client):
 
     async def _theben(self) -> str:
         entry = await self.ask("/smgw/m2m", json.dumps({"method": "user-info"}))
-        assert entry.status == 307, entry
+        assert entry.status == 307, entry.status
         points = json.loads(await self._call(entry.location, method="user-info"))["user-info"]["usage-points"]
         (point,) = (each["usage-point-id"] for each in points if each["taf-state"] == "running")
         last = {"usage-point-id": point, "database": "origin", "last-reading": "true"}
@@ -210,8 +210,9 @@ class Browser(Client):
             answers = [page, *await asyncio.gather(*parts)]
             if self.sim.vendor == "ppc":
                 answers += await self._at_the_cgi(session)
-            assert [each.status_code for each in answers] == [200] * len(answers)
-            assert not any(_LOGGED_IN_ALREADY in each.text for each in answers)
+            statuses = [each.status_code for each in answers]
+            assert statuses == [200] * len(answers), statuses
+            assert not any(_LOGGED_IN_ALREADY in each.text for each in answers), "somebody else is logged in"
             return page.text
 
     async def _at_the_cgi(self, session: httpx.AsyncClient) -> list[httpx.Response]:
