@@ -1,7 +1,8 @@
 """Clients of three kinds, as one household has them, that poll a simulated gateway through the proxy.
 
 Every request that one of them puts on the wire has a header of its own, ``X-Tag``, so that the simulator's record
-shows what came twice or never. Each client fails on an answer that is not the right one.
+shows what came twice or never (and no two reads are alike, so that none is shared). Each client
+fails on an answer that is not the right one.
 """
 
 import asyncio
