@@ -81,9 +81,11 @@ class Ppc:
         session = self._session
         if session is not None and now - session.used < self.session_life:
             if session.cookie not in _session_cookies(request):
+                self.device.sessions_refused += 1
                 return None, False
             session.used = now
             return session, False
+        self.device.sessions_opened += 1
         self._session = _Session(secrets.token_hex(16), secrets.token_hex(32), now)
         return self._session, True
 
@@ -104,6 +106,7 @@ class Ppc:
             text = _versions()
         elif action in ("selftest", "logout"):
             self._session = None
+            self.device.sessions_ended += 1
             self.device.restarts += action == "selftest"
             text = "<p>Sie sind abgemeldet.</p>"
         else:

@@ -21,6 +21,11 @@ class Device:
     identity: Identity
     restarts: int = 0
     """How often a self-test restarted it."""
+    sessions_opened: int = 0
+    sessions_ended: int = 0
+    """By a logout or a self-test."""
+    sessions_refused: int = 0
+    """Requests that were told that somebody else is logged in."""
 
     def last_capture(self) -> datetime:
         """Return when the last reading was taken."""

@@ -51,7 +51,7 @@ _RELOAD: Final = 30.0
 
 
 class Proxy:
-    """Serves the listeners from ``start`` to ``stop``."""
+    """Serves the listeners from ``start`` to ``stop``; ``clock`` gives monotonic seconds, as the event loop's."""
 
     def __init__(
         self,
@@ -65,13 +65,14 @@ class Proxy:
         supervisor: Supervisor | None = None,
         log_failure: Callable[[], str | None] = lambda: None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.trust, self.pool = gateway_side(options, store)
+        self.trust, self.pool = gateway_side(options, store, clock)
         self.serving = False
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._source, self.logins, self.sessions = _source(options, self.pool)
+        self._source, self.logins, self.sessions = _source(options, self.pool, clock)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(
             options,
@@ -128,7 +129,9 @@ class Proxy:
         self._report(record)
 
 
-def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, Pool]:
+def gateway_side(
+    options: Options, store: TrustStore, clock: Callable[[], float] = time.monotonic
+) -> tuple[ExaminableTrust, Pool]:
     """Make what leads to the gateway: its pin, and the connections."""
     target = options.target
     trust = ExaminableTrust(
@@ -144,15 +147,17 @@ def gateway_side(options: Options, store: TrustStore) -> tuple[ExaminableTrust, 
         server_name=target.server_name,
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
-        clock=time.monotonic,
+        clock=clock,
     )
     schedule = Schedule(options.max_connections, ROOM, PATIENCE)
-    return trust, Pool(connector, schedule, Lifetime(), clock=time.monotonic)
+    return trust, Pool(connector, schedule, Lifetime(), clock=clock)
 
 
-def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None, SessionKeeper | None]:
+def _source(
+    options: Options, pool: Pool, clock: Callable[[], float]
+) -> tuple[Source, OwnLogins | None, SessionKeeper | None]:
     """Make what asks the gateway: with the clients' own logins, or with those of the options."""
-    transparent = Transparent(pool, time.monotonic)
+    transparent = Transparent(pool, clock)
     if not options.accounts:
         return transparent, None, None
     clients = ClientLogin(options.accounts, secrets.token_bytes)
@@ -160,10 +165,10 @@ def _source(options: Options, pool: Pool) -> tuple[Source, OwnLogins | None, Ses
         GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
         for each in options.accounts
     ]
-    own = OwnLogins(transparent, logins, time.monotonic)
+    own = OwnLogins(transparent, logins, clock)
     keeper = SessionKeeper(own)
-    shared = SharedAnswers(options.cache_seconds, time.monotonic, drain_timeout=options.read_timeout)
-    return LoginOnce(clients, shared, keeper, time.monotonic), own, keeper
+    shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)
+    return LoginOnce(clients, shared, keeper, clock), own, keeper
 
 
 def _frontend(options: Options, source: Source, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:

@@ -1,6 +1,7 @@
 """A proxy in the test's own event loop, in front of a simulated gateway."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -53,11 +54,13 @@ async def proxy_for(
     hasten: Mapping[str, Any] | None = None,
     supervisor: Supervisor | None = None,
     limits: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a proxy for the simulator, or for a target given as text; pins are kept in ``folder``.
 
-    ``hasten`` sets timeouts (seconds) below what a user may choose; ``limits`` are those of clients' connections.
+    ``hasten`` sets timeouts (seconds) below what a user may choose; ``limits`` are those of clients' connections,
+    ``clock`` gives the proxy's seconds.
     """
     target = sim if isinstance(sim, str) else sim.authority
     given = {"target": target, "port": 0, "bind": ["127.0.0.1"], "cert_dir": str(folder / "certs"), **options}
@@ -73,7 +76,14 @@ async def proxy_for(
 
     store = TrustStore(checked.cert_dir, checked.target.name, checked.target.aliases, files)
     proxy = Proxy(
-        checked, listeners, certificate, store=store, report=report, supervisor=supervisor, limits=limits or Limits()
+        checked,
+        listeners,
+        certificate,
+        store=store,
+        report=report,
+        supervisor=supervisor,
+        limits=limits or Limits(),
+        clock=clock,
     )
     ports = [listener.port for listener in listeners] + [None]
     await proxy.start()
