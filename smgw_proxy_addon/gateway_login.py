@@ -88,6 +88,7 @@ class GatewayLogin:
         self._count = 0
         self._refusals = 0
         self._known_good = False
+        self._proven = False
         self._used = 0.0
         self._longest = math.inf
         self._learnt = 0.0
@@ -109,9 +110,14 @@ class GatewayLogin:
         """Whether nothing may be sent with this account."""
         return self._refusals >= REFUSALS
 
+    @property
+    def proven(self) -> bool:
+        """Whether the gateway took the last login; until then each one may be a wrong password."""
+        return self._proven
+
     def retry(self) -> None:
         """Begin again: a person says so."""
-        self._refusals, self._known_good, self._challenge = 0, False, None
+        self._refusals, self._known_good, self._proven, self._challenge = 0, False, False, None
 
     def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
         """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
@@ -149,6 +155,7 @@ class GatewayLogin:
         refused = fresh and not stale
         if attempt and not stale:
             self._learn(attempt, now)
+        self._proven = self._proven and attempt is None
         self._refusals += refused
         if refused:
             self._challenge = None  # the next request asks for one of its own
@@ -159,7 +166,7 @@ class GatewayLogin:
 
     def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
         """Learn that the gateway took the login; ``values`` are those of ``Authentication-Info``."""
-        self._refusals, self._known_good = 0, True
+        self._refusals, self._known_good, self._proven = 0, True, True
         found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
         if found and self._challenge and self._answers(attempt):
             self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
@@ -171,6 +178,7 @@ class GatewayLogin:
         and the next request begins without a login.
         """
         self._refusals += attempt.fresh
+        self._proven = False
         self._learn(attempt, now)
         if self._answers(attempt):
             self._challenge = None
