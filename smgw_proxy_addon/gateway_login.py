@@ -26,6 +26,12 @@ those with SHA-256, so that nobody can talk the proxy down to MD5.
 REFUSALS: Final = 2
 """Refused passwords in a row that end it."""
 
+FORGETFUL: Final = 4
+"""Times in a row that a gateway may call a nonce stale that it has just given; from then on that refuses the password.
+
+By RFC 7616 the password is right then, but who takes a gateway's word for it without end may lock it up.
+"""
+
 NO_ACCIDENT: Final = 30.0
 """Seconds since a nonce was used after which its refusal shows that the gateway had forgotten it."""
 
@@ -87,6 +93,7 @@ class GatewayLogin:
         self._cnonce = ""
         self._count = 0
         self._refusals = 0
+        self._stale = 0
         self._known_good = False
         self._proven = False
         self._used = 0.0
@@ -117,7 +124,7 @@ class GatewayLogin:
 
     def retry(self) -> None:
         """Begin again: a person says so."""
-        self._refusals, self._known_good, self._proven, self._challenge = 0, False, False, None
+        self._refusals, self._stale, self._known_good, self._proven, self._challenge = 0, 0, False, False, None
 
     def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
         """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
@@ -152,7 +159,8 @@ class GatewayLogin:
         offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]
         fresh = attempt is not None and attempt.fresh
         stale = any(each.stale for each in offered)
-        refused = fresh and not stale
+        self._stale += fresh and stale
+        refused = fresh and (not stale or self._stale > FORGETFUL)
         if attempt and not stale:
             self._learn(attempt, now)
         self._proven = self._proven and attempt is None
@@ -166,7 +174,7 @@ class GatewayLogin:
 
     def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
         """Learn that the gateway took the login; ``values`` are those of ``Authentication-Info``."""
-        self._refusals, self._known_good, self._proven = 0, True, True
+        self._refusals, self._stale, self._known_good, self._proven = 0, 0, True, True
         found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
         if found and self._challenge and self._answers(attempt):
             self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
