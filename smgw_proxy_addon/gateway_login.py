@@ -27,7 +27,7 @@ REFUSALS: Final = 2
 """Refused passwords in a row that end it."""
 
 FORGETFUL: Final = 4
-"""Times in a row that a gateway may call a nonce stale that it has just given; from then on that refuses the password.
+"""Times in a row that a gateway may call a nonce stale that it has just given; beyond that the password is refused.
 
 By RFC 7616 the password is right then, but who takes a gateway's word for it without end may lock it up.
 """
