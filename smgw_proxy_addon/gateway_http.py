@@ -10,7 +10,7 @@ import re
 import select
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 import httptools
@@ -48,9 +48,9 @@ class GatewayRequest:
     """What is sent: end-to-end headers, the body whole or in pieces (``None``: no body)."""
 
     method: bytes
-    target: bytes
-    headers: Headers
-    body: bytes | AsyncIterator[bytes] | None
+    target: bytes = field(repr=False)
+    headers: Headers = field(repr=False)
+    body: bytes | AsyncIterator[bytes] | None = field(repr=False)
     chunked: bool
     has_login: bool
 
@@ -72,8 +72,8 @@ class Answer:
 
     status: int
     reason: bytes
-    headers: Headers
-    whole: bytes | None = None
+    headers: Headers = field(repr=False)
+    whole: bytes | None = field(default=None, repr=False)
 
 
 class _Reading:

@@ -26,6 +26,12 @@ those with SHA-256, so that nobody can talk the proxy down to MD5.
 REFUSALS: Final = 2
 """Refused passwords in a row that end it."""
 
+FORGETFUL: Final = 4
+"""Times in a row that a gateway may call a nonce stale that it has just given; beyond that the password is refused.
+
+By RFC 7616 the password is right then, but who takes a gateway's word for it without end may lock it up.
+"""
+
 NO_ACCIDENT: Final = 30.0
 """Seconds since a nonce was used after which its refusal shows that the gateway had forgotten it."""
 
@@ -87,7 +93,9 @@ class GatewayLogin:
         self._cnonce = ""
         self._count = 0
         self._refusals = 0
+        self._stale = 0
         self._known_good = False
+        self._proven = False
         self._used = 0.0
         self._longest = math.inf
         self._learnt = 0.0
@@ -109,9 +117,14 @@ class GatewayLogin:
         """Whether nothing may be sent with this account."""
         return self._refusals >= REFUSALS
 
+    @property
+    def proven(self) -> bool:
+        """Whether the gateway took the last login; until then each one may be a wrong password."""
+        return self._proven
+
     def retry(self) -> None:
         """Begin again: a person says so."""
-        self._refusals, self._known_good, self._challenge = 0, False, None
+        self._refusals, self._stale, self._known_good, self._proven, self._challenge = 0, 0, False, False, None
 
     def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
         """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
@@ -146,9 +159,11 @@ class GatewayLogin:
         offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]
         fresh = attempt is not None and attempt.fresh
         stale = any(each.stale for each in offered)
-        refused = fresh and not stale
+        self._stale += fresh and stale
+        refused = fresh and (not stale or self._stale > FORGETFUL)
         if attempt and not stale:
             self._learn(attempt, now)
+        self._proven = self._proven and attempt is None
         self._refusals += refused
         if refused:
             self._challenge = None  # the next request asks for one of its own
@@ -159,7 +174,7 @@ class GatewayLogin:
 
     def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
         """Learn that the gateway took the login; ``values`` are those of ``Authentication-Info``."""
-        self._refusals, self._known_good = 0, True
+        self._refusals, self._stale, self._known_good, self._proven = 0, 0, True, True
         found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
         if found and self._challenge and self._answers(attempt):
             self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
@@ -171,6 +186,7 @@ class GatewayLogin:
         and the next request begins without a login.
         """
         self._refusals += attempt.fresh
+        self._proven = False
         self._learn(attempt, now)
         if self._answers(attempt):
             self._challenge = None

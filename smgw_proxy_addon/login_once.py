@@ -6,6 +6,7 @@ with 401, which is how it asks for the login. A 401 of the gateway never reaches
 that only the proxy can give. No user name, password or nonce may get into a log line or an error.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -93,6 +94,8 @@ class OwnLogins:
         self._source = source
         self._clock = clock
         self._logins = tuple(logins)
+        self._trials = tuple(asyncio.Lock() for _ in logins)
+        self._told = list(self.standings)
 
     @property
     def standings(self) -> tuple[Standing, ...]:
@@ -114,6 +117,7 @@ class OwnLogins:
         if account not in range(len(self._logins)) or not self._logins[account].stopped:
             return False
         self._logins[account].retry()
+        self._told[account] = self._logins[account].standing
         return True
 
     @asynccontextmanager
@@ -126,18 +130,33 @@ class OwnLogins:
         ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
-        exchange = _Exchange(login, client, self._clock)
+        exchange = _Exchange(login, self._trials[account], client, self._clock)
         request = await _kept_whole(request)
         async with AsyncExitStack() as stack:
             enter = partial(self._source.ask, request, client, course)
-            before = login.standing
             try:
                 answer, body = await stack.enter_async_context(enter(exchange=exchange.first))
             except _ClosedAfterChallengeError:
                 answer, body = await stack.enter_async_context(enter(exchange=exchange.second))
             finally:
-                _tell(account, before, login.standing)
+                self._tell(account, login.standing)
             yield replace(answer, headers=_for_clients(answer.headers)), body
+
+    def _tell(self, account: int, now: Standing) -> None:
+        """Log once what has changed for an account."""
+        if now is self._told[account]:
+            return
+        self._told[account] = now
+        if now is Standing.STOPPED:
+            _LOGGER.error(
+                "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, until "
+                "the options change or somebody has it tried again on the status page",
+                account + 1,
+            )
+        elif now is Standing.REFUSED:
+            _LOGGER.warning("The gateway refused the login of account %d", account + 1)
+        elif now is Standing.ACCEPTED:
+            _LOGGER.info("The gateway accepts the login of account %d", account + 1)
 
 
 class _ClosedAfterChallengeError(Exception):
@@ -145,10 +164,14 @@ class _ClosedAfterChallengeError(Exception):
 
 
 class _Exchange:
-    """One request of an account: sent, and once more if the gateway asks for the login."""
+    """One request of an account: sent, and once more if the gateway asks for the login.
 
-    def __init__(self, login: GatewayLogin, client: Client, clock: Callable[[], float]) -> None:
+    ``trial`` is the account's: it lets one login at a time go while the password may be wrong.
+    """
+
+    def __init__(self, login: GatewayLogin, trial: asyncio.Lock, client: Client, clock: Callable[[], float]) -> None:
         self._login = login
+        self._trial = trial
         self._clock = clock
         self._client = client
         self._check()
@@ -158,13 +181,13 @@ class _Exchange:
 
         Raises ``_ClosedAfterChallengeError`` if it has to be sent again on another one, with ``second``.
         """
-        self._check()  # again: it was waiting
-        attempt = self._login.attempt(request.method, request.target, self._clock())
-        answer = await self._send(connection, request, attempt)
-        if answer.status != _LOGIN_NEEDED:
-            return answer
-        if await self._challenged(connection, answer, attempt):
-            raise GatewayLoginRefusedError
+        async with self._turn():
+            attempt = self._login.attempt(request.method, request.target, self._clock())
+            answer = await self._send(connection, request, attempt)
+            if answer.status != _LOGIN_NEEDED:
+                return answer
+            if await self._challenged(connection, answer, attempt):
+                raise GatewayLoginRefusedError
         if not isinstance(request.body, bytes | None):
             raise LoginExpiredError
         if self._client.gone.done():
@@ -175,15 +198,29 @@ class _Exchange:
 
     async def second(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request with the answer to a challenge that was just asked."""
-        attempt = self._login.attempt(request.method, request.target, self._clock())
-        if attempt is None:
-            raise GatewayLoginRefusedError("no challenge that may be answered")
-        answer = await self._send(connection, request, attempt)
-        if answer.status != _LOGIN_NEEDED:
-            return answer
-        if await self._challenged(connection, answer, attempt):
-            raise GatewayLoginRefusedError
+        async with self._turn():
+            attempt = self._login.attempt(request.method, request.target, self._clock())
+            if attempt is None:
+                raise GatewayLoginRefusedError("no challenge that may be answered")
+            answer = await self._send(connection, request, attempt)
+            if answer.status != _LOGIN_NEEDED:
+                return answer
+            if await self._challenged(connection, answer, attempt):
+                raise GatewayLoginRefusedError
         raise LoginExpiredError
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait while another login shows whether the password is right: a gateway locks up after a few wrong ones."""
+        if self._login.proven:
+            self._check()  # again: it was waiting for the gateway
+            yield
+            return
+        async with self._trial:
+            self._check()
+            if self._client.gone.done():
+                raise ClientGoneError
+            yield
 
     async def _send(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
         try:
@@ -208,22 +245,6 @@ class _Exchange:
     def _check(self) -> None:
         if self._login.stopped:
             raise GatewayLoginStoppedError
-
-
-def _tell(account: int, before: Standing, now: Standing) -> None:
-    """Log what a request has changed for its account."""
-    if now is before:
-        return
-    if now is Standing.STOPPED:
-        _LOGGER.error(
-            "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, until the "
-            "options change or somebody has it tried again on the status page",
-            account + 1,
-        )
-    elif now is Standing.REFUSED:
-        _LOGGER.warning("The gateway refused the login of account %d", account + 1)
-    elif now is Standing.ACCEPTED:
-        _LOGGER.info("The gateway accepts the login of account %d", account + 1)
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:

@@ -113,6 +113,8 @@ class _Line:
         if queue and ticket in queue:
             queue.remove(ticket)
             self._length -= 1
+            if not queue and len(self._ring) > REMEMBERED:
+                del self._ring[ticket.claim.address]  # it may never have a turn, and so must not stay
 
     def had_its_turn(self, address: str) -> None:
         """Put an address behind all others."""

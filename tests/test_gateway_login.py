@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.digest import Authorization, Challenge, parse_authorization, verify
-from smgw_proxy_addon.gateway_login import Attempt, DigestAlgorithm, GatewayLogin, Standing
+from smgw_proxy_addon.gateway_login import FORGETFUL, Attempt, DigestAlgorithm, GatewayLogin, Standing
 
 PASSWORD = "hunter2"
 NOW = 1000.0
@@ -121,6 +121,19 @@ def test_a_stale_nonce_is_no_refusal() -> None:
         assert (said.nonce, said.nc) == (f"n{number - 1}", "00000001")
         assert not gateway.challenged(asked(f"n{number}", stale=True), made, NOW)
     assert not gateway.stopped
+
+
+def test_a_gateway_that_calls_every_nonce_stale_is_not_asked_without_end() -> None:
+    gateway = login()
+    said = 0
+    for number in range(50):
+        made = gateway.attempt(b"GET", b"/a", NOW)
+        said += made is not None
+        gateway.challenged(asked(f"n{number}", stale=made is not None), made, NOW)
+    assert gateway.stopped
+    assert said <= 2 * FORGETFUL + 2
+    gateway.retry()
+    assert standing_of(gateway) is Standing.UNKNOWN
 
 
 def test_two_refusals_in_a_row_stop_it_until_a_person_says_so() -> None:

@@ -317,6 +317,34 @@ async def test_a_wrong_password_from_the_start(tmp_path: Path) -> None:
         assert logins(sim) == ["none", "wrong", "none", "wrong"]
 
 
+async def ask_at_once(rig: Rig, count: int) -> None:
+    """Send as many different requests at once: none shares another's answer."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        urls = (f"{rig.http}{TARGETS['emh'][1]}?{number}" for number in range(count))
+        await asyncio.gather(*(client.get(url, auth=own()) for url in urls))
+
+
+async def test_a_wrong_password_is_tried_twice_however_many_ask_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with login_once(tmp_path, sim={"request_delay": 0.02}, max_connections=8) as (sim, rig):
+        sim.login.password = "other"
+        await ask_at_once(rig, 16)
+        assert logins(sim).count("wrong") == 2
+        assert sum("twice in a row" in record.message for record in caplog.records) == 1
+
+
+async def test_a_changed_password_is_tried_no_more_by_those_who_come_after(tmp_path: Path) -> None:
+    places = 4
+    async with login_once(tmp_path, sim={"request_delay": 0.02}, max_connections=places) as (sim, rig):
+        await ask_at_once(rig, places)
+        sim.login.password = "changed"
+        await ask_at_once(rig, 16)
+        assert logins(sim).count("wrong") <= places + 2, "those on their way, and two"
+        assert rig.proxy.logins
+        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+
+
 async def test_one_account_is_not_another(tmp_path: Path) -> None:
     users = {"further_users": {"other-user": "other-secret"}}
     async with login_once(tmp_path, sim=users, accounts=[ACCOUNT, OTHER]) as (sim, rig):

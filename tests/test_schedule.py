@@ -121,6 +121,17 @@ def test_addresses_that_ask_no_more_are_forgotten() -> None:
     assert len(schedule._inside._ring) == REMEMBERED  # noqa: SLF001 - nobody outside can tell
 
 
+@pytest.mark.parametrize("waiting", [0, 32])
+def test_addresses_that_never_have_a_turn_are_forgotten_in_the_room_and_at_the_door(waiting: int) -> None:
+    schedule = Schedule(places=1, room=32, patience=60)
+    ask(schedule, "at the gateway", *(f"waiting {number}" for number in range(waiting)))
+    for number in range(500):
+        (ticket,) = ask(schedule, f"leaving {number}")
+        schedule.leave(ticket, 0)
+    for line in (schedule._inside, schedule._outside):  # noqa: SLF001 - nobody outside can tell
+        assert len(line._ring) <= REMEMBERED + waiting  # noqa: SLF001 - see above
+
+
 def test_addresses_that_wait_are_never_forgotten() -> None:
     schedule = Schedule(places=1, room=200, patience=60)
     first, *_ = ask(schedule, *map(chr, range(100, 200)))

@@ -318,3 +318,9 @@ async def test_a_full_backlog_is_a_timeout(tmp_path: Path) -> None:
             await connector_for(tmp_path, Clock(), host="127.0.0.1", port=port, connect_timeout=0.3).connect()
         for filler in fillers:
             filler.close()
+
+
+def test_nothing_of_a_client_or_a_login_is_in_a_repr() -> None:
+    headers = [(b"Authorization", b"secret"), (b"Set-Cookie", b"session=secret")]
+    request = GatewayRequest(b"POST", b"/?tkn=secret", headers, b"secret", chunked=False, has_login=True)
+    assert "secret" not in f"{request!r} {Answer(200, b'OK', headers, b'secret')!r}"
