@@ -68,6 +68,8 @@ _LONGEST_KEPT: Final = 300
 _KEPT: Final = 256
 """Texts whose meaning is kept: clients say the same again and again."""
 
+_NEVER: Final = frozenset({"CONNECT", "TRACE"})
+"""This is no proxy for other hosts, and nobody is shown what a browser adds to a request (RFC 9110 section 9.3.8)."""
 _READING: Final = frozenset({"GET", "HEAD"})
 _PAGES: Final = frozenset({"document"})
 
@@ -128,7 +130,7 @@ class Access:
         if not self._admits(peer, local):
             raise _foreign(peer)
         verb = method.decode("latin-1") if isinstance(method, bytes) else method
-        if verb == "CONNECT":
+        if verb in _NEVER:
             raise MethodNotAllowedError
         headers = list(headers)
         host = _host(_values(headers, b"host"), required=http_11)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import _ErrInfo
 
 from smgw_proxy_addon import explain
 from smgw_proxy_addon.client_limits import Stage
@@ -51,6 +52,7 @@ AT_ONCE: Final = 32768
 _HEADERS: Final = 1000
 _TOO_MANY_HEADERS: Final = "Too many headers received"
 _LINGER: Final = 2.0
+_ENDS: Final = frozenset({"transfer-encoding", "upgrade"})
 _RESET: Final = struct.pack("ii", 1, 0)
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -93,6 +95,8 @@ class ClientConnection(web.RequestHandler):
         request = self._current_request
         had_all = request is not None and request.content.is_eof()
         super().data_received(data)
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            self._break_off_bodies()
         if self.heads != self._request_count:
             self.heads = self._request_count
             self.unfinished = 0
@@ -124,6 +128,14 @@ class ClientConnection(web.RequestHandler):
             self.turn_away(refusal(HeadersTooLargeError()))
         elif self.transport is not None:
             self.transport.abort()  # behind a request that is at work: its answer would be taken for this one's
+
+    def _break_off_bodies(self) -> None:
+        """Break off the bodies that an error behind them makes invalid: aiohttp would let them wait for the rest."""
+        current = [self._current_request.content] if self._current_request else []
+        for body in [*current, *(payload for _, payload in self._messages)]:
+            if not body.is_eof():
+                body.set_exception(web.RequestPayloadError())
+                body.feed_eof()  # nor is there a rest to wait for when it is answered
 
     def handle_error(
         self,
@@ -194,6 +206,23 @@ class PassedOn(web.StreamResponse):
         self._body_follows = True
         await self.prepare(request)
         await self.write_eof(body)
+
+
+class Refusal(web.Response):
+    """An answer of our own, in HTTP/1.1: aiohttp would repeat a version that there is not."""
+
+    async def _write_headers(self) -> None:
+        writer = cast("StreamWriter", self._payload_writer)
+        await writer.write_headers(f"HTTP/1.1 {self.status} {self.reason}", self.headers)
+
+
+def is_last(request: web.BaseRequest) -> bool:
+    """Tell whether the connection must end with this request, because aiohttp misreads what follows it.
+
+    Behind an upgrade (or CONNECT) it drops the rest of a segment, or keeps it for the other protocol; and it takes
+    the last field of a trailer for the first header of the next request.
+    """
+    return request.method == "CONNECT" or not _ENDS.isdisjoint(map(str.lower, request.headers))
 
 
 def gone(request: web.BaseRequest) -> asyncio.Future[None]:

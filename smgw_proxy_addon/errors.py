@@ -90,7 +90,7 @@ class ForeignOriginError(RequestError):
 
 
 class MethodNotAllowedError(RequestError):
-    """CONNECT: this is no proxy for other hosts."""
+    """CONNECT (this is no proxy for other hosts) or TRACE (nobody needs its echo but those who spy)."""
 
     code = "method_not_allowed"
     status = 405

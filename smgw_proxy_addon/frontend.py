@@ -37,6 +37,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 DRAIN_LIMIT: Final = 1_000_000
 """Bytes of an answer that are read for a client that has left, so that the gateway can finish in peace."""
 
+_VERSIONS: Final = frozenset({(1, 0), (1, 1)})
 _EXCERPT: Final = 4096
 _LAST_WORD: Final = 0.2
 
@@ -149,8 +150,8 @@ class Frontend:
     async def _forward(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
         if self._stopping:
             raise ShuttingDownError
-        if request.version < (1, 0):
-            raise BadRequestError("HTTP/0.9")  # aiohttp's parser lets a request line without a version pass
+        if request.version not in _VERSIONS:
+            raise BadRequestError("a version other than HTTP/1.0 and HTTP/1.1")  # aiohttp lets 0.9 and 2.0 pass
         headers = list(request.raw_headers)
         method = request.method.encode()
         self._access.check(
@@ -161,7 +162,7 @@ class Frontend:
             http_11=request.version >= (1, 1),
         )
         target = rewrite.origin_form(request.raw_path.encode("utf-8", "surrogateescape"))
-        framing = rewrite.request_framing(headers)
+        framing = rewrite.request_framing(headers, http_11=request.version >= (1, 1))
         if framing.length and framing.length > self._largest_body:
             raise client_bodies.too_large(self._largest_body)
         self._answer_expectation(request)
@@ -190,7 +191,7 @@ class Frontend:
         headers = rewrite.response_headers(answer.headers, gateway=self._names, plain=plain)
         response = clients.PassedOn(answer, headers, (request.version.major, request.version.minor))
         visit.status = answer.status
-        if request.version < (1, 1) and not response.has_length:
+        if clients.is_last(request) or (request.version < (1, 1) and not response.has_length):
             response.force_close()
         try:
             if answer.whole is not None and len(answer.whole) <= clients.AT_ONCE:
@@ -264,8 +265,9 @@ class Frontend:
             headers["Retry-After"] = str(error.retry_after)
         if isinstance(error, LoginRequiredError):
             headers["WWW-Authenticate"] = error.challenge
-        response = web.Response(status=status, body=body, headers=headers)
-        if isinstance(error, BadRequestError | ClientStalledError | ForeignNetworkError | ShuttingDownError):
+        response = clients.Refusal(status=status, body=body, headers=headers)
+        last = BadRequestError | ClientStalledError | ForeignNetworkError | ShuttingDownError
+        if clients.is_last(request) or isinstance(error, last):
             response.force_close()
         return response
 

@@ -6,6 +6,7 @@ because Digest signs the target and gateways care about the case of header names
 """
 
 import asyncio
+import re
 import select
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,7 @@ FRESH: Final = 2.0
 _READ_AHEAD: Final = 65536
 """Bytes of a body that may wait to be passed on; beyond them nothing more is read from the gateway."""
 
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_HEAD: Final = 262144
 _MAX_INTERIM: Final = 16
 _FRAMING: Final = frozenset({b"transfer-encoding", b"content-length"})
@@ -83,7 +85,7 @@ class _Reading:
         self._parser = httptools.HttpResponseParser(self)
         # A bare line feed ends a line (RFC 9112 section 2.2): the head is written anew for the client.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
-        self._head_bytes = 0
+        self._beside_body = 0  # bytes since the last one of a body
         self._until_close = False
         self._complete = False
         self._fed = False
@@ -116,7 +118,7 @@ class _Reading:
         """Give the head, with the body if that is complete; its pieces stay."""
         return Answer(
             self._status or 0,
-            self._reason,
+            b"" if _CONTROL.search(self._reason) else self._reason,  # nobody needs it (RFC 9112 section 4)
             self._headers,
             b"".join(self.pieces) if self._complete else None,
         )
@@ -127,8 +129,7 @@ class _Reading:
         if self._complete:
             self.stray = True
             return
-        if not self.head_complete:
-            self._head_bytes += len(data)
+        self._beside_body += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -136,8 +137,8 @@ class _Reading:
         except httptools.HttpParserError as error:
             # What llhttp says may quote the gateway: only its kind is passed on.
             self._refuse(type(error).__name__)
-        if not self.head_complete and self._head_bytes > _MAX_HEAD:
-            self._refuse("a head without end")
+        if self._beside_body > _MAX_HEAD:
+            self._refuse("a head, a trailer or a chunk's size without end")
 
     def end(self, error: BaseException | None) -> None:
         """Learn that the connection has ended: in order, or by an error."""
@@ -179,8 +180,8 @@ class _Reading:
         self._until_close = True
         for name, value in self._headers:
             lower = name.lower()
-            if lower == b"transfer-encoding" and value.lower() != b"chunked":
-                self._refuse("a transfer coding other than chunked")
+            if lower == b"transfer-encoding" and (value.lower() != b"chunked" or not self._until_close):
+                self._refuse("a transfer coding other than chunked, or more than one framing")
                 return
             if lower in _FRAMING:
                 self._until_close = False
@@ -193,6 +194,7 @@ class _Reading:
         if self._complete:
             self.stray = True
         else:
+            self._beside_body = 0
             self.pieces.append(body)
             self.waiting += len(body)
 
@@ -276,6 +278,7 @@ class Connection(asyncio.Protocol):
         Raises ``TruncatedAnswerError``, ``BadAnswerError`` or ``ReadTimeoutError`` in the middle of it.
         """
         reading = self._reading
+        deadline = self._loop.time() + self._read_timeout
         while reading:
             if reading.pieces:
                 data = b"".join(reading.pieces)
@@ -285,12 +288,13 @@ class Connection(asyncio.Protocol):
                     self._paused = False
                     self.transport.resume_reading()
                 yield data
+                deadline = self._loop.time() + self._read_timeout
             elif reading.complete:
                 return
             elif reading.problem:
                 raise reading.problem
             else:
-                await self._news()
+                await self._news(deadline)
 
     def quiet(self) -> bool:
         """Tell whether nothing has come in that the event loop has not read yet."""
@@ -379,23 +383,22 @@ class Connection(asyncio.Protocol):
         self.transport.write(data)
 
     async def _head(self, reading: _Reading, *, patient: bool = False) -> Answer:
+        # For all of it: the client may have left, which nobody notices before something is sent to it.
+        deadline = float("inf") if patient else self._loop.time() + self._read_timeout
         while not reading.head_complete:
             if reading.problem:
                 raise reading.problem
             if self._ended:
                 raise EOFError
-            await self._news(patient=patient)
+            await self._news(deadline)
         return reading.answer()
 
-    async def _news(self, *, patient: bool = False) -> None:
-        """Wait until something comes in; raises ReadTimeoutError unless ``patient``."""
+    async def _news(self, deadline: float) -> None:
+        """Wait until something comes in; raises ReadTimeoutError at the ``deadline``, a time of the loop's clock."""
         self._waiter = self._loop.create_future()
-        if not patient:
-            self._deadline = self._loop.time() + self._read_timeout
-            if self._watchdog is None:
-                self._watchdog = self._loop.call_at(self._deadline, self._watch)
-        else:
-            self._deadline = float("inf")
+        self._deadline = deadline
+        if self._watchdog is None and deadline != float("inf"):
+            self._watchdog = self._loop.call_at(deadline, self._watch)
         try:
             await self._waiter
         finally:

@@ -110,11 +110,12 @@ def origin_form(target: bytes) -> bytes:
     return _path_only(match["rest"])
 
 
-def request_framing(headers: Iterable[tuple[bytes, bytes]]) -> Framing:
+def request_framing(headers: Iterable[tuple[bytes, bytes]], *, http_11: bool = True) -> Framing:
     """Tell how the request's body is delimited (RFC 9112 section 6.3).
 
     Raises BadRequestError where two readers could disagree, which is what request smuggling needs: both
-    Transfer-Encoding and Content-Length, either of them twice, another coding than chunked, or no number.
+    Transfer-Encoding and Content-Length, either of them twice, another coding than chunked, any coding before
+    HTTP/1.1, or no number.
     """
     lengths, codings = [], []
     for name, value in headers:
@@ -125,7 +126,7 @@ def request_framing(headers: Iterable[tuple[bytes, bytes]]) -> Framing:
     if len(lengths) + len(codings) > 1:
         raise BadRequestError("more than one framing")
     if codings:
-        if codings != [b"chunked"]:
+        if codings != [b"chunked"] or not http_11:
             raise BadRequestError("a transfer coding other than chunked")
         return Framing(chunked=True)
     if lengths:

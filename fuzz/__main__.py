@@ -1,0 +1,20 @@
+"""Fuzz one target: `python -m fuzz TARGET [libFuzzer's arguments and folders, or files to try again]`."""
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["smgw_proxy_addon"]):
+    from fuzz.targets import TARGETS
+
+
+def main() -> None:
+    """Run the target that the command line names; the program ends with it."""
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:  # noqa: PLR2004
+        sys.exit(f"usage: python -m fuzz {{{','.join(TARGETS)}}} [arguments of libFuzzer]")
+    name = sys.argv.pop(1)
+    atheris.Setup(sys.argv, TARGETS[name])
+    atheris.Fuzz()
+
+
+main()

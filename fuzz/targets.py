@@ -1,0 +1,172 @@
+"""What is fuzzed: functions that take any bytes and raise on a crash or on a broken promise.
+
+They know nothing of the fuzzer, so that the tests run them, too.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from fuzz import front_door, gateway
+from fuzz.promises import promise
+from smgw_proxy_addon import answers, digest, pin_file, redaction, rewrite, sessions
+from smgw_proxy_addon.access import Access
+from smgw_proxy_addon.errors import BadRequestError, RequestError
+from smgw_proxy_addon.options import OptionError, from_command_line, from_file_text, summary
+
+SECRET: Final = "Hunter2-Hunter2"  # noqa: S105 - what must not be shown
+_NAMES: Final = rewrite.GatewayNames.of("10.11.120.2", 443)
+_HOP_BY_HOP: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+
+
+def _pairs(data: bytes) -> rewrite.Headers:
+    """Read header lines as a lenient parser might."""
+    return [(name, value.strip(b" \t\r")) for name, _, value in (line.partition(b":") for line in data.split(b"\n"))]
+
+
+def _lower(headers: rewrite.Headers) -> list[bytes]:
+    return [name.lower() for name, _ in headers]
+
+
+def rewriting(data: bytes) -> None:
+    """Rewrite a target and headers in both directions."""
+    first, _, rest = data.partition(b"\n")
+    with suppress(BadRequestError):
+        promise(rewrite.origin_form(first).startswith((b"/", b"*")), "a target is a path or an asterisk")
+    headers = _pairs(rest)
+    with suppress(BadRequestError):
+        framing = rewrite.request_framing(headers)
+        promise(not (framing.chunked and framing.length is not None), "there is one framing")
+        names = _lower(headers)
+        promise(names.count(b"content-length") + names.count(b"transfer-encoding") < 2, "two framings are refused")  # noqa: PLR2004
+    passed = rewrite.request_headers(headers, host=b"gateway")
+    promise([value for name, value in passed if name.lower() == b"host"] == [b"gateway"], "there is one Host, ours")
+    promise(_HOP_BY_HOP.isdisjoint(_lower(passed)), "hop-by-hop headers go")
+    for plain in (False, True):
+        answer = rewrite.response_headers(headers, gateway=_NAMES, plain=plain)
+        promise(rewrite.response_headers(answer, gateway=_NAMES, plain=plain) == answer, "twice changes nothing")
+        promise(_HOP_BY_HOP.isdisjoint(_lower(answer)), "hop-by-hop headers go")
+        promise(b"strict-transport-security" not in _lower(answer), "no browser is bound to HTTPS")
+
+
+def logins(data: bytes) -> None:
+    """Parse and mask challenges and logins."""
+    text = data.decode("utf-8", "surrogateescape")
+    with suppress(digest.DigestError):
+        for challenge in digest.parse_challenges(text):
+            usual = (challenge.algorithm or "MD5").replace("-", "").isalnum()
+            promise(
+                not usual or digest.parse_challenges(challenge.header()) == [challenge],
+                "a challenge is written as it is read",
+            )
+    masked = digest.mask(text)
+    with suppress(digest.DigestError):
+        login = digest.parse_authorization(text)
+        digest.verify(login, password=SECRET, method="GET")
+        # Shorter ones may be a part of what is shown.
+        secrets = [each for each in (login.nonce, login.cnonce, login.response) if each and len(each) > len(SECRET)]
+        promise(not any(each in masked for each in secrets if each not in login.uri), "no secret of a login is shown")
+
+
+def options(data: bytes) -> None:
+    """Read options from a file and from a command line."""
+    text = data.decode("utf-8", "replace")
+    with suppress(OptionError):
+        promise(all(line.isprintable() for line in summary(from_file_text(text))), "a summary prints")
+    with suppress(OptionError):
+        from_command_line({"target": text})
+
+
+def redacting(data: bytes) -> None:
+    """Show bodies, targets and headers."""
+    secret = SECRET.encode()
+    line = data.replace(b"\r", b"").replace(b"\n", b"")
+    for shown in (
+        redaction.redact_body(data),
+        redaction.redact_body(data + b"&password=" + secret),
+        redaction.redact_body(data + b"\npassword=" + secret),
+        redaction.redact_target(data),
+        redaction.redact_target(b"/x?" + line + b"&password=" + secret),
+        *(value for pair in redaction.redact_headers(_pairs(data)) for value in pair),
+        *(value for _, value in redaction.redact_headers([(b"Cookie", line + b"=" + secret)])),
+        *(value for _, value in redaction.redact_headers([(b"X-" + line + b"-Token", secret)])),
+    ):
+        promise(shown.isprintable(), "what is shown prints")
+        promise(SECRET in data.decode("latin-1") or SECRET not in shown, "no secret is shown")
+
+
+def access(data: bytes) -> None:
+    """Ask to come in."""
+    lines = [*data.split(b"\n"), b"", b"", b""][:4]
+    headers = [(b"Host", lines[0]), (b"Origin", lines[1]), (b"Sec-Fetch-Site", lines[2])]
+    for given in (headers, headers[:1], []):
+        with suppress(RequestError):
+            Access().check(
+                peer="127.0.0.1", local="127.0.0.1", method=lines[3] or b"GET", headers=given, http_11=True
+            )
+            promise(given, "HTTP/1.1 needs a Host")
+    with suppress(RequestError):
+        peer = lines[0].decode("latin-1")
+        Access().check(peer=peer, local="192.168.1.2", method=b"GET", headers=[], http_11=False)
+
+
+def pins(data: bytes) -> None:
+    """Read a stored pin."""
+    with suppress(ValueError):
+        pin_file.decode(data)
+
+
+def ppc_sessions(data: bytes) -> None:
+    """Recognise requests to PPC's CGI, and read its answers."""
+    cookie, _, rest = data.partition(b"\n")
+    form, _, lines = rest.partition(b"\n")
+    request = sessions.recognise(sessions.CGI + b"?" + form, [(b"Cookie", cookie)], form)
+    promise(request is not None, "the CGI is recognised")
+    if request is None:
+        return
+    for status in (200, 302, 401, 403, 500):
+        outcome = sessions.read(request, status, [(b"Set-Cookie", line) for line in lines.split(b"\n")])
+        lease = sessions.SessionLease()
+        lease.begin(request)
+        lease.note(request, outcome, 0.0)
+        lease.end(request, 0.0)
+        if outcome.meaning is sessions.Meaning.OPENED:
+            holder = sessions.CgiRequest((outcome.opened,))
+            promise(outcome.opened and lease.may_go(holder), "who opened the session holds it")
+        lease.expire(sessions.TENURE + sessions.SILENCE, wanted=False)
+        promise(lease.free, "every session ends")
+        promise(not outcome.opened or repr(outcome.opened) not in repr(outcome), "no cookie is in a repr")
+
+
+def shared_reads(data: bytes) -> None:
+    """Recognise what may be shared."""
+    target, _, rest = data.partition(b"\n")
+    line, _, body = rest.partition(b"\n")
+    headers = _pairs(line)
+    for method in (b"GET", b"POST"):
+        asked = body if method == b"POST" else None
+        mine = answers.read_of("me", method, target, headers, asked)
+        if mine is not None:
+            theirs = answers.read_of("you", method, target, headers, asked)
+            promise(theirs is not None and theirs.key != mine.key, "no account shares another's answers")
+            promise(not answers.may_change(method, target, asked), "what is shared only reads")
+            promise(method == b"GET" or json.loads(body)["method"] != "self-test", "no restart is shared")
+            mine.accepts(headers)
+    answers.may_be_shared(200, headers)
+
+
+TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
+    "front_door": front_door.fuzz,
+    "gateway": gateway.fuzz,
+    "rewrite": rewriting,
+    "digest": logins,
+    "answers": shared_reads,
+    "sessions": ppc_sessions,
+    "options": options,
+    "redaction": redacting,
+    "access": access,
+    "pins": pins,
+}
