@@ -6,11 +6,12 @@ They know nothing of the fuzzer, so that the tests run them, too.
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 from fuzz import front_door, gateway
 from fuzz.promises import promise
-from smgw_proxy_addon import answers, digest, pin_file, redaction, rewrite, sessions
+from smgw_proxy_addon import answers, client_login, digest, pin_file, redaction, rewrite, sessions
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.errors import BadRequestError, RequestError
 from smgw_proxy_addon.options import OptionError, from_command_line, from_file_text, summary
@@ -158,11 +159,43 @@ def shared_reads(data: bytes) -> None:
     answers.may_be_shared(200, headers)
 
 
+@dataclass(frozen=True)
+class _Somebody:
+    username: str = "somebody"
+    password: str = field(default=SECRET, repr=False)
+
+
+def client_logins(data: bytes) -> None:
+    """Log in at the proxy: with any bytes, and with the right password for any target."""
+    door = client_login.ClientLogin([_Somebody()], bytes)
+    refused = door.check([data], method=b"GET", target=b"/", now=1000.0)
+    promise(isinstance(refused, client_login.LoginNeeded), "nobody comes in without the password")
+    if not isinstance(refused, client_login.LoginNeeded):
+        return
+    target = "/" + "".join(chr(each) for each in data if 0x21 <= each <= 0x7E)  # noqa: PLR2004 - what a target may hold
+    login = digest.authorize(
+        digest.parse_challenges(refused.challenge)[0],
+        username="somebody",
+        password=SECRET,
+        method="GET",
+        uri=target,
+        cnonce="0a4f113b",
+        nc=1,
+    ).encode()
+    told = {"method": b"GET", "target": target.encode()}
+    other = door.check([login], **(told | {"target": target.encode() + b"x"}), now=1001.0)
+    promise(isinstance(other, client_login.LoginNeeded), "a login is for one target")
+    promise(door.check([login], **told, now=1001.0) == 0, "the right password comes in")
+    again = door.check([login], **told, now=1001.0)
+    promise(isinstance(again, client_login.LoginNeeded), "a login counts once")
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "front_door": front_door.fuzz,
     "gateway": gateway.fuzz,
     "rewrite": rewriting,
     "digest": logins,
+    "client_login": client_logins,
     "answers": shared_reads,
     "sessions": ppc_sessions,
     "options": options,
