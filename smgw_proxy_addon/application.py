@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.errors import PinUnreadableError
@@ -20,8 +20,10 @@ from smgw_proxy_addon.listener_tls import ListenerCertificate, local_names
 from smgw_proxy_addon.listeners import Listener, open_listeners, own_certificate, user_certificate
 from smgw_proxy_addon.options import Options, summary
 from smgw_proxy_addon.proxy import Proxy
-from smgw_proxy_addon.status_page import StatusPage
 from smgw_proxy_addon.trust_store import TrustStore, stored_pins
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.status_page import StatusPage
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave_early)  # until the loop runs
     listeners = open_listeners(options)
-    page = StatusPage(options, listeners, ingress=ingress)
+    page = _status_page(options, listeners, ingress=ingress)
     certificate = user_certificate(options)
     if become_unprivileged:
         become_unprivileged()
@@ -53,7 +55,7 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
         rotation=timedelta(hours=options.log_rotation_hours),
         retention=timedelta(days=options.log_retention_days),
     )
-    if page.observer:
+    if page:
         logging.getLogger().addHandler(page.log)
     try:
         for line in _introduction(options, listeners):
@@ -70,9 +72,18 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
         )
         _LOGGER.info("Stopped")
     finally:
-        logging.getLogger().removeHandler(page.log)
+        if page:
+            logging.getLogger().removeHandler(page.log)
         logging_.close()
     return code
+
+
+def _status_page(options: Options, listeners: list[Listener], *, ingress: bool) -> "StatusPage | None":
+    if options.status_port is None:
+        return None
+    from smgw_proxy_addon.status_page import StatusPage  # noqa: PLC0415 - a sixth of the start, for nothing without it
+
+    return StatusPage(options, listeners, ingress=ingress)
 
 
 def trust_store(options: Options) -> TrustStore:
@@ -84,7 +95,7 @@ async def _serve(
     options: Options,
     listeners: list[Listener],
     certificate: ListenerCertificate | None,
-    page: StatusPage,
+    page: "StatusPage | None",
     *,
     may_restart: bool,
     log_failure: Callable[[], str | None],
@@ -102,7 +113,7 @@ async def _serve(
 
     def report(record: logs.RequestRecord) -> None:
         logs.log_request(record)
-        if page.observer:
+        if page:
             page.observer(record)
 
     store = trust_store(options)
@@ -118,21 +129,23 @@ async def _serve(
         log_failure=log_failure,
     )
     await proxy.start()
-    await page.start(
-        store=store,
-        trust=proxy.trust,
-        pool=proxy.pool,
-        logins=proxy.logins,
-        serving=lambda: proxy.serving,
-        diagnose=proxy.doctor.examine,
-        supervisor=supervisor,
-        log_failure=log_failure,
-        connections=lambda: proxy.entrance.counts,
-    )
+    if page:
+        await page.start(
+            store=store,
+            trust=proxy.trust,
+            pool=proxy.pool,
+            logins=proxy.logins,
+            serving=lambda: proxy.serving,
+            diagnose=proxy.doctor.examine,
+            supervisor=supervisor,
+            log_failure=log_failure,
+            connections=lambda: proxy.entrance.counts,
+        )
     _LOGGER.info("Ready")
     code = await stop
     _LOGGER.info("Stopping")
-    await page.stop()
+    if page:
+        await page.stop()
     await proxy.stop()
     _leave_within(LAST_RESORT, code)
     return code

@@ -30,8 +30,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 class StatusPage:
     """Binds its port and reads its files when it is made, before there is an event loop; listens from ``start``.
 
-    ``ingress``: Home Assistant shows the page. Raises ``StartError``. Without the option ``status_port`` nothing is
-    bound, kept or served.
+    ``ingress``: Home Assistant shows the page. Raises ``StartError``.
     """
 
     def __init__(self, options: Options, listeners: list[Listener], *, ingress: bool) -> None:
@@ -39,11 +38,11 @@ class StatusPage:
         self._ingress = ingress
         self._sockets = open_status_listeners(options, ingress=ingress)
         self._ways = list(_ways(options, listeners, ingress=ingress))
-        self._pages = Pages() if self._sockets else None
+        self._pages = Pages()
         self._server: StatusServer | None = None
         self._asking: asyncio.Task[None] | None = None
         self.log: Final = LogMemory()
-        self.observer: Final = Observer(_now) if self._sockets else None
+        self.observer: Final = Observer(_now)
         """To be told of every request."""
 
     async def start(
@@ -60,8 +59,6 @@ class StatusPage:
         connections: Callable[[], Counts] = Counts,
     ) -> None:
         """Listen. With a ``supervisor`` the page learns at which port of the host clients reach the proxy."""
-        if self._pages is None or self.observer is None:
-            return
         self._server = StatusServer(
             options=self._options,
             pages=self._pages,
