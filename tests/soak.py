@@ -388,7 +388,7 @@ class Soak:
 
 
 def _objects() -> int:
-    """Count Python's objects, but for the nonces that clients have used: each proxy keeps up to 4096 for 5 minutes."""
+    """Count Python's objects, but for used nonces, of which each proxy keeps up to 4096 for 5 minutes."""
     gc.collect()
     return sum(type(each).__name__ != "_Used" for each in gc.get_objects())
 
