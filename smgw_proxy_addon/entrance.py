@@ -9,7 +9,9 @@ import asyncio
 import logging
 import socket
 import ssl
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,9 +39,9 @@ class Visitor:
     """A connection from the moment of its acceptance; times in the event loop's seconds."""
 
     address: str
+    connection: socket.socket
     came: float
     protocol: ClientConnection
-    opening: asyncio.Task[None] | None = None
     slow_since: float | None = None
     """When it was first seen in the middle of the head that it has not finished yet."""
     heads: int = 0
@@ -65,8 +67,10 @@ class Visitor:
         """Close it at once, also in the middle of a handshake."""
         if self.protocol.transport is not None:
             self.protocol.transport.abort()
-        elif self.opening is not None:
-            self.opening.cancel()
+        else:
+            # Not cancelled: whoever waits for the handshake has to see its error, to clear up after it.
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class Entrance:
@@ -159,11 +163,11 @@ class Entrance:
             return
         if leaving is not None:
             self._displace(leaving)
-        visitor = Visitor(peer, asyncio.get_running_loop().time(), self._make())
+        visitor = Visitor(peer, connection, asyncio.get_running_loop().time(), self._make())
         self._room.enter(visitor)
         visitor.protocol.gone.add_done_callback(lambda _: self._left(visitor))
-        visitor.opening = self._start(self._greet(visitor, connection, context))
-        visitor.opening.add_done_callback(lambda opening: self._greeted(visitor, connection, opening))
+        greeting = self._start(self._greet(visitor, context))
+        greeting.add_done_callback(lambda greeting: self._greeted(visitor, greeting))
 
     def _left(self, visitor: Visitor) -> None:
         self._room.leave(visitor)
@@ -178,28 +182,30 @@ class Entrance:
         if visitor := min((each for each in self._room if each.stage is not Stage.AT_WORK), key=_order, default=None):
             self._displace(visitor)
 
-    async def _greet(self, visitor: Visitor, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+    async def _greet(self, visitor: Visitor, context: ssl.SSLContext | None) -> None:
         """Give the connection to its protocol, after the handshake."""
         timeouts: dict[str, float] = {}
         if context:
             timeouts = {"ssl_handshake_timeout": self._limits.handshake, "ssl_shutdown_timeout": _CLOSE_NOTIFY}
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                visitor.receive, connection, ssl=context, **timeouts
+                visitor.receive, visitor.connection, ssl=context, **timeouts
             )
         except OSError as error:  # TLS did not come about, or the client left
             self._room.leave(visitor)
             self.counts.slow += isinstance(error, ConnectionAbortedError)  # asyncio's for a handshake without end
+            # asyncio keeps the error in a frame of its own traceback, and with it a buffer of 256 kB.
+            traceback.clear_frames(error.__traceback__)
             _LOGGER.debug("A connection did not come about: %s", type(error).__name__)
 
-    def _greeted(self, visitor: Visitor, connection: socket.socket, opening: asyncio.Task[None]) -> None:
-        fault = None if opening.cancelled() else opening.exception()
+    def _greeted(self, visitor: Visitor, greeting: asyncio.Task[None]) -> None:
+        fault = None if greeting.cancelled() else greeting.exception()
         if fault is not None:
             _LOGGER.error("A fault of the proxy itself; please report it", exc_info=fault)
-        if fault is not None or opening.cancelled():
+        if fault is not None or greeting.cancelled():
             self._room.leave(visitor)
         if not visitor.received:
-            connection.close()
+            visitor.connection.close()
 
     def _refuse(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         """Say why it is not taken, where that needs no handshake."""

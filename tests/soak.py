@@ -49,8 +49,10 @@ SAMPLES: Final = 40
 """Looks at memory, tasks and descriptors."""
 GROWTH: Final = 0.10
 """How much larger the memory may be in the last quarter than in the second, in a soak of ``SETTLED`` and more."""
-SETTLED: Final = 60.0
+SETTLED: Final = 300.0
 """Seconds that a soak has to last before its memory is judged: until then Python's own pools still fill."""
+OBJECTS: Final = 0.05
+"""How many more objects may be there at the end; something left by each request would be far more."""
 SLACK: Final = 4
 """Tasks and descriptors more than before that may be left: a connection that is kept at each gateway."""
 SIMULATED: Final = (
@@ -95,6 +97,8 @@ class Report:
     codes: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    objects: tuple[int, int] = (0, 0)
+    """Python's objects before and after, without garbage."""
     before: Sample | None = None
     after: Sample | None = None
 
@@ -119,6 +123,8 @@ class Report:
             then, now = getattr(self.before, name), getattr(self.after, name)
             if now > then + SLACK:
                 self.problems.append(f"{now} {name} are left of {then} at the start")
+        if self.objects[1] > self.objects[0] * (1 + OBJECTS):
+            self.problems.append(f"{self.objects[1]} objects are left of {self.objects[0]} at the start")
         closed = sum(outcomes["closed or broken off"] for outcomes in self.outcomes.values())
         if closed > sum(self.codes.values()):
             self.problems.append(
@@ -141,6 +147,7 @@ class Report:
             f"- faults: {sum(self.faults.values())} ({_counts(self.faults)})",
             f"- errors in the log: {_counts(self.codes)}",
             f"- memory: {earlier / 1e6:.1f} MB in the second quarter, {later / 1e6:.1f} MB in the last",
+            f"- objects: {self.objects[0]} before, {self.objects[1]} after",
             f"- tasks: {self.before.tasks} before, {self.after.tasks} after",
             f"- descriptors: {self.before.descriptors} before, {self.after.descriptors} after",
             f"- problems: {'; '.join(self.problems[:10]) or 'none'}",
@@ -175,7 +182,7 @@ class Soak:
     async def run(self) -> Report:
         """Run it."""
         await asyncio.gather(*(self._warm_up(place) for place in self._places))
-        gc.collect()
+        objects = _objects()
         self.report.before = Sample.now()
         began = time.monotonic()
         self._until = began + self._seconds
@@ -187,6 +194,7 @@ class Soak:
                 group.create_task(each)
         self.report.seconds = time.monotonic() - began
         await self._settle()
+        self.report.objects = (objects, _objects())
         self.report.judge()
         return self.report
 
@@ -377,6 +385,12 @@ class Soak:
             if now.tasks <= self.report.before.tasks and now.descriptors <= self.report.before.descriptors:
                 break
         self._audit()
+
+
+def _objects() -> int:
+    """Count Python's objects, but for used nonces, of which each proxy keeps up to 4096 for 5 minutes."""
+    gc.collect()
+    return sum(type(each).__name__ != "_Used" for each in gc.get_objects())
 
 
 def _failed(record: RequestRecord) -> bool:

@@ -91,3 +91,8 @@ async def test_ten_restarts_in_a_row(tmp_path: Path) -> None:
         assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", line) for line in lines.splitlines())
         # A killed program's last line may be missing, since lines are written by a thread; all others are there.
         assert len(re.findall(r"GET /sim/status/200\?start=\d ", lines)) >= 5
+
+
+def test_the_table_of_the_docs_has_every_fault() -> None:
+    told = (ROOT / "docs" / "reliability.md").read_text()
+    assert [row.name for row in ROWS if f"\n| {row.name} | " not in told] == []

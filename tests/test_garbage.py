@@ -8,6 +8,7 @@ import asyncio
 import gc
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.client_limits import Limits
 from tests.faults.cable import Cable, Cut, End
 from tests.rig import proxy_for
 
@@ -70,3 +72,31 @@ async def test_a_certificate_that_is_refused(tmp_path: Path) -> None:
             answer = await client.get(f"{rig.http}/sim/status/200")
             assert answer.json()["error"] == "certificate_changed"
         assert await gone(server_side=False)
+
+
+@pytest.mark.parametrize("hello", [b"", b"GET / HTTP/1.1\r\n\r\n"])
+async def test_a_client_that_leaves_in_its_handshake(tmp_path: Path, hello: bytes) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0) as rig:
+        for _ in range(FAILURES):
+            reader, writer = await asyncio.open_connection("127.0.0.1", rig.https_port)
+            writer.write(hello)
+            writer.write_eof()
+            with suppress(ConnectionResetError):
+                await reader.read()
+            writer.close()
+        assert await gone(server_side=True)
+
+
+async def test_a_client_that_has_to_leave_in_its_handshake(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0, limits=Limits(per_address=2)) as rig:
+        there = [await asyncio.open_connection("127.0.0.1", rig.https_port) for _ in range(2 + FAILURES)]
+        for reader, _ in there[:FAILURES]:
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if tls_connections(server_side=True) == 2:
+                break
+        assert tls_connections(server_side=True) == 2
+        for _, writer in there:
+            writer.close()

@@ -363,6 +363,30 @@ async def test_a_fault_ends_the_connection_once(kind: str) -> None:
         assert len(sim.records) == 2
 
 
+@pytest.mark.parametrize(
+    ("at", "seen"),
+    [
+        ("head", b""),
+        ("body", b""),
+        ("request", b""),
+        ("half-head", b"HTTP/1.1 200 OK\r\n"),
+        ("answer-head", b"\r\n\r\n"),
+        ("half-body", bytes(range(5))),
+        ("answer", bytes(range(10))),
+    ],
+)
+async def test_an_exchange_breaks_off_at_each_point(at: str, seen: bytes) -> None:
+    async with Simulator() as sim, wire_to(sim) as wire:
+        sim.faults.set("break", times=1, at=at)
+        wire.writer.write(b"POST /sim/bytes/10 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+        got = b""
+        with contextlib.suppress(ConnectionResetError):
+            got = await wire.reader.read()
+        assert got.startswith(seen) if at == "half-head" else got.endswith(seen)
+        assert bool(got) == bool(seen)
+        assert [record.complete for record in sim.records] == [at not in ("head", "body")]
+
+
 async def test_a_reset_is_a_reset() -> None:
     async with Simulator() as sim:
         sim.faults.set("no-tls")

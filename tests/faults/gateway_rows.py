@@ -320,7 +320,7 @@ _EXCHANGE: Final = list(
 )
 
 _TIME: Final = [
-    Row("Answers later than the read timeout", fault(FaultKind.SLOW, gate=asyncio.Event()), NO_ANSWER, short=True),
+    Row("Answers later than the read timeout", fault(FaultKind.SLOW, seconds=30), NO_ANSWER, short=True),
     Row("Cable pulled while idle", pulled, NO_ANSWER, sent=1, short=True),
     Row("Cable pulled before the handshake", pulled, NOT_IN_TIME, sent=0, fresh=True, short=True),
     Row("Cable pulled in a request", pulled_in_a_request, NO_ANSWER, short=True),
