@@ -45,6 +45,8 @@ QUIET: Final = 0.3
 """Seconds at most between two faults."""
 LASTING: Final = 0.8
 """Seconds at most that a fault lasts."""
+PATIENCE: Final = 90
+"""Seconds that a client waits: longer than the proxy lets it wait for its turn."""
 SAMPLES: Final = 40
 """Looks at memory, tasks and descriptors."""
 GROWTH: Final = 0.10
@@ -216,7 +218,7 @@ class Soak:
 
     def _client(self, **settings: Any) -> httpx.AsyncClient:
         login = httpx.DigestAuth("demo", self._secret)
-        return httpx.AsyncClient(trust_env=False, timeout=30, auth=login, verify=False, **settings)
+        return httpx.AsyncClient(trust_env=False, timeout=PATIENCE, auth=login, verify=False, **settings)
 
     async def _digest(self, number: int) -> None:
         """Poll as the integrations for Theben and EMH do: a new client each time, six requests."""
@@ -271,6 +273,9 @@ class Soak:
             answer = await client.request(method, url, data=form)
         except (httpx.RemoteProtocolError, httpx.ReadError):
             self.report.note(kind, "closed or broken off")
+            return None
+        except httpx.TimeoutException as error:
+            self._wrong(kind, f"{method} {url}: {type(error).__name__}")
             return None
         if answer.headers.get("server") == "smgw-proxy":
             code = _code(answer)
@@ -443,16 +448,32 @@ async def soak(folder: Path, seconds: float, seed: int, mode: Mode) -> Report:
         return await Soak(places, seconds, seed).run()
 
 
+class _Faults(logging.Handler):
+    """Keeps the tracebacks that are logged, each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tracebacks: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.tracebacks[logging.Formatter().formatException(record.exc_info)] = None
+
+
 def main(arguments: list[str]) -> int:
     """Run for so many seconds, half of them in each mode, and print the tables; returns the exit code."""
     seconds = float(arguments[0]) if arguments else SECONDS
     seed = int(arguments[1]) if len(arguments) > 1 else random.randrange(10**6)
-    logging.disable(logging.CRITICAL)
+    logging.disable(logging.WARNING)
+    faults = _Faults()
+    logging.getLogger().handlers[:] = [faults]
     code = 0
     for mode in MODES:
         with tempfile.TemporaryDirectory() as folder:
             report = asyncio.run(soak(Path(folder), seconds / len(MODES), seed, mode))
         sys.stdout.write(f"{mode.value}, seed {seed}:\n\n{report.markdown()}\n")
+        sys.stdout.write("".join(f"{traceback}\n\n" for traceback in faults.tracebacks))
+        faults.tracebacks.clear()
         sys.stdout.flush()
         code = code or int(bool(report.problems))
     return code
