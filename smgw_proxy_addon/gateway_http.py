@@ -298,8 +298,11 @@ class Connection(asyncio.Protocol):
 
     def quiet(self) -> bool:
         """Tell whether nothing has come in that the event loop has not read yet."""
+        raw = self.transport.get_extra_info("socket")
+        if raw is None or raw.fileno() < 0:
+            return False  # TLS lets go of it one turn of the loop before it tells
         poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        poll.register(raw.fileno(), select.POLLIN)
         return not poll.poll(0)
 
     async def close(self) -> None:

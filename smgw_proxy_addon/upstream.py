@@ -251,7 +251,7 @@ class Pool:
             if connection not in self._idle:
                 continue
             if connection.reusable and trust.accepts(connection.certificate):
-                del self._idle[connection]
+                self._take(connection)
                 return connection, True
             self._retire(connection)
         # The gateway is not to see the next one before the last is gone.
@@ -293,8 +293,12 @@ class Pool:
             delay = min(self._idle.values()) - now
             self._sweeper = asyncio.get_running_loop().call_later(delay, self._sweep)
 
-    def _retire(self, connection: Connection) -> None:
+    def _take(self, connection: Connection) -> None:
         del self._idle[connection]
+        connection.on_idle_end = None
+
+    def _retire(self, connection: Connection) -> None:
+        self._take(connection)
         closing = asyncio.create_task(connection.close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

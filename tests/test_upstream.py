@@ -286,6 +286,28 @@ async def test_an_answer_that_nobody_asked_for_is_not_passed_on(tmp_path: Path) 
                 assert (await rig.ask())[1] == b"ok"
 
 
+async def test_a_connection_that_is_lost_while_it_is_being_retired(tmp_path: Path) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
+        async with rig.pool.lease(rig.gone) as lease:
+            connection = lease.connection
+        closing = asyncio.create_task(rig.pool.close())
+        await asyncio.sleep(0)
+        connection.connection_lost(None)
+        await closing
+        assert rig.pool.status().kept_for is None
+
+
+async def test_a_connection_whose_socket_is_gone_is_not_quiet(tmp_path: Path) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
+        await rig.ask()
+        async with rig.pool.lease(rig.gone) as lease:
+            assert lease.connection.quiet()
+            lease.connection.abort()
+            await asyncio.sleep(0)  # the socket is closed, which the connection is told in the next turn
+            assert not lease.connection.quiet()
+        assert not (await rig.ask())[2]
+
+
 # Ways not to get there
 
 
