@@ -175,6 +175,8 @@ class SharedAnswers:
                 self._land(flight, key)
                 flight.leave_to_the_first(answer, body)
                 await flight.gone
+                if not flight.taken:
+                    await _drain(body, sum(map(len, flight.pieces)))
                 return
         kept = Kept(answer.reason, answer.headers, b"".join(flight.pieces), sent)
         if not flight.outdated and self._shelf.put(key, kept, self._clock()):
@@ -211,6 +213,8 @@ class _Flight:
         self.pieces: list[bytes] = []
         self.rest: AsyncIterator[bytes] | None = None
         """What follows the pieces, if only the first one gets it."""
+        self.taken = False
+        """Whether the first one was still there to read that."""
         self._grown = asyncio.Event()
         self._waiting = 0
         self._drain_timeout = drain_timeout
@@ -270,6 +274,7 @@ class _Flight:
                 yield self.pieces[given]
                 given += 1
             elif self.rest is not None:
+                self.taken = True
                 async for piece in self.rest:
                     yield piece
                 return
@@ -303,6 +308,12 @@ async def _first(awaited: asyncio.Future[Answer] | asyncio.Future[Kept | None], 
     await asyncio.wait({awaited, gone}, return_when=asyncio.FIRST_COMPLETED)
     if not awaited.done():
         raise ClientGoneError
+
+
+async def _drain(body: AsyncIterator[bytes], drained: int) -> None:
+    """Let the gateway finish an answer that nobody reads; for how long, the flight's ``drain_timeout`` says."""
+    while drained <= LARGEST and (piece := await anext(body, None)) is not None:
+        drained += len(piece)
 
 
 def _again(error: ProxyError) -> ProxyError:

@@ -219,6 +219,23 @@ async def test_all_leave_and_the_gateway_may_finish_in_peace(house: Callable[...
         assert (len(one.reads), one.sim.handshakes, one.sim.journal.peak_working) == (1, 1, 1)
 
 
+async def test_all_leave_and_the_gateway_may_finish_what_is_not_shared(house: Callable[..., Any]) -> None:
+    async with house("emh", 60) as one, httpx.AsyncClient(base_url=one.rig.http, trust_env=False) as client:
+        assert (await client.get(METERS + "?first")).status_code == 200
+        gate, rest = one.at_work(), asyncio.Event()
+        one.sim.faults.set("stall-body", gate=rest, times=1, when=lambda one: bool(one.header(b"authorization")))
+        getting = asyncio.create_task(client.get("/json/unknown"))
+        await one.sim.wait_until(lambda: one.sim.journal.working == 1)
+        getting.cancel()
+        await one.until(lambda: [each.code for each in one.rig.reports] == [None, "client_gone"])
+        gate.set()
+        again = asyncio.create_task(client.get(METERS))
+        await one.until(lambda: one.rig.proxy.pool.status().waiting == 1)
+        rest.set()
+        assert (await again).status_code == 200
+        assert (one.sim.handshakes, one.sim.journal.peak_working) == (1, 1)
+
+
 async def test_a_locked_gateway_is_asked_once_for_ten(house: Callable[..., Any]) -> None:
     async with (
         house("emh", connect_timeout=0.5) as one,
