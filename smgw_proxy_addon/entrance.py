@@ -6,6 +6,7 @@ few seconds: a request on a kept connection pays nothing.
 """
 
 import asyncio
+import gc
 import logging
 import socket
 import ssl
@@ -20,6 +21,9 @@ from smgw_proxy_addon.clients import ClientConnection, address, refusal
 from smgw_proxy_addon.errors import ClientStalledError, TooManyConnectionsError
 
 _LOGGER: Final = logging.getLogger(__name__)
+
+_CROWD: Final = 64
+"""Connections at once after which memory is given back to the system when half of them are gone."""
 
 LOOK: Final = 2.0
 """Seconds between two looks at all connections."""
@@ -83,6 +87,7 @@ class Entrance:
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._farewells = 0
+        self._most = 0  # connections since memory was given back
         self._told = self.counts.trouble
         self._told_at: float | None = None
 
@@ -121,6 +126,9 @@ class Entrance:
                 self.counts.slow += 1
                 protocol.turn_away(refusal(ClientStalledError(seconds=f"{self._limits.head:g}")))
         self._tell(now)
+        if self._most >= _CROWD and self.counts.open <= self._most // 2:
+            self._most = self.counts.open
+            self._start(asyncio.to_thread(give_memory_back))
 
     async def _watch(self) -> None:
         while True:
@@ -165,6 +173,7 @@ class Entrance:
             self._displace(leaving)
         visitor = Visitor(peer, connection, asyncio.get_running_loop().time(), self._make())
         self._room.enter(visitor)
+        self._most = max(self._most, self.counts.open)
         visitor.protocol.gone.add_done_callback(lambda _: self._left(visitor))
         greeting = self._start(self._greet(visitor, context))
         greeting.add_done_callback(lambda greeting: self._greeted(visitor, greeting))
@@ -235,6 +244,18 @@ class Entrance:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def give_memory_back() -> None:
+    """Give what a crowd has used back to the system: glibc keeps it, because the program may need it again.
+
+    Must be run in executor. Elsewhere than with glibc it does nothing.
+    """
+    import ctypes  # noqa: PLC0415 - only ever after a crowd
+
+    gc.collect()
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _order(visitor: Visitor) -> tuple[Stage, float]:
