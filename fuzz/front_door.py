@@ -20,7 +20,7 @@ from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.asking import Client, Course
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.frontend import Frontend
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.logs import RequestRecord

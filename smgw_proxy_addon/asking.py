@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 
 from smgw_proxy_addon import sessions
 from smgw_proxy_addon.errors import ClientGoneError
-from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
+from smgw_proxy_addon.gateway_http import Connection
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.schedule import Claim
 from smgw_proxy_addon.upstream import Pool
 

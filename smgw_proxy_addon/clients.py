@@ -26,7 +26,7 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     RequestLineTooLongError,
 )
-from smgw_proxy_addon.gateway_http import Answer
+from smgw_proxy_addon.gateway_messages import Answer
 from smgw_proxy_addon.rewrite import Headers
 
 if TYPE_CHECKING:

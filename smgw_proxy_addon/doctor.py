@@ -31,7 +31,8 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ReadTimeoutError,
 )
-from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
+from smgw_proxy_addon.gateway_http import Connection
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.target import Target
 from smgw_proxy_addon.trust import Certificate, describe, expiry

@@ -28,7 +28,7 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ShuttingDownError,
 )
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.redaction import redact_body, redact_target
 

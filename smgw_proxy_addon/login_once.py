@@ -25,8 +25,9 @@ from smgw_proxy_addon.errors import (
     LoginRequiredError,
     SilentCloseError,
 )
-from smgw_proxy_addon.gateway_http import Answer, Connection, GatewayRequest
+from smgw_proxy_addon.gateway_http import Connection
 from smgw_proxy_addon.gateway_login import Attempt, GatewayLogin, Standing
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.rewrite import Headers
 from smgw_proxy_addon.shared_answers import SharedAnswers
 

@@ -15,7 +15,7 @@ from typing import Final
 from smgw_proxy_addon import sessions
 from smgw_proxy_addon.asking import Client, Course
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.login_once import AccountSource, values
 from smgw_proxy_addon.sessions import CgiRequest, Meaning
 

@@ -24,7 +24,7 @@ from smgw_proxy_addon.answers import (
 )
 from smgw_proxy_addon.asking import Client, Course
 from smgw_proxy_addon.errors import BusyError, ClientGoneError, ProxyError, RequestError, ShuttingDownError
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.rewrite import shared_headers
 
 Ask = Callable[[GatewayRequest, Client, Course], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]]

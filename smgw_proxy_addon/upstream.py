@@ -23,7 +23,8 @@ from smgw_proxy_addon.errors import (
     RefusedError,
     UnreachableError,
 )
-from smgw_proxy_addon.gateway_http import CLOSE_TIMEOUT, Answer, Connection
+from smgw_proxy_addon.gateway_http import CLOSE_TIMEOUT, Connection
+from smgw_proxy_addon.gateway_messages import Answer
 from smgw_proxy_addon.gateway_tls import GatewayTrust, UntrustedError, client_context
 from smgw_proxy_addon.schedule import Claim, Lifetime, Schedule, Ticket
 from smgw_proxy_addon.turns import Turns

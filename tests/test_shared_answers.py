@@ -20,7 +20,7 @@ from smgw_proxy_addon.errors import (
     TruncatedAnswerError,
     UnreachableError,
 )
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.rewrite import Headers
 from smgw_proxy_addon.shared_answers import SharedAnswers
 

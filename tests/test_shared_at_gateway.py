@@ -19,7 +19,7 @@ from smgw_proxy_addon import proxy
 from smgw_proxy_addon.answers import LARGEST
 from smgw_proxy_addon.asking import Client, Course, Transparent
 from smgw_proxy_addon.digest import Challenge, authorize, parse_challenges
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.shared_answers import SharedAnswers
 from smgw_proxy_addon.upstream import Pool
 from tests.rig import Rig, proxy_for

@@ -20,7 +20,7 @@ from smgw_proxy_addon.errors import (
     RefusedError,
     UnreachableError,
 )
-from smgw_proxy_addon.gateway_http import Answer, GatewayRequest
+from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.gateway_tls import GatewayTrust
 from smgw_proxy_addon.schedule import IDLE_LIMIT_UNSEEN, MAX_AGE, Lifetime, Schedule
 from smgw_proxy_addon.trust import Policy
