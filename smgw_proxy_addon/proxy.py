@@ -100,8 +100,9 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen."""
+        stopped = await self._stopped.open()  # also without accounts: those of earlier options are forgotten
         if self.logins:
-            self.logins.stay_stopped(await self._stopped.open())
+            self.logins.stay_stopped(stopped)
         await self._runner.setup()
         certificate = self._certificate
         self.entrance.open(

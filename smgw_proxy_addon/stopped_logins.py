@@ -2,7 +2,7 @@
 
 Owns that file, ``TARGET.stopped``. It must never hold a user name or a password, only a slow hash with a salt of its
 own, and whatever is wrong with it must never stop an account: the gateway then sees two more logins, no more than
-before a first start. It must never make the folder while the proxy runs: its absence tells that the pins are gone.
+before a first start. It must never make the folder: its absence tells a running proxy that the pins are gone.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import json
 import logging
 import secrets
 from collections.abc import Collection
-from contextlib import suppress
 from typing import Final
 
 from smgw_proxy_addon.files import Files
@@ -65,10 +64,6 @@ class StoppedLogins:
     def _load(self) -> frozenset[int]:
         """Read the file, and drop from it what is no account any more. Must be run in executor."""
         try:
-            if not self._path.parent.is_dir():
-                with suppress(OSError):  # said when there is something to write
-                    self._files.make_folder(self._path.parent)
-                return frozenset()
             salt, hashes = _decoded(self._files.read(self._path))
             found = frozenset(
                 number for number, account in enumerate(self._accounts, start=1) if _hashed(account, salt) in hashes

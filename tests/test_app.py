@@ -142,6 +142,7 @@ async def test_a_login_that_stays_stopped_is_read_without_root_s_rights(root: Pa
     account = {"username": "somebody", "password": "hunter2-secret"}
     configure(root, target="127.0.0.1:1", accounts=[account])
     given = {"target": "127.0.0.1:1", "cert_dir": str(root / "data/certs"), "accounts": [account]}
+    (root / "data/certs").mkdir()
     stopped = StoppedLogins(from_command_line(given))
     await stopped.open()
     stopped.keep((1,))

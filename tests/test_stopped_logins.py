@@ -84,6 +84,12 @@ async def test_changed_options_start_fresh_and_the_old_entry_goes(
         assert nothing_in(tmp_path)
 
 
+async def test_without_accounts_nothing_stays(gateway: Simulator, tmp_path: Path) -> None:
+    await stop(gateway, tmp_path)
+    async with proxy_for(gateway, tmp_path):
+        assert nothing_in(tmp_path)
+
+
 async def test_another_gateway_starts_fresh(gateway: Simulator, tmp_path: Path) -> None:
     await stop(gateway, tmp_path)
     async with (
@@ -198,6 +204,7 @@ async def test_a_broken_file_is_replaced(gateway: Simulator, tmp_path: Path) -> 
 
 
 def options_in(folder: Path) -> Options:
+    (folder / "certs").mkdir(exist_ok=True)
     return from_command_line({"cert_dir": str(folder / "certs"), "accounts": [ACCOUNT, OTHER]})
 
 
