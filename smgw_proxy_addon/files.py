@@ -31,7 +31,7 @@ class Files:
                 raise ValueError("not a regular file")
             data = file.read(_MAX_SIZE + 1)
         if len(data) > _MAX_SIZE:
-            raise ValueError("too large for a pin")
+            raise ValueError("too large")
         return data
 
     def put(self, path: Path, data: bytes, *, draft: Path, mode: int = _OWNER_ONLY) -> None:

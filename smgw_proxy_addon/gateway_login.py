@@ -122,6 +122,10 @@ class GatewayLogin:
         """Whether the gateway took the last login; until then each one may be a wrong password."""
         return self._proven
 
+    def stop(self) -> None:
+        """Send nothing: the gateway refused this account before the program started."""
+        self._refusals = REFUSALS
+
     def retry(self) -> None:
         """Begin again: a person says so."""
         self._refusals, self._stale, self._known_good, self._proven, self._challenge = 0, 0, False, False, None

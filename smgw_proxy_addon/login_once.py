@@ -8,7 +8,7 @@ that only the proxy can give. No user name, password or nonce may get into a log
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -89,10 +89,20 @@ class LoginOnce:
 
 
 class OwnLogins:
-    """Asks the gateway with the accounts' own logins, in their order; ``clock`` gives monotonic seconds."""
+    """Asks the gateway with the accounts' own logins, in their order; ``clock`` gives monotonic seconds.
 
-    def __init__(self, source: Transparent, logins: Sequence[GatewayLogin], clock: Callable[[], float]) -> None:
+    ``remember`` is told the numbers, from 1, of the stopped accounts whenever they change.
+    """
+
+    def __init__(
+        self,
+        source: Transparent,
+        logins: Sequence[GatewayLogin],
+        clock: Callable[[], float],
+        remember: Callable[[Collection[int]], None],
+    ) -> None:
         self._source = source
+        self._remember = remember
         self._clock = clock
         self._logins = tuple(logins)
         self._trials = tuple(asyncio.Lock() for _ in logins)
@@ -113,12 +123,24 @@ class OwnLogins:
         """The first letter of each account's user name."""
         return tuple(login.initial for login in self._logins)
 
+    def stay_stopped(self, numbers: Iterable[int]) -> None:
+        """Stop the accounts with these numbers, from 1, as they were stopped before the program started."""
+        for number in sorted(numbers):
+            self._logins[number - 1].stop()
+            self._told[number - 1] = Standing.STOPPED
+            _LOGGER.error(
+                "The login of account %d was refused earlier; nothing is sent with it until the options change or "
+                "somebody has it tried again on the status page",
+                number,
+            )
+
     def retry(self, account: int) -> bool:
         """Let an account be tried again because a person says so; tells whether it was stopped."""
         if account not in range(len(self._logins)) or not self._logins[account].stopped:
             return False
         self._logins[account].retry()
         self._told[account] = self._logins[account].standing
+        self._remember(self.stopped)
         return True
 
     @asynccontextmanager
@@ -145,9 +167,12 @@ class OwnLogins:
 
     def _tell(self, account: int, now: Standing) -> None:
         """Log once what has changed for an account."""
-        if now is self._told[account]:
+        before = self._told[account]
+        if now is before:
             return
         self._told[account] = now
+        if Standing.STOPPED in (before, now):
+            self._remember(self.stopped)
         if now is Standing.STOPPED:
             _LOGGER.error(
                 "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, until "

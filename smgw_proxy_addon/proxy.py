@@ -31,6 +31,7 @@ from smgw_proxy_addon.rewrite import GatewayNames
 from smgw_proxy_addon.schedule import Lifetime, Schedule
 from smgw_proxy_addon.session_keeper import SessionKeeper
 from smgw_proxy_addon.shared_answers import SharedAnswers
+from smgw_proxy_addon.stopped_logins import StoppedLogins
 from smgw_proxy_addon.trust import Policy
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.upstream import Connector, Pool
@@ -72,7 +73,8 @@ class Proxy:
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._source, self.logins, self.sessions = _source(options, self.pool, clock)
+        self._stopped = StoppedLogins(options)
+        self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._stopped)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(
             options,
@@ -98,6 +100,9 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen."""
+        stopped = await self._stopped.open()  # also without accounts: those of earlier options are forgotten
+        if self.logins:
+            self.logins.stay_stopped(stopped)
         await self._runner.setup()
         certificate = self._certificate
         self.entrance.open(
@@ -120,6 +125,7 @@ class Proxy:
             await self._source.close()
         if self.sessions:
             await self.sessions.close()
+        await self._stopped.close()
         await self._attendants.stop()
         await self._runner.cleanup()
         await self.pool.close()
@@ -154,7 +160,7 @@ def gateway_side(
 
 
 def _source(
-    options: Options, pool: Pool, clock: Callable[[], float]
+    options: Options, pool: Pool, clock: Callable[[], float], stopped: StoppedLogins
 ) -> tuple[Source, OwnLogins | None, SessionKeeper | None]:
     """Make what asks the gateway: with the clients' own logins, or with those of the options."""
     transparent = Transparent(pool, clock)
@@ -165,7 +171,7 @@ def _source(
         GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
         for each in options.accounts
     ]
-    own = OwnLogins(transparent, logins, clock)
+    own = OwnLogins(transparent, logins, clock, stopped.keep)
     keeper = SessionKeeper(own)
     shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)
     return LoginOnce(clients, shared, keeper, clock), own, keeper

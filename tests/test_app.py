@@ -16,6 +16,8 @@ import pytest
 from simulator.gateway import Simulator
 from smgw_proxy_addon.application import EXIT_RESTART
 from smgw_proxy_addon.listener_tls import ensure_self_signed
+from smgw_proxy_addon.options import from_command_line
+from smgw_proxy_addon.stopped_logins import StoppedLogins
 
 START = """
 import concurrent.futures.thread, encodings.idna  # loaded late, which fails if this Python is in root's own folder
@@ -134,6 +136,23 @@ async def test_it_serves_without_root_s_rights_from_its_own_folders(root: Path) 
         assert {path.stat().st_uid for path in files} == {65534}
         assert any(path.name.endswith("_proxy.log") for path in files)
         assert (root / "data/certs" / f"{sim.authority}.json").exists()
+
+
+async def test_a_login_that_stays_stopped_is_read_without_root_s_rights(root: Path) -> None:
+    account = {"username": "somebody", "password": "hunter2-secret"}
+    configure(root, target="127.0.0.1:1", accounts=[account])
+    given = {"target": "127.0.0.1:1", "cert_dir": str(root / "data/certs"), "accounts": [account]}
+    (root / "data/certs").mkdir()
+    stopped = StoppedLogins(from_command_line(given))
+    await stopped.open()
+    stopped.keep((1,))
+    await stopped.close()
+    (file,) = (root / "data/certs").iterdir()
+    assert file.stat().st_uid == 0
+    async with app(root) as running:
+        await running.until("Ready")
+    assert "The login of account 1 was refused earlier" in running.text
+    assert file.stat().st_uid != 0
 
 
 async def test_a_log_folder_with_foreign_files_is_left_alone_and_the_proxy_serves(root: Path) -> None:

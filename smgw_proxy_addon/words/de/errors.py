@@ -232,9 +232,10 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "sendet der Proxy mit diesem Zugang nichts mehr, weil sich Gateways nach mehreren falschen Anmeldungen "
         "sperren.",
         "Berichtigen Sie die Option „accounts“ und starten Sie den Proxy neu. War sie immer richtig, warten "
-        "Sie einige Minuten und drücken Sie dann auf der Statusseite Erneut versuchen, oder starten Sie den Proxy "
-        "neu. Die HAN-Zugangsdaten kommen von Ihrem Messstellenbetreiber; ein Punkt am Ende einer SMS gehört nicht "
-        "zum Passwort.",
+        "Sie einige Minuten und drücken Sie dann auf der Statusseite Erneut versuchen. Ein Proxy ohne diese Seite: "
+        "Halten Sie ihn an, löschen Sie im Ordner seiner Zertifikate die Datei, die auf .stopped endet, und starten "
+        "Sie ihn. Die HAN-Zugangsdaten kommen von Ihrem Messstellenbetreiber; ein Punkt am Ende einer SMS gehört "
+        "nicht zum Passwort.",
     ),
     "login_expired": Explanation(
         "Das Gateway verlangt eine neue Anmeldung",

@@ -219,8 +219,9 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "The gateway[ at {target}] refused user name or password twice in a row. Since then the proxy sends nothing "
         "with this account, because gateways lock themselves after several wrong logins.",
         'Correct the option "accounts" and restart the proxy. If it was right all the time, wait some minutes, then '
-        "press Try again on the proxy's status page, or restart the proxy. The HAN credentials come from your "
-        "metering point operator; a full stop at the end of a text message is not part of the password.",
+        "press Try again on the proxy's status page. A proxy without that page: stop it, remove the file that ends "
+        "in .stopped from the folder of its certificates, and start it. The HAN credentials come from your metering "
+        "point operator; a full stop at the end of a text message is not part of the password.",
     ),
     "login_expired": Explanation(
         "The gateway wants a new login",

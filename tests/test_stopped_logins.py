@@ -1,0 +1,258 @@
+"""A refused login stays refused through a restart: what the gateway is asked, and what is in the file."""
+
+import asyncio
+import errno
+import hashlib
+import json
+import logging
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.gateway import Simulator
+from smgw_proxy_addon.gateway_login import Standing
+from smgw_proxy_addon.options import Options, from_command_line
+from smgw_proxy_addon.stopped_logins import StoppedLogins
+from smgw_proxy_addon.trust_store import stored_pins
+from tests.rig import Rig, proxy_for
+from tests.test_login_once import ACCOUNT, OTHER, PASSWORD, USER, ask, own
+from tests.test_trust_store_faults import FailingFiles
+
+REFUSED_EARLIER = "The login of account 1 was refused earlier; nothing is sent with it until"
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Simulator]:
+    """Run a gateway with another password than the proxy's account."""
+    async with Simulator(vendor="emh", user=USER, password="other") as sim:
+        yield sim
+
+
+def file_in(folder: Path) -> Path:
+    (file,) = (folder / "certs").glob("*.stopped")
+    return file
+
+
+def nothing_in(folder: Path) -> bool:
+    return not [path for path in (folder / "certs").iterdir() if "stopped" in path.name]
+
+
+def standings(rig: Rig) -> tuple[Standing, ...]:
+    assert rig.proxy.logins
+    return rig.proxy.logins.standings
+
+
+async def stop(sim: Simulator, folder: Path, **options: Any) -> None:
+    """Run a proxy until the gateway has refused its account for good."""
+    async with proxy_for(sim, folder, **{"accounts": [ACCOUNT], **options}) as rig:
+        for _ in range(2):
+            assert (await ask(rig)).status_code == 502
+        assert standings(rig)[0] is Standing.STOPPED
+
+
+async def test_a_restart_sends_nothing(gateway: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await stop(gateway, tmp_path)
+    assert REFUSED_EARLIER not in caplog.text
+    seen = len(gateway.records), gateway.connections
+    for _ in range(3):
+        caplog.clear()
+        async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+            assert standings(rig) == (Standing.STOPPED,)
+            assert (await ask(rig)).json()["error"] == "gateway_login_stopped"
+        assert [each.levelno for each in caplog.records if REFUSED_EARLIER in each.message] == [logging.ERROR]
+    assert (len(gateway.records), gateway.connections) == seen
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"accounts": [{"username": USER, "password": "a new one"}]},
+        {"accounts": [{"username": "somebody", "password": PASSWORD}]},
+        {"accounts": [OTHER]},
+        {"digest_algorithm": "md5"},
+    ],
+)
+async def test_changed_options_start_fresh_and_the_old_entry_goes(
+    gateway: Simulator, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    await stop(gateway, tmp_path)
+    async with proxy_for(gateway, tmp_path, **{"accounts": [ACCOUNT], **change}) as rig:
+        assert standings(rig) == (Standing.UNKNOWN,)
+        assert nothing_in(tmp_path)
+
+
+async def test_without_accounts_nothing_stays(gateway: Simulator, tmp_path: Path) -> None:
+    await stop(gateway, tmp_path)
+    async with proxy_for(gateway, tmp_path):
+        assert nothing_in(tmp_path)
+
+
+async def test_another_gateway_starts_fresh(gateway: Simulator, tmp_path: Path) -> None:
+    await stop(gateway, tmp_path)
+    async with (
+        Simulator(vendor="emh", user=USER, password=PASSWORD) as other,
+        proxy_for(other, tmp_path, accounts=[ACCOUNT]) as rig,
+    ):
+        assert (await ask(rig)).status_code == 200
+    file = file_in(tmp_path)
+    file.rename(file.with_name(f"{other.authority}.stopped"))
+    async with proxy_for(other.authority, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert standings(rig) == (Standing.UNKNOWN,), "the name of the file is not all"
+
+
+async def test_each_account_has_its_own(gateway: Simulator, tmp_path: Path) -> None:
+    await stop(gateway, tmp_path, accounts=[ACCOUNT, OTHER])
+    async with proxy_for(gateway, tmp_path, accounts=[OTHER, ACCOUNT]) as rig:
+        assert standings(rig) == (Standing.UNKNOWN, Standing.STOPPED)
+        for _ in range(2):
+            await ask(rig, auth=own(OTHER["username"], OTHER["password"]))
+        assert standings(rig) == (Standing.STOPPED, Standing.STOPPED)
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT, OTHER]) as rig:
+        assert standings(rig) == (Standing.STOPPED, Standing.STOPPED)
+        assert rig.proxy.logins
+        assert rig.proxy.logins.retry(0)
+    async with proxy_for(gateway, tmp_path, accounts=[OTHER]) as rig:
+        assert standings(rig) == (Standing.STOPPED,)
+
+
+async def test_a_retry_survives_a_restart(gateway: Simulator, tmp_path: Path) -> None:
+    await stop(gateway, tmp_path)
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert rig.proxy.logins
+        assert rig.proxy.logins.retry(0)
+    assert nothing_in(tmp_path)
+    gateway.login.password = PASSWORD
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert standings(rig) == (Standing.UNKNOWN,)
+        assert (await ask(rig)).status_code == 200
+    assert nothing_in(tmp_path)
+
+
+async def test_a_retry_that_is_refused_stops_it_again(gateway: Simulator, tmp_path: Path) -> None:
+    await stop(gateway, tmp_path)
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert rig.proxy.logins
+        assert rig.proxy.logins.retry(0)
+        for _ in range(2):
+            await ask(rig)
+        assert standings(rig) == (Standing.STOPPED,)
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert standings(rig) == (Standing.STOPPED,)
+
+
+async def test_the_file_tells_nothing_and_is_no_pin(gateway: Simulator, tmp_path: Path) -> None:
+    await stop(gateway, tmp_path)
+    file = file_in(tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    first = file.read_bytes()
+    for secret in (USER, PASSWORD, "user-of", "hunter2"):
+        assert secret.encode() not in first
+    for plain in (USER, PASSWORD, USER + PASSWORD, f"{USER}:{PASSWORD}"):
+        for name in ("md5", "sha1", "sha256", "sha512"):
+            assert hashlib.new(name, plain.encode()).hexdigest().encode() not in first
+    pins = await asyncio.to_thread(stored_pins, tmp_path / "certs")
+    assert [name for name, _ in pins] == [gateway.authority]
+
+    file.unlink()
+    await stop(gateway, tmp_path)
+    again = json.loads(file.read_bytes())
+    assert again["refused"] != json.loads(first)["refused"]
+    assert again["salt"] != json.loads(first)["salt"], "a salt of its own"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"{}",
+        b"[]",
+        b"null",
+        b"[" * 200_000,
+        b'{"version": 1, "salt": 5, "refused": []}',
+        b'{"version": 1, "salt": "00", "refused": []}',
+        b'{"version": 1, "salt": "00000000000000000000000000000000", "refused": 1}',
+        b'{"version": 2, "salt": "00000000000000000000000000000000", "refused": []}',
+        b" " * 1_100_000,
+    ],
+    ids=range(11),
+)
+async def test_a_broken_file_stops_nobody(
+    gateway: Simulator, tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "certs").mkdir()
+    file = tmp_path / "certs" / f"{gateway.authority}.stopped"
+    file.write_bytes(content)
+    gateway.login.password = PASSWORD
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert standings(rig) == (Standing.UNKNOWN,)
+        assert (await ask(rig)).status_code == 200
+    (line,) = [each.message for each in caplog.records if str(file) in each.message]
+    assert "cannot be read (" in line
+    assert line.endswith("remove this file")
+
+
+async def test_a_broken_file_is_replaced(gateway: Simulator, tmp_path: Path) -> None:
+    await stop(gateway, tmp_path)
+    file_in(tmp_path).write_bytes(file_in(tmp_path).read_bytes()[:-9])
+    await stop(gateway, tmp_path)
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert standings(rig) == (Standing.STOPPED,)
+
+
+def options_in(folder: Path) -> Options:
+    (folder / "certs").mkdir(exist_ok=True)
+    return from_command_line({"cert_dir": str(folder / "certs"), "accounts": [ACCOUNT, OTHER]})
+
+
+@pytest.mark.parametrize("step", ["create", "write", "sync", "replace"])
+async def test_a_file_that_cannot_be_written_is_one_line(
+    tmp_path: Path, step: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped = StoppedLogins(options_in(tmp_path), FailingFiles(step, errno.ENOSPC))
+    assert await stopped.open() == frozenset()
+    stopped.keep((1,))
+    await stopped.close()
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "No space left on device" in record.message
+    assert "make its folder writable" in record.message
+    assert not list((tmp_path / "certs").iterdir())
+
+
+async def test_a_file_that_may_not_be_read_or_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = StoppedLogins(options_in(tmp_path))
+    await first.open()
+    first.keep((1,))
+    await first.close()
+    assert await StoppedLogins(options_in(tmp_path), FailingFiles("read", errno.EIO)).open() == frozenset()
+    assert "cannot be read (Input/output error)" in caplog.text
+    second = StoppedLogins(options_in(tmp_path), FailingFiles("remove", errno.EROFS))
+    assert await second.open() == {1}
+    second.keep(())
+    await second.close()
+    assert "cannot be changed (Read-only file system)" in caplog.text
+
+
+async def test_what_changes_while_it_is_written_is_written_after(tmp_path: Path) -> None:
+    stopped = StoppedLogins(options_in(tmp_path))
+    await stopped.open()
+    stopped.keep((1,))
+    await asyncio.sleep(0)
+    stopped.keep((1, 2))
+    stopped.keep((2,))
+    await stopped.close()
+    assert await StoppedLogins(options_in(tmp_path)).open() == {2}
+
+
+async def test_a_folder_that_vanishes_is_not_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stopped = StoppedLogins(options_in(tmp_path))
+    await stopped.open()
+    (tmp_path / "certs").rmdir()
+    stopped.keep((1,))
+    await stopped.close()
+    assert "cannot be changed (No such file or directory)" in caplog.text
+    assert not (tmp_path / "certs").exists(), "the pins would be taken for forgotten"
