@@ -173,6 +173,7 @@ def _source(
     ]
     own = OwnLogins(transparent, logins, clock, stopped.keep)
     keeper = SessionKeeper(own)
+    pool.log_out(keeper.give_way)
     shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)
     return LoginOnce(clients, shared, keeper, clock), own, keeper
 

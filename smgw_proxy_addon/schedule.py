@@ -158,8 +158,11 @@ class Schedule:
     def ask(self, claim: Claim, now: float) -> Ticket:
         """Ask for a place; the ticket's ``turn`` is the answer."""
         ticket = Ticket(claim, now)
-        if not self.waiting:
-            self.session.expire(now, wanted=False)
+        if not self.session.free:
+            newcomer = self._is_other(ticket)
+            self.session.give_way(now, others=newcomer or any(map(self._is_other, self._everybody())))
+            if newcomer and not self.waiting:
+                self.session.expire(now, wanted=False)
         if len(self._active) < self.places and self._may_go(ticket):
             self._let_go(ticket)
         elif self._fits(ticket):
@@ -194,8 +197,9 @@ class Schedule:
         for ticket in late:
             self._inside.remove(ticket)
             self._outside.remove(ticket)
+        # Once more: a holder that gave way to those who are late now may go on.
         self._enter()
-        return admitted + late
+        return admitted + late + self._admit(now)
 
     def next_change(self) -> float | None:
         """Tell when to ``advance``: the earliest time at which there is something to return, if any."""
@@ -218,7 +222,10 @@ class Schedule:
         if not self.waiting:
             return []
         if not self.session.free:
-            self.session.expire(now, wanted=self._holder_waits())
+            others = any(map(self._is_other, self._everybody()))
+            self.session.give_way(now, others=others)
+            if others:
+                self.session.expire(now, wanted=self._holder_waits())
         admitted = []
         while len(self._active) < self.places:
             # From the door only if nobody in the room may go: all of those wait for a session.
@@ -268,6 +275,10 @@ class Schedule:
 
     def _holder_waits(self) -> bool:
         return any(ticket.claim.cgi and self.session.holds(ticket.claim.cgi) for ticket in self._everybody())
+
+    def _is_other(self, ticket: Ticket) -> bool:
+        cgi = ticket.claim.cgi
+        return cgi is not None and not self.session.holds(cgi) and not self.session.yields(cgi)
 
     def _everybody(self) -> Iterator[Ticket]:
         yield from self._inside

@@ -1,8 +1,8 @@
 """Whose the session of a PPC gateway is among the accounts of login once, and its end when its holder forgot it.
 
-A session belongs to the account that opened it: nobody else may use its cookie. A holder who has fallen silent is
-logged out by the proxy itself, because the gateway lets nobody else in before. The value of a cookie must not get
-into a log line or an error.
+A session belongs to the account that opened it: nobody else may use its cookie. A holder who has fallen silent, or
+whose time is over while others wait, is logged out by the proxy itself, because the gateway lets nobody else in
+before. The value of a cookie must not get into a log line or an error.
 """
 
 import asyncio
@@ -43,6 +43,8 @@ class SessionKeeper:
     def __init__(self, source: AccountSource) -> None:
         self._source = source
         self._held: _Held | None = None
+        self._leaving: _Held | None = None
+        """Whose logout is on its way."""
         self._active = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._endings: set[asyncio.Task[None]] = set()
@@ -68,6 +70,10 @@ class SessionKeeper:
         finally:
             if holding:
                 self._end()
+
+    def give_way(self) -> None:
+        """Log the holder out because others have waited for long enough; the schedule finds the moment for it."""
+        self._log_out("lasted too long for those who wait")
 
     async def close(self) -> None:
         """Log a session out that is still open, if the gateway is quick."""
@@ -98,6 +104,8 @@ class SessionKeeper:
             self._held = _Held(value, account, host)
         elif outcome.meaning is Meaning.ENDED and self._holds(cgi):
             self._held = None
+            for ending in self._endings:
+                ending.cancel()  # sent now, it could open a session
         return bool(value)
 
     def _end(self) -> None:
@@ -110,15 +118,15 @@ class SessionKeeper:
             self._alarm.cancel()
             self._alarm = None
 
-    def _log_out(self) -> None:
+    def _log_out(self, reason: str = "was left open") -> None:
         self._stop_alarm()
-        held, self._held = self._held, None
-        if held:
-            ending = asyncio.create_task(self._ask_for_the_end(held))
+        if self._held and self._held is not self._leaving:
+            self._leaving = self._held
+            ending = asyncio.create_task(self._ask_for_the_end(self._held, reason))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
 
-    async def _ask_for_the_end(self, held: _Held) -> None:
+    async def _ask_for_the_end(self, held: _Held, reason: str) -> None:
         request = GatewayRequest(
             method=b"POST",
             target=sessions.CGI,
@@ -133,16 +141,18 @@ class SessionKeeper:
             has_login=False,
         )
         client = Client("", asyncio.get_running_loop().create_future())
+        number = held.account + 1
         try:
             async with self._source.ask(held.account, request, client, Course()) as (answer, body):
                 async for _ in body:
                     pass
             _LOGGER.info(
-                "The session of account %d was left open: logged out at the gateway (%d)",
-                held.account + 1,
-                answer.status,
+                "The session of account %d %s: logged out at the gateway (%d)", number, reason, answer.status
             )
+        except SessionBusyError:
+            self._leaving = None  # nothing was sent: the holder was busy all the time
+            return
         except ProxyError as error:
-            _LOGGER.info(
-                "The session of account %d was left open, and cannot be ended: %s", held.account + 1, error.code
-            )
+            _LOGGER.info("The session of account %d %s, and cannot be ended: %s", number, reason, error.code)
+        if self._held is held:
+            self._held = None

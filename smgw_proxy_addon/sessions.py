@@ -113,36 +113,55 @@ class SessionLease:
 
     ``may_go`` asks, ``begin``, ``note`` and ``end`` tell how a request fares at the gateway, ``expire`` that time
     has passed. A request that knows no session, or another one, may open one: it goes alone.
+
+    With ``logs_out`` the proxy itself logs a holder out whose tenure is over, and nobody else goes before that.
     """
 
     silence: float = SILENCE
     tenure: float = TENURE
     doubt: float = DOUBT
+    logs_out: bool = False
     _holder: bytes | None = field(default=None, init=False, repr=False)
     _since: float = field(default=0.0, init=False)
     _heard: float = field(default=0.0, init=False)
     _doubted: float | None = field(default=None, init=False)
     _newcomer: CgiRequest | None = field(default=None, init=False)
     _active: int = field(default=0, init=False)
+    _yielding: bytes | None = field(default=None, init=False, repr=False)
+    """The session whose tenure is over, from then until somebody else goes: its holder is not to be first again."""
 
     @property
     def free(self) -> bool:
-        """Whether any request may go: nobody holds the session, or is about to."""
-        return self._holder is None and not self._active
+        """Whether any request may go: nobody holds the session, or is about to, or has to give way."""
+        return self._holder is None and not self._active and self._yielding is None
+
+    @property
+    def over(self) -> bool:
+        """Whether the holder gives way: its tenure is over, and others wait."""
+        return self._holder is not None and self._holder == self._yielding
 
     def holds(self, request: CgiRequest) -> bool:
         """Tell whether a request is the holder's."""
         return self._holder is not None and self._holder in request.sessions
 
+    def yields(self, request: CgiRequest) -> bool:
+        """Tell whether a request has to give way to those of others."""
+        return self._yielding is not None and self._yielding in request.sessions
+
     def may_go(self, request: CgiRequest) -> bool:
         """Tell whether a request may be sent now without putting somebody's session at risk."""
-        return self.free or self.holds(request)
+        if self.over:
+            return self.holds(request) and request.ends and not self._active
+        if self._holder is None and not self._active:
+            return not self.yields(request)
+        return self.holds(request)
 
     def begin(self, request: CgiRequest) -> None:
         """Note that a request goes to the gateway."""
         self._active += 1
         if not self.holds(request):
             self._newcomer = request
+            self._yielding = None
 
     def note(self, request: CgiRequest, outcome: Outcome, now: float) -> None:
         """Note what an answer's head means."""
@@ -164,8 +183,17 @@ class SessionLease:
         """Note that a request has left the gateway, with or without an answer."""
         self._active -= 1
         self._heard = now
+        if self.over and request.ends and self.holds(request):
+            self._holder = None  # whatever came of it: nobody else can end this session
         if request is self._newcomer:
             self._newcomer = None
+
+    def give_way(self, now: float, *, others: bool) -> None:
+        """Note whether ``others`` wait: once its tenure is over, a holder starts nothing more then but its logout."""
+        if not others:
+            self._yielding = None
+        elif self._holder is not None and now >= self._since + self.tenure:
+            self._yielding = self._holder
 
     def ends_at(self, *, wanted: bool) -> float | None:
         """Tell when the session is over for those who wait; ``None`` if that is not for the time to say.
@@ -175,6 +203,8 @@ class SessionLease:
         if self._holder is None or self._active:
             return None
         ends = self._since + self.tenure
+        if self.logs_out and self.over:
+            return self._heard + self.silence  # the logout has not come
         if not wanted:
             ends = min(ends, self._heard + self.silence)
             if self._doubted is not None:

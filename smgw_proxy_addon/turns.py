@@ -27,6 +27,8 @@ class Turns:
         """The result says whether the schedule has decided; if not, all are sent away."""
         self._alarm: asyncio.TimerHandle | None = None
         self._due = 0.0
+        self.on_session_over: Callable[[], None] | None = None
+        """Is called, also repeatedly, while the holder of the session has to give way to those who wait."""
 
     async def take(self, claim: Claim, gone: asyncio.Future[None]) -> Ticket:
         """Wait for a place, which is to be given back with ``leave``.
@@ -66,7 +68,7 @@ class Turns:
         turn = self._waiting[ticket] = asyncio.get_running_loop().create_future()
         leave = partial(_wake, turn)
         gone.add_done_callback(leave)
-        self._set_alarm()
+        self._look_ahead()
         try:
             decided = await turn
         finally:
@@ -88,7 +90,12 @@ class Turns:
         for ticket in tickets:
             _wake(self._waiting[ticket])
         if self._waiting:
-            self._set_alarm()
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        self._set_alarm()
+        if self.on_session_over and self._schedule.session.over:
+            self.on_session_over()
 
     def _set_alarm(self) -> None:
         """See to it that time passes for those who wait. The alarm may be early: it is not moved back."""

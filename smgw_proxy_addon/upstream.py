@@ -212,6 +212,11 @@ class Pool:
         finally:
             self._turns.leave(ticket)
 
+    def log_out(self, on_session_over: Callable[[], None]) -> None:
+        """Let somebody see to the logout of a holder of the session that others wait for; it may be told again."""
+        self._schedule.session.logs_out = True
+        self._turns.on_session_over = on_session_over
+
     def status(self) -> PoolStatus:
         """Tell how busy the gateway is."""
         oldest = min((connection.opened for connection in self._idle), default=None)

@@ -86,7 +86,7 @@ async def clients(rig: Rig, sim: Simulator, count: int = 2, *, fresh: bool = Fal
             await each.session.aclose()
 
 
-def hasten(monkeypatch: pytest.MonkeyPatch, *, session_patience: float = 8.0, **lease: float) -> None:
+def hasten(monkeypatch: pytest.MonkeyPatch, *, session_patience: float = 8.0, **lease: Any) -> None:
     """Give the proxies of this test other limits of time."""
     monkeypatch.setattr(
         proxy, "Schedule", partial(Schedule, session_patience=session_patience, session=SessionLease(**lease))

@@ -18,7 +18,7 @@ from smgw_proxy_addon.schedule import (
     Ticket,
     Turn,
 )
-from smgw_proxy_addon.sessions import CgiRequest, Meaning, Outcome
+from smgw_proxy_addon.sessions import CgiRequest, Meaning, Outcome, SessionLease
 
 LOGIN = CgiRequest()
 OPENED = Outcome(Meaning.OPENED, b"a")
@@ -270,7 +270,7 @@ def test_a_silent_holder_loses_the_session_after_30_seconds(asked: float, goes: 
 def test_who_comes_after_another_does_not_take_its_turn_when_the_session_is_over() -> None:
     schedule = logged_in()
     first, second = (schedule.ask(Claim(address, LOGIN), now) for address, now in (("b", 29), ("c", 31)))
-    assert second.turn is Turn.WAIT
+    assert turns([second]) == [Turn.WAIT]
     assert schedule.advance(31) == [first]
 
 
@@ -306,6 +306,60 @@ def test_five_minutes_are_over_only_between_two_requests_of_the_holder() -> None
     assert schedule.leave(mine, 302) == [stranger]
 
 
+def test_a_holder_whose_requests_overlap_starts_no_more_after_five_minutes_if_others_wait() -> None:
+    schedule = logged_in(places=2)
+    first = schedule.ask(Claim("a", of(b"a")), 299)
+    stranger = schedule.ask(Claim("b", LOGIN), 299)
+    second = schedule.ask(Claim("a", of(b"a")), 300)
+    assert turns([second]) == [Turn.WAIT]
+    assert schedule.leave(first, 301) == [stranger]
+    schedule.note(stranger, Outcome(Meaning.OPENED, b"b"), 302)
+    assert schedule.leave(stranger, 302) == []
+    assert schedule.advance(308) == [second]
+    assert second.turn is Turn.BUSY
+
+
+def test_a_holder_goes_on_when_those_who_waited_have_left() -> None:
+    schedule = logged_in(places=2)
+    running = schedule.ask(Claim("a", of(b"a")), 298)
+    stranger = schedule.ask(Claim("b", LOGIN), 298)
+    mine = schedule.ask(Claim("a", of(b"a")), 301)
+    assert schedule.advance(306) == [stranger, mine]
+    assert turns([running, stranger, mine]) == [Turn.GO, Turn.BUSY, Turn.GO]
+
+
+def test_a_holder_that_the_proxy_logs_out_makes_nobody_else_go_before() -> None:
+    schedule = logged_in(places=2)
+    schedule.session.logs_out = True
+    running = schedule.ask(Claim("a", of(b"a")), 299)
+    stranger = schedule.ask(Claim("b", LOGIN), 299)
+    logout = schedule.ask(Claim("", CgiRequest((b"a",), ends=True)), 300)
+    mine = schedule.ask(Claim("a", of(b"a")), 301)
+    assert turns([running, stranger, logout, mine]) == [Turn.GO, *(Turn.WAIT,) * 3]
+    assert schedule.leave(running, 302) == [logout]
+    schedule.note(logout, ENDED, 303)
+    assert schedule.leave(logout, 303) == [stranger]
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_logout_that_fails_keeps_nobody_waiting(sent: bool) -> None:
+    schedule = logged_in()
+    schedule.session.logs_out = True
+    schedule.session_patience = 60
+    schedule.leave(schedule.ask(Claim("a", of(b"a")), 299), 299)
+    stranger = schedule.ask(Claim("b", LOGIN), 299)
+    assert schedule.next_change() == 300
+    assert schedule.advance(300) == []
+    assert schedule.session.over
+    assert schedule.next_change() == 329  # silent, as nothing of the holder may start
+    if sent:
+        logout = schedule.ask(Claim("", CgiRequest((b"a",), ends=True)), 300)
+        assert logout.turn is Turn.GO
+        assert schedule.leave(logout, 302) == [stranger]
+    else:
+        assert schedule.advance(329) == [stranger]
+
+
 # What holds for any course of events
 
 SESSIONS = (b"a", b"b", b"")
@@ -323,8 +377,9 @@ MOVES = st.lists(
 class Watched:
     """A schedule, and what must hold for it after each move."""
 
-    def __init__(self, places: int, room: int, door: int) -> None:
-        self.schedule = Schedule(places, room, patience=60, door=door)
+    def __init__(self, places: int, room: int, door: int, *, logs_out: bool = False) -> None:
+        session = SessionLease(tenure=15, logs_out=logs_out)
+        self.schedule = Schedule(places, room, patience=60, door=door, session=session)
         self.now = 0.0
         self.active: list[Ticket] = []
         self.waiting: list[Ticket] = []
@@ -406,20 +461,22 @@ class Watched:
                 self.passed[address].clear()
 
 
-@given(st.integers(1, 3), st.integers(0, 6), st.integers(0, 3), MOVES)
+@given(st.integers(1, 3), st.integers(0, 6), st.integers(0, 3), st.booleans(), MOVES)
 def test_never_too_many_never_a_free_place_for_nobody_never_two_logins_and_each_in_turn(
-    places: int, room: int, door: int, moves: list[tuple[str, str, bytes | None, int]]
+    places: int, room: int, door: int, logs_out: bool, moves: list[tuple[str, str, bytes | None, int]]
 ) -> None:
-    watched = Watched(places, room, door)
+    watched = Watched(places, room, door, logs_out=logs_out)
     for each in moves:
         watched.move(*each)
         while (change := watched.schedule.next_change()) is not None and change <= watched.now:
             watched.told(watched.schedule.advance(watched.now))
 
 
-@given(MOVES)
-def test_nothing_changes_before_its_announced_time(moves: list[tuple[str, str, bytes | None, int]]) -> None:
-    watched = Watched(1, 4, 2)
+@given(st.integers(1, 2), st.booleans(), MOVES)
+def test_nothing_changes_before_its_announced_time(
+    places: int, logs_out: bool, moves: list[tuple[str, str, bytes | None, int]]
+) -> None:
+    watched = Watched(places, 4, 2, logs_out=logs_out)
     for each in moves:
         watched.move(*each)
         change = watched.schedule.next_change()
@@ -429,9 +486,11 @@ def test_nothing_changes_before_its_announced_time(moves: list[tuple[str, str, b
             watched.told(watched.schedule.advance(watched.now))
 
 
-@given(MOVES)
-def test_in_the_end_everybody_has_had_an_answer(moves: list[tuple[str, str, bytes | None, int]]) -> None:
-    watched = Watched(1, 4, 2)
+@given(st.booleans(), MOVES)
+def test_in_the_end_everybody_has_had_an_answer(
+    logs_out: bool, moves: list[tuple[str, str, bytes | None, int]]
+) -> None:
+    watched = Watched(1, 4, 2, logs_out=logs_out)
     for each in moves:
         watched.move(*each)
     for _ in range(3 * len(moves)):

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from simulator.gateway import Simulator
 from simulator.messages import Received
 from tests.rig import Rig, proxy_for
-from tests.test_ppc_sessions import LOGGED_IN_ALREADY, PpcClient
+from tests.test_ppc_sessions import LOGGED_IN_ALREADY, PpcClient, hasten
 
 OTHER = ("other-user", "other-secret")
 ACCOUNTS = [{"username": "demo", "password": "gateway"}, dict(zip(("username", "password"), OTHER, strict=True))]
@@ -20,10 +21,12 @@ SILENCE = 0.3
 
 
 @asynccontextmanager
-async def two_clients(folder: Path, silence: float = 60.0) -> AsyncIterator[tuple[Simulator, Rig, list[PpcClient]]]:
+async def two_clients(
+    folder: Path, silence: float = 60.0, **options: Any
+) -> AsyncIterator[tuple[Simulator, Rig, list[PpcClient]]]:
     """Run a PPC gateway, a proxy that logs in there, and two clients, the second with an account of its own."""
     gateway = Simulator(vendor="ppc", further_users=dict([OTHER]))
-    async with gateway as sim, proxy_for(sim, folder, accounts=ACCOUNTS) as rig:
+    async with gateway as sim, proxy_for(sim, folder, accounts=ACCOUNTS, **options) as rig:
         assert rig.proxy.sessions
         rig.proxy.sessions.silence = silence
         clients = [PpcClient(rig.http, sim), PpcClient(rig.http, sim)]
@@ -74,6 +77,66 @@ async def test_a_silent_holder_is_logged_out_so_that_the_next_one_gets_in(
         assert logout.header(b"host") == sim.authority.encode()
     assert "The session of account 1 was left open: logged out at the gateway (200)" in caplog.text
     assert cookie not in caplog.text
+
+
+@pytest.mark.parametrize("places", ["1", "2"])
+async def test_a_holder_whose_tenure_is_over_is_logged_out_for_who_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, places: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    hasten(monkeypatch, tenure=1.0)
+    async with two_clients(tmp_path, max_connections=places) as (sim, _, (first, second)):
+        await first.log_in()
+        cookie = first.session.cookies["session"]
+        submitting = [asyncio.create_task(submit_until_refused(first)) for _ in range(3)]  # always one under way
+        second.auth = httpx.DigestAuth(*OTHER)
+        async with asyncio.timeout(5):
+            answer = await second.session.get(second.url + "/cgi-bin/hanservice.cgi", auth=second.auth)
+        assert answer.status_code == 200
+        assert LOGGED_IN_ALREADY not in answer.text
+        second.cookies = {"Cookie": answer.cookies["session"]}
+        assert "form_meterform" in (await second.submit("meterform")).text
+        assert "abgemeldet" in (await second.log_out()).text
+        await asyncio.gather(*submitting)
+        asked = [each for each in actions(sim.records) if each != "meterform"]
+        assert asked[:4] == ["login", "logout", "login", "logout"]
+        assert [each.login for each in sim.records].count("accepted") > 6
+        assert sim.device.sessions_refused == 0
+    assert "account 1 lasted too long for those who wait: logged out at the gateway (200)" in caplog.text
+    assert cookie not in caplog.text
+
+
+async def submit_until_refused(client: PpcClient) -> None:
+    """Submit without a pause as long as the session is the client's own."""
+    mine = dict(client.session.cookies)
+    for _ in range(3000):
+        answer = await client.submit("meterform")
+        if "form_meterform" not in answer.text or dict(client.session.cookies) != mine:
+            return
+    raise AssertionError
+
+
+async def test_who_comes_after_the_tenure_has_the_holder_logged_out_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasten(monkeypatch, tenure=0.0)
+    async with two_clients(tmp_path) as (sim, _, (first, second)):
+        await first.log_in()
+        assert "form_meterform" in (await first.submit("meterform")).text  # nobody waits
+        assert (await second.log_in()).status_code == 200
+        assert actions(sim.records) == ["login", "meterform", "logout", "login"]
+
+
+async def test_a_logout_for_who_waits_that_fails_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasten(monkeypatch, tenure=0.0)
+    async with two_clients(tmp_path) as (sim, _, (first, second)):
+        await first.log_in()
+        sim.faults.set("drop", times=1)
+        async with asyncio.timeout(5):
+            answer = await second.session.get(second.url + "/cgi-bin/hanservice.cgi", auth=second.auth)
+        assert LOGGED_IN_ALREADY in answer.text
 
 
 async def test_who_waits_does_not_put_the_logout_off(tmp_path: Path) -> None:
