@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.diagnosis import Interface
@@ -18,13 +18,15 @@ from smgw_proxy_addon.errors import ForeignNetworkError
 from smgw_proxy_addon.gateway_tls import offers_brainpool
 from smgw_proxy_addon.home_assistant import Notifier, Supervisor
 from smgw_proxy_addon.local_network import local_interfaces
-from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Reachability, Situation
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.own_networks import OwnNetworks
 from smgw_proxy_addon.running import Desk, HostMarks, Mark, MarkError
 from smgw_proxy_addon.upstream import Pool
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.login_once import OwnLogins
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class Attendants:
         trust: ExaminableTrust,
         supervisor: Supervisor | None,
         *,
-        logins: OwnLogins | None = None,
+        logins: "OwnLogins | None" = None,
         access: Access,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),

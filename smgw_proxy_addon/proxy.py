@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
@@ -15,26 +15,25 @@ from smgw_proxy_addon.asking import Source, Transparent
 from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.client_bodies import MB
 from smgw_proxy_addon.client_limits import Limits
-from smgw_proxy_addon.client_login import ClientLogin
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
 from smgw_proxy_addon.entrance import Entrance
 from smgw_proxy_addon.frontend import Frontend
-from smgw_proxy_addon.gateway_login import GatewayLogin
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
 from smgw_proxy_addon.listeners import Listener
-from smgw_proxy_addon.login_once import LoginOnce, OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
 from smgw_proxy_addon.schedule import Lifetime, Schedule
-from smgw_proxy_addon.session_keeper import SessionKeeper
-from smgw_proxy_addon.shared_answers import SharedAnswers
 from smgw_proxy_addon.stopped_logins import StoppedLogins
 from smgw_proxy_addon.trust import Policy
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.upstream import Connector, Pool
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.login_once import LoginOnce, OwnLogins
+    from smgw_proxy_addon.session_keeper import SessionKeeper
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -121,8 +120,8 @@ class Proxy:
         await self.entrance.close()
         self.pool.send_away()
         await self._frontend.stop(grace)
-        if isinstance(self._source, LoginOnce):
-            await self._source.close()
+        if self.logins:
+            await cast("LoginOnce", self._source).close()
         if self.sessions:
             await self.sessions.close()
         await self._stopped.close()
@@ -161,11 +160,18 @@ def gateway_side(
 
 def _source(
     options: Options, pool: Pool, clock: Callable[[], float], stopped: StoppedLogins
-) -> tuple[Source, OwnLogins | None, SessionKeeper | None]:
+) -> "tuple[Source, OwnLogins | None, SessionKeeper | None]":
     """Make what asks the gateway: with the clients' own logins, or with those of the options."""
     transparent = Transparent(pool, clock)
     if not options.accounts:
         return transparent, None, None
+    # Here: a proxy without accounts does without their code.
+    from smgw_proxy_addon.client_login import ClientLogin  # noqa: PLC0415 - see above
+    from smgw_proxy_addon.gateway_login import GatewayLogin  # noqa: PLC0415 - see above
+    from smgw_proxy_addon.login_once import LoginOnce, OwnLogins  # noqa: PLC0415 - see above
+    from smgw_proxy_addon.session_keeper import SessionKeeper  # noqa: PLC0415 - see above
+    from smgw_proxy_addon.shared_answers import SharedAnswers  # noqa: PLC0415 - see above
+
     clients = ClientLogin(options.accounts, secrets.token_bytes)
     logins = [
         GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
