@@ -183,7 +183,7 @@ def _at_once(
             try:
                 for run in every:
                     futures[run.one.name].append(pool.submit(work, run))
-                    time.sleep(REQUEST * scale / len(every))
+                    time.sleep(REQUEST * scale / len(every))  # the polls are to begin at different moments
                 return {name: [each.result() for each in some] for name, some in futures.items()}
             finally:
                 ended.set()

@@ -10,7 +10,7 @@ with atheris.instrument_imports(include=["smgw_proxy_addon"]):
 
 def main() -> None:
     """Run the target that the command line names; the program ends with it."""
-    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:  # noqa: PLR2004
+    if not sys.argv[1:] or sys.argv[1] not in TARGETS:
         sys.exit(f"usage: python -m fuzz {{{','.join(TARGETS)}}} [arguments of libFuzzer]")
     name = sys.argv.pop(1)
     atheris.Setup(sys.argv, TARGETS[name])
