@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parent.parent
 PACKAGE: Final = "smgw_proxy_addon"
 
 FLOORS: Final[tuple[frozenset[str], ...]] = (
-    frozenset({"", "errors", "fingerprints", "target", "values", "words"}),  # what all others speak of
+    frozenset({"", "accounts", "errors", "fingerprints", "target", "values", "words"}),  # what all others speak of
     frozenset(
         {
             "access",
@@ -30,6 +30,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "gateway_login",
             "gateway_messages",
             "notifications",
+            "option_table",
             "options",
             "pin_file",
             "rewrite",
@@ -84,6 +85,7 @@ NEIGHBOURS: Final = {
     ("client_login", "rewrite"): "a login is made for a target, and what that is for the gateway is said there",
     ("gateway_login", "digest"): "a login is written with Digest's arithmetic",
     ("gateway_messages", "rewrite"): "what a header is",
+    ("options", "option_table"): "what is chosen, and what there is to choose from",
     ("pin_file", "trust"): "a pin, and its spelling in a file",
     ("logs", "log_files"): "one subject in two files: the set-up, and the files it writes",
     ("logs", "redaction"): "one subject in two files: the set-up, and what it must never write",
