@@ -15,7 +15,8 @@ from smgw_proxy_addon.app import run_app
 from smgw_proxy_addon.application import run, trust_store
 from smgw_proxy_addon.doctor_command import run_doctor
 from smgw_proxy_addon.listeners import StartError
-from smgw_proxy_addon.options import COMMAND_LINE_OPTIONS, Option, OptionError, Options, from_command_line
+from smgw_proxy_addon.option_table import COMMAND_LINE_OPTIONS, Option
+from smgw_proxy_addon.options import OptionError, Options, from_command_line
 from smgw_proxy_addon.trust_command import run_trust
 from smgw_proxy_addon.values import printable
 

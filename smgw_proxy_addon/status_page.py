@@ -15,6 +15,7 @@ from smgw_proxy_addon.listener_tls import local_names
 from smgw_proxy_addon.listeners import Listener, open_status_listeners
 from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.options import Options
+from smgw_proxy_addon.status.decisions import Decisions
 from smgw_proxy_addon.status.diagnosis import Diagnose, Diagnosis
 from smgw_proxy_addon.status.guides import Way
 from smgw_proxy_addon.status.observer import LogMemory, Observer
@@ -59,28 +60,29 @@ class StatusPage:
         connections: Callable[[], Counts] = Counts,
     ) -> None:
         """Listen. With a ``supervisor`` the page learns at which port of the host clients reach the proxy."""
+        reader = Reader(
+            target=self._options.target,
+            store=store,
+            trust=trust,
+            pool=pool,
+            observer=self.observer,
+            now=_now,
+            log_failure=log_failure,
+            logins=logins,
+            connections=connections,
+        )
+        diagnosis = Diagnosis(diagnose, _now) if diagnose else None
         self._server = StatusServer(
             options=self._options,
             pages=self._pages,
-            reader=Reader(
-                target=self._options.target,
-                store=store,
-                trust=trust,
-                pool=pool,
-                observer=self.observer,
-                now=_now,
-                log_failure=log_failure,
-                logins=logins,
-                connections=connections,
-            ),
-            store=store,
+            reader=reader,
+            decisions=Decisions(reader, store, _now, diagnosis=diagnosis, logins=logins),
             log=self.log,
             ways=self._ways,
             now=_now,
             serving=serving,
             ingress=self._ingress,
-            diagnosis=Diagnosis(diagnose, _now) if diagnose else None,
-            logins=logins,
+            diagnosis=diagnosis,
         )
         await self._server.start(self._sockets)
         if supervisor:

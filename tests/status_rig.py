@@ -17,6 +17,7 @@ from aiohttp import web
 from simulator.gateway import Simulator
 from smgw_proxy_addon.diagnosis import Finding, Step
 from smgw_proxy_addon.options import from_command_line
+from smgw_proxy_addon.status.decisions import Decisions
 from smgw_proxy_addon.status.diagnosis import Diagnose, Diagnosis
 from smgw_proxy_addon.status.guides import Way
 from smgw_proxy_addon.status.observer import LogMemory, Observer
@@ -79,26 +80,27 @@ async def status_for(
         checked = from_command_line({"target": target, "cert_dir": str(rig.cert_dir)})
         store = TrustStore(rig.cert_dir, checked.target.name)
         rig.listen(observer)
+        reader = Reader(
+            target=checked.target,
+            store=store,
+            trust=rig.proxy.trust,
+            pool=rig.proxy.pool,
+            observer=observer,
+            now=utc_now,
+            logins=rig.proxy.logins,
+        )
+        diagnosis = Diagnosis(diagnose, utc_now) if diagnose else None
         server = StatusServer(
             options=checked,
             pages=pages,
-            reader=Reader(
-                target=checked.target,
-                store=store,
-                trust=rig.proxy.trust,
-                pool=rig.proxy.pool,
-                observer=observer,
-                now=utc_now,
-                logins=rig.proxy.logins,
-            ),
-            store=store,
+            reader=reader,
+            decisions=Decisions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins),
             log=log,
             ways=(Way("inside", "local-smgw-proxy", 8080, 443), Way("network", None, 8080)),
             now=utc_now,
             serving=lambda: rig.proxy.serving,
             ingress=ingress,
-            diagnosis=Diagnosis(diagnose, utc_now) if diagnose else None,
-            logins=rig.proxy.logins,
+            diagnosis=diagnosis,
         )
         listening = socket.create_server((host, 0))
         await server.start([listening])

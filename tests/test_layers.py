@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parent.parent
 PACKAGE: Final = "smgw_proxy_addon"
 
 FLOORS: Final[tuple[frozenset[str], ...]] = (
-    frozenset({"", "errors", "fingerprints", "target", "values", "words"}),  # what all others speak of
+    frozenset({"", "accounts", "errors", "fingerprints", "target", "values", "words"}),  # what all others speak of
     frozenset(
         {
             "access",
@@ -30,6 +30,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "gateway_login",
             "gateway_messages",
             "notifications",
+            "option_table",
             "options",
             "pin_file",
             "rewrite",
@@ -45,6 +46,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "clients",
             "entrance",
             "files",
+            "flights",
             "gateway_http",
             "gateway_tls",
             "home_assistant",
@@ -84,6 +86,7 @@ NEIGHBOURS: Final = {
     ("client_login", "rewrite"): "a login is made for a target, and what that is for the gateway is said there",
     ("gateway_login", "digest"): "a login is written with Digest's arithmetic",
     ("gateway_messages", "rewrite"): "what a header is",
+    ("options", "option_table"): "what is chosen, and what there is to choose from",
     ("pin_file", "trust"): "a pin, and its spelling in a file",
     ("logs", "log_files"): "one subject in two files: the set-up, and the files it writes",
     ("logs", "redaction"): "one subject in two files: the set-up, and what it must never write",
@@ -100,6 +103,7 @@ NEIGHBOURS: Final = {
     ("login_once", "gateway_http"): "what is asked, and what is answered",
     ("session_keeper", "login_once"): "what an account asks, and the session that it has",
     ("session_keeper", "asking"): "one more step on the way of a request",
+    ("shared_answers", "flights"): "who shares an answer, and the request that brings it",
     ("shared_answers", "asking"): "who asks, in the same words, whether the answer is shared or not",
     ("entrance", "clients"): "connections come in, and are served",
     ("upstream", "turns"): "a connection is for whose turn it is",

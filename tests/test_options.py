@@ -10,17 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.options import (
-    APP_OPTIONS,
-    COMMAND_LINE_OPTIONS,
-    Account,
-    OptionError,
-    Options,
-    from_app,
-    from_command_line,
-    from_file_text,
-    summary,
-)
+from smgw_proxy_addon.accounts import Account
+from smgw_proxy_addon.option_table import APP_OPTIONS, COMMAND_LINE_OPTIONS
+from smgw_proxy_addon.options import OptionError, Options, from_app, from_command_line, from_file_text, summary
 from smgw_proxy_addon.target import Target
 
 FINGERPRINT = "0123456789abcdef" * 4

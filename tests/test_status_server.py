@@ -406,6 +406,8 @@ async def test_a_refused_certificate_that_cannot_be_stored_is_no_decision(tmp_pa
         assert "it could not be stored" in page
         assert "You have decided" not in page
         assert " ".join(re.findall("....", shown.upper())) in page
+        form = {"token": await token_of(client, "/forget"), "fingerprint": shown}
+        assert (await client.post("/trust", data=form)).headers["Location"] == "./?notice=other"
 
 
 async def test_yet_another_certificate_is_not_trusted_by_the_old_form(tmp_path: Path) -> None:

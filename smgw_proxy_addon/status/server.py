@@ -1,7 +1,7 @@
 """The status page's listener: requests in, answers out.
 
-What is shown is made in ``pages``, who may come in is said by ``security``, and what is trusted is changed by the
-store alone.
+What is shown is made in ``pages``, who may come in is said by ``security``, and what a person wants changed is
+changed in ``decisions``, never here.
 """
 
 import asyncio
@@ -16,20 +16,18 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from smgw_proxy_addon import __version__
-from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.explain import choose_language
-from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.status import security
 from smgw_proxy_addon.status.bundle import bundle
+from smgw_proxy_addon.status.decisions import Act, Decisions
 from smgw_proxy_addon.status.diagnosis import Diagnosis
 from smgw_proxy_addon.status.guides import Way
 from smgw_proxy_addon.status.locale import Texts
 from smgw_proxy_addon.status.observer import LogMemory
-from smgw_proxy_addon.status.pages import NOTICES, Kept, Pages, Visit
+from smgw_proxy_addon.status.pages import NOTICES, Pages, Visit
 from smgw_proxy_addon.status.state import Reader, State, is_same
 from smgw_proxy_addon.status.verdict import judge
-from smgw_proxy_addon.trust_store import AcceptProblem, TrustCommandError, TrustStore
 from smgw_proxy_addon.words import Language
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -37,17 +35,9 @@ _LOGGER: Final = logging.getLogger(__name__)
 _COOKIE: Final = "smgw_proxy_language"
 _YEAR: Final = 365 * 24 * 3600
 _LONGEST_FORM: Final = 4096
-_LONGEST_NUMBER: Final = 4
 _CLOSING: Final = 0.2
-_ACCEPT_NOTICES: Final = {
-    AcceptProblem.NOTHING_REFUSED: "nothing",
-    AcceptProblem.OTHER_REFUSED: "other",
-    AcceptProblem.ALREADY_TRUSTED: "trusted",
-}
 
-_Form = dict[str, str]
 _Get = Callable[[web.BaseRequest], Awaitable[web.Response]]
-_Post = Callable[[web.BaseRequest, _Form], Awaitable[str]]
 
 
 class StatusServer:
@@ -55,7 +45,7 @@ class StatusServer:
 
     ``ways`` are the names under which clients reach the proxy, Home Assistant's inside first; ``now`` gives the time
     in UTC; ``serving`` tells whether the proxy takes requests; ``ingress``: the Supervisor may connect; without
-    ``diagnosis`` there is no such section; ``logins`` are those of the proxy itself, if it has any.
+    ``diagnosis`` there is no such section.
     """
 
     def __init__(
@@ -64,19 +54,17 @@ class StatusServer:
         options: Options,
         pages: Pages,
         reader: Reader,
-        store: TrustStore,
+        decisions: Decisions,
         log: LogMemory,
         ways: Sequence[Way],
         now: Callable[[], datetime],
         serving: Callable[[], bool],
         ingress: bool = False,
         diagnosis: Diagnosis | None = None,
-        logins: OwnLogins | None = None,
     ) -> None:
-        self._logins = logins
         self._options = options
         self._reader = reader
-        self._store = store
+        self._decisions = decisions
         self._log = log
         self._ways = tuple(ways)
         self._now = now
@@ -85,7 +73,6 @@ class StatusServer:
         self._pages = pages
         self._headers = security.headers(self._pages.style, self._pages.script)
         self._guard = security.Guard(ingress=ingress)
-        self._kept: Kept | None = None
         self._runner = web.ServerRunner(_Server(self), shutdown_timeout=_CLOSING)
         self._gets: dict[str, _Get] = {
             "/": self._overview,
@@ -96,11 +83,6 @@ class StatusServer:
             "/bundle": self._bundle,
             "/health": self._health,
         }
-        self._posts: dict[str, _Post] = {"/trust": self._trust, "/keep": self._keep, "/forget": self._forget}
-        if logins:
-            self._posts["/retry"] = self._retry
-        if diagnosis:
-            self._posts["/diagnose"] = self._diagnose
 
     def show_ways(self, ways: Sequence[Way]) -> None:
         """Replace the names under which clients reach the proxy."""
@@ -131,7 +113,7 @@ class StatusServer:
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         if not self._guard.admits(request):
             return web.Response(status=403, text=f"{_texts(request)('error.forbidden')}\n")
-        get, post = self._gets.get(request.path), self._posts.get(request.path)
+        get, post = self._gets.get(request.path), self._decisions.acts.get(request.path)
         if not self._pages.loaded and get != self._health:
             await asyncio.to_thread(self._pages.load)
         if request.method in ("GET", "HEAD") and get:
@@ -149,7 +131,7 @@ class StatusServer:
         page = self._pages.overview(
             await self._read(),
             visit,
-            kept=self._kept,
+            kept=self._decisions.kept,
             diagnosis=self._diagnosis.result if self._diagnosis else None,
             diagnosable=self._diagnosis is not None,
         )
@@ -160,7 +142,7 @@ class StatusServer:
         return response
 
     async def _live(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.live(await self._read(), self._visit(request), kept=self._kept))
+        return _html(self._pages.live(await self._read(), self._visit(request), kept=self._decisions.kept))
 
     async def _requests(self, request: web.BaseRequest) -> web.Response:
         return _html(self._pages.requests(await self._read(), self._visit(request)))
@@ -206,14 +188,14 @@ class StatusServer:
 
     # What is done
 
-    async def _post(self, request: web.BaseRequest, act: _Post) -> web.Response:
+    async def _post(self, request: web.BaseRequest, act: Act) -> web.Response:
         form = await _form(request)
         if not self._guard.is_own_form(request, form.get("token", "")):
             # After a restart an open page holds the old token: its owner is to see a page, and nothing is done.
             page = self._pages.overview(
                 await self._read(),
                 self._visit(request, "form"),
-                kept=self._kept,
+                kept=self._decisions.kept,
                 diagnosis=None,
                 diagnosable=self._diagnosis is not None,
             )
@@ -221,60 +203,7 @@ class StatusServer:
             response.set_status(403)
             return response
         # Relative to this path, as the browser knows it: the prefix of the ingress stays.
-        return web.Response(status=303, headers={"Location": await act(request, form)})
-
-    async def _trust(self, _: web.BaseRequest, form: _Form) -> str:
-        fingerprint = form.get("fingerprint")
-        trust = (await self._read()).trust
-        # Only what is refused at this moment: a certificate that was shown once in between is none to trust.
-        if trust.unreadable:
-            return _notice("unreadable")
-        if not (fingerprint and trust.changed and is_same(trust.changed, fingerprint)):
-            if trust.changed or trust.not_stored:
-                return _notice("other")
-            return _notice("trusted" if fingerprint and trust.pin and is_same(trust.pin, fingerprint) else "nothing")
-        try:
-            await asyncio.to_thread(self._store.accept, fingerprint, self._now())
-        except (TrustCommandError, PinNotWrittenError, PinUnreadableError, ValueError) as error:
-            return _notice(_accept_problem(error))
-        _LOGGER.warning("The certificate %s was trusted on the status page", fingerprint)
-        return _notice("trusted")
-
-    async def _keep(self, _: web.BaseRequest, __: _Form) -> str:
-        changed = (await self._read()).trust.changed
-        if changed is None:
-            return _notice("nothing")
-        self._kept = Kept(changed.certificate.fingerprint, self._now())
-        return _notice("kept")
-
-    async def _forget(self, _: web.BaseRequest, form: _Form) -> str:
-        trust = (await self._read()).trust
-        if not trust.pin and not trust.unreadable:
-            return _notice("nothing")
-        asked = form.get("fingerprint", "")
-        if not is_same(trust.pin, asked) if trust.pin else asked:
-            return _notice("not_this")
-        try:
-            forgotten = await asyncio.to_thread(self._store.forget)
-        except PinNotWrittenError:
-            return _notice("not_written")
-        if not forgotten:
-            return _notice("nothing")
-        _LOGGER.warning("The trusted certificate was forgotten on the status page")
-        return _notice("forgotten")
-
-    async def _retry(self, _: web.BaseRequest, form: _Form) -> str:
-        number = form.get("account", "")
-        known = number.isascii() and number.isdigit() and len(number) < _LONGEST_NUMBER
-        if not (known and self._logins and self._logins.retry(int(number) - 1)):
-            return _notice("not_stopped")
-        _LOGGER.warning("The login of account %s may be tried again: somebody said so on the status page", number)
-        return _notice("retried")
-
-    async def _diagnose(self, _: web.BaseRequest, __: _Form) -> str:
-        if self._diagnosis:
-            await self._diagnosis.run()
-        return "./#diagnosis"
+        return web.Response(status=303, headers={"Location": await act(form)})
 
 
 class _Connection(web.RequestHandler):
@@ -303,7 +232,7 @@ class _Server(web.Server):
         return _Connection(self, access_log=None, logger=_LOGGER)
 
 
-async def _form(request: web.BaseRequest) -> _Form:
+async def _form(request: web.BaseRequest) -> dict[str, str]:
     """Read a form; empty for what is none of ours."""
     if request.content_type != "application/x-www-form-urlencoded":
         return {}
@@ -334,18 +263,3 @@ def _texts(request: web.BaseRequest) -> Texts:
 
 def _html(page: str) -> web.Response:
     return web.Response(text=page, content_type="text/html")
-
-
-def _notice(name: str) -> str:
-    return f"./?notice={name}"
-
-
-def _accept_problem(error: Exception) -> str:
-    match error:
-        case TrustCommandError():
-            return _ACCEPT_NOTICES[error.problem]
-        case PinNotWrittenError():
-            return "not_written"
-        case PinUnreadableError():
-            return "unreadable"
-    return "nothing"

@@ -21,7 +21,7 @@ from smgw_proxy_addon.errors import ABORT
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.logs import LineFormatter, log_request
 from smgw_proxy_addon.notifications import UNREACHABLE
-from smgw_proxy_addon.options import APP_OPTIONS
+from smgw_proxy_addon.option_table import APP_OPTIONS
 from smgw_proxy_addon.trust_store import TrustStore
 from tests.faults.cable import Cable
 from tests.rig import Rig, proxy_for

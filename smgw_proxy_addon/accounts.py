@@ -1,0 +1,51 @@
+"""The accounts: logins at the gateway that the proxy keeps itself, and their reading.
+
+Neither a name nor a password is ever shown, and a complaint names an entry by its position alone. Never opens a file.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import voluptuous as vol
+
+_UNWRITABLE: Final = frozenset({"Cc", "Cs"})
+"""Of Unicode's categories: control characters, and halves of characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A login at the gateway, which is asked of the proxy's clients too; never shown anywhere."""
+
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+def read_accounts(value: object) -> tuple[Account, ...]:
+    """Read a list of user names with their passwords. Raises ``vol.Invalid``."""
+    if not isinstance(value, list | tuple):
+        raise vol.Invalid("not a list")
+    accounts = [_read_account(entry, position) for position, entry in enumerate(value, start=1)]
+    names = [account.username for account in accounts]
+    for position, name in enumerate(names, start=1):
+        if name in names[: position - 1]:
+            raise vol.Invalid(f"entry {position} has the user name of an earlier entry")
+    return tuple(accounts)
+
+
+def _read_account(entry: object, position: int) -> Account:
+    """Read one account; what is wrong with it is said without its values."""
+    if not isinstance(entry, Mapping) or set(entry) != {"username", "password"}:
+        raise vol.Invalid(f'entry {position} is not a "username" with a "password" and nothing else')
+    username, password = entry["username"], entry["password"]
+    for what, text in (("user name", username), ("password", password)):
+        if not isinstance(text, str):
+            raise vol.Invalid(f"the {what} of entry {position} is not a text")
+        if not text.strip():
+            raise vol.Invalid(f"the {what} of entry {position} is empty")
+        if any(unicodedata.category(letter) in _UNWRITABLE for letter in text):
+            raise vol.Invalid(f"the {what} of entry {position} holds characters that cannot be printed")
+    if ":" in username:  # RFC 7616 section 3.4.2
+        raise vol.Invalid(f"the user name of entry {position} holds a colon")
+    return Account(username, password)
