@@ -72,7 +72,9 @@ class Connection:
 
     def close(self) -> None:
         """Close in order: close_notify, then FIN."""
-        self._writer.close()
+        # At a second time asyncio's TLS transport would forget its socket, and could not be aborted any more.
+        if not self._writer.transport.is_closing():
+            self._writer.close()
 
     def reset(self) -> None:
         """Close with a TCP reset."""

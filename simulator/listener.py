@@ -59,6 +59,9 @@ class Listener:
 
     async def stop(self) -> None:
         """Close the listener and every connection at once."""
+        if self._socket is not None:
+            # Before the task that accepts is cancelled: a connection in this very turn would find nobody.
+            asyncio.get_running_loop().remove_reader(self._socket)
         for connection in self.connections:
             connection.abort()
         for task in self._tasks:

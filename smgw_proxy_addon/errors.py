@@ -244,6 +244,14 @@ class GatewayLoginRefusedError(GatewayError):
     code = "gateway_login_refused"
 
 
+class GatewayLoginPausedError(GatewayError):
+    """The gateway closed the connection instead of answering the account's login: nothing was sent for a while."""
+
+    code = "gateway_login_paused"
+    status = 503
+    retry_after: ClassVar[int | None] = 60
+
+
 class GatewayLoginStoppedError(GatewayError):
     """The gateway refused the account's password twice: nothing was sent, and nothing will be."""
 

@@ -2,13 +2,14 @@
 
 Owns one account's state: the gateway's challenge, how often it was answered, and how often the gateway refused the
 password. Two refusals in a row end it, because gateways lock themselves up after some wrong logins: nothing may be
-sent with this account then until a person says so. Pure: time (``now``, monotonic seconds) and randomness come from
-the caller. No user name, password or nonce may get into a ``repr``.
+sent with this account then until a person says so. A connection that is closed instead of an answer means a wrong
+password at Theben's gateways and may be a fault at any, so it counts for less and is given time. Pure: time (``now``,
+monotonic seconds) and randomness come from the caller. No user name, password or nonce may get into a ``repr``.
 """
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Literal
@@ -25,6 +26,15 @@ those with SHA-256, so that nobody can talk the proxy down to MD5.
 
 REFUSALS: Final = 2
 """Refused passwords in a row that end it."""
+
+FORGIVEN: Final = 2
+"""Closed connections in a row that are no refusal of a password that the gateway has taken before."""
+
+RESTS: Final = (0.0, 60.0, 300.0)
+"""Seconds without a login after so many closed connections in a row: a gateway that restarts needs minutes.
+
+An account that was never taken begins with the second, because it has fewer chances.
+"""
 
 FORGETFUL: Final = 4
 """Times in a row that a gateway may call a nonce stale that it has just given; beyond that the password is refused.
@@ -55,6 +65,7 @@ class Standing(StrEnum):
 
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
+    DOUBTED = "doubted"
     REFUSED = "refused"
     STOPPED = "stopped"
 
@@ -74,7 +85,7 @@ class Attempt:
 
 
 class GatewayLogin:
-    """One account's login; ``random`` gives so many unpredictable bytes."""
+    """One account's login; ``random`` gives so many unpredictable bytes, ``rests`` are those of ``RESTS``."""
 
     def __init__(
         self,
@@ -83,16 +94,20 @@ class GatewayLogin:
         *,
         algorithm: DigestAlgorithm = "auto",
         random: Callable[[int], bytes],
+        rests: Sequence[float] = RESTS,
     ) -> None:
         self._username = username
         self._password = password
         self._algorithm = algorithm
         self._random = random
+        self._rests = rests
         self._challenge: Challenge | None = None
         self._fresh = False
         self._cnonce = ""
         self._count = 0
         self._refusals = 0
+        self._closed = 0
+        self._rest_until = -math.inf
         self._stale = 0
         self._known_good = False
         self._proven = False
@@ -110,6 +125,8 @@ class GatewayLogin:
         """What the gateway thinks of the account."""
         if self._refusals:
             return Standing.STOPPED if self.stopped else Standing.REFUSED
+        if self._closed:
+            return Standing.DOUBTED
         return Standing.ACCEPTED if self._known_good else Standing.UNKNOWN
 
     @property
@@ -122,13 +139,18 @@ class GatewayLogin:
         """Whether the gateway took the last login; until then each one may be a wrong password."""
         return self._proven
 
+    def rest(self, now: float) -> float:
+        """Give the seconds for which nothing may be sent with this account, 0 if it may."""
+        return max(0.0, self._rest_until - now)
+
     def stop(self) -> None:
         """Send nothing: the gateway refused this account before the program started."""
         self._refusals = REFUSALS
 
     def retry(self) -> None:
         """Begin again: a person says so."""
-        self._refusals, self._stale, self._known_good, self._proven, self._challenge = 0, 0, False, False, None
+        self._known_good, self._proven, self._challenge = False, False, None
+        self._count_anew()
 
     def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
         """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
@@ -178,7 +200,8 @@ class GatewayLogin:
 
     def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
         """Learn that the gateway took the login; ``values`` are those of ``Authentication-Info``."""
-        self._refusals, self._stale, self._known_good, self._proven = 0, 0, True, True
+        self._known_good, self._proven = True, True
+        self._count_anew()
         found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
         if found and self._challenge and self._answers(attempt):
             self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
@@ -186,15 +209,24 @@ class GatewayLogin:
     def closed_silently(self, attempt: Attempt, now: float) -> bool:
         """Learn that the connection was closed instead of an answer; tells whether that refuses the password.
 
-        It does, in Theben's words, if the gateway had asked for the login just before. Otherwise it may be a fault,
-        and the next request begins without a login.
+        It may, in Theben's words, if the gateway had asked for the login just before; then ``rest`` tells when to
+        try the next one. Otherwise it is taken for a fault, and the next request begins without a login.
         """
-        self._refusals += attempt.fresh
         self._proven = False
         self._learn(attempt, now)
         if self._answers(attempt):
             self._challenge = None
-        return attempt.fresh
+        if not attempt.fresh:
+            return False
+        step = self._closed if self._known_good else self._closed + 1
+        self._rest_until = now + self._rests[min(step, len(self._rests) - 1)]
+        self._closed += 1
+        refused = not self._known_good or self._closed > FORGIVEN
+        self._refusals += refused
+        return refused
+
+    def _count_anew(self) -> None:
+        self._refusals, self._closed, self._stale, self._rest_until = 0, 0, 0, -math.inf
 
     def _learn(self, attempt: Attempt, now: float) -> None:
         """Learn from a refusal for how long this gateway knows a nonce."""

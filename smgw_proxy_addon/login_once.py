@@ -8,6 +8,7 @@ that only the proxy can give. No user name, password or nonce may get into a log
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from smgw_proxy_addon.client_login import ClientLogin, LoginNeeded
 from smgw_proxy_addon.errors import (
     ClientGoneError,
     ConnectionLostError,
+    GatewayLoginPausedError,
     GatewayLoginRefusedError,
     GatewayLoginStoppedError,
     LoginExpiredError,
@@ -149,8 +151,8 @@ class OwnLogins:
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask with the account's login; see ``AccountSource``.
 
-        Raises ``GatewayLoginStoppedError`` before anything was sent, ``GatewayLoginRefusedError``, and
-        ``LoginExpiredError`` if the request could not be sent again.
+        Raises ``GatewayLoginStoppedError`` and ``GatewayLoginPausedError`` before anything was sent,
+        ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
         exchange = _Exchange(login, self._trials[account], client, self._clock)
@@ -177,6 +179,12 @@ class OwnLogins:
             _LOGGER.error(
                 "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, until "
                 "the options change or somebody has it tried again on the status page",
+                account + 1,
+            )
+        elif now is Standing.DOUBTED:
+            _LOGGER.warning(
+                "The gateway closed the connection instead of answering the login of account %d, which it took "
+                "before; it is tried again, with pauses",
                 account + 1,
             )
         elif now is Standing.REFUSED:
@@ -271,6 +279,8 @@ class _Exchange:
     def _check(self) -> None:
         if self._login.stopped:
             raise GatewayLoginStoppedError
+        if rest := self._login.rest(self._clock()):
+            raise GatewayLoginPausedError(seconds=f"{math.ceil(rest)}")
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, cast
 
@@ -51,7 +51,10 @@ _RELOAD: Final = 30.0
 
 
 class Proxy:
-    """Serves the listeners from ``start`` to ``stop``; ``clock`` gives monotonic seconds, as the event loop's."""
+    """Serves the listeners from ``start`` to ``stop``.
+
+    ``clock`` gives monotonic seconds, as the event loop's; ``rests`` replaces those of ``gateway_login``.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Proxy:
         log_failure: Callable[[], str | None] = lambda: None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.monotonic,
+        rests: Sequence[float] | None = None,
     ) -> None:
         self.trust, self.pool = gateway_side(options, store, clock)
         self.serving = False
@@ -73,7 +77,7 @@ class Proxy:
         self._listeners = listeners
         self._certificate = certificate
         self._stopped = StoppedLogins(options)
-        self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._stopped)
+        self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._stopped, rests)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(
             options,
@@ -159,7 +163,11 @@ def gateway_side(
 
 
 def _source(
-    options: Options, pool: Pool, clock: Callable[[], float], stopped: StoppedLogins
+    options: Options,
+    pool: Pool,
+    clock: Callable[[], float],
+    stopped: StoppedLogins,
+    rests: Sequence[float] | None,
 ) -> "tuple[Source, OwnLogins | None, SessionKeeper | None]":
     """Make what asks the gateway: with the clients' own logins, or with those of the options."""
     transparent = Transparent(pool, clock)
@@ -167,14 +175,20 @@ def _source(
         return transparent, None, None
     # Here: a proxy without accounts does without their code.
     from smgw_proxy_addon.client_login import ClientLogin  # noqa: PLC0415 - see above
-    from smgw_proxy_addon.gateway_login import GatewayLogin  # noqa: PLC0415 - see above
+    from smgw_proxy_addon.gateway_login import RESTS, GatewayLogin  # noqa: PLC0415 - see above
     from smgw_proxy_addon.login_once import LoginOnce, OwnLogins  # noqa: PLC0415 - see above
     from smgw_proxy_addon.session_keeper import SessionKeeper  # noqa: PLC0415 - see above
     from smgw_proxy_addon.shared_answers import SharedAnswers  # noqa: PLC0415 - see above
 
     clients = ClientLogin(options.accounts, secrets.token_bytes)
     logins = [
-        GatewayLogin(each.username, each.password, algorithm=options.digest_algorithm, random=secrets.token_bytes)
+        GatewayLogin(
+            each.username,
+            each.password,
+            algorithm=options.digest_algorithm,
+            random=secrets.token_bytes,
+            rests=rests or RESTS,
+        )
         for each in options.accounts
     ]
     own = OwnLogins(transparent, logins, clock, stopped.keep)

@@ -47,6 +47,12 @@ LASTING: Final = 0.8
 """Seconds at most that a fault lasts."""
 PATIENCE: Final = 90
 """Seconds that a client waits: longer than the proxy lets it wait for its turn."""
+RESTS: Final = (0.0, 0.2, 0.5)
+"""Seconds without a login after closed connections: the proxy's own, in proportion to the faults'."""
+PERSON: Final = 2.0
+"""Seconds between two looks of a person who lets a stopped account be tried again."""
+ANSWERED: Final = 0.2
+"""The share of the requests that has to be answered: with fewer, a soak shows little."""
 SAMPLES: Final = 40
 """Looks at memory, tasks and descriptors."""
 GROWTH: Final = 0.10
@@ -97,6 +103,8 @@ class Report:
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
+    retries: int = 0
+    """Stopped accounts that a person let be tried again."""
     problems: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     objects: tuple[int, int] = (0, 0)
@@ -127,6 +135,9 @@ class Report:
                 self.problems.append(f"{now} {name} are left of {then} at the start")
         if self.objects[1] > self.objects[0] * (1 + OBJECTS):
             self.problems.append(f"{self.objects[1]} objects are left of {self.objects[0]} at the start")
+        answered = sum(outcomes["answered"] for outcomes in self.outcomes.values())
+        if answered < ANSWERED * sum(outcomes.total() for outcomes in self.outcomes.values()):
+            self.problems.append(f"only {answered} requests were answered")
         closed = sum(outcomes["closed or broken off"] for outcomes in self.outcomes.values())
         if closed > sum(self.codes.values()):
             self.problems.append(
@@ -148,6 +159,7 @@ class Report:
             "",
             f"- faults: {sum(self.faults.values())} ({_counts(self.faults)})",
             f"- errors in the log: {_counts(self.codes)}",
+            f"- stopped accounts that a person let be tried again: {self.retries}",
             f"- memory: {earlier / 1e6:.1f} MB in the second quarter, {later / 1e6:.1f} MB in the last",
             f"- objects: {self.objects[0]} before, {self.objects[1]} after",
             f"- tasks: {self.before.tasks} before, {self.after.tasks} after",
@@ -192,7 +204,12 @@ class Soak:
         clients += [self._session() for _ in range(7)]
         clients += [self._browser(secure=number % 2 == 0) for number in range(6)]
         async with asyncio.TaskGroup() as group:
-            for each in (*clients, self._watch(), *(self._break(place) for place in self._places)):
+            for each in (
+                *clients,
+                self._watch(),
+                self._look_after(),
+                *(self._break(place) for place in self._places),
+            ):
                 group.create_task(each)
         self.report.seconds = time.monotonic() - began
         await self._settle()
@@ -301,6 +318,14 @@ class Soak:
     def _wrong(self, kind: str, what: str) -> None:
         self.report.note(kind, "WRONG")
         self.report.problems.append(f"{kind}: {what}")
+
+    async def _look_after(self) -> None:
+        """Let accounts be tried again that were stopped, as a person does who knows that the password is right."""
+        while not self._over:
+            await asyncio.sleep(PERSON)
+            self.report.retries += sum(
+                place.rig.proxy.logins.retry(0) for place in self._places if place.rig.proxy.logins
+            )
 
     # Faults
 
@@ -435,6 +460,7 @@ async def stage(folder: Path, mode: Mode) -> AsyncIterator[list[Place]]:
                     hasten=hasten,
                     https_port=0,
                     host_header=sim.authority,
+                    rests=RESTS,
                     **options_of(mode, sim.user, sim.password),
                 )
             )

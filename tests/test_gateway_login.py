@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.digest import Authorization, Challenge, parse_authorization, verify
-from smgw_proxy_addon.gateway_login import FORGETFUL, Attempt, DigestAlgorithm, GatewayLogin, Standing
+from smgw_proxy_addon.gateway_login import FORGETFUL, RESTS, Attempt, DigestAlgorithm, GatewayLogin, Standing
 
 PASSWORD = "hunter2"
 NOW = 1000.0
@@ -256,12 +256,53 @@ def test_a_silent_close_refuses_only_what_was_asked_for_just_before() -> None:
         else:
             assert not gateway.closed_silently(made, NOW)
             assert gateway.attempt(b"GET", b"/a", NOW) is None
-    assert not gateway.stopped
-    gateway.retry()
+    assert standing_of(gateway) is Standing.ACCEPTED
+
+
+def closed(gateway: GatewayLogin, now: float) -> tuple[bool, float, Standing]:
+    """Ask, be asked for the login, and be closed on; tell whether it refuses, the rest after it, and the standing."""
+    assert not gateway.rest(now)
+    gateway.challenged(asked(f"n{now}"), None, now)
+    refused = gateway.closed_silently(attempt(gateway, now=now)[0], now)
+    return refused, gateway.rest(now), gateway.standing
+
+
+def test_a_password_that_was_never_taken_is_refused_by_two_closes_a_minute_apart() -> None:
+    gateway = login()
+    assert closed(gateway, NOW) == (True, 60, Standing.REFUSED)
+    assert gateway.rest(NOW + 59.5) == 0.5
+    assert closed(gateway, NOW + 60)[::2] == (True, Standing.STOPPED)
+
+
+def test_a_password_that_was_right_before_is_refused_only_by_closes_over_minutes() -> None:
+    gateway = login()
+    gateway.challenged(asked("n"), None, NOW)
+    gateway.accepted([], attempt(gateway)[0])
     for _ in range(2):
-        assert not gateway.stopped
-        gateway.challenged(asked("n3"), None, NOW)
-        assert gateway.closed_silently(attempt(gateway)[0], NOW)
+        assert closed(gateway, NOW) == (False, 0, Standing.DOUBTED)
+        assert closed(gateway, NOW) == (False, 60, Standing.DOUBTED)
+        assert closed(gateway, NOW + 60) == (True, 300, Standing.REFUSED)
+        # A success begins the count anew, whenever it comes.
+        gateway.challenged(asked("m"), None, NOW + 61)
+        gateway.accepted([], attempt(gateway, now=NOW + 61)[0])
+        assert (gateway.standing, gateway.rest(NOW + 61)) == (Standing.ACCEPTED, 0)
+    for now in (NOW, NOW, NOW + 60):
+        closed(gateway, now)
+    assert closed(gateway, NOW + 360)[::2] == (True, Standing.STOPPED)
+    gateway.retry()
+    assert (standing_of(gateway), gateway.rest(NOW + 360)) == (Standing.UNKNOWN, 0)
+
+
+def test_closes_forgive_no_refusal() -> None:
+    gateway = login()
+    gateway.challenged(asked("n"), None, NOW)
+    gateway.accepted([], attempt(gateway)[0])
+    for step in ("401", "close", "401"):
+        gateway.challenged(asked("m"), None, NOW)
+        if step == "401":
+            gateway.challenged(asked("o"), attempt(gateway)[0], NOW)
+        else:
+            assert not gateway.closed_silently(attempt(gateway)[0], NOW)
     assert gateway.stopped
 
 
@@ -318,6 +359,7 @@ def test_no_login_after_two_refusals_and_no_counter_twice(steps: list[str]) -> N
         else:
             refused_in_a_row += gateway.challenged(asked(f"n{number}", stale=step == "stale"), made, NOW)
         assert gateway.stopped == (refused_in_a_row >= 2)
+        assert gateway.rest(NOW) in RESTS
 
 
 def test_nothing_secret_is_in_a_repr() -> None:

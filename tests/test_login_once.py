@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -293,18 +294,69 @@ async def test_a_changed_password_stops_the_account_until_a_person_says_so(tmp_p
         assert rig.proxy.logins.standings == (Standing.ACCEPTED,)
 
 
-async def test_theben_says_it_by_closing(tmp_path: Path) -> None:
-    async with login_once(tmp_path, vendor="theben") as (sim, rig):
+class Hurried:
+    """The proxy's clock, which a test sets forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+async def test_theben_says_it_by_closing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Hurried()
+    async with login_once(tmp_path, vendor="theben", clock=clock) as (sim, rig):
         assert rig.proxy.logins
         assert (await ask(rig, "theben")).status_code == 200
         sim.login.password = "changed"
-        answers = [await ask(rig, "theben") for _ in range(6)]
-        codes = [each.json()["error"] for each in answers]
-        assert codes == ["gateway_connection_lost"] + ["gateway_login_refused"] * 2 + ["gateway_login_stopped"] * 3
-        assert logins(sim) == ["none", "accepted", "wrong", "none", "wrong", "none", "wrong"]
+
+        async def codes(count: int, later: float) -> list[str]:
+            clock.ahead += later
+            return [(await ask(rig, "theben")).json()["error"] for _ in range(count)]
+
+        # The old nonce, and two that may be accidents.
+        assert await codes(5, 0) == ["gateway_connection_lost"] * 3 + ["gateway_login_paused"] * 2
+        assert await codes(3, 61) == ["gateway_login_refused"] + ["gateway_login_paused"] * 2
+        assert await codes(1, 61) == ["gateway_login_paused"]
+        assert await codes(3, 240) == ["gateway_login_refused"] + ["gateway_login_stopped"] * 2
+        assert logins(sim) == ["none", "accepted", "wrong", *["none", "wrong"] * 4]
+        assert sum("closed the connection instead of answering" in each.message for each in caplog.records) == 1
         sim.login.password = PASSWORD
         assert rig.proxy.logins.retry(0)
         assert (await ask(rig, "theben")).status_code == 200
+
+
+async def test_theben_closes_on_a_wrong_password_from_the_start(tmp_path: Path) -> None:
+    clock = Hurried()
+    async with login_once(tmp_path, vendor="theben", clock=clock) as (sim, rig):
+        sim.login.password = "other"
+        answers = [await ask(rig, "theben") for _ in range(3)]
+        assert [each.json()["error"] for each in answers] == ["gateway_login_refused"] + ["gateway_login_paused"] * 2
+        assert (answers[1].status_code, answers[1].headers["retry-after"]) == (503, "60")
+        clock.ahead = 61
+        answers = [await ask(rig, "theben") for _ in range(3)]
+        assert [each.json()["error"] for each in answers] == ["gateway_login_refused"] + ["gateway_login_stopped"] * 2
+        assert logins(sim) == ["none", "wrong"] * 2
+
+
+async def test_a_restart_with_closed_connections_stops_no_account_that_was_good(tmp_path: Path) -> None:
+    """The gateway forgets its nonces, and closes what carries a login, for some minutes: no wrong password."""
+    clock = Hurried()
+    async with login_once(tmp_path, clock=clock, max_connections=2) as (sim, rig):
+        assert rig.proxy.logins
+        assert (await ask(rig)).status_code == 200
+        await sim.stop()
+        await sim.start()
+        sim.faults.set("drop", when=lambda record: record.header(b"authorization") is not None)
+        for _ in range(8):
+            assert (await ask(rig)).status_code >= 500
+            clock.ahead += 20
+        assert rig.proxy.logins.standings != (Standing.STOPPED,)
+        sim.faults.clear()
+        clock.ahead += 300
+        assert (await ask(rig)).status_code == 200
+        assert rig.proxy.logins.standings == (Standing.ACCEPTED,)
 
 
 async def test_a_wrong_password_from_the_start(tmp_path: Path) -> None:

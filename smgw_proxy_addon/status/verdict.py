@@ -32,7 +32,9 @@ _DECIDED: Final = {
 }
 _PASSING_CODES: Final = frozenset({"gateway_connection_lost", "gateway_answer_truncated", "login_expired"})
 # The diagnosis sends no login: it cannot show that one would be taken now.
-_LOGIN_CODES: Final = frozenset({"gateway_closed_without_answer", "gateway_login_refused", "gateway_login_stopped"})
+_LOGIN_CODES: Final = frozenset(
+    {"gateway_closed_without_answer", "gateway_login_refused", "gateway_login_paused", "gateway_login_stopped"}
+)
 _LEFT: Final = "client_gone"
 _ASKED: Final = "login_required"
 _LOGIN_NEEDED: Final = 401

@@ -226,6 +226,14 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "die eines Kundenportals. Ein Punkt am Ende einer SMS gehört nicht zum Passwort. Sind sie richtig, stellen "
         "Sie die Option „digest_algorithm“ auf auto, bei einem Gateway von Theben auf md5.",
     ),
+    "gateway_login_paused": Explanation(
+        "Der Proxy wartet vor der nächsten Anmeldung",
+        "Das Gateway[ unter {target}] hat die Verbindung ohne Antwort auf die Anmeldung des Proxys beendet. So "
+        "teilen Gateways von Theben mit, dass Benutzername oder Passwort falsch ist. Es kann aber auch eine "
+        "vorübergehende Störung sein, etwa ein Neustart.",
+        "Warten Sie[: In {seconds} Sekunden wird die nächste Anmeldung gesendet]. Wurde das Passwort geändert, "
+        "tragen Sie das neue in der Option „accounts“ ein und starten Sie den Proxy neu.",
+    ),
     "gateway_login_stopped": Explanation(
         "Der Proxy meldet sich nicht mehr an",
         "Das Gateway[ unter {target}] hat Benutzername oder Passwort zweimal hintereinander abgelehnt. Seitdem "

@@ -148,6 +148,7 @@ WORDS: Final[Mapping[str, str]] = {
     "accounts.name": "Zugang {number} ({initial}…)",
     "accounts.unknown": "noch nicht versucht",
     "accounts.accepted": "vom Gateway angenommen",
+    "accounts.doubted": "bisher angenommen, zuletzt nicht beantwortet",
     "accounts.refused": "vom Gateway abgelehnt",
     "accounts.stopped": "zweimal abgelehnt, angehalten",
     "accounts.why": "Mit ihm wird nichts gesendet, bis sich die Optionen ändern oder Sie es noch einmal erlauben. "

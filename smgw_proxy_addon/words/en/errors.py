@@ -214,6 +214,13 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "customer portal. A full stop at the end of a text message is not part of the password. If they are right, "
         'set the option "digest_algorithm" to auto, or to md5 for a gateway by Theben.',
     ),
+    "gateway_login_paused": Explanation(
+        "The proxy waits before its next login",
+        "The gateway[ at {target}] ended the connection without an answer to the proxy's login. Gateways by Theben "
+        "say so that user name or password is wrong, but it may also be a fault that passes, such as a restart.",
+        "Wait[: the next login may be sent in {seconds} seconds]. If the password was changed, enter the new one in "
+        'the option "accounts" and restart the proxy.',
+    ),
     "gateway_login_stopped": Explanation(
         "The proxy has stopped logging in",
         "The gateway[ at {target}] refused user name or password twice in a row. Since then the proxy sends nothing "

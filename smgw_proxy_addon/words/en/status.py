@@ -139,6 +139,7 @@ WORDS: Final[Mapping[str, str]] = {
     "accounts.name": "Account {number} ({initial}…)",
     "accounts.unknown": "not tried yet",
     "accounts.accepted": "accepted by the gateway",
+    "accounts.doubted": "accepted before, not answered the last time",
     "accounts.refused": "refused by the gateway",
     "accounts.stopped": "refused twice, stopped",
     "accounts.why": "Nothing is sent with it until the options change or you have it tried again. Several wrong "
