@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -44,14 +45,16 @@ sys.exit(reported(lambda: app.run_app(root, "nobody")))
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root() -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("the app begins as root")
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    for name in ("data", "share", "ssl"):
-        (tmp_path / name).mkdir()
-    return tmp_path
+    # Not in pytest's own folder: the next run of the same user takes everybody's right to enter that one away.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for each in ("data", "share", "ssl"):
+            (folder / each).mkdir()
+        yield folder
 
 
 def configure(root: Path, **options: object) -> None:
