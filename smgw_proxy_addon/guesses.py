@@ -1,9 +1,9 @@
 """How fast passwords can be guessed: how long a login has to wait before it is checked.
 
 Owns the count of wrong logins, by address and user name. Each costs a second; ``FREE`` of them at once cost nothing,
-and who owes more waits a second for each login, right or wrong, before anybody looks at it. It is the check that waits
+and who owes more waits a second for each login, right or wrong, before anybody looks at it. What waits is the check
 and not its answer, so that nothing is learnt before its turn; and a right login is never counted, so that a client
-that shares address and user name with a broken one is a few seconds late, and all others are not touched.
+that shares address and user name with a broken one is a few seconds late, and no other one is touched.
 
 Pure: ``now`` are monotonic seconds. Must never hold or tell a user name.
 """

@@ -260,6 +260,30 @@ def test_a_login_is_for_one_target(uri: str, target: str, right: bool) -> None:
     assert ask(gate, answer(challenge_of(gate), uri=uri), target=target) == (0 if right else Reason.WRONG)
 
 
+def test_only_a_nonce_that_was_right_for_the_same_account_is_no_guess() -> None:
+    gate = login(IMPORT, FEED_IN, UMLAUTS)
+    challenge, other = challenge_of(gate), challenge_of(gate)
+
+    def guessed(value: str | bytes) -> str | None:
+        read = read_login([value if isinstance(value, bytes) else value.encode()])
+        assert not isinstance(read, Reason)
+        return gate.guessed(read)
+
+    assert guessed(answer(challenge)) == "import"
+    ask(gate, answer(challenge, User("import", "wrong")))
+    assert guessed(answer(challenge, nc=2)) == "import"
+    ask(gate, answer(challenge, nc=3))
+    assert guessed(answer(challenge, nc=4)) is None
+    assert guessed(answer(other)) == "import"
+    assert guessed(answer(challenge, FEED_IN)) == "feed-in", "one account's password is no key to the other's"
+    assert guessed(answer(challenge, User("nobody", "hunter2"))) == "nobody"
+    for made_up in ("", "xyz", "00" * 32, "00"):
+        assert guessed(answer(replace(challenge, nonce=made_up))) == "import"
+    latin = challenge_of(gate)
+    ask(gate, spelled(latin, UMLAUTS, "latin-1", "latin-1"))
+    assert guessed(spelled(latin, UMLAUTS, "utf-8", "utf-8")) is None
+
+
 # --- letters outside ASCII
 
 

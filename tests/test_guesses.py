@@ -28,7 +28,7 @@ def wait(guesses: Guesses, address: str = HERE, user: str = USER, now: float = 0
     turn = guesses.ask(address, user, now)
     if turn:
         guesses.settle(turn, now, wrong=False)
-    return turn and turn.wait
+    return turn.wait if turn else None
 
 
 def owe(guesses: Guesses, count: int = FREE, address: str = HERE, user: str = USER, now: float = 0.0) -> None:

@@ -190,8 +190,8 @@ def test_a_thousand_wrong_logins_never_reach_the_gateway(tmp_path: Path) -> None
     async def try_them() -> None:
         clock = asyncio.get_running_loop().time  # most of them wait for their turn
         async with login_once(tmp_path, clock=clock) as (sim, rig), httpx.AsyncClient(trust_env=False) as client:
-            wrong = [own(USER, "wrong"), own("nobody", PASSWORD), own("nobody", "wrong")]
-            wrong += [httpx.BasicAuth(USER, PASSWORD)]
+            wrong: list[httpx.Auth] = [own(USER, "wrong"), own("nobody", PASSWORD), own("nobody", "wrong")]
+            wrong.append(httpx.BasicAuth(USER, PASSWORD))
             for number in range(1000):
                 answer = await ask(rig, auth=wrong[number % len(wrong)], client=client)
                 assert answer.status_code == 401

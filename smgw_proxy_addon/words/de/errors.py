@@ -30,11 +30,11 @@ WORDS: Final[Mapping[str, Explanation]] = {
     ),
     "too_many_logins": Explanation(
         "Zu viele falsche Anmeldungen",
-        "Ein Programm mit derselben Adresse meldet sich immer wieder mit falschem Passwort beim Proxy an. Darum wird nun "
-        "eine Anmeldung je Sekunde geprüft. Es warteten schon zu viele, und diese wurde nicht mehr geprüft. An das "
-        "Gateway wurde nichts gesendet.",
-        "Berichtigen Sie Benutzername und Passwort in dem Programm, in dem sie falsch sind, oder schalten Sie es ab: Das "
-        "Protokoll des Proxys nennt seine Adresse. Warten Sie dann zehn Sekunden.",
+        "Ein Programm mit derselben Adresse meldet sich immer wieder mit falschem Passwort beim Proxy an. Darum wird "
+        "eine Anmeldung je Sekunde geprüft, und es warteten so viele, dass diese nicht geprüft wurde. An das Gateway "
+        "wurde nichts gesendet.",
+        "Berichtigen Sie Benutzername und Passwort in dem Programm, in dem sie falsch sind, oder schalten Sie es ab: "
+        "Das Protokoll des Proxys nennt seine Adresse. Warten Sie dann zehn Sekunden.",
     ),
     "request_line_too_long": Explanation(
         "Die Adresse ist zu lang",

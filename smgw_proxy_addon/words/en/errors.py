@@ -29,8 +29,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     ),
     "too_many_logins": Explanation(
         "Too many wrong logins",
-        "A program at the same address logs in at the proxy again and again with a wrong password. Now one login per "
-        "second is looked at, and too many were waiting, so this one was not looked at. Nothing was sent to the gateway.",
+        "A program at the same address logs in at the proxy again and again with a wrong password. That is why one "
+        "login per second is checked, and so many were waiting that this one was not. Nothing went to the gateway.",
         "Correct user name and password in the program that has them wrong, or switch it off: the proxy's log names "
         "its address. Then wait ten seconds.",
     ),
