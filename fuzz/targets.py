@@ -168,12 +168,12 @@ class _Somebody:
 def client_logins(data: bytes) -> None:
     """Log in at the proxy: with any bytes, and with the right password for any target."""
     door = client_login.ClientLogin([_Somebody()], bytes)
-    refused = door.check([data], method=b"GET", target=b"/", now=1000.0)
+    refused = door.check(client_login.read_login([data]), b"GET", b"/", 1000.0)
     promise(isinstance(refused, client_login.LoginNeeded), "nobody comes in without the password")
     if not isinstance(refused, client_login.LoginNeeded):
         return
     target = "/" + "".join(chr(each) for each in data if 0x21 <= each <= 0x7E)  # noqa: PLR2004 - what a target may hold
-    login = digest.authorize(
+    value = digest.authorize(
         digest.parse_challenges(refused.challenge)[0],
         username="somebody",
         password=SECRET,
@@ -182,11 +182,11 @@ def client_logins(data: bytes) -> None:
         cnonce="0a4f113b",
         nc=1,
     ).encode()
-    told = {"method": b"GET", "target": target.encode()}
-    other = door.check([login], **(told | {"target": target.encode() + b"x"}), now=1001.0)
+    login = client_login.read_login([value])
+    other = door.check(login, b"GET", target.encode() + b"x", 1001.0)
     promise(isinstance(other, client_login.LoginNeeded), "a login is for one target")
-    promise(door.check([login], **told, now=1001.0) == 0, "the right password comes in")
-    again = door.check([login], **told, now=1001.0)
+    promise(door.check(login, b"GET", target.encode(), 1001.0) == 0, "the right password comes in")
+    again = door.check(login, b"GET", target.encode(), 1001.0)
     promise(isinstance(again, client_login.LoginNeeded), "a login counts once")
 
 

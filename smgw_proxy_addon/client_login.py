@@ -75,6 +75,7 @@ class _Used:
     """The counters of one nonce that were used: ``mask`` has a bit for ``highest`` and for each one below it."""
 
     issued: int
+    account: int
     highest: int = 0
     mask: int = 0
 
@@ -109,24 +110,30 @@ class ClientLogin:
         """How many nonces it knows of that were used."""
         return len(self._used)
 
-    def check(
-        self, authorizations: Iterable[bytes], *, method: bytes, target: bytes, now: float
-    ) -> int | LoginNeeded:
+    def guessed(self, given: Authorization) -> str | None:
+        """Return the user name whose password is tried, None if that was done before: the nonce was right for it.
+
+        Who has overheard such a nonce can try passwords without asking us.
+        """
+        used = self._used.get(_parts(given.nonce)[0])
+        if used is None:
+            return given.username
+        name = _bytes(given.username)
+        known = [hmac.compare_digest(name, each) for each in self._names[used.account]]
+        return None if any(known) else given.username
+
+    def check(self, given: Authorization | Reason, method: bytes, target: bytes, now: float) -> int | LoginNeeded:
         """Return the position of the account that the request belongs to, or the challenge to answer it with.
 
-        ``authorizations`` are the values of all its ``Authorization`` headers, ``target`` is its target in origin
-        form, ``now`` are monotonic seconds.
+        ``given`` is what ``read_login`` made of its headers, ``target`` is its target in origin form, ``now`` are
+        monotonic seconds.
         """
-        values = list(authorizations)
-        if not values:
-            return self._ask(Reason.MISSING, now)
-        given = _parse(values)
-        if given is None:
-            return self._ask(Reason.MALFORMED, now)
+        if isinstance(given, Reason):
+            return self._ask(given, now)
         account = self._account(given, method)
         if account is None or not _is_for(given, target):
             return self._ask(Reason.WRONG, now)
-        if reason := self._use(given, now):
+        if reason := self._use(given, account, now):
             return self._ask(reason, now)
         return account
 
@@ -136,7 +143,7 @@ class ClientLogin:
         return LoginNeeded(reason, Challenge(REALM, self._nonce(now), "MD5", ("auth",), None, stale).header())
 
     def _account(self, given: Authorization, method: bytes) -> int | None:
-        name = given.username.encode("utf-8", "surrogateescape")
+        name = _bytes(given.username)
         known = None
         for position, names in enumerate(self._names):
             # Every name is compared, in full: where the search ends tells nothing.
@@ -157,14 +164,10 @@ class ClientLogin:
     def _seal(self, told: bytes) -> bytes:
         return hmac.digest(self._key, told, hashlib.sha256)[:_SEAL]
 
-    def _use(self, given: Authorization, now: float) -> Reason | None:
+    def _use(self, given: Authorization, account: int, now: float) -> Reason | None:
         """Use the nonce and its counter; returns what stands against that."""
-        try:
-            nonce = bytes.fromhex(given.nonce)
-        except ValueError:
-            return Reason.STALE
-        told, seal = nonce[:-_SEAL], nonce[-_SEAL:]
-        if len(nonce) != _TIME + _RANDOM + _SEAL or not hmac.compare_digest(seal, self._seal(told)):
+        told, seal = _parts(given.nonce)
+        if len(told) != _TIME + _RANDOM or not hmac.compare_digest(seal, self._seal(told)):
             return Reason.STALE  # of an earlier run of the proxy, or made up
         issued = int.from_bytes(told[:_TIME])
         self._forget(_milliseconds(now - LIFETIME))  # negative soon after the computer's start
@@ -172,7 +175,7 @@ class ClientLogin:
             return Reason.STALE
         used = self._used.get(told)
         if used is None:
-            used = self._used[told] = _Used(issued)
+            used = self._used[told] = _Used(issued, account)
             self._make_room()
         return None if used.take(int(given.nc or "", 16)) else Reason.REPLAYED
 
@@ -194,8 +197,21 @@ class _Nobody:
     password: str = field(repr=False)
 
 
+def _parts(nonce: str) -> tuple[bytes, bytes]:
+    """Split a nonce into what it tells and its seal, both empty if it cannot be ours."""
+    try:
+        raw = bytes.fromhex(nonce)
+    except ValueError:
+        raw = b""
+    return raw[:-_SEAL], raw[-_SEAL:]
+
+
 def _milliseconds(now: float) -> int:
     return int(now * 1000)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _spellings(text: str) -> Iterator[bytes]:
@@ -213,24 +229,30 @@ def _logins(account: Account) -> Iterator[tuple[str, str]]:
         yield name.decode("utf-8", "surrogateescape"), password.decode("utf-8", "surrogateescape")
 
 
-def _parse(values: list[bytes]) -> Authorization | None:
-    """Read what is an answer to our kind of challenge; None for anything else."""
+def read_login(authorizations: Iterable[bytes]) -> Authorization | Reason:
+    """Read what is an answer to our kind of challenge, or tell why there is none.
+
+    ``authorizations`` are the values of all ``Authorization`` headers of a request.
+    """
+    values = list(authorizations)
+    if not values:
+        return Reason.MISSING
     if len(values) != 1:
-        return None
+        return Reason.MALFORMED
     try:
         given = parse_authorization(values[0].decode("utf-8", "surrogateescape"))
     except DigestError:
-        return None
+        return Reason.MALFORMED
     usual = (given.algorithm or "MD5").lower() == "md5" and given.qop == "auth" and given.cnonce is not None
     counted = given.nc is not None and _COUNTER.fullmatch(given.nc) is not None
-    return given if usual and counted else None
+    return given if usual and counted else Reason.MALFORMED
 
 
 def _is_for(given: Authorization, target: bytes) -> bool:
     """Tell whether the login was made for this target; a client that sends URLs signs the URL or its path."""
     if given.realm != REALM:
         return False
-    signed = given.uri.encode("utf-8", "surrogateescape")
+    signed = _bytes(given.uri)
     try:
         return signed == target or origin_form(signed) == target
     except BadRequestError:

@@ -54,6 +54,14 @@ class LoginRequiredError(RequestError):
         self.challenge = challenge
 
 
+class TooManyLoginsError(RequestError):
+    """Too many logins of the client's address wait to be checked, because wrong ones came before (RFC 6585)."""
+
+    code = "too_many_logins"
+    status = 429
+    retry_after = 10
+
+
 class RequestLineTooLongError(BadRequestError):
     """The request line is longer than any that a gateway understands."""
 

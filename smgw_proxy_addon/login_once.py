@@ -16,7 +16,6 @@ from functools import partial
 from typing import Final, Protocol
 
 from smgw_proxy_addon.asking import Client, Course, Transparent
-from smgw_proxy_addon.client_login import ClientLogin, LoginNeeded
 from smgw_proxy_addon.errors import (
     ClientGoneError,
     ConnectionLostError,
@@ -24,12 +23,12 @@ from smgw_proxy_addon.errors import (
     GatewayLoginRefusedError,
     GatewayLoginStoppedError,
     LoginExpiredError,
-    LoginRequiredError,
     SilentCloseError,
 )
 from smgw_proxy_addon.gateway_http import Connection
 from smgw_proxy_addon.gateway_login import Attempt, GatewayLogin, Standing
 from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
+from smgw_proxy_addon.porter import Porter
 from smgw_proxy_addon.rewrite import Headers
 from smgw_proxy_addon.shared_answers import SharedAnswers
 
@@ -55,34 +54,21 @@ class AccountSource(Protocol):
 
 
 class LoginOnce:
-    """Lets in who has an account, and asks ``source`` for them, but what others of the account have just asked.
+    """Lets in who has an account, and asks ``source`` for them, but what others of the account have just asked."""
 
-    ``clock`` gives monotonic seconds.
-    """
-
-    def __init__(
-        self, clients: ClientLogin, shared: SharedAnswers, source: AccountSource, clock: Callable[[], float]
-    ) -> None:
-        self._clients = clients
+    def __init__(self, porter: Porter, shared: SharedAnswers, source: AccountSource) -> None:
+        self._porter = porter
         self._shared = shared
         self._source = source
-        self._clock = clock
 
     @asynccontextmanager
     async def ask(
         self, request: GatewayRequest, client: Client, course: Course
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Check the client's login, then ask. Raises ``LoginRequiredError`` before anything was done."""
-        verdict = self._clients.check(
-            values(request.headers, b"authorization"),
-            method=request.method,
-            target=request.target,
-            now=self._clock(),
-        )
-        if isinstance(verdict, LoginNeeded):
-            raise LoginRequiredError(verdict.reason, challenge=verdict.challenge)
-        fetch = partial(self._source.ask, verdict)
-        async with self._shared.ask(str(verdict), _with_login(request, None), client, course, fetch) as answered:
+        """Check the client's login, then ask. Raises what ``Porter.admit`` does before anything was done."""
+        account = await self._porter.admit(request, client, course)
+        fetch = partial(self._source.ask, account)
+        async with self._shared.ask(str(account), _with_login(request, None), client, course, fetch) as answered:
             yield answered
 
     async def close(self) -> None:

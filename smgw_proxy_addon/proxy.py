@@ -177,10 +177,11 @@ def _source(
     from smgw_proxy_addon.client_login import ClientLogin  # noqa: PLC0415 - see above
     from smgw_proxy_addon.gateway_login import RESTS, GatewayLogin  # noqa: PLC0415 - see above
     from smgw_proxy_addon.login_once import LoginOnce, OwnLogins  # noqa: PLC0415 - see above
+    from smgw_proxy_addon.porter import Porter  # noqa: PLC0415 - see above
     from smgw_proxy_addon.session_keeper import SessionKeeper  # noqa: PLC0415 - see above
     from smgw_proxy_addon.shared_answers import SharedAnswers  # noqa: PLC0415 - see above
 
-    clients = ClientLogin(options.accounts, secrets.token_bytes)
+    porter = Porter(ClientLogin(options.accounts, secrets.token_bytes), clock)
     logins = [
         GatewayLogin(
             each.username,
@@ -195,7 +196,7 @@ def _source(
     keeper = SessionKeeper(own)
     pool.log_out(keeper.give_way)
     shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)
-    return LoginOnce(clients, shared, keeper, clock), own, keeper
+    return LoginOnce(porter, shared, keeper), own, keeper
 
 
 def _frontend(options: Options, source: Source, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:

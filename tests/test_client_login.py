@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon import client_login
-from smgw_proxy_addon.client_login import LIFETIME, NONCES, REALM, WINDOW, ClientLogin, LoginNeeded, Reason
+from smgw_proxy_addon.client_login import (
+    LIFETIME,
+    NONCES,
+    REALM,
+    WINDOW,
+    ClientLogin,
+    LoginNeeded,
+    Reason,
+    read_login,
+)
 from smgw_proxy_addon.digest import Authorization, Challenge, authorize, parse_challenges, verify
 from tests.test_digest import AskingAdapter
 
@@ -46,12 +55,12 @@ def ask(
 ) -> object:
     """Give the account's position, or the reason why there is none."""
     raw = [value if isinstance(value, bytes) else value.encode() for value in values]
-    verdict = login.check(raw, method=method.encode(), target=target.encode(), now=now)
+    verdict = login.check(read_login(raw), method.encode(), target.encode(), now)
     return verdict.reason if isinstance(verdict, LoginNeeded) else verdict
 
 
 def challenge_of(login: ClientLogin, now: float = NOW) -> Challenge:
-    verdict = login.check([], method=b"GET", target=b"/", now=now)
+    verdict = login.check(Reason.MISSING, b"GET", b"/", now)
     assert isinstance(verdict, LoginNeeded)
     (challenge,) = parse_challenges(verdict.challenge)
     return challenge
@@ -149,7 +158,7 @@ def test_only_who_knows_the_password_is_told_to_try_again_without_a_person(reaso
     now = NOW + (LIFETIME if reason is Reason.STALE else 0)
     ask(gate, answer(challenge))
     for user, stale in ((IMPORT, True), (User("import", "wrong"), False)):
-        verdict = gate.check([answer(challenge, user).encode()], method=b"GET", target=b"/a", now=now)
+        verdict = gate.check(read_login([answer(challenge, user).encode()]), b"GET", b"/a", now)
         assert isinstance(verdict, LoginNeeded)
         assert verdict.reason is (reason if stale else Reason.WRONG)
         (again,) = parse_challenges(verdict.challenge)
@@ -251,6 +260,30 @@ def test_a_login_is_for_one_target(uri: str, target: str, right: bool) -> None:
     assert ask(gate, answer(challenge_of(gate), uri=uri), target=target) == (0 if right else Reason.WRONG)
 
 
+def test_only_a_nonce_that_was_right_for_the_same_account_is_no_guess() -> None:
+    gate = login(IMPORT, FEED_IN, UMLAUTS)
+    challenge, other = challenge_of(gate), challenge_of(gate)
+
+    def guessed(value: str | bytes) -> str | None:
+        read = read_login([value if isinstance(value, bytes) else value.encode()])
+        assert not isinstance(read, Reason)
+        return gate.guessed(read)
+
+    assert guessed(answer(challenge)) == "import"
+    ask(gate, answer(challenge, User("import", "wrong")))
+    assert guessed(answer(challenge, nc=2)) == "import"
+    ask(gate, answer(challenge, nc=3))
+    assert guessed(answer(challenge, nc=4)) is None
+    assert guessed(answer(other)) == "import"
+    assert guessed(answer(challenge, FEED_IN)) == "feed-in", "one account's password is no key to the other's"
+    assert guessed(answer(challenge, User("nobody", "hunter2"))) == "nobody"
+    for made_up in ("", "xyz", "00" * 32, "00"):
+        assert guessed(answer(replace(challenge, nonce=made_up))) == "import"
+    latin = challenge_of(gate)
+    ask(gate, spelled(latin, UMLAUTS, "latin-1", "latin-1"))
+    assert guessed(spelled(latin, UMLAUTS, "utf-8", "utf-8")) is None
+
+
 # --- letters outside ASCII
 
 
@@ -323,13 +356,13 @@ def test_secrets_are_compared_in_constant_time_only() -> None:
             assert not compared & {"password", "response", "_secrets", "_key", "_names"}, ast.unparse(node)
             names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
             assert not names & {"seal", "name", "password"}, ast.unparse(node)
-    assert inspect.getsource(client_login).count("hmac.compare_digest(") == 2
+    assert inspect.getsource(client_login).count("hmac.compare_digest(") == 3
 
 
 def test_a_result_shows_nothing_in_a_repr() -> None:
     gate = login()
     challenge = challenge_of(gate)
-    verdict = gate.check([b"Basic hunter2"], method=b"GET", target=b"/", now=NOW)
+    verdict = gate.check(read_login([b"Basic hunter2"]), b"GET", b"/", NOW)
     shown = f"{verdict!r} {gate!r}"
     assert not any(secret in shown for secret in ("hunter2", "import", challenge.nonce, "nonce"))
     assert REALM not in shown
@@ -339,7 +372,7 @@ def test_a_result_shows_nothing_in_a_repr() -> None:
     st.lists(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"Digest {text}".encode()), max_size=3)
 )
 def test_nothing_that_comes_in_breaks_it(values: list[bytes]) -> None:
-    verdict = login().check(values, method=b"GET", target=b"/a", now=NOW)
+    verdict = login().check(read_login(values), b"GET", b"/a", NOW)
     assert isinstance(verdict, LoginNeeded)
     assert verdict.reason in (Reason.MISSING, Reason.MALFORMED, Reason.WRONG)
 

@@ -19,6 +19,7 @@ from simulator.messages import Received
 from smgw_proxy_addon.digest import authorize, parse_authorization, parse_challenges
 from smgw_proxy_addon.gateway_login import Standing
 from smgw_proxy_addon.login_once import LARGEST_RESENT
+from tests.played_time import play
 from tests.rig import Rig, headers_of, proxy_for, send, status_of
 
 USER, PASSWORD = "user-of-mine", "hunter2-secret"
@@ -186,17 +187,22 @@ async def test_a_client_without_a_login_is_asked_for_it_and_keeps_its_connection
         assert sim.connections == 0
 
 
-async def test_a_thousand_wrong_logins_never_reach_the_gateway(tmp_path: Path) -> None:
-    async with login_once(tmp_path) as (sim, rig), httpx.AsyncClient(trust_env=False) as client:
-        wrong = [own(USER, "wrong"), own("nobody", PASSWORD), own("nobody", "wrong"), httpx.BasicAuth(USER, PASSWORD)]
-        for number in range(1000):
-            answer = await ask(rig, auth=wrong[number % len(wrong)], client=client)
-            assert answer.status_code == 401
-        assert (len(sim.records), sim.connections) == (0, 0)
-        assert {record.code for record in rig.reports} == {"login_required"}
-        assert {record.detail for record in rig.reports} == {"missing", "wrong", "malformed"}
-        assert rig.proxy.pool.status().active == 0
-        assert (await ask(rig, client=client)).status_code == 200
+def test_a_thousand_wrong_logins_never_reach_the_gateway(tmp_path: Path) -> None:
+    async def try_them() -> None:
+        clock = asyncio.get_running_loop().time  # most of them wait for their turn
+        async with login_once(tmp_path, clock=clock) as (sim, rig), httpx.AsyncClient(trust_env=False) as client:
+            wrong: list[httpx.Auth] = [own(USER, "wrong"), own("nobody", PASSWORD), own("nobody", "wrong")]
+            wrong.append(httpx.BasicAuth(USER, PASSWORD))
+            for number in range(1000):
+                answer = await ask(rig, auth=wrong[number % len(wrong)], client=client)
+                assert answer.status_code == 401
+            assert (len(sim.records), sim.connections) == (0, 0)
+            assert {record.code for record in rig.reports} == {"login_required"}
+            assert {record.detail for record in rig.reports} == {"missing", "wrong", "malformed"}
+            assert rig.proxy.pool.status().active == 0
+            assert (await ask(rig, client=client)).status_code == 200
+
+    play(try_them(), speed=2000)
 
 
 async def test_a_wrong_login_waits_for_nobody(tmp_path: Path) -> None:

@@ -28,6 +28,14 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Tragen Sie in dem Programm, das fragt, Benutzername und Passwort des Gateways ein, und zwar Zeichen für "
         "Zeichen wie in der Option „accounts“. Nur Digest-Anmeldungen werden angenommen, keine nach Basic.",
     ),
+    "too_many_logins": Explanation(
+        "Zu viele falsche Anmeldungen",
+        "Ein Programm mit derselben Adresse meldet sich immer wieder mit falschem Passwort beim Proxy an. Darum wird "
+        "eine Anmeldung je Sekunde geprüft, und es warteten so viele, dass diese nicht geprüft wurde. An das Gateway "
+        "wurde nichts gesendet.",
+        "Berichtigen Sie Benutzername und Passwort in dem Programm, in dem sie falsch sind, oder schalten Sie es ab: "
+        "Das Protokoll des Proxys nennt seine Adresse. Warten Sie dann zehn Sekunden.",
+    ),
     "request_line_too_long": Explanation(
         "Die Adresse ist zu lang",
         "Das anfragende Programm hat eine Adresse geschickt, die länger ist als jede, die ein Gateway versteht. An "

@@ -27,6 +27,13 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Enter user name and password in the program that asks, letter for letter as they are in the option "
         '"accounts". Basic logins are not taken, only Digest.',
     ),
+    "too_many_logins": Explanation(
+        "Too many wrong logins",
+        "A program at the same address logs in at the proxy again and again with a wrong password. That is why one "
+        "login per second is checked, and so many were waiting that this one was not. Nothing went to the gateway.",
+        "Correct user name and password in the program that has them wrong, or switch it off: the proxy's log names "
+        "its address. Then wait ten seconds.",
+    ),
     "request_line_too_long": Explanation(
         "The address is too long",
         "The program that asked sent an address that is longer than any that a gateway understands. Nothing was sent "
