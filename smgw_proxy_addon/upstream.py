@@ -20,6 +20,8 @@ from smgw_proxy_addon.errors import (
     GatewayError,
     HandshakeError,
     NameUnknownError,
+    OutOfDescriptorsError,
+    ProxyError,
     RefusedError,
     UnreachableError,
 )
@@ -126,8 +128,10 @@ class Connector:
         return connection
 
 
-def _named(error: OSError | UnicodeError, target: str) -> GatewayError:
+def _named(error: OSError | UnicodeError, target: str) -> ProxyError:
     """Translate what the operating system or TLS says into the proxy's words."""
+    if OutOfDescriptorsError.is_behind(error):
+        return OutOfDescriptorsError(str(error))
     if isinstance(error, socket.gaierror | UnicodeError):
         return NameUnknownError(str(error), target=target)
     if isinstance(error, ssl.SSLError):
