@@ -39,7 +39,7 @@ _FAREWELL: Final = 1.0
 _FAREWELLS: Final = 16
 _OUT_OF_FILES: Final = 0.5
 _ROOM_MADE: Final = 0.02
-_CALM: Final = 5.0
+_CALM: Final = 2.0
 
 RESERVED: Final = 64
 """File descriptors that clients leave to the gateway, the pins, the log files, the page and their own farewells."""
@@ -217,9 +217,11 @@ class Entrance:
 
     async def _until_enough(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while loop.time() - self._failed_at < _CALM or not _one_free(listener):
+        while True:
             await asyncio.sleep(_OUT_OF_FILES)
-        _LOGGER.info("Connections of clients can be taken again")
+            if loop.time() - self._failed_at >= _CALM and _one_free(listener):
+                _LOGGER.info("Connections of clients can be taken again")
+                return
 
     async def _greet(self, visitor: Visitor, context: ssl.SSLContext | None) -> None:
         """Give the connection to its protocol, after the handshake."""

@@ -18,6 +18,7 @@ from smgw_proxy_addon.client_limits import Limits
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
 from smgw_proxy_addon.entrance import Entrance
+from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.frontend import Frontend
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
@@ -51,7 +52,10 @@ _RELOAD: Final = 30.0
 
 
 class Proxy:
-    """Serves the listeners from ``start`` to ``stop``; ``clock`` gives monotonic seconds, as the event loop's."""
+    """Serves the listeners from ``start`` to ``stop``; ``clock`` gives monotonic seconds, as the event loop's.
+
+    ``files`` changes the file of the stopped logins.
+    """
 
     def __init__(
         self,
@@ -66,13 +70,14 @@ class Proxy:
         log_failure: Callable[[], str | None] = lambda: None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.monotonic,
+        files: Files | None = None,
     ) -> None:
         self.trust, self.pool = gateway_side(options, store, clock)
         self.serving = False
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._stopped = StoppedLogins(options)
+        self._stopped = StoppedLogins(options, files)
         self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._stopped)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(

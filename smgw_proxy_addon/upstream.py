@@ -17,7 +17,6 @@ from smgw_proxy_addon import sessions
 from smgw_proxy_addon.errors import (
     CertificateChangedError,
     ConnectTimeoutError,
-    GatewayError,
     HandshakeError,
     NameUnknownError,
     OutOfDescriptorsError,
@@ -69,7 +68,7 @@ class Connector:
     async def connect(self, on_step: OnStep | None = None) -> Connection:
         """Connect, shake hands, check and store the certificate: after this, requests may be sent.
 
-        Raises ``GatewayError``.
+        Raises ``GatewayError`` and ``OutOfDescriptorsError``.
         """
         with self.trust.handshake():
             connection = await self._shake_hands(on_step)
@@ -201,7 +200,8 @@ class Pool:
 
         ``gone`` is done when the client has left: it loses its place in the queue (``ClientGoneError``).
         Raises ``BusyError`` when too many wait, or it waits for too long, ``SessionBusyError`` when that was for
-        another client's session, and ``GatewayError`` when there is no connection to be had.
+        another client's session, and ``GatewayError`` or
+        ``OutOfDescriptorsError`` when there is no connection to be had.
         """
         asked = self._clock()
         ticket = await self._turns.take(claim, gone)

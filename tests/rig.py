@@ -84,6 +84,7 @@ async def proxy_for(
         supervisor=supervisor,
         limits=limits or Limits(),
         clock=clock,
+        files=files,
     )
     ports = [listener.port for listener in listeners] + [None]
     await proxy.start()

@@ -149,16 +149,16 @@ def log_files(damage: Callable[[LogStage], object], repair: Callable[[LogStage],
         logger = logging.getLogger("smgw_proxy_addon.test")
         try:
             logger.info("Before")
-            await asyncio.to_thread(_until, lambda: "Before" in logs.text())
+            await asyncio.to_thread(until, lambda: "Before" in logs.text())
             await asyncio.to_thread(damage, logs)
             yield
             logger.info("Meanwhile")
             if lasting:
-                await asyncio.to_thread(_until, lambda: "No log files for now" in logs.console.getvalue())
+                await asyncio.to_thread(until, lambda: "No log files for now" in logs.console.getvalue())
             await asyncio.to_thread(repair, logs)
             logs.ahead += RETRY_SECONDS
             logger.info("Afterwards")
-            await asyncio.to_thread(_until, lambda: "Afterwards" in logs.text())
+            await asyncio.to_thread(until, lambda: "Afterwards" in logs.text())
         finally:
             await asyncio.to_thread(logs.logging.close)
         told = logs.console.getvalue()
@@ -171,7 +171,7 @@ def log_files(damage: Callable[[LogStage], object], repair: Callable[[LogStage],
     return cause
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     """Wait for the thread that writes."""
     end = time.monotonic() + 5
     while not condition():
