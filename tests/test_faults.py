@@ -46,7 +46,7 @@ def test_faults_of_real_disks(require: Callable[[str], None], tmp_path: Path) ->
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert len(seen) == sum(len(row.modes) for row in mounted.ROWS)
+    assert len(seen) == len(mounted.PLAYS)
     assert all(recovery < BOUND for _, recovery in seen.values()), seen
 
 

@@ -176,11 +176,14 @@ ROWS: Final = [
 ]
 
 
+PLAYS: Final = [(row, mode) for row in ROWS for mode in row.modes]
+
+
 def main(folder: Path) -> None:
     """Play all rows."""
     identity = make_identity(CertificateOptions())
     seen = {}
-    for number, (row, mode) in enumerate((row, mode) for row in ROWS for mode in row.modes):
+    for number, (row, mode) in enumerate(PLAYS):
         stage = folder / str(number)
         stage.mkdir()
         outcome = asyncio.run(play(row, mode, stage, identity))
