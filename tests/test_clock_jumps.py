@@ -15,16 +15,15 @@ from smgw_proxy_addon.log_files import LogFiles
 from smgw_proxy_addon.notifications import Cause, Reachability, Situation, causes
 from smgw_proxy_addon.trust import Accept, Policy, decide
 from smgw_proxy_addon.trust_store import TrustStore
-from tests.faults.scene import PASSWORD, USER, Mode, options_of
+from tests.faults.scene import IN_BOTH_MODES, PASSWORD, USER, Mode, options_of
 from tests.pins import NAME, NEW, NOW, OLD
 from tests.rig import Rig, proxy_for
 
 DAY: Final = timedelta(days=1)
 JUMPS: Final = [(DAY, -DAY), (-DAY, DAY), (DAY, DAY), (-DAY, -DAY), (400 * DAY, -400 * DAY)]
 
-MODES: Final = pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
 FAR: Final = pytest.mark.parametrize("jump", [DAY, -DAY, 400 * DAY, -400 * DAY], ids=str)
-READ: Final = 0.6
+READ: Final = 0.3
 """Seconds: the read timeout."""
 
 
@@ -133,7 +132,7 @@ def _asked_for_logins(sim: Simulator, rig: Rig) -> tuple[int, int]:
     return asked, sum(record.code == "login_required" for record in rig.reports)
 
 
-@MODES
+@IN_BOTH_MODES
 @FAR
 async def test_the_logins_go_on_and_timeouts_stay_as_long(
     tmp_path: Path, clocks: Clocks, mode: Mode, jump: timedelta
@@ -164,7 +163,7 @@ async def test_the_logins_go_on_and_timeouts_stay_as_long(
         assert await _ask(rig, client) == 200
 
 
-@MODES
+@IN_BOTH_MODES
 @FAR
 async def test_a_gateway_whose_clock_jumps(tmp_path: Path, mode: Mode, jump: timedelta) -> None:
     async with (
@@ -181,7 +180,7 @@ async def test_a_gateway_whose_clock_jumps(tmp_path: Path, mode: Mode, jump: tim
         assert _asked_for_logins(sim, rig)[0] == (2 if jump > timedelta() else 1)
 
 
-@MODES
+@IN_BOTH_MODES
 @pytest.mark.parametrize("jump", [DAY, 400 * DAY], ids=str)
 async def test_a_computer_that_slept(tmp_path: Path, mode: Mode, jump: timedelta) -> None:
     """The seconds that never jump count the sleep on some systems: all that is old then is asked for anew."""

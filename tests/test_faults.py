@@ -16,7 +16,7 @@ from simulator.gateway import Simulator
 from simulator.messages import Received
 from smgw_proxy_addon.proxy import GRACE
 from tests.faults import ROWS, mounted
-from tests.faults.scene import Mode, Row, auth_of, flags_of, gateway_for, play
+from tests.faults.scene import IN_BOTH_MODES, Mode, Row, auth_of, flags_of, gateway_for, play
 from tests.program import ROOT, proxy_program
 
 BOUND = 2.0
@@ -26,9 +26,6 @@ BOUND = 2.0
 @pytest.fixture(scope="module")
 def identity() -> Identity:
     return make_identity(CertificateOptions())
-
-
-MODES = pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +47,7 @@ def test_faults_of_real_disks(require: Callable[[str], None], tmp_path: Path) ->
     assert all(recovery < BOUND for _, recovery in seen.values()), seen
 
 
-@MODES
+@IN_BOTH_MODES
 async def test_sigterm_in_an_answer_that_never_ends(tmp_path: Path, mode: Mode) -> None:
     flags = flags_of(mode, tmp_path)
     async with gateway_for(mode) as sim:
@@ -78,7 +75,7 @@ async def test_sigterm_in_an_answer_that_never_ends(tmp_path: Path, mode: Mode) 
         assert sum(record.target == b"/sim/bytes/100000" for record in served(sim, mode)) == 1
 
 
-@MODES
+@IN_BOTH_MODES
 async def test_ten_restarts_in_a_row(tmp_path: Path, mode: Mode) -> None:
     log = tmp_path / "logs"
     flags = ("--log-dir", str(log), *flags_of(mode, tmp_path))

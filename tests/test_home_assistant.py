@@ -28,7 +28,7 @@ from smgw_proxy_addon.notifications import Cause
 from smgw_proxy_addon.options import from_app
 from smgw_proxy_addon.proxy import gateway_side
 from smgw_proxy_addon.trust_store import TrustStore
-from tests.faults.scene import PASSWORD, USER, Mode, auth_of, gateway_for, options_of
+from tests.faults.scene import IN_BOTH_MODES, PASSWORD, USER, Mode, auth_of, gateway_for, options_of
 from tests.rig import proxy_for
 
 TOKEN = "a-token-of-the-supervisor"
@@ -54,9 +54,6 @@ NETWORK = {
     ],
     "docker": {"interface": "hassio", "address": "172.30.32.0/23"},
 }
-
-
-MODES = pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
 
 
 @dataclass
@@ -302,7 +299,7 @@ async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
         assert await played.asks() == [("dismiss", "certificate_changed"), ("dismiss", "certificate_expires")]
 
 
-@MODES
+@IN_BOTH_MODES
 async def test_what_could_not_be_delivered_is_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: Mode
 ) -> None:
@@ -319,7 +316,7 @@ async def test_what_could_not_be_delivered_is_tried_again(
         assert caplog.text.count("takes notifications again") == 1
 
 
-@MODES
+@IN_BOTH_MODES
 async def test_a_home_assistant_that_was_away_is_told_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: Mode
 ) -> None:
@@ -352,7 +349,7 @@ async def test_switched_off_what_an_earlier_run_left_is_taken_away_once(tmp_path
         assert told.calls == [("dismiss", str(cause)) for cause in Cause]
 
 
-@MODES
+@IN_BOTH_MODES
 async def test_a_hanging_supervisor_delays_no_request(tmp_path: Path, mode: Mode) -> None:
     async with stand_in(hangs=True) as told, gateway_for(mode) as sim:
         supervisor = Supervisor(TOKEN, told.url, patience=60)

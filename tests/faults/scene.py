@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import pytest
 
 from simulator.certificates import Identity
 from simulator.gateway import Simulator
@@ -49,6 +50,10 @@ class Mode(Enum):
 
     TRANSPARENT = "transparent"
     LOGIN_ONCE = "login once"
+
+
+IN_BOTH_MODES: Final = pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
+"""For a test that is played in each mode, as its argument ``mode``."""
 
 
 @dataclass(frozen=True)
