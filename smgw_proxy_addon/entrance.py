@@ -141,6 +141,21 @@ class Entrance:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
 
+    def fall_short(self, error: OSError) -> None:
+        """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.
+
+        ``error`` is that of a connection that could not be taken, here or by another server of the process.
+        """
+        self._failed_at = asyncio.get_running_loop().time()
+        if self._shortage is None or self._shortage.done():
+            _LOGGER.warning(
+                "Connections of clients cannot be taken for now (%s): idle ones are closed for new ones. Find the "
+                "device that opens so many, or let the proxy open more files (ulimit -n, for a container "
+                "--ulimit nofile)",
+                error.strerror,
+            )
+            self._shortage = self._start(self._until_enough())
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
@@ -164,7 +179,7 @@ class Entrance:
             except ConnectionError:
                 continue  # it left while it waited
             except OSError as error:
-                self._fall_short(listener, error)
+                self.fall_short(error)
                 # What others hold without need is what it takes; closing that takes the loop some turns.
                 await asyncio.sleep(_ROOM_MADE if self._make_room() else _OUT_OF_FILES)
                 continue
@@ -203,23 +218,11 @@ class Entrance:
             self._displace(visitor)
         return visitor is not None
 
-    def _fall_short(self, listener: socket.socket, error: OSError) -> None:
-        """Say at the start of a shortage what it is, and see to it that its end is said, too."""
-        self._failed_at = asyncio.get_running_loop().time()
-        if self._shortage is None or self._shortage.done():
-            _LOGGER.warning(
-                "Connections of clients cannot be taken for now (%s): idle ones are closed for new ones. Find the "
-                "device that opens so many, or let the proxy open more files (ulimit -n, for a container "
-                "--ulimit nofile)",
-                error.strerror,
-            )
-            self._shortage = self._start(self._until_enough(listener))
-
-    async def _until_enough(self, listener: socket.socket) -> None:
+    async def _until_enough(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_OUT_OF_FILES)
-            if loop.time() - self._failed_at >= _CALM and _one_free(listener):
+            if loop.time() - self._failed_at >= _CALM and _one_free(self._sockets[0]):
                 _LOGGER.info("Connections of clients can be taken again")
                 return
 

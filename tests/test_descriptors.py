@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import time
 from collections.abc import Callable
@@ -86,7 +87,7 @@ async def test_clients_do_not_take_what_the_way_to_the_gateway_needs(tmp_path: P
 
 @IN_BOTH_MODES
 async def test_without_descriptors_and_back(tmp_path: Path, mode: Mode) -> None:
-    flags = ("--log-dir", str(tmp_path / "logs"), *flags_of(mode, tmp_path))
+    flags = ("--log-dir", str(tmp_path / "logs"), "--status-port", "0", *flags_of(mode, tmp_path))
     async with (
         gateway_for(mode) as sim,
         proxy_program(tmp_path, sim.authority, *flags) as program,
@@ -96,9 +97,13 @@ async def test_without_descriptors_and_back(tmp_path: Path, mode: Mode) -> None:
         pin = next((tmp_path / "certs").glob("*.json"))
         pinned = pin.read_bytes()
         await without_gateway(program, sim)
+        found = re.search(r"Status page at http://\S*:(\d+)", program.output)
+        assert found
+        page = int(found[1])
 
         limit(program, 0)  # nobody can be taken, and nobody is there who could make room
         knocking = [await crowd.enter_async_context(peers(port_of(program))) for _ in range(SEVERAL)]
+        await crowd.enter_async_context(peers(page))
         spent = psutil.Process(program.process.pid).cpu_times()
         await asyncio.sleep(WATCHED)
         now = psutil.Process(program.process.pid).cpu_times()
