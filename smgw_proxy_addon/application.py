@@ -158,7 +158,7 @@ def _on_fault(entrance: Entrance, loop: asyncio.AbstractEventLoop, context: dict
     """Log what nobody waits for: asyncio's own servers have a traceback each second for a lack of descriptors."""
     error = context.get("exception")
     if isinstance(error, OSError) and OutOfDescriptorsError.is_behind(error):
-        entrance.fall_short(error)
+        entrance.fall_short(error.strerror or str(error))
     else:
         loop.default_exception_handler(context)
 

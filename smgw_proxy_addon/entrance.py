@@ -141,18 +141,18 @@ class Entrance:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
 
-    def fall_short(self, error: OSError) -> None:
+    def fall_short(self, reason: str) -> None:
         """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.
 
-        ``error`` is that of a connection that could not be taken, here or by another server of the process.
+        ``reason`` is what the operating system says when something cannot be opened, here or anywhere else.
         """
         self._failed_at = asyncio.get_running_loop().time()
         if self._shortage is None or self._shortage.done():
             _LOGGER.warning(
-                "Connections of clients cannot be taken for now (%s): idle ones are closed for new ones. Find the "
-                "device that opens so many, or let the proxy open more files (ulimit -n, for a container "
-                "--ulimit nofile)",
-                error.strerror,
+                "Nothing more can be opened for now (%s): idle connections of clients are closed for new ones, and "
+                "requests may fail. Find the device that opens so many, or let the proxy open more files (ulimit -n, "
+                "for a container --ulimit nofile)",
+                reason,
             )
             self._shortage = self._start(self._until_enough())
 
@@ -179,7 +179,7 @@ class Entrance:
             except ConnectionError:
                 continue  # it left while it waited
             except OSError as error:
-                self.fall_short(error)
+                self.fall_short(error.strerror or type(error).__name__)
                 # What others hold without need is what it takes; closing that takes the loop some turns.
                 await asyncio.sleep(_ROOM_MADE if self._make_room() else _OUT_OF_FILES)
                 continue
@@ -223,7 +223,7 @@ class Entrance:
         while True:
             await asyncio.sleep(_OUT_OF_FILES)
             if loop.time() - self._failed_at >= _CALM and _one_free(self._sockets[0]):
-                _LOGGER.info("Connections of clients can be taken again")
+                _LOGGER.info("Connections and files can be opened again")
                 return
 
     async def _greet(self, visitor: Visitor, context: ssl.SSLContext | None) -> None:

@@ -18,6 +18,7 @@ from smgw_proxy_addon.client_limits import Limits
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
 from smgw_proxy_addon.entrance import Entrance
+from smgw_proxy_addon.errors import OutOfDescriptorsError
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.frontend import Frontend
 from smgw_proxy_addon.home_assistant import Supervisor
@@ -135,6 +136,8 @@ class Proxy:
         await self.pool.close()
 
     def _reported(self, record: RequestRecord) -> None:
+        if record.code == OutOfDescriptorsError.code:
+            self.entrance.fall_short(record.code)
         self._attendants.note(record)
         self._report(record)
 

@@ -82,7 +82,7 @@ async def test_clients_do_not_take_what_the_way_to_the_gateway_needs(tmp_path: P
             assert await ask(program, mode) == (200, None)
             sim.close_connections()  # the next one needs a new connection
         assert psutil.Process(program.process.pid).num_fds() < RESERVED
-        assert "cannot be taken" not in program.output
+        assert "can be opened" not in program.output
 
 
 @IN_BOTH_MODES
@@ -108,7 +108,7 @@ async def test_without_descriptors_and_back(tmp_path: Path, mode: Mode) -> None:
         await asyncio.sleep(WATCHED)
         now = psutil.Process(program.process.pid).cpu_times()
         assert now.user + now.system - spent.user - spent.system < WATCHED / 4
-        assert program.output.count("cannot be taken for now") == 1
+        assert program.output.count("can be opened for now") == 1
 
         limit(program, SEVERAL // 2)  # idle ones make room, and take all that there is
         await asyncio.gather(*(each.rest() for each in knocking[: SEVERAL // 2]))
@@ -121,7 +121,7 @@ async def test_without_descriptors_and_back(tmp_path: Path, mode: Mode) -> None:
         began = time.monotonic()
         assert await ask(program, mode) == (200, None)
         assert time.monotonic() - began < 2
-        await program.wait_for("can be taken again")
+        await program.wait_for("can be opened again")
         assert (await program.stop())[0] == 0
     check_what_is_left(program, tmp_path / "logs")
     assert pinned == pin.read_bytes()
@@ -134,9 +134,9 @@ def check_what_is_left(program: Program, logs: Path) -> None:
     """Check that there is one line at the start and one at the end, and that the files hold them, too."""
     written = "".join(path.read_text() for path in logs.iterdir())
     for text in (program.output, written):
-        assert text.count("cannot be taken for now") == 1
+        assert text.count("can be opened for now") == 1
         assert text.count("ulimit -n") == 1
-        assert text.count("can be taken again") == 1
+        assert text.count("can be opened again") == 1
         assert "Traceback" not in text
         assert not [secret for secret in SECRETS if secret in text]
     assert written.endswith("\n")

@@ -439,7 +439,7 @@ async def test_without_file_descriptors_idle_connections_give_way(
             assert await idle.rest() == b""
             assert await newcomer.ask() == 200
             async with asyncio.timeout(ENOUGH):
-                while "can be taken again" not in caplog.text:  # noqa: ASYNC110 - the log has no listeners
+                while "can be opened again" not in caplog.text:  # noqa: ASYNC110 - the log has no listeners
                     await asyncio.sleep(0.01)
     told = [record.getMessage() for record in caplog.records if record.name == entrance.__name__]
     assert len(told) == 2
