@@ -10,11 +10,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from smgw_proxy_addon import __version__, logs
-from smgw_proxy_addon.errors import PinUnreadableError
+from smgw_proxy_addon.entrance import Entrance
+from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, local_names
 from smgw_proxy_addon.listeners import Listener, open_listeners, own_certificate, user_certificate
@@ -128,6 +130,7 @@ async def _serve(
         supervisor=supervisor,
         log_failure=log_failure,
     )
+    loop.set_exception_handler(partial(_on_fault, proxy.entrance))
     await proxy.start()
     if page:
         await page.start(
@@ -149,6 +152,15 @@ async def _serve(
     await proxy.stop()
     _leave_within(LAST_RESORT, code)
     return code
+
+
+def _on_fault(entrance: Entrance, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody waits for: asyncio's own servers have a traceback each second for a lack of descriptors."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and OutOfDescriptorsError.is_behind(error):
+        entrance.fall_short(error.strerror or str(error))
+    else:
+        loop.default_exception_handler(context)
 
 
 def _leave_within(seconds: float, code: int) -> None:

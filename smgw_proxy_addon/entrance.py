@@ -8,12 +8,14 @@ few seconds: a request on a kept connection pays nothing.
 import asyncio
 import gc
 import logging
+import os
+import resource
 import socket
 import ssl
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from smgw_proxy_addon.client_limits import Counts, Limits, Room, Stage
@@ -36,6 +38,13 @@ _CLOSE_NOTIFY: Final = 2.0
 _FAREWELL: Final = 1.0
 _FAREWELLS: Final = 16
 _OUT_OF_FILES: Final = 0.5
+_ROOM_MADE: Final = 0.02
+_CALM: Final = 2.0
+
+RESERVED: Final = 64
+"""File descriptors that clients leave to the gateway, the pins, the log files, the page and their own farewells."""
+
+_FEWEST: Final = 8
 
 
 @dataclass(eq=False)
@@ -82,7 +91,7 @@ class Entrance:
 
     def __init__(self, make: Callable[[], ClientConnection], limits: Limits | None = None) -> None:
         self._make = make
-        self._limits = limits or Limits()
+        self._limits = _affordable(limits or Limits())
         self._room: Room[Visitor] = Room(self._limits)
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,6 +99,8 @@ class Entrance:
         self._most = 0  # connections since memory was given back
         self._told = self.counts.trouble
         self._told_at: float | None = None
+        self._failed_at = 0.0
+        self._shortage: asyncio.Task[None] | None = None
 
     @property
     def counts(self) -> Counts:
@@ -130,6 +141,21 @@ class Entrance:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
 
+    def fall_short(self, reason: str) -> None:
+        """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.
+
+        ``reason`` is what the operating system says when something cannot be opened, here or anywhere else.
+        """
+        self._failed_at = asyncio.get_running_loop().time()
+        if self._shortage is None or self._shortage.done():
+            _LOGGER.warning(
+                "Nothing more can be opened for now (%s): idle connections of clients are closed for new ones, and "
+                "requests may fail. Find the device that opens so many, or let the proxy open more files (ulimit -n, "
+                "for a container --ulimit nofile)",
+                reason,
+            )
+            self._shortage = self._start(self._until_enough())
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
@@ -153,10 +179,9 @@ class Entrance:
             except ConnectionError:
                 continue  # it left while it waited
             except OSError as error:
-                # No file descriptor is left: what others hold without need is what it takes.
-                _LOGGER.debug("No connection can be taken: %s", error.strerror)
-                self._make_room()
-                await asyncio.sleep(_OUT_OF_FILES)
+                self.fall_short(error.strerror or type(error).__name__)
+                # What others hold without need is what it takes; closing that takes the loop some turns.
+                await asyncio.sleep(_ROOM_MADE if self._make_room() else _OUT_OF_FILES)
                 continue
             connection.setblocking(False)
             self._admit(connection, address(peer), context)
@@ -187,9 +212,19 @@ class Entrance:
         self._room.leave(visitor)
         visitor.dismiss()
 
-    def _make_room(self) -> None:
-        if visitor := min((each for each in self._room if each.stage is not Stage.AT_WORK), key=_order, default=None):
+    def _make_room(self) -> bool:
+        visitor = min((each for each in self._room if each.stage is not Stage.AT_WORK), key=_order, default=None)
+        if visitor:
             self._displace(visitor)
+        return visitor is not None
+
+    async def _until_enough(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_OUT_OF_FILES)
+            if loop.time() - self._failed_at >= _CALM and _one_free(self._sockets[0]):
+                _LOGGER.info("Connections and files can be opened again")
+                return
 
     async def _greet(self, visitor: Visitor, context: ssl.SSLContext | None) -> None:
         """Give the connection to its protocol, after the handshake."""
@@ -256,6 +291,22 @@ def give_memory_back() -> None:
     gc.collect()
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _affordable(limits: Limits) -> Limits:
+    """Give clients no more connections than there are file descriptors for them."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return limits
+    return replace(limits, total=min(limits.total, max(_FEWEST, most - RESERVED)))
+
+
+def _one_free(listener: socket.socket) -> bool:
+    try:
+        os.close(os.dup(listener.fileno()))
+    except OSError:
+        return False
+    return True
 
 
 def _order(visitor: Visitor) -> tuple[Stage, float]:

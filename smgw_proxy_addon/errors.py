@@ -5,6 +5,7 @@ which is how some gateways say "wrong password" and how their clients read it. T
 ``words``; ``facts`` are the values those words need (never a secret).
 """
 
+import errno
 from typing import ClassVar, Final
 
 ABORT: Final = 0
@@ -159,6 +160,19 @@ class SessionBusyError(BusyError):
 
     code = "session_busy"
     retry_after = 15
+
+
+class OutOfDescriptorsError(ProxyError):
+    """The proxy can open neither a connection nor a file: neither the gateway nor its pin is to blame."""
+
+    code = "out_of_descriptors"
+    status = 503
+    retry_after = 10
+
+    @staticmethod
+    def is_behind(error: BaseException | None) -> bool:
+        """Tell whether an error of the operating system means this: the process has used up its own, or all have."""
+        return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
 
 
 class ShuttingDownError(ProxyError):

@@ -18,6 +18,7 @@ from smgw_proxy_addon.errors import (
     CertificateChangedError,
     CertificateNotAllowedError,
     GatewayError,
+    OutOfDescriptorsError,
     PinNotWrittenError,
     PinUnreadableError,
 )
@@ -106,6 +107,17 @@ def offers_brainpool() -> bool:
     return False
 
 
+@contextmanager
+def _blaming_no_pin() -> Iterator[None]:
+    """Name a lack of descriptors as what it is: told that the pin is broken, a person might forget it."""
+    try:
+        yield
+    except (PinUnreadableError, PinNotWrittenError) as error:
+        if OutOfDescriptorsError.is_behind(error.__cause__):
+            raise OutOfDescriptorsError(error.detail) from None
+        raise
+
+
 class GatewayTrust:
     """The pin of one gateway in memory, kept in step with the store.
 
@@ -163,14 +175,15 @@ class GatewayTrust:
     async def refresh(self) -> None:
         """Read the pin again if its file changed, as it does under the ``trust`` command.
 
-        Raises ``PinUnreadableError``: nothing may be forwarded then.
+        Raises ``PinUnreadableError`` or ``OutOfDescriptorsError``: nothing may be forwarded then.
         """
         if self._policy.fingerprint is not None:
             return
         async with self._files:
             signature = await asyncio.to_thread(self._store.signature)
             if signature != self._signature:
-                pin = await asyncio.to_thread(self._store.load)
+                with _blaming_no_pin():
+                    pin = await asyncio.to_thread(self._store.load)
                 if pin is None and self._pin and await asyncio.to_thread(self._store.gone):
                     # Not forgotten, but out of reach: a disk that is not mounted is no reason to learn again.
                     raise PinUnreadableError(file=self._target, problem="its folder is gone")
@@ -213,17 +226,19 @@ class GatewayTrust:
     async def settle(self, der: bytes) -> Certificate:
         """Make the verdict last: after this, and only after this, requests may be sent.
 
-        Raises ``PinNotWrittenError``, or ``CertificateChangedError`` when another process learnt another one.
+        Raises ``PinNotWrittenError`` or ``OutOfDescriptorsError``, and ``CertificateChangedError`` when another
+        process learnt another one.
         """
         certificate = describe(der, self._pin)
         if self._policy.fingerprint is None:
-            async with self._files:
-                known = self._pin or await self._learn(certificate)
-                # Since the handshake, the pin may have become another one.
-                decision = decide(known, certificate, self._policy)
-                if isinstance(decision, Reject):
-                    raise self._rejection(decision.reason, known, certificate)
-                await self._note(self._store.seen, certificate)
+            with _blaming_no_pin():
+                async with self._files:
+                    known = self._pin or await self._learn(certificate)
+                    # Since the handshake, the pin may have become another one.
+                    decision = decide(known, certificate, self._policy)
+                    if isinstance(decision, Reject):
+                        raise self._rejection(decision.reason, known, certificate)
+                    await self._note(self._store.seen, certificate)
         if self._refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
             self._refused = None

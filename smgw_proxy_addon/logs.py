@@ -185,7 +185,7 @@ class WriterHandler(logging.Handler):
             hurried = hurried + 1 if time.monotonic() - looked < _COLLECT_SECONDS else 0
             while len(batch) < _BATCH and not self._queue.empty():
                 batch.append(self._queue.get())
-            if lines := [self.format(record) for record in batch if record is not None]:
+            if lines := [self._text(record) for record in batch if record is not None]:
                 self._write("\n".join(lines))
             if self._queue.empty():
                 self._confess()
@@ -194,6 +194,12 @@ class WriterHandler(logging.Handler):
                 self._closing.wait(_COLLECT_SECONDS)
             looked = time.monotonic()
         self._confess()
+
+    def _text(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as error:  # noqa: BLE001 - a thread that ended would take all further lines with it
+            return self.format(_notice(logging.ERROR, f"A line is missing here: {type(error).__name__}"))
 
     def _confess(self) -> None:
         dropped = self._dropped - self._confessed

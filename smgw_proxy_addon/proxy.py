@@ -18,6 +18,8 @@ from smgw_proxy_addon.client_limits import Limits
 from smgw_proxy_addon.clients import ClientServer
 from smgw_proxy_addon.doctor import Doctor, ExaminableTrust
 from smgw_proxy_addon.entrance import Entrance
+from smgw_proxy_addon.errors import OutOfDescriptorsError
+from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.frontend import Frontend
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
@@ -54,6 +56,7 @@ class Proxy:
     """Serves the listeners from ``start`` to ``stop``.
 
     ``clock`` gives monotonic seconds, as the event loop's; ``rests`` replaces those of ``gateway_login``.
+    ``files`` changes the file of the stopped logins.
     """
 
     def __init__(
@@ -70,13 +73,14 @@ class Proxy:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.monotonic,
         rests: Sequence[float] | None = None,
+        files: Files | None = None,
     ) -> None:
         self.trust, self.pool = gateway_side(options, store, clock)
         self.serving = False
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._stopped = StoppedLogins(options)
+        self._stopped = StoppedLogins(options, files)
         self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._stopped, rests)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(
@@ -134,6 +138,8 @@ class Proxy:
         await self.pool.close()
 
     def _reported(self, record: RequestRecord) -> None:
+        if record.code == OutOfDescriptorsError.code:
+            self.entrance.fall_short(record.code)
         self._attendants.note(record)
         self._report(record)
 

@@ -4,6 +4,7 @@ Owns the escaping of text and the masking of headers, targets and bodies for log
 much rather than too little, and must never change what is forwarded: its results are for people only.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterable
@@ -17,6 +18,9 @@ TARGET_LIMIT: Final = 1000
 """Characters of a target or header that are shown."""
 BODY_LIMIT: Final = 4000
 """Characters of a body that are shown."""
+
+# Looked up now: its module is a file, and the log must be able to tell that no file can be opened any more.
+_ESCAPE: Final = codecs.lookup("unicode_escape").encode
 
 _SECRET_PARTS: Final = (
     *("apikey", "auth", "credential", "kennwort", "passphrase", "passw"),
@@ -53,9 +57,7 @@ def printable(value: bytes | str, limit: int = TARGET_LIMIT) -> str:
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
     text = text[: limit + 1]  # escaping only makes longer
     if not text.isprintable():
-        text = "".join(
-            letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
-        )
+        text = "".join(letter if letter.isprintable() else _ESCAPE(letter)[0].decode() for letter in text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

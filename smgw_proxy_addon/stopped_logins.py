@@ -2,7 +2,9 @@
 
 Owns that file, ``TARGET.stopped``. It must never hold a user name or a password, only a slow hash with a salt of its
 own, and whatever is wrong with it must never stop an account: the gateway then sees two more logins, no more than
-before a first start. It must never make the folder: its absence tells a running proxy that the pins are gone.
+before a first start. What cannot be written is tried again until it can, so that the file does not stop an account
+later that a person has let go on. It must never make the folder: its absence tells a running proxy that the pins are
+gone.
 """
 
 import asyncio
@@ -11,6 +13,7 @@ import json
 import logging
 import secrets
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Final
 
 from smgw_proxy_addon.files import Files
@@ -20,6 +23,9 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 PATIENCE: Final = 2.0
 """Seconds that the file may take to be written when the proxy stops."""
+
+RETRY: Final = 30.0
+"""Seconds after which a change that could not be written is tried again."""
 
 _VERSION: Final = 1
 _SALT: Final = 16
@@ -36,53 +42,74 @@ class StoppedLogins:
         what = (options.target.name, options.digest_algorithm)
         self._accounts = [json.dumps([*what, each.username, each.password]).encode() for each in options.accounts]
         self._files = files or Files()
-        self._kept: frozenset[int] = frozenset()
-        self._wanted = self._kept
+        self._kept: frozenset[int] | None = frozenset()
+        """What is in the file, None if it should be something else and could not be changed."""
+        self._wanted: frozenset[int] = frozenset()
+        self._told = False  # that it cannot be changed
+        self._hurry = asyncio.Event()
+        self._closing = False
         self._writing: asyncio.Task[None] | None = None
 
     async def open(self) -> frozenset[int]:
         """Give the accounts that were stopped when the proxy ran before. Raises nothing."""
-        self._wanted = self._kept = await asyncio.to_thread(self._load)
-        return self._kept
+        self._wanted, current = await asyncio.to_thread(self._load)
+        self._kept = self._wanted if current else None
+        if not current:
+            self.keep(self._wanted)
+        return self._wanted
 
     def keep(self, stopped: Collection[int]) -> None:
         """Remember these accounts and no others; returns before that is written."""
         self._wanted = frozenset(stopped)
+        self._hurry.set()
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
 
     async def close(self) -> None:
-        """Wait until it is written, but not for a medium that hangs."""
+        """Wait until it is written, or cannot be for the last time, but not for a medium that hangs."""
+        self._closing = True
+        self._hurry.set()
         if self._writing:
             await asyncio.wait([self._writing], timeout=PATIENCE)
 
     async def _write(self) -> None:
-        while self._kept != self._wanted:
-            self._kept = self._wanted
-            await asyncio.to_thread(self._store, self._kept)
+        while self._kept != (wanted := self._wanted):
+            self._hurry.clear()
+            closing = self._closing
+            self._kept = wanted if await asyncio.to_thread(self._store, wanted) else None
+            if self._kept is None:
+                if closing:
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY):
+                        await self._hurry.wait()
 
-    def _load(self) -> frozenset[int]:
-        """Read the file, and drop from it what is no account any more. Must be run in executor."""
+    def _load(self) -> tuple[frozenset[int], bool]:
+        """Read the file, and drop from it what is no account any more; tell whether the file is like that now.
+
+        Must be run in executor.
+        """
         try:
             salt, hashes = _decoded(self._files.read(self._path))
             found = frozenset(
                 number for number, account in enumerate(self._accounts, start=1) if _hashed(account, salt) in hashes
             )
         except FileNotFoundError:
-            return frozenset()
+            return frozenset(), True
         except (OSError, ValueError) as error:
             _LOGGER.warning(
                 "%s cannot be read (%s), so a login that was refused earlier is tried again; remove this file",
                 self._path,
                 _problem(error),
             )
-            return frozenset()
-        if len(found) != len(hashes):
-            self._store(found)
-        return found
+            return frozenset(), True
+        return found, len(found) == len(hashes) or self._store(found)
 
-    def _store(self, stopped: frozenset[int]) -> None:
-        """Write the file, or remove it if there is nothing to remember. Must be run in executor."""
+    def _store(self, stopped: frozenset[int]) -> bool:
+        """Write the file, or remove it if there is nothing to remember; tell whether that was done.
+
+        Must be run in executor.
+        """
         try:
             if stopped:
                 salt = secrets.token_bytes(_SALT)
@@ -93,12 +120,19 @@ class StoppedLogins:
                 self._files.remove(self._path)
                 self._files.sync_folder(self._path.parent)
         except (OSError, ValueError) as error:
-            _LOGGER.warning(
-                "%s cannot be changed (%s), so the next start does not know which logins the gateway refused; "
-                "make its folder writable for the proxy, with some space left",
-                self._path,
-                _problem(error),
-            )
+            if not self._told:
+                _LOGGER.warning(
+                    "%s cannot be changed (%s), so the next start does not know which logins the gateway refused; "
+                    "make its folder writable for the proxy, with some space left",
+                    self._path,
+                    _problem(error),
+                )
+            self._told = True
+            return False
+        if self._told:
+            _LOGGER.warning("%s can be changed again", self._path)
+        self._told = False
+        return True
 
 
 def _hashed(account: bytes, salt: bytes) -> str:

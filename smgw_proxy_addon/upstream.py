@@ -17,9 +17,10 @@ from smgw_proxy_addon import sessions
 from smgw_proxy_addon.errors import (
     CertificateChangedError,
     ConnectTimeoutError,
-    GatewayError,
     HandshakeError,
     NameUnknownError,
+    OutOfDescriptorsError,
+    ProxyError,
     RefusedError,
     UnreachableError,
 )
@@ -67,7 +68,7 @@ class Connector:
     async def connect(self, on_step: OnStep | None = None) -> Connection:
         """Connect, shake hands, check and store the certificate: after this, requests may be sent.
 
-        Raises ``GatewayError``.
+        Raises ``GatewayError`` and ``OutOfDescriptorsError``.
         """
         with self.trust.handshake():
             connection = await self._shake_hands(on_step)
@@ -126,8 +127,10 @@ class Connector:
         return connection
 
 
-def _named(error: OSError | UnicodeError, target: str) -> GatewayError:
+def _named(error: OSError | UnicodeError, target: str) -> ProxyError:
     """Translate what the operating system or TLS says into the proxy's words."""
+    if OutOfDescriptorsError.is_behind(error):
+        return OutOfDescriptorsError(str(error))
     if isinstance(error, socket.gaierror | UnicodeError):
         return NameUnknownError(str(error), target=target)
     if isinstance(error, ssl.SSLError):
@@ -197,7 +200,8 @@ class Pool:
 
         ``gone`` is done when the client has left: it loses its place in the queue (``ClientGoneError``).
         Raises ``BusyError`` when too many wait, or it waits for too long, ``SessionBusyError`` when that was for
-        another client's session, and ``GatewayError`` when there is no connection to be had.
+        another client's session, and ``GatewayError`` or
+        ``OutOfDescriptorsError`` when there is no connection to be had.
         """
         asked = self._clock()
         ticket = await self._turns.take(claim, gone)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -92,8 +93,15 @@ class Program:
 
 
 @asynccontextmanager
-async def module(name: str, folder: Path, *arguments: str) -> AsyncIterator[Program]:
-    """Run one of the project's modules with ``folder`` as its own; it does not outlive the block."""
+async def module(name: str, folder: Path, *arguments: str, descriptors: int | None = None) -> AsyncIterator[Program]:
+    """Run one of the project's modules with ``folder`` as its own; it does not outlive the block.
+
+    ``descriptors`` are how many files and sockets it may have open at once.
+    """
+
+    def confine() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors or 0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", name, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
@@ -101,6 +109,7 @@ async def module(name: str, folder: Path, *arguments: str) -> AsyncIterator[Prog
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=confine if descriptors else None,
     )
     program = Program(process)
     program.follow()
@@ -113,10 +122,12 @@ async def module(name: str, folder: Path, *arguments: str) -> AsyncIterator[Prog
 
 
 @asynccontextmanager
-async def proxy_program(folder: Path, target: str, *arguments: str) -> AsyncIterator[Program]:
+async def proxy_program(
+    folder: Path, target: str, *arguments: str, descriptors: int | None = None
+) -> AsyncIterator[Program]:
     """Run the proxy on a free port of 127.0.0.1 until the block ends; certificates and logs lie in ``folder``."""
     common = ("--target", target, "--port", "0", "--bind", "127.0.0.1")
-    async with module("smgw_proxy_addon", folder, *common, *arguments) as program:
+    async with module("smgw_proxy_addon", folder, *common, *arguments, descriptors=descriptors) as program:
         await program.wait_for(" Ready\n")
         yield program
 

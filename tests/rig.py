@@ -86,6 +86,7 @@ async def proxy_for(
         limits=limits or Limits(),
         clock=clock,
         rests=rests,
+        files=files,
     )
     ports = [listener.port for listener in listeners] + [None]
     await proxy.start()

@@ -17,6 +17,8 @@ from typing import Final
 
 import pytest
 
+from tests.faults.scene import PASSWORD, USER, Mode, flags_of
+
 ROOT: Final = Path(__file__).parent.parent
 GATEWAY: Final = "192.168.100.100"
 CONNECT, READ = 1, 5
@@ -33,6 +35,7 @@ class Network:
     gateway: str
     port: int
     log: Path
+    mode: Mode
 
     def at(self, host: str, *command: str) -> str:
         """Run a command in a namespace."""
@@ -44,7 +47,8 @@ class Network:
         """Ask through the proxy; returns the status and the code of its error."""
         form = r"\n%{http_code}"
         url = f"http://127.0.0.1:{self.port}/sim/status/200"
-        body, _, status = self.at(self.home, "curl", "-s", "-m", "20", "-w", form, url).rpartition("\n")
+        login = ["--digest", "--user", f"{USER}:{PASSWORD}"] if self.mode is Mode.LOGIN_ONCE else []
+        body, _, status = self.at(self.home, "curl", "-s", "-m", "20", "-w", form, *login, url).rpartition("\n")
         return int(status), json.loads(body)["error"] if status != "200" else None
 
     def comes_back(self) -> None:
@@ -64,12 +68,12 @@ class Network:
             self.at(self.gateway, "iptables", "-A" if on else "-D", chain, "-j", "DROP")
 
 
-@pytest.fixture
-def network(require: Callable[[str], None], tmp_path: Path) -> Iterator[Network]:
+@pytest.fixture(params=list(Mode), ids=lambda mode: mode.value)
+def network(require: Callable[[str], None], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Network]:
     require("netns")
     require("curl")
     home, gateway = (f"smgw-{os.getpid()}-{name}" for name in ("cable-home", "cable-far"))
-    made = Network(home, gateway, 0, tmp_path / "log")
+    made = Network(home, gateway, 0, tmp_path / "log", request.param)
     with ExitStack() as stack:
         for name in (home, gateway):
             subprocess.run(["ip", "netns", "add", name], check=True)
@@ -81,10 +85,11 @@ def network(require: Callable[[str], None], tmp_path: Path) -> Iterator[Network]
         made.at(home, "ip", "address", "add", "192.168.100.12/24", "dev", "eth9")
         made.at(home, "ip", "link", "set", "eth9", "up")
         simulator = ["simulator", "--host", GATEWAY, "--port", "443"]
-        simulator += ["--handshake-delay", "0", "--request-delay", "0"]
+        simulator += ["--handshake-delay", "0", "--request-delay", "0", "--user", USER, "--password", PASSWORD]
+        simulator += ["--protect-all"] if made.mode is Mode.LOGIN_ONCE else []
         stack.enter_context(_running(gateway, simulator, "ready", tmp_path))
         options = ["--target", GATEWAY, "--port", "0", "--bind", "127.0.0.1", "--cert-dir", str(tmp_path / "certs")]
-        options += ["--connect-timeout", str(CONNECT), "--read-timeout", str(READ)]
+        options += ["--connect-timeout", str(CONNECT), "--read-timeout", str(READ), *flags_of(made.mode, tmp_path)]
         stack.enter_context(_running(home, ["smgw_proxy_addon", *options], " Ready", tmp_path))
         found = re.search(r"Listening at http://\S*:(\d+)$", made.log.read_text(), re.MULTILINE)
         assert found

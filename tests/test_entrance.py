@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import logging
+import os
 import re
 import resource
 import socket
@@ -414,10 +415,13 @@ async def poll(port: int, page: str) -> None:
 # What happens when it gets tight
 
 
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 async def test_without_file_descriptors_idle_connections_give_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
+    caplog.set_level(logging.INFO, "smgw_proxy_addon.entrance")
     monkeypatch.setattr(entrance, "_OUT_OF_FILES", 0.01)
+    monkeypatch.setattr(entrance, "_CALM", 0.1)
     accept = socket.socket.accept
     failures = 1
 
@@ -425,7 +429,7 @@ async def test_without_file_descriptors_idle_connections_give_way(
         nonlocal failures
         if failures and rig.proxy.entrance.counts.open:
             failures -= 1
-            raise OSError(errno.EMFILE, "Too many open files")
+            raise OSError(code, os.strerror(code))
         return accept(self)
 
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, peers(rig.port) as idle:
@@ -434,6 +438,12 @@ async def test_without_file_descriptors_idle_connections_give_way(
         async with peers(rig.port) as newcomer:
             assert await idle.rest() == b""
             assert await newcomer.ask() == 200
+            async with asyncio.timeout(ENOUGH):
+                while "can be opened again" not in caplog.text:  # noqa: ASYNC110 - the log has no listeners
+                    await asyncio.sleep(0.01)
+    told = [record.getMessage() for record in caplog.records if record.name == entrance.__name__]
+    assert len(told) == 2
+    assert os.strerror(code) in told[0]
 
 
 async def test_the_log_says_it_once_in_a_while(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,9 +13,10 @@ import pytest
 
 from simulator.certificates import CertificateOptions, Identity, make_identity
 from simulator.gateway import Simulator
+from simulator.messages import Received
 from smgw_proxy_addon.proxy import GRACE
 from tests.faults import ROWS, mounted
-from tests.faults.scene import Mode, Row, known, play
+from tests.faults.scene import IN_BOTH_MODES, Mode, Row, auth_of, flags_of, gateway_for, play
 from tests.program import ROOT, proxy_program
 
 BOUND = 2.0
@@ -27,11 +28,11 @@ def identity() -> Identity:
     return make_identity(CertificateOptions())
 
 
-@pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    ("row", "mode"),
+    [pytest.param(row, mode, id=f"{row.name}-{mode.value}") for row in ROWS for mode in row.modes],
+)
 async def test_fault(tmp_path: Path, identity: Identity, row: Row, mode: Mode) -> None:
-    if not known(mode):
-        pytest.skip("no such mode")
     outcome = await play(row, mode, tmp_path, identity)
     assert outcome.recovery < BOUND
 
@@ -42,15 +43,17 @@ def test_faults_of_real_disks(require: Callable[[str], None], tmp_path: Path) ->
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert len(seen) == len(mounted.ROWS)
+    assert len(seen) == len(mounted.PLAYS)
     assert all(recovery < BOUND for _, recovery in seen.values()), seen
 
 
-async def test_sigterm_in_an_answer_that_never_ends(tmp_path: Path) -> None:
-    async with Simulator() as sim:
+@IN_BOTH_MODES
+async def test_sigterm_in_an_answer_that_never_ends(tmp_path: Path, mode: Mode) -> None:
+    flags = flags_of(mode, tmp_path)
+    async with gateway_for(mode) as sim:
         async with (
-            proxy_program(tmp_path, sim.authority) as program,
-            httpx.AsyncClient(trust_env=False, timeout=20) as client,
+            proxy_program(tmp_path, sim.authority, *flags) as program,
+            httpx.AsyncClient(trust_env=False, timeout=20, auth=auth_of(mode)) as client,
         ):
             assert (await client.get(f"{program.http}/sim/status/200")).status_code == 200
             sim.faults.set("stall-body")
@@ -63,26 +66,32 @@ async def test_sigterm_in_an_answer_that_never_ends(tmp_path: Path) -> None:
             assert "error=shutting_down" in program.output
             assert "Traceback" not in program.output
         sim.faults.clear()
-        async with proxy_program(tmp_path, sim.authority) as program, httpx.AsyncClient(trust_env=False) as client:
+        async with (
+            proxy_program(tmp_path, sim.authority, *flags) as program,
+            httpx.AsyncClient(trust_env=False, auth=auth_of(mode)) as client,
+        ):
             assert (await client.get(f"{program.http}/sim/status/200")).status_code == 200
             assert "First contact" not in program.output
-        assert sum(record.target == b"/sim/bytes/100000" for record in sim.records) == 1
+        assert sum(record.target == b"/sim/bytes/100000" for record in served(sim, mode)) == 1
 
 
-async def test_ten_restarts_in_a_row(tmp_path: Path) -> None:
+@IN_BOTH_MODES
+async def test_ten_restarts_in_a_row(tmp_path: Path, mode: Mode) -> None:
     log = tmp_path / "logs"
-    async with Simulator() as sim:
+    flags = ("--log-dir", str(log), *flags_of(mode, tmp_path))
+    async with (
+        gateway_for(mode) as sim,
+        # One client for all: with login once, it has the nonce of the proxy before.
+        httpx.AsyncClient(trust_env=False, timeout=20, auth=auth_of(mode)) as client,
+    ):
         for start in range(10):
-            async with (
-                proxy_program(tmp_path, sim.authority, "--log-dir", str(log)) as program,
-                httpx.AsyncClient(trust_env=False, timeout=20) as client,
-            ):
+            async with proxy_program(tmp_path, sim.authority, *flags) as program:
                 answer = await client.get(f"{program.http}/sim/status/200?start={start}")
                 assert answer.status_code == 200
                 assert ("First contact" in program.output) == (start == 0)
                 code, _ = await program.stop(signal.SIGKILL if start % 2 else signal.SIGTERM)
                 assert code == (-signal.SIGKILL if start % 2 else 0)
-        assert len(sim.records) == 10
+        assert len(served(sim, mode)) == 10
         pins = [path for path in (tmp_path / "certs").glob("*") if path.name[0] != "."]
         assert [path.name for path in pins] == [f"{sim.authority}.json"]
         assert sim.fingerprint in pins[0].read_text()
@@ -90,7 +99,12 @@ async def test_ten_restarts_in_a_row(tmp_path: Path) -> None:
         assert lines.endswith("\n")
         assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", line) for line in lines.splitlines())
         # A killed program's last line may be missing, since lines are written by a thread; all others are there.
-        assert len(re.findall(r"GET /sim/status/200\?start=\d ", lines)) >= 5
+        assert len(re.findall(r"GET /sim/status/200\?start=\d 200 ", lines)) >= 5
+
+
+def served(sim: Simulator, mode: Mode) -> list[Received]:
+    """Return the requests at the gateway, but those that it only asked for the login."""
+    return [record for record in sim.records if record.authorized or mode is Mode.TRANSPARENT]
 
 
 def test_the_table_of_the_docs_has_every_fault() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,14 +17,18 @@ from aiohttp import web
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
 from smgw_proxy_addon.access import Access
+from smgw_proxy_addon.asking import Transparent
 from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.errors import ProxyError
+from smgw_proxy_addon.gateway_login import GatewayLogin
 from smgw_proxy_addon.home_assistant import Supervisor
+from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Cause
 from smgw_proxy_addon.options import from_app
 from smgw_proxy_addon.proxy import gateway_side
 from smgw_proxy_addon.trust_store import TrustStore
+from tests.faults.scene import IN_BOTH_MODES, PASSWORD, USER, Mode, auth_of, gateway_for, options_of
 from tests.rig import proxy_for
 
 TOKEN = "a-token-of-the-supervisor"
@@ -178,6 +183,7 @@ class Day:
     told: StandIn
     supervisor: Supervisor
     folder: Path
+    mode: Mode = Mode.TRANSPARENT
     now: datetime = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
     log_failure: str | None = None
 
@@ -185,11 +191,17 @@ class Day:
         options = replace(from_app({"target": self.sim.authority}), cert_dir=self.folder)
         self.store = TrustStore(self.folder, options.target.name)
         trust, self.pool = gateway_side(options, self.store)
+        self.logins: OwnLogins | None = None
+        if self.mode is Mode.LOGIN_ONCE:
+            login = GatewayLogin(USER, PASSWORD, random=bytes)
+            source = Transparent(self.pool, time.monotonic)
+            self.logins = OwnLogins(source, [login], time.monotonic, lambda _stopped: None)
         self.attendants = Attendants(
             options,
             self.pool,
             trust,
             self.supervisor,
+            logins=self.logins,
             access=Access(),
             log_failure=lambda: self.log_failure,
             now=lambda: self.now,
@@ -216,20 +228,28 @@ class Day:
         await self.attendants.notifier.look()
         return self.told.taken()
 
+    def fails(self) -> str:
+        """Let something fail that nobody has to ask for; return the name of the cause that is told."""
+        if self.logins:
+            self.logins.stay_stopped([1])
+            return "login_stopped"
+        self.log_failure = "No log files for now."
+        return "log_folder"
+
     async def trusts(self) -> None:
         """Accept the certificate that was refused last, as the page and the command do."""
         await asyncio.to_thread(self.store.accept, None, datetime.now(UTC))
 
 
 @asynccontextmanager
-async def day(folder: Path) -> AsyncIterator[Day]:
+async def day(folder: Path, mode: Mode = Mode.TRANSPARENT) -> AsyncIterator[Day]:
     certificate = CertificateOptions(not_after=datetime(2027, 6, 1, tzinfo=UTC))
     async with (
         Simulator(certificate=certificate) as sim,
         stand_in() as told,
         client(told.url) as supervisor,
     ):
-        played = Day(sim, told, supervisor, folder)
+        played = Day(sim, told, supervisor, folder, mode)
         yield played
         await played.pool.close()
 
@@ -279,29 +299,35 @@ async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
         assert await played.asks() == [("dismiss", "certificate_changed"), ("dismiss", "certificate_expires")]
 
 
-async def test_what_could_not_be_delivered_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with day(tmp_path) as played:
+@IN_BOTH_MODES
+async def test_what_could_not_be_delivered_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: Mode
+) -> None:
+    async with day(tmp_path, mode) as played:
         played.told.works = False
         await played.asks()
         assert "notifications" not in caplog.text  # there is nothing to say that would be missed
-        played.log_failure = "No log files for now."
+        cause = played.fails()
         assert [await played.looks() for _ in range(3)] == [[], [], []]
         played.told.works = True
-        assert ("create", "log_folder") in await played.looks()
+        assert ("create", cause) in await played.looks()
         assert await played.looks() == []
         assert caplog.text.count("takes no notifications for now") == 1
         assert caplog.text.count("takes notifications again") == 1
 
 
-async def test_a_home_assistant_that_was_away_is_told_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with day(tmp_path) as played:
+@IN_BOTH_MODES
+async def test_a_home_assistant_that_was_away_is_told_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: Mode
+) -> None:
+    async with day(tmp_path, mode) as played:
         await played.asks()
-        played.log_failure = "No log files for now."
-        assert await played.looks() == [("create", "log_folder")]
+        cause = played.fails()
+        assert await played.looks() == [("create", cause)]
         played.told.works = False
         assert [await played.looks() for _ in range(3)] == [[], [], []]
         played.told.works = True
-        assert await played.looks() == [("create", "log_folder")]
+        assert await played.looks() == [("create", cause)]
         assert await played.looks() == []
         assert caplog.text.count("takes no notifications for now") == 1
         assert caplog.text.count("takes notifications again") == 1
@@ -309,7 +335,7 @@ async def test_a_home_assistant_that_was_away_is_told_again(tmp_path: Path, capl
         played.now += timedelta(hours=23, minutes=59)
         assert await played.looks() == []
         played.now += timedelta(minutes=1)
-        assert await played.looks() == [("create", "log_folder")]
+        assert await played.looks() == [("create", cause)]
 
 
 async def test_switched_off_what_an_earlier_run_left_is_taken_away_once(tmp_path: Path) -> None:
@@ -323,13 +349,14 @@ async def test_switched_off_what_an_earlier_run_left_is_taken_away_once(tmp_path
         assert told.calls == [("dismiss", str(cause)) for cause in Cause]
 
 
-async def test_a_hanging_supervisor_delays_no_request(tmp_path: Path) -> None:
-    async with stand_in(hangs=True) as told, Simulator() as sim:
+@IN_BOTH_MODES
+async def test_a_hanging_supervisor_delays_no_request(tmp_path: Path, mode: Mode) -> None:
+    async with stand_in(hangs=True) as told, gateway_for(mode) as sim:
         supervisor = Supervisor(TOKEN, told.url, patience=60)
-        hasten = {"notifications": True}
+        options = options_of(mode, USER, PASSWORD)
         async with (
-            proxy_for(sim, tmp_path, supervisor=supervisor, hasten=hasten) as rig,
-            httpx.AsyncClient(trust_env=False, timeout=10) as asking,
+            proxy_for(sim, tmp_path, supervisor=supervisor, hasten={"notifications": True}, **options) as rig,
+            httpx.AsyncClient(trust_env=False, timeout=10, auth=auth_of(mode)) as asking,
         ):
             await told.asked.wait()
             for _ in range(20):

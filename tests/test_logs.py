@@ -1,6 +1,7 @@
 """The log as a whole: the line's form, threads that hang, and what foreign loggers send."""
 
 import asyncio
+import errno
 import io
 import logging
 import re
@@ -380,6 +381,24 @@ def test_a_message_that_cannot_be_put_together_is_named(message: str, arguments:
     handler.handle(logging.LogRecord("aiohttp", logging.ERROR, "/web.py", 7, message, arguments, None))
     handler.close()
     assert re.search(r"ERROR   aiohttp: \(message of web:7 failed: \w+Error\)$", written[0])
+
+
+def test_a_line_that_cannot_be_made_ends_nothing() -> None:
+    class Failing(LineFormatter):
+        def format(self, record: logging.LogRecord) -> str:
+            if record.msg == "bad":
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().format(record)
+
+    written: list[str] = []
+    handler = WriterHandler("test", written.append, lambda: None)
+    handler.setFormatter(Failing())
+    for message in ("bad", "good"):
+        handler.handle(logging.LogRecord("smgw_proxy_addon.test", logging.INFO, "/x.py", 1, message, (), None))
+    handler.close()
+    lines = "\n".join(written).split("\n")
+    assert [line.partition(" ERROR ")[2].strip() for line in lines[:1]] == ["A line is missing here: OSError"]
+    assert lines[1].endswith(" good")
 
 
 def test_a_message_is_put_together_when_it_is_logged(start: Start, console: Console) -> None:

@@ -1,6 +1,8 @@
 """What may be shown: no control character and no secret, whatever comes in."""
 
 import json
+import subprocess
+import sys
 import time
 from urllib.parse import quote, urlencode
 
@@ -247,3 +249,9 @@ def test_a_nasty_body_takes_no_long_time(piece: bytes) -> None:
     redact_body(body)
     redact_target(body)
     assert time.process_time() - started < 2
+
+
+def test_nothing_is_loaded_for_the_first_character_that_does_not_print() -> None:
+    # When no file can be opened any more, the log has to say so.
+    program = "import sys, smgw_proxy_addon.redaction; sys.exit('encodings.unicode_escape' not in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

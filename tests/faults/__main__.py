@@ -20,6 +20,9 @@ def main(modes: list[Mode]) -> None:
     for row in ROWS:
         line = f"| {row.name} |"
         for mode in modes:
+            if mode not in row.modes:
+                line += " - | - |"
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 outcome = asyncio.run(play(row, mode, Path(folder), identity))
             line += f" {outcome.got} | {outcome.recovery * 1000:.0f} ms |"

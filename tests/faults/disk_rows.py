@@ -19,6 +19,8 @@ from tests.faults.scene import Cause, Got, Row, Scene
 
 UNREADABLE: Final = Got(502, "pin_unreadable")
 NOT_WRITTEN: Final = Got(502, "pin_not_written")
+NO_DESCRIPTOR: Final = Got(503, "out_of_descriptors")
+SHORTAGE: Final = ("Nothing more can be opened for now",)
 NOT_STORED: Final = ("What the gateway showed could not be stored", "What the gateway shows can be stored again")
 
 
@@ -82,13 +84,17 @@ def _half(pin: Path) -> None:
     pin.write_bytes((pin.parents[1] / "backup").read_bytes()[:100])
 
 
-@asynccontextmanager
-async def unreadable(scene: Scene) -> AsyncIterator[None]:
-    """Let the medium fail when the file is read, which it is after a change."""
-    scene.files.failing["read"] = errno.EIO
-    await asyncio.to_thread(os.utime, scene.pin_file, (1, 1))
-    yield
-    scene.files.failing.clear()
+def unreadable(code: int) -> Cause:
+    """Let the system fail when the file is read, which it is after a change."""
+
+    @asynccontextmanager
+    async def cause(scene: Scene) -> AsyncIterator[None]:
+        scene.files.failing["read"] = code
+        await asyncio.to_thread(os.utime, scene.pin_file, (1, 1))
+        yield
+        scene.files.failing.clear()
+
+    return cause
 
 
 @asynccontextmanager
@@ -149,16 +155,16 @@ def log_files(damage: Callable[[LogStage], object], repair: Callable[[LogStage],
         logger = logging.getLogger("smgw_proxy_addon.test")
         try:
             logger.info("Before")
-            await asyncio.to_thread(_until, lambda: "Before" in logs.text())
+            await asyncio.to_thread(until, lambda: "Before" in logs.text())
             await asyncio.to_thread(damage, logs)
             yield
             logger.info("Meanwhile")
             if lasting:
-                await asyncio.to_thread(_until, lambda: "No log files for now" in logs.console.getvalue())
+                await asyncio.to_thread(until, lambda: "No log files for now" in logs.console.getvalue())
             await asyncio.to_thread(repair, logs)
             logs.ahead += RETRY_SECONDS
             logger.info("Afterwards")
-            await asyncio.to_thread(_until, lambda: "Afterwards" in logs.text())
+            await asyncio.to_thread(until, lambda: "Afterwards" in logs.text())
         finally:
             await asyncio.to_thread(logs.logging.close)
         told = logs.console.getvalue()
@@ -171,7 +177,7 @@ def log_files(damage: Callable[[LogStage], object], repair: Callable[[LogStage],
     return cause
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     """Wait for the thread that writes."""
     end = time.monotonic() + 5
     while not condition():
@@ -248,7 +254,34 @@ ROWS: Final = [
         sent=0,
         fresh=True,
     ),
-    Row("Pin file unreadable (I/O error)", unreadable, UNREADABLE, visits=2, sent=0, fresh=True),
+    Row("Pin file unreadable (I/O error)", unreadable(errno.EIO), UNREADABLE, visits=2, sent=0, fresh=True),
+    Row(
+        "First contact: no descriptor left",
+        failing("create", errno.EMFILE),
+        NO_DESCRIPTOR,
+        visits=2,
+        sent=0,
+        first=True,
+        lines=SHORTAGE,
+    ),
+    Row(
+        "No descriptor left for the pin file",
+        unreadable(errno.EMFILE),
+        NO_DESCRIPTOR,
+        visits=2,
+        sent=0,
+        fresh=True,
+        lines=SHORTAGE,
+    ),
+    Row(
+        "No descriptor left in the computer",
+        unreadable(errno.ENFILE),
+        NO_DESCRIPTOR,
+        visits=2,
+        sent=0,
+        fresh=True,
+        lines=SHORTAGE,
+    ),
     Row("Pin file deleted", deleted, Got(), fresh=True),
     Row("Log files: disk full", log_files(_fill, _open_again, lasting=True), Got(), visits=2),
     Row("Log files: read-only", log_files(_fail_with(errno.EROFS), _open_again, lasting=True), Got(), visits=2),

@@ -1,7 +1,7 @@
 """Faults of real file systems: ``unshare --mount python -m tests.faults.mounted FOLDER``, as root.
 
 Mounts are made in a mount namespace of this process, so that nothing is left when it ends. Prints one line of JSON:
-what the client got and how long the way back took, by row.
+what the client got and how long the way back took, by row and mode.
 """
 
 import asyncio
@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from simulator.certificates import CertificateOptions, make_identity
 from tests.faults.disk_rows import NOT_STORED, NOT_WRITTEN, UNREADABLE, LogStage, failing_later, log_files
-from tests.faults.scene import Cause, Got, Mode, Row, Scene, play
+from tests.faults.scene import Cause, Got, Mode, Request, Row, Scene, play
+from tests.faults.stopped_rows import CHANGED, REFUSED, retrying, stopping
 
 SIZE: Final = "200k"
 
@@ -78,6 +80,21 @@ def read_only(folder: Path) -> None:
     mount("-o", "remount,bind,ro", str(folder))
 
 
+def hide(folder: Path) -> None:
+    """Put an empty disk in the place of the folder that holds this one."""
+    mount("-t", "tmpfs", "tmpfs", str(folder.parent))
+
+
+@asynccontextmanager
+async def stopped_on_a_full_disk(scene: Scene) -> AsyncIterator[None]:
+    """Let the account be stopped when the disk with the pins, which has been so small from the start, is full."""
+    folder = scene.rig.cert_dir
+    await asyncio.to_thread(small, folder)
+    assert await scene.visit(Request()) == Got()
+    async with stopping(lambda _: fill(folder), lambda _: free(folder))(scene):
+        yield
+
+
 def logs_on_a_small_disk(logs: LogStage) -> None:
     """Put the log files on a disk without room."""
     small(logs.folder)
@@ -104,7 +121,7 @@ ROWS: Final = [
     Row(
         "/data hidden by an empty disk",
         pins(
-            lambda folder: mount("-t", "tmpfs", "tmpfs", str(folder.parent)),
+            hide,
             lambda folder: umount(folder.parent),
             later=True,
         ),
@@ -134,18 +151,43 @@ ROWS: Final = [
         Got(),
         visits=2,
     ),
+    *(
+        replace(row, modes=(Mode.LOGIN_ONCE,), visits=2, lines=CHANGED)
+        for row in (
+            Row("An account is stopped: disk full (tmpfs)", stopped_on_a_full_disk, REFUSED, first=True),
+            Row(
+                "An account is stopped: /data read-only (bind mount)",
+                stopping(lambda scene: read_only(scene.rig.cert_dir), lambda scene: umount(scene.rig.cert_dir)),
+                REFUSED,
+            ),
+            Row(
+                "An account is tried again: /data read-only (bind mount)",
+                retrying(lambda scene: read_only(scene.rig.cert_dir), lambda scene: umount(scene.rig.cert_dir)),
+                Got(),
+            ),
+            Row(
+                "An account is tried again: /data hidden by an empty disk",
+                retrying(lambda scene: hide(scene.rig.cert_dir), lambda scene: umount(scene.rig.cert_dir.parent)),
+                UNREADABLE,
+                sent=0,
+            ),
+        )
+    ),
 ]
+
+
+PLAYS: Final = [(row, mode) for row in ROWS for mode in row.modes]
 
 
 def main(folder: Path) -> None:
     """Play all rows."""
     identity = make_identity(CertificateOptions())
     seen = {}
-    for number, row in enumerate(ROWS):
+    for number, (row, mode) in enumerate(PLAYS):
         stage = folder / str(number)
         stage.mkdir()
-        outcome = asyncio.run(play(row, Mode.TRANSPARENT, stage, identity))
-        seen[row.name] = [str(outcome.got), outcome.recovery]
+        outcome = asyncio.run(play(row, mode, stage, identity))
+        seen[f"{row.name}, {mode.value}"] = [str(outcome.got), outcome.recovery]
     sys.stdout.write(json.dumps(seen) + "\n")
 
 

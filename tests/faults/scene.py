@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import pytest
 
 from simulator.certificates import Identity
 from simulator.gateway import Simulator
@@ -49,6 +50,10 @@ class Mode(Enum):
 
     TRANSPARENT = "transparent"
     LOGIN_ONCE = "login once"
+
+
+IN_BOTH_MODES: Final = pytest.mark.parametrize("mode", list(Mode), ids=lambda mode: mode.value)
+"""For a test that is played in each mode, as its argument ``mode``."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,10 @@ class SwitchedFiles(Files):
         self._do("write")
         super().write(descriptor, data)
 
+    def remove(self, path: Path) -> None:
+        self._do("remove")
+        super().remove(path)
+
 
 class Names:
     """The name server of a loop: ``NAME`` has ``address``, none (None), or gets no answer (``silent``)."""
@@ -151,6 +160,7 @@ class Scene:
     files: SwitchedFiles
     client: httpx.AsyncClient
     mode: Mode
+    lines: Lines
     asked: int = 0
     reported: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -220,6 +230,8 @@ class Row:
     lines: tuple[str, ...] = ()
     login_once: Got | None = None
     """Where it differs from ``got``."""
+    modes: tuple[Mode, ...] = tuple(Mode)
+    """In which it can happen."""
 
 
 @dataclass(frozen=True)
@@ -231,11 +243,10 @@ class Outcome:
 
 
 @asynccontextmanager
-async def stage(row: Row, mode: Mode, folder: Path, identity: Identity) -> AsyncIterator[Scene]:
+async def stage(row: Row, mode: Mode, folder: Path, identity: Identity, lines: Lines) -> AsyncIterator[Scene]:
     """Set up gateway, cable, proxy and client."""
     names, files = Names(), SwitchedFiles()
-    # In transparent mode the login is the client's affair: here it is none that the gateway would ask for.
-    sim = Simulator(vendor="emh", user=USER, password=PASSWORD, protect_all=mode is Mode.LOGIN_ONCE)
+    sim = gateway_for(mode)
     await sim.start()
     try:
         await sim.use_identity(identity)
@@ -250,9 +261,9 @@ async def stage(row: Row, mode: Mode, folder: Path, identity: Identity) -> Async
                     host_header=sim.authority,
                     **options_of(mode, USER, PASSWORD),
                 ) as rig,
-                httpx.AsyncClient(trust_env=False, timeout=10, auth=_auth(mode)) as client,
+                httpx.AsyncClient(trust_env=False, timeout=10, auth=auth_of(mode)) as client,
             ):
-                scene = Scene(sim, cable, names, rig, folder, files, client, mode)
+                scene = Scene(sim, cable, names, rig, folder, files, client, mode, lines)
                 rig.listen(log_request)
                 rig.listen(lambda _record: scene.reported.set())
                 yield scene
@@ -270,7 +281,23 @@ def options_of(mode: Mode, user: str, password: str) -> dict[str, Any]:
     return {"accounts": [{"username": user, "password": password}]} if mode is Mode.LOGIN_ONCE else {}
 
 
-def _auth(mode: Mode) -> httpx.Auth | None:
+def flags_of(mode: Mode, folder: Path) -> tuple[str, ...]:
+    """Return the same for the program, with the one account; its file is made in ``folder``."""
+    if mode is Mode.TRANSPARENT:
+        return ()
+    file = folder / "accounts.json"
+    file.write_text(json.dumps(options_of(mode, USER, PASSWORD)["accounts"]))
+    file.chmod(0o600)
+    return ("--accounts", str(file))
+
+
+def gateway_for(mode: Mode) -> Simulator:
+    """Make a gateway that asks for the account's login, or for none: in transparent mode that is the client's."""
+    return Simulator(vendor="emh", user=USER, password=PASSWORD, protect_all=mode is Mode.LOGIN_ONCE)
+
+
+def auth_of(mode: Mode) -> httpx.Auth | None:
+    """Return the login of a client at the proxy."""
     return httpx.DigestAuth(USER, PASSWORD) if mode is Mode.LOGIN_ONCE else None
 
 
@@ -280,14 +307,14 @@ async def play(row: Row, mode: Mode, folder: Path, identity: Identity) -> Outcom
     logger.addHandler(lines)
     logger.setLevel(logging.DEBUG)
     try:
-        async with stage(row, mode, folder, identity) as scene:
-            return await _act(row, scene, lines)
+        async with stage(row, mode, folder, identity, lines) as scene:
+            return await _act(row, scene)
     finally:
         logger.removeHandler(lines)
         logger.setLevel(logging.NOTSET)
 
 
-async def _act(row: Row, scene: Scene, lines: Lines) -> Outcome:
+async def _act(row: Row, scene: Scene) -> Outcome:
     expected = row.login_once if row.login_once and scene.mode is Mode.LOGIN_ONCE else row.got
     pin = None
     if not row.first:
@@ -311,7 +338,7 @@ async def _act(row: Row, scene: Scene, lines: Lines) -> Outcome:
     after = await asyncio.to_thread(scene.store.load)
     assert after
     assert pin is None or after.certificate == pin.certificate, "the pin is another one"
-    _check_lines(row, expected, lines)
+    _check_lines(row, expected, scene.lines)
     return Outcome(expected, recovery)
 
 

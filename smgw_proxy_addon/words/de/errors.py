@@ -117,6 +117,14 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es wieder, sehen Sie nach, welches Gerät so "
         "viel fragt: Die Seite des Proxys und sein Protokoll nennen die Programme.",
     ),
+    "out_of_descriptors": Explanation(
+        "Der Proxy kann nichts mehr öffnen",
+        "Der Proxy oder der Rechner, auf dem er läuft, hat so viele Verbindungen und Dateien offen, wie das System "
+        "erlaubt. Ans Gateway wurde nichts gesendet.",
+        "Versuchen Sie es in einigen Sekunden noch einmal. Geschieht es wieder, sehen Sie nach, welches Gerät so "
+        "viele Verbindungen offen hält: Die Seite des Proxys und sein Protokoll nennen die Programme. Oder erhöhen "
+        "Sie die Grenze für offene Dateien (ulimit -n, für einen Container --ulimit nofile).",
+    ),
     "session_busy": Explanation(
         "Am Gateway ist schon jemand angemeldet",
         "Dieses Gateway erlaubt nur eine Sitzung zugleich, und ein anderer Client hat seine nicht[ innerhalb von "

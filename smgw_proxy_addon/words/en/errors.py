@@ -109,6 +109,14 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Try again in a few seconds. If it happens again, look which device asks so much: the proxy's page and its "
         "log name the clients.",
     ),
+    "out_of_descriptors": Explanation(
+        "The proxy cannot open any more connections or files",
+        "The proxy, or the computer that it runs on, has as many connections and files open as the system allows. "
+        "Nothing was sent to the gateway.",
+        "Try again in a few seconds. If it happens again, look which device keeps so many connections open: the "
+        "proxy's page and its log name the clients. Or raise the limit of open files (ulimit -n, for a container "
+        "--ulimit nofile).",
+    ),
     "session_busy": Explanation(
         "Somebody else is logged in at the gateway",
         "This gateway allows one session at a time, and another client did not end its own[ within {seconds} "
