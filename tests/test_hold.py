@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,6 +140,18 @@ async def test_a_slow_reader_is_cut_off_when_others_wait(tmp_path: Path, slow: S
         assert sim.journal.peak_working == 1
 
 
+async def test_over_https_as_well(tmp_path: Path) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    async with running(tmp_path, https_port="0") as (_, rig):
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.https_port, ssl=context, limit=1000)
+        writer.write(await head(rig, "GET", "/sim/bytes/30000000"))
+        await reader.readexactly(1000)
+        assert await poll(rig) == 200
+        assert codes(rig) == ["client_stalled", None]
+        writer.transport.abort()
+
+
 @pytest.mark.parametrize("path", ["/sim/bytes/2500000", "/sim/bytes/2500000?chunked"])
 async def test_a_slow_reader_alone_gets_all_of_it(tmp_path: Path, slow: SlowClient, path: str) -> None:
     async with running(tmp_path, hold=PAUSE) as (_, rig):
@@ -259,12 +272,12 @@ async def test_a_body_that_is_read_whole_takes_no_place(
 @MODES
 async def test_a_gateway_that_takes_a_body_slowly_is_not_its_client_s_fault(tmp_path: Path, mode: str) -> None:
     async with running(tmp_path, mode, hold=HOLD) as (sim, rig):
-        gate = asyncio.Event()
+        gate, size = asyncio.Event(), 15_000_000  # more than the kernel takes on the way
         if mode == "login once":
             assert await poll(rig) == 200  # so that the gateway's challenge is known: a large body is sent once
         sim.faults.set("hold-body", gate=gate, times=1, when=lambda one: one.path == b"/sim/echo")
-        start = await head(rig, "POST", "/sim/echo", "Content-Length: 5000000", "Connection: close")
-        sending = asyncio.create_task(send(rig.port, start + bytes(5_000_000)))
+        start = await head(rig, "POST", "/sim/echo", f"Content-Length: {size}", "Connection: close")
+        sending = asyncio.create_task(send(rig.port, start + bytes(size)))
         await until(lambda: rig.proxy.pool.status().active == 1)
         others = asyncio.create_task(poll(rig))
         await until_waiting(rig, 1)
