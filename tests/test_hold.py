@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
@@ -110,7 +110,7 @@ class SlowClient:
 
 
 @pytest.fixture
-def slow() -> Any:
+def slow() -> Iterator[SlowClient]:
     with contextlib.closing(SlowClient()) as client:
         yield client
 
