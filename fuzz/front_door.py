@@ -75,6 +75,9 @@ class Wire(asyncio.Transport):
         """Tell that nothing waits."""
         return 0
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Do nothing: nothing waits."""
+
 
 @dataclass
 class Gateway:

@@ -6,13 +6,14 @@ A ``Source`` is what stands between the frontend and the gateway's connections. 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from smgw_proxy_addon import sessions
 from smgw_proxy_addon.errors import ClientGoneError
 from smgw_proxy_addon.gateway_http import Connection
 from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
+from smgw_proxy_addon.hold import Hold
 from smgw_proxy_addon.schedule import Claim
 from smgw_proxy_addon.upstream import Pool
 
@@ -23,7 +24,7 @@ class Course:
 
     ``reused`` says whether the gateway's connection was kept from before, ``None`` if none was used. ``shared`` says
     what became of an answer that may be shared: taken from those kept (``hit``), from another client's request
-    (``collapsed``), or asked for and kept (``stored``).
+    (``collapsed``), or asked for and kept (``stored``). ``hold`` is the request's on its place at the gateway.
     """
 
     waiting: float = 0.0
@@ -31,6 +32,7 @@ class Course:
     answering: float = 0.0
     reused: bool | None = None
     shared: Literal["hit", "collapsed", "stored"] | None = None
+    hold: Hold = field(default_factory=Hold)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Transparent:
         try:
             async with self._pool.lease(client.gone, claim=claim) as lease:
                 course.waiting, course.connecting, course.reused = lease.waited, lease.connecting, lease.reused
+                course.hold.others_wait = self._pool.others_wait
                 asked = self._clock()
                 if client.gone.done():
                     raise ClientGoneError
@@ -86,6 +89,7 @@ class Transparent:
                 lease.answered(answer)
                 yield answer, lease.connection.body()
         finally:
+            course.hold.others_wait = None
             if course.reused is None:
                 course.waiting = self._clock() - asked
             else:

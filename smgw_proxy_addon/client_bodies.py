@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import StreamReader, web
 
 from smgw_proxy_addon.errors import BadRequestError, BodyTooLargeError, ClientGoneError, ClientStalledError
+from smgw_proxy_addon.hold import Hold
 
 MB: Final = 1_000_000
 
@@ -23,13 +24,13 @@ SLOWEST: Final = 1000
 """Bytes that it has to send in each further second."""
 
 
-async def receive(content: StreamReader, limit: int) -> bytes | AsyncIterator[bytes]:
-    """Read a body of up to ``WHOLE_BODY`` bytes whole; a larger one comes in pieces.
+async def receive(content: StreamReader, limit: int, hold: Hold) -> bytes | AsyncIterator[bytes]:
+    """Read a body of up to ``WHOLE_BODY`` bytes whole; a larger one comes in pieces, whose ``hold`` is bounded.
 
     Raises ``BodyTooLargeError`` beyond ``limit`` bytes, also between the pieces, ``ClientStalledError`` if it is sent
     too slowly, ``ClientGoneError`` and ``BadRequestError``.
     """
-    pieces = _pieces(content, limit)
+    pieces = _pieces(content, limit, hold)
     start = bytearray()
     async for piece in pieces:
         start += piece
@@ -44,7 +45,7 @@ async def _chain(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[by
         yield piece
 
 
-async def _pieces(content: StreamReader, limit: int) -> AsyncIterator[bytes]:
+async def _pieces(content: StreamReader, limit: int, hold: Hold) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     received, patience = 0, STALL
     while True:
@@ -52,10 +53,7 @@ async def _pieces(content: StreamReader, limit: int) -> AsyncIterator[bytes]:
         # then is not enough: at the other end of the request somebody's place at the gateway may be taken.
         began = loop.time()
         try:
-            async with asyncio.timeout(min(patience, STALL)):
-                piece = await content.readany()
-        except TimeoutError:
-            raise ClientStalledError from None
+            piece = await _next(content, min(patience, STALL), hold)
         except OSError:
             raise ClientGoneError from None
         except web.RequestPayloadError as error:
@@ -67,6 +65,25 @@ async def _pieces(content: StreamReader, limit: int) -> AsyncIterator[bytes]:
             raise too_large(limit)
         patience += len(piece) / SLOWEST - (loop.time() - began)
         yield piece
+
+
+async def _next(content: StreamReader, patience: float, hold: Hold) -> bytes:
+    """Give what has come in, or wait for it; nothing at the end."""
+    loop = asyncio.get_running_loop()
+    while True:
+        began = loop.time()
+        try:
+            async with asyncio.timeout(min(patience, hold.step)):
+                piece = await content.readany()
+        except TimeoutError:
+            piece = None
+        waited = loop.time() - began
+        hold.waited(waited)
+        if piece is not None:
+            return piece
+        patience -= waited
+        if patience <= 0:
+            raise ClientStalledError
 
 
 def too_large(limit: int) -> BodyTooLargeError:

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Generic, Protocol, TypeVar
 
+from smgw_proxy_addon.hold import LONGEST
+
 
 @dataclass(frozen=True)
 class Limits:
     """Connections of all clients and of one address; seconds that a TLS handshake and a request's head may take.
 
-    ``silence`` are the seconds that a connection may be idle.
+    ``silence`` are the seconds that a connection may be idle, ``hold`` those for which a client may keep others from
+    the gateway by its own slowness.
     """
 
     total: int = 256
@@ -26,6 +29,7 @@ class Limits:
     handshake: float = 10.0
     head: float = 20.0
     silence: float = 120.0
+    hold: float = LONGEST
 
 
 class Stage(IntEnum):

@@ -4,12 +4,9 @@ Nothing is decided here. aiohttp's own answers and log lines would echo what cam
 """
 
 import asyncio
-import fcntl
 import logging
 import socket
 import struct
-import sys
-import termios
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -21,21 +18,15 @@ from smgw_proxy_addon import explain
 from smgw_proxy_addon.client_limits import Stage
 from smgw_proxy_addon.errors import (
     BadRequestError,
-    ClientStalledError,
     HeadersTooLargeError,
     ProxyError,
     RequestLineTooLongError,
 )
-from smgw_proxy_addon.gateway_messages import Answer
-from smgw_proxy_addon.rewrite import Headers
 
 if TYPE_CHECKING:
     from aiohttp.http_writer import StreamWriter
 
 _LOGGER: Final = logging.getLogger(__name__)
-
-STALL: Final = 30.0
-"""Seconds in which a client has to read or to send something."""
 
 LONGEST_LINE: Final = 32768
 """Bytes of a request line."""
@@ -46,9 +37,13 @@ LARGEST_FIELD: Final = 65536
 LARGEST_HEAD: Final = 131072
 """Bytes of a head that comes piece by piece; aiohttp knows no limit for the whole of it."""
 
-AT_ONCE: Final = 32768
-"""Bytes that are sent without a look at how the client reads: less than its connection takes without waiting."""
+AHEAD: Final = 262_144
+"""Bytes that a connection takes before its client is waited for: the gateway is free as soon as it has answered."""
 
+AHEAD_IN_ALL: Final = 8_000_000
+"""Bytes that wait in all connections beyond which each takes no more than asyncio would let it."""
+
+_USUAL: Final = 65_536
 _HEADERS: Final = 1000
 _TOO_MANY_HEADERS: Final = "Too many headers received"
 _LINGER: Final = 2.0
@@ -72,6 +67,8 @@ class ClientConnection(web.RequestHandler):
         """Bytes that came after them, of a head that is not whole."""
         self.oversized = False
         """Whether it was closed because of a head that was too large."""
+        self._server = manager
+        self._wire: asyncio.Transport | None = None
 
     @property
     def stage(self) -> Stage:
@@ -89,6 +86,23 @@ class ClientConnection(web.RequestHandler):
         """When the last request was answered or, before the first one, the connection made (the loop's time)."""
         closing = self._next_keepalive_close_time
         return closing - self._keepalive_timeout if closing else None
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the client has not taken yet, but for those in the kernel."""
+        return self._wire.get_write_buffer_size() if self._wire else 0  # aiohttp lets go of it when it closes
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport, and let it take more than asyncio would."""
+        super().connection_made(transport)
+        self._wire = cast("asyncio.Transport", transport)
+        self._wire.set_write_buffer_limits(AHEAD)
+
+    def bound_ahead(self) -> None:
+        """Take less ahead while all connections together have much that their clients do not read."""
+        if self._wire and self.unsent > _USUAL:
+            in_all = sum(cast("ClientConnection", each).unsent for each in self._server.connections)
+            self._wire.set_write_buffer_limits(AHEAD if in_all <= AHEAD_IN_ALL else _USUAL)
 
     def data_received(self, data: bytes) -> None:
         """Keep count of what has not become a request yet: aiohttp neither times a head nor bounds it as a whole."""
@@ -115,6 +129,7 @@ class ClientConnection(web.RequestHandler):
         """Tell those who wait for this client."""
         if not self.gone.done():
             self.gone.set_result(None)
+        self._wire = None
         super().connection_lost(exc)
 
     @property
@@ -175,39 +190,6 @@ class ClientServer(web.Server):
         )
 
 
-class PassedOn(web.StreamResponse):
-    """The gateway's answer: its own head byte for byte, with the framing of this hop at its end.
-
-    aiohttp decides on the framing and whether the connection is kept; it is told the length alone.
-    """
-
-    def __init__(self, answer: Answer, headers: Headers, version: tuple[int, int]) -> None:
-        lengths = [value.decode() for name, value in headers if name.lower() == b"content-length"]
-        super().__init__(status=answer.status, headers=[("Content-Length", length) for length in lengths])
-        self.has_length = bool(lengths)
-        self._body_follows = False
-        self._head = [b"HTTP/%d.%d %d %b" % (*version, answer.status, answer.reason)]
-        self._head += [b"%b: %b" % header for header in headers]
-
-    async def _write_headers(self) -> None:
-        # aiohttp has no public way to send a head as it is: it adds Content-Type, Date and Server, and writes UTF-8.
-        framing = [
-            f"{name}: {self.headers[name]}".encode()
-            for name in ("Connection", "Transfer-Encoding")
-            if name in self.headers
-        ]
-        writer = cast("StreamWriter", self._payload_writer)
-        writer._headers_buf = b"\r\n".join([*self._head, *framing, b"", b""])  # noqa: SLF001 - see above
-        if not self._body_follows:
-            writer.send_headers()
-
-    async def send_whole(self, request: web.BaseRequest, body: bytes) -> None:
-        """Send head and body at once: at most ``AT_ONCE`` bytes."""
-        self._body_follows = True
-        await self.prepare(request)
-        await self.write_eof(body)
-
-
 class Refusal(web.Response):
     """An answer of our own, in HTTP/1.1: aiohttp would repeat a version that there is not."""
 
@@ -237,43 +219,13 @@ def hang_up(request: web.BaseRequest, *, force: bool = False) -> None:
     if not force:
         request.transport.close()
         return
-    if raw := _socket(request):
+    if raw := socket_of(request):
         # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     request.transport.abort()
 
 
-async def write(request: web.BaseRequest, piece: bytes) -> None:
-    """Write to the client, however slowly it reads; raises ``ClientStalledError`` if it does not read at all."""
-    writer = cast("StreamWriter", request.writer)
-    await writer.write(piece, drain=False)
-    if request.transport is None or request.transport.get_write_buffer_size() == 0:
-        return  # the kernel has all of it
-    before = _unread(request)
-    draining = asyncio.ensure_future(writer.drain())
-    try:
-        while not (await asyncio.wait({draining}, timeout=STALL))[0]:
-            if (now := _unread(request)) == before:
-                raise ClientStalledError
-            before = now
-        await draining
-    finally:
-        draining.cancel()
-
-
-def _unread(request: web.BaseRequest) -> tuple[int, int]:
-    """Give the bytes that wait for the client here and in the kernel: each read changes one of them.
-
-    Raises ConnectionResetError if the client has left.
-    """
-    raw = _socket(request)
-    if request.transport is None or raw is None:
-        raise ConnectionResetError
-    queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
-    return request.transport.get_write_buffer_size(), int.from_bytes(queued, sys.byteorder)
-
-
-def _socket(request: web.BaseRequest) -> socket.socket | None:
+def socket_of(request: web.BaseRequest) -> socket.socket | None:
     """Give the client's socket. TLS lets go of it one turn of the loop before aiohttp is told."""
     raw = request.get_extra_info("socket")
     return raw if raw is not None and raw.fileno() >= 0 else None

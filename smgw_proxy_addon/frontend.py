@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from smgw_proxy_addon import client_bodies, clients, explain, rewrite
+from smgw_proxy_addon import client_bodies, clients, delivery, explain, rewrite
 from smgw_proxy_addon.access import Access
 from smgw_proxy_addon.asking import Client, Course, Source
 from smgw_proxy_addon.errors import (
@@ -29,6 +29,7 @@ from smgw_proxy_addon.errors import (
     ShuttingDownError,
 )
 from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
+from smgw_proxy_addon.hold import LONGEST
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.redaction import redact_body, redact_target
 
@@ -92,6 +93,7 @@ class Frontend:
         read_timeout: float,
         largest_body: int,
         report: Callable[[RequestRecord], None],
+        longest_hold: float = LONGEST,
         log_bodies: bool = False,
     ) -> None:
         self._source = source
@@ -101,6 +103,7 @@ class Frontend:
         self._read_timeout = read_timeout
         self._largest_body = largest_body
         self._report = report
+        self._longest_hold = longest_hold
         self._log_bodies = log_bodies
         self._running: set[asyncio.Task[Any]] = set()
         self._stopping = False
@@ -118,6 +121,7 @@ class Frontend:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never raises but for cancellation."""
         visit = Visit(clients.address(request.get_extra_info("peername")), request.method, request.raw_path)
+        visit.course.hold.longest = self._longest_hold
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
@@ -166,7 +170,9 @@ class Frontend:
         if framing.length and framing.length > self._largest_body:
             raise client_bodies.too_large(self._largest_body)
         self._answer_expectation(request)
-        body = await client_bodies.receive(request.content, self._largest_body) if framing.has_body else None
+        body = None
+        if framing.has_body:
+            body = await client_bodies.receive(request.content, self._largest_body, visit.course.hold)
         if self._log_bodies and isinstance(body, bytes):
             visit.sent += body[:_EXCERPT]
         outgoing = GatewayRequest(
@@ -189,26 +195,28 @@ class Frontend:
     ) -> web.StreamResponse:
         plain = not request.secure
         headers = rewrite.response_headers(answer.headers, gateway=self._names, plain=plain)
-        response = clients.PassedOn(answer, headers, (request.version.major, request.version.minor))
+        response = delivery.PassedOn(answer, headers, (request.version.major, request.version.minor))
         visit.status = answer.status
         if clients.is_last(request) or (request.version < (1, 1) and not response.has_length):
             response.force_close()
+        hold = visit.course.hold
         try:
-            if answer.whole is not None and len(answer.whole) <= clients.AT_ONCE:
+            if answer.whole is not None and len(answer.whole) <= delivery.AT_ONCE and not delivery.lags(request):
                 await response.send_whole(request, answer.whole)
                 self._note(visit, answer.whole)
             else:
                 await response.prepare(request)
                 async for piece in body:
-                    await clients.write(request, piece)
+                    await delivery.write(request, piece, hold)
                     self._note(visit, piece)
-                await response.write_eof()
+                await delivery.finish(request, response, hold)
         except ConnectionError:
             visit.fail(ClientGoneError())
             await self._drain(body)
         except ClientStalledError as error:
             visit.fail(error)
             clients.hang_up(request, force=True)
+            await self._drain(body)
         except GatewayError as error:
             # The client must see that its answer is not whole: without a length only a reset tells.
             visit.fail(error)

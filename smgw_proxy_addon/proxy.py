@@ -93,7 +93,7 @@ class Proxy:
             log_failure=log_failure,
         )
         self._report = report
-        self._frontend = _frontend(options, self._source, access, self._reported)
+        self._frontend = _frontend(options, self._source, access, self._reported, limits.hold)
         server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
         self.entrance = Entrance(server, limits)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
@@ -205,7 +205,13 @@ def _source(
     return LoginOnce(porter, shared, keeper), own, keeper
 
 
-def _frontend(options: Options, source: Source, access: Access, report: Callable[[RequestRecord], None]) -> Frontend:
+def _frontend(
+    options: Options,
+    source: Source,
+    access: Access,
+    report: Callable[[RequestRecord], None],
+    longest_hold: float,
+) -> Frontend:
     target = options.target
     host = options.host_header or target.authority
     return Frontend(
@@ -216,6 +222,7 @@ def _frontend(options: Options, source: Source, access: Access, report: Callable
         read_timeout=options.read_timeout,
         largest_body=options.max_body_mb * MB,
         report=report,
+        longest_hold=longest_hold,
         log_bodies=options.log_bodies,
     )
 

@@ -227,6 +227,10 @@ class Pool:
         kept_for = None if oldest is None else self._clock() - oldest
         return PoolStatus(self._schedule.active, self._schedule.places, self._schedule.waiting, kept_for)
 
+    def others_wait(self) -> bool:
+        """Tell whether anybody waits for a place."""
+        return self._schedule.waiting > 0
+
     def send_away(self) -> None:
         """Let nobody wait any longer (``ShuttingDownError``)."""
         self._turns.send_away()
