@@ -78,7 +78,7 @@ async def _next(content: StreamReader, patience: float, hold: Hold) -> bytes:
         except TimeoutError:
             piece = None
         waited = loop.time() - began
-        hold.waited(waited)
+        hold.waited(waited, moved=len(piece or b""))
         if piece is not None:
             return piece
         patience -= waited

@@ -97,11 +97,11 @@ async def _wait_for(request: web.BaseRequest, send: Callable[[], Coroutine[Any, 
             done, _ = await asyncio.wait({sending}, timeout=min(STALL, hold.step))
             if done:
                 await sending
-            now = loop.time()
-            hold.waited(now - began)
+            now, unread = loop.time(), _unread(request)
+            hold.waited(now - began, moved=before - unread)
             if done:
                 return
-            if (unread := _unread(request)) != before:
+            if unread != before:
                 before, changed = unread, now
             elif now - changed >= STALL:
                 raise ClientStalledError
@@ -109,13 +109,10 @@ async def _wait_for(request: web.BaseRequest, send: Callable[[], Coroutine[Any, 
         sending.cancel()
 
 
-def _unread(request: web.BaseRequest) -> tuple[int, int]:
-    """Give the bytes that wait for the client here and in the kernel: each read changes one of them.
-
-    Raises ConnectionResetError if the client has left.
-    """
+def _unread(request: web.BaseRequest) -> int:
+    """Count the bytes that wait for the client, here and in the kernel: none if it has left."""
     raw = socket_of(request)
     if request.transport is None or raw is None:
-        raise ConnectionResetError
+        return 0
     queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
-    return request.transport.get_write_buffer_size(), int.from_bytes(queued, sys.byteorder)
+    return request.transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)

@@ -38,6 +38,9 @@ _LOGGER: Final = logging.getLogger(__name__)
 DRAIN_LIMIT: Final = 1_000_000
 """Bytes of an answer that are read for a client that has left, so that the gateway can finish in peace."""
 
+_BRIEFLY: Final = 2.0
+"""Seconds in which it has to finish while others wait: a new connection takes no longer."""
+
 _VERSIONS: Final = frozenset({(1, 0), (1, 1)})
 _EXCERPT: Final = 4096
 _LAST_WORD: Final = 0.2
@@ -212,11 +215,11 @@ class Frontend:
                 await delivery.finish(request, response, hold)
         except ConnectionError:
             visit.fail(ClientGoneError())
-            await self._drain(body)
+            await _drain(body, self._read_timeout)
         except ClientStalledError as error:
             visit.fail(error)
             clients.hang_up(request, force=True)
-            await self._drain(body)
+            await _drain(body, min(self._read_timeout, _BRIEFLY))
         except GatewayError as error:
             # The client must see that its answer is not whole: without a length only a reset tells.
             visit.fail(error)
@@ -227,18 +230,6 @@ class Frontend:
         visit.bytes_sent += len(piece)
         if self._log_bodies:
             visit.received += piece[: _EXCERPT - len(visit.received)]
-
-    async def _drain(self, body: AsyncIterator[bytes]) -> None:
-        """Let the gateway finish an answer whose client has left."""
-        drained = 0
-        try:
-            async with asyncio.timeout(self._read_timeout):
-                async for piece in body:
-                    drained += len(piece)
-                    if drained > DRAIN_LIMIT:
-                        return
-        except (GatewayError, TimeoutError):
-            return
 
     def _answer_expectation(self, request: web.BaseRequest) -> None:
         """Answer ``Expect`` (RFC 9110 section 10.1.1) on the gateway's behalf: its requests carry none."""
@@ -278,6 +269,19 @@ class Frontend:
         if clients.is_last(request) or isinstance(error, last):
             response.force_close()
         return response
+
+
+async def _drain(body: AsyncIterator[bytes], within: float) -> None:
+    """Let the gateway finish an answer that nobody takes any more, if that takes at most so many seconds."""
+    drained = 0
+    try:
+        async with asyncio.timeout(within):
+            async for piece in body:
+                drained += len(piece)
+                if drained > DRAIN_LIMIT:
+                    return
+    except (GatewayError, TimeoutError):
+        return
 
 
 def _log_bodies(visit: Visit) -> None:

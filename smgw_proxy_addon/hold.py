@@ -1,8 +1,9 @@
 """How long a client's own slowness may keep others from the gateway.
 
 There is one place there, unless the user asks for more, and whoever has it may read or send a byte now and then for
-hours. What counts is only the time in which the client was waited for while others waited for the gateway: a slow
-gateway is not blamed on anybody, and who is alone may take all the time that the limits of silence leave.
+hours. What counts is only the time in which the client was waited for while others waited for the gateway, and what
+it took or sent meanwhile is to its credit: a slow gateway is not blamed on anybody, a long transfer at a fair pace
+may end, and who is alone may take all the time that the limits of silence leave.
 
 Pure: nothing is waited for here.
 """
@@ -15,6 +16,9 @@ from smgw_proxy_addon.errors import ClientStalledError
 
 LONGEST: Final = 5.0
 """Seconds: clients give up at 10 s, and whoever waits is to get its answer before, also with a new connection."""
+
+PACE: Final = 50_000
+"""Bytes a second that nobody calls slow: half of what a phone gets that is away from home."""
 
 _STEPS: Final = 10
 
@@ -35,10 +39,13 @@ class Hold:
         """The most seconds to wait for the client before ``waited`` is told."""
         return self.longest / _STEPS
 
-    def waited(self, seconds: float) -> None:
-        """Note that the client was waited for; raises ``ClientStalledError`` if that kept others for too long."""
+    def waited(self, seconds: float, moved: int = 0) -> None:
+        """Note that the client was waited for, and how many bytes it took or sent meanwhile.
+
+        Raises ``ClientStalledError`` if that kept others for too long.
+        """
         if self.others_wait is None or not self.others_wait():
             return
-        self._spent += seconds
+        self._spent = max(0.0, self._spent + seconds - moved / PACE)
         if self._spent >= self.longest:
             raise ClientStalledError(f"it kept others waiting for {self.longest:g} s")

@@ -22,7 +22,7 @@ from smgw_proxy_addon import clients, delivery
 from smgw_proxy_addon.client_limits import Limits
 from smgw_proxy_addon.digest import authorize, parse_challenges
 from smgw_proxy_addon.errors import ClientStalledError
-from smgw_proxy_addon.hold import Hold
+from smgw_proxy_addon.hold import PACE, Hold
 from tests.rig import Rig, proxy_for, send, status_of
 from tests.test_ppc_sessions import PpcClient, hasten, until_waiting
 
@@ -139,6 +139,17 @@ async def test_a_slow_reader_is_cut_off_when_others_wait(tmp_path: Path, slow: S
         assert rig.reports[-1].waiting >= HOLD
         assert "kept others waiting" in next(each.detail for each in rig.reports if each.code == "client_stalled")
         assert sim.journal.peak_working == 1
+
+
+async def test_a_reader_at_a_fair_pace_is_left_alone_though_others_wait(tmp_path: Path, slow: SlowClient) -> None:
+    async with running(tmp_path) as (_, rig):
+        await slow.send(rig.port, await head(rig, "GET", "/sim/bytes/1500000", "Connection: close"))
+        reading = asyncio.create_task(slow.read(4096, pause=0.004))
+        await until(lambda: rig.proxy.pool.status().active == 1)
+        assert await poll(rig) == 200
+        assert rig.reports[-1].waiting > 2 * HOLD
+        assert len(await reading) > 1_500_000
+        assert codes(rig) == [None, None]
 
 
 async def test_over_https_as_well(tmp_path: Path) -> None:
@@ -384,6 +395,15 @@ def test_only_time_in_which_others_wait_counts() -> None:
     others = True
     with pytest.raises(ClientStalledError):
         hold.waited(0.1)
+
+
+def test_what_was_taken_is_to_its_credit() -> None:
+    hold = Hold(10, lambda: True)
+    for _ in range(100):
+        hold.waited(1, moved=PACE)
+    hold.waited(9.9)
+    with pytest.raises(ClientStalledError):
+        hold.waited(1, moved=PACE // 2)
 
 
 def test_who_has_no_place_holds_nobody_up() -> None:
