@@ -1,8 +1,9 @@
 """Where clients' connections come in: accepted, counted, and closed when they take what others need.
 
 asyncio's own server knows no limits, and leaves a connection alone until its TLS handshake is done. Here each one is
-counted from the first moment. What costs time is done when a connection comes and by one look at all of them every
-few seconds: a request on a kept connection pays nothing.
+counted from the first moment, and costs hardly anything before its first byte: neither aiohttp's parser and task nor
+asyncio's 256 kB for a TLS handshake. What costs time is done when a connection comes and by one look at all of them
+every few seconds: a request on a kept connection pays nothing.
 """
 
 import asyncio
@@ -47,14 +48,17 @@ RESERVED: Final = 64
 _FEWEST: Final = 8
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Visitor:
     """A connection from the moment of its acceptance; times in the event loop's seconds."""
 
     address: str
     connection: socket.socket
+    context: ssl.SSLContext | None
+    """For HTTPS."""
     came: float
-    protocol: ClientConnection
+    protocol: ClientConnection | None = None
+    """None until its first byte."""
     slow_since: float | None = None
     """When it was first seen in the middle of the head that it has not finished yet."""
     heads: int = 0
@@ -63,22 +67,20 @@ class Visitor:
     @property
     def stage(self) -> Stage:
         """What it does."""
-        return self.protocol.stage
+        return self.protocol.stage if self.protocol else Stage.NEW
 
     @property
     def since(self) -> float:
         """When it began to be idle, or came."""
-        idle_since = self.protocol.idle_since
+        idle_since = self.protocol.idle_since if self.protocol else None
         return self.came if idle_since is None else idle_since
-
-    def receive(self) -> ClientConnection:
-        """Give the protocol to the connection, which belongs to it from now on."""
-        self.received = True
-        return self.protocol
 
     def dismiss(self) -> None:
         """Close it at once, also in the middle of a handshake."""
-        if self.protocol.transport is not None:
+        if self.protocol is None:
+            asyncio.get_running_loop().remove_reader(self.connection)
+            self.connection.close()
+        elif self.protocol.transport is not None:
             self.protocol.transport.abort()
         else:
             # Not cancelled: whoever waits for the handshake has to see its error, to clear up after it.
@@ -118,6 +120,12 @@ class Entrance:
 
     async def close(self) -> None:
         """Take no more connections; those that are there stay, but for unfinished handshakes."""
+        for visitor in self._room:
+            if visitor.protocol is None:
+                self._dismiss(visitor)
+        for listener in self._sockets:
+            # Before the task that accepts is cancelled: a connection in this very turn would find nobody.
+            asyncio.get_running_loop().remove_reader(listener)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -125,10 +133,13 @@ class Entrance:
             listener.close()
 
     def look(self) -> None:
-        """Close what has been sending one head for too long; say in the log what the limits have done."""
+        """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
         now = asyncio.get_running_loop().time()
         for visitor in self._room:
             protocol = visitor.protocol
+            if protocol is None:
+                self._end_silence(visitor, now)
+                continue
             if not protocol.unfinished or visitor.heads != protocol.heads:
                 visitor.slow_since, visitor.heads = None, protocol.heads
             if protocol.unfinished and visitor.slow_since is None:
@@ -140,6 +151,13 @@ class Entrance:
         if self._most >= _CROWD and self.counts.open <= self._most // 2:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
+
+    def _end_silence(self, visitor: Visitor, now: float) -> None:
+        """Close a connection that has not sent its first byte in time."""
+        patience = self._limits.handshake if visitor.context else self._limits.silence
+        if now - visitor.came >= patience:
+            self.counts.slow += visitor.context is not None
+            self._dismiss(visitor)
 
     def fall_short(self, reason: str) -> None:
         """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.
@@ -196,19 +214,36 @@ class Entrance:
             return
         if leaving is not None:
             self._displace(leaving)
-        visitor = Visitor(peer, connection, asyncio.get_running_loop().time(), self._make())
+        loop = asyncio.get_running_loop()
+        visitor = Visitor(peer, connection, context, loop.time())
         self._room.enter(visitor)
         self._most = max(self._most, self.counts.open)
-        visitor.protocol.gone.add_done_callback(lambda _: self._left(visitor))
-        greeting = self._start(self._greet(visitor, context))
-        greeting.add_done_callback(lambda greeting: self._greeted(visitor, greeting))
+        loop.add_reader(connection, self._begin, visitor)
 
-    def _left(self, visitor: Visitor) -> None:
+    def _begin(self, visitor: Visitor) -> None:
+        """Serve a connection whose first byte is there, unless it has ended without one."""
+        asyncio.get_running_loop().remove_reader(visitor.connection)
+        try:
+            came = visitor.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            came = b""
+        if not came:
+            self._dismiss(visitor)
+            return
+        visitor.protocol = protocol = self._make()
+        protocol.gone.add_done_callback(lambda _: self._left(visitor, protocol))
+        greeting = self._start(self._greet(visitor, protocol))
+        greeting.add_done_callback(lambda greeting: self._greeted(visitor, protocol, greeting))
+
+    def _left(self, visitor: Visitor, protocol: ClientConnection) -> None:
         self._room.leave(visitor)
-        self.counts.oversized += visitor.protocol.oversized
+        self.counts.oversized += protocol.oversized
 
     def _displace(self, visitor: Visitor) -> None:
         self.counts.displaced += 1
+        self._dismiss(visitor)
+
+    def _dismiss(self, visitor: Visitor) -> None:
         self._room.leave(visitor)
         visitor.dismiss()
 
@@ -226,28 +261,33 @@ class Entrance:
                 _LOGGER.info("Connections and files can be opened again")
                 return
 
-    async def _greet(self, visitor: Visitor, context: ssl.SSLContext | None) -> None:
+    async def _greet(self, visitor: Visitor, protocol: ClientConnection) -> None:
         """Give the connection to its protocol, after the handshake."""
+
+        def receive() -> ClientConnection:
+            visitor.received = True
+            return protocol
+
         timeouts: dict[str, float] = {}
-        if context:
+        if visitor.context:
             timeouts = {"ssl_handshake_timeout": self._limits.handshake, "ssl_shutdown_timeout": _CLOSE_NOTIFY}
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                visitor.receive, visitor.connection, ssl=context, **timeouts
+                receive, visitor.connection, ssl=visitor.context, **timeouts
             )
         except OSError as error:  # TLS did not come about, or the client left
-            self._room.leave(visitor)
             self.counts.slow += isinstance(error, ConnectionAbortedError)  # asyncio's for a handshake without end
             # asyncio keeps the error in a frame of its own traceback, and with it a buffer of 256 kB.
             traceback.clear_frames(error.__traceback__)
             _LOGGER.debug("A connection did not come about: %s", type(error).__name__)
 
-    def _greeted(self, visitor: Visitor, greeting: asyncio.Task[None]) -> None:
+    def _greeted(self, visitor: Visitor, protocol: ClientConnection, greeting: asyncio.Task[None]) -> None:
         fault = None if greeting.cancelled() else greeting.exception()
         if fault is not None:
             _LOGGER.error("A fault of the proxy itself; please report it", exc_info=fault)
-        if fault is not None or greeting.cancelled():
-            self._room.leave(visitor)
+        if protocol.transport is None:
+            # It did not come about, or has ended. asyncio tells only of the end of what it has told the beginning of.
+            protocol.connection_lost(None)
         if not visitor.received:
             visitor.connection.close()
 

@@ -211,6 +211,15 @@ async def test_a_connection_that_says_nothing_is_closed(tmp_path: Path) -> None:
         assert await once.rest() == b""
 
 
+async def test_a_connection_that_says_nothing_ends_with_the_proxy(tmp_path: Path) -> None:
+    async with Simulator() as sim, AsyncExitStack() as stack:
+        async with proxy_for(sim, tmp_path) as rig:
+            never = await stack.enter_async_context(peers(rig.port))
+            await until_counted(rig, 1)
+        assert await never.rest() == b""
+        assert rig.proxy.entrance.counts.open == 0
+
+
 async def test_a_handshake_that_does_not_come_about_ends(tmp_path: Path) -> None:
     async with (
         Simulator() as sim,

@@ -17,11 +17,15 @@ import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.client_limits import Limits
+from smgw_proxy_addon.clients import ClientConnection
 from tests.faults.cable import Cable, Cut, End
 from tests.rig import proxy_for
 
 FAILURES: Final = 5
+ENOUGH: Final = 20
 HALF_A_HANDSHAKE: Final = 300
+FIRST_BYTES: Final = b"\x16\x03\x01"
+"""Of a client's TLS handshake."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +42,15 @@ def tls_connections(*, server_side: bool) -> int:
     return sum(vars(each)["_server_side"] is server_side for each in there)
 
 
+def client_connections() -> int:
+    """Count what serves a client, in use or not."""
+    return sum(isinstance(each, ClientConnection) for each in gc.get_objects())
+
+
 async def gone(*, server_side: bool) -> bool:
     """Tell whether all are gone, once the event loop has had its turns."""
     for _ in range(100):
-        if not tls_connections(server_side=server_side):
+        if not tls_connections(server_side=server_side) and not (server_side and client_connections()):
             return True
         await asyncio.sleep(0.01)
     return False
@@ -74,7 +83,7 @@ async def test_a_certificate_that_is_refused(tmp_path: Path) -> None:
         assert await gone(server_side=False)
 
 
-@pytest.mark.parametrize("hello", [b"", b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("hello", [b"", FIRST_BYTES, b"GET / HTTP/1.1\r\n\r\n"])
 async def test_a_client_that_leaves_in_its_handshake(tmp_path: Path, hello: bytes) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0) as rig:
         for _ in range(FAILURES):
@@ -90,6 +99,8 @@ async def test_a_client_that_leaves_in_its_handshake(tmp_path: Path, hello: byte
 async def test_a_client_that_has_to_leave_in_its_handshake(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0, limits=Limits(per_address=2)) as rig:
         there = [await asyncio.open_connection("127.0.0.1", rig.https_port) for _ in range(2 + FAILURES)]
+        for _, writer in there:
+            writer.write(FIRST_BYTES)
         for reader, _ in there[:FAILURES]:
             with suppress(ConnectionResetError):
                 assert await reader.read() == b""
@@ -98,5 +109,20 @@ async def test_a_client_that_has_to_leave_in_its_handshake(tmp_path: Path) -> No
             if tls_connections(server_side=True) == 2:
                 break
         assert tls_connections(server_side=True) == 2
+        for _, writer in there:
+            writer.close()
+
+
+async def test_a_client_that_says_nothing_costs_next_to_nothing(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0) as rig:
+        there = [
+            await asyncio.open_connection("127.0.0.1", port)
+            for port in (rig.port, rig.https_port)
+            for _ in range(FAILURES)
+        ]
+        async with asyncio.timeout(ENOUGH):
+            while rig.proxy.entrance.counts.open < len(there):  # noqa: ASYNC110 - counting has no listeners
+                await asyncio.sleep(0.01)
+        assert (tls_connections(server_side=True), client_connections()) == (0, 0)
         for _, writer in there:
             writer.close()
