@@ -89,7 +89,7 @@ class Visitor:
 
 
 class Entrance:
-    """Takes connections at the listening sockets from ``open`` to ``close``; ``make`` makes the protocol of one."""
+    """Takes connections at the listening sockets from ``open`` to ``end``; ``make`` makes the protocol of one."""
 
     def __init__(self, make: Callable[[], ClientConnection], limits: Limits | None = None) -> None:
         self._make = make
@@ -120,9 +120,7 @@ class Entrance:
 
     async def close(self) -> None:
         """Take no more connections; those that are there stay, but for unfinished handshakes."""
-        for visitor in self._room:
-            if visitor.protocol is None:
-                self._dismiss(visitor)
+        self._dismiss_silent(secure=True)
         for listener in self._sockets:
             # Before the task that accepts is cancelled: a connection in this very turn would find nobody.
             asyncio.get_running_loop().remove_reader(listener)
@@ -131,6 +129,11 @@ class Entrance:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for listener in self._sockets:
             listener.close()
+
+    async def end(self) -> None:
+        """After ``close``: let go of those that have not said anything yet. The others are aiohttp's to close."""
+        self._dismiss_silent(secure=False)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def look(self) -> None:
         """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
@@ -242,6 +245,11 @@ class Entrance:
     def _displace(self, visitor: Visitor) -> None:
         self.counts.displaced += 1
         self._dismiss(visitor)
+
+    def _dismiss_silent(self, *, secure: bool) -> None:
+        for visitor in self._room:
+            if visitor.protocol is None and (visitor.context is not None) is secure:
+                self._dismiss(visitor)
 
     def _dismiss(self, visitor: Visitor) -> None:
         self._room.leave(visitor)

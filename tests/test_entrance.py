@@ -213,10 +213,12 @@ async def test_a_connection_that_says_nothing_is_closed(tmp_path: Path) -> None:
 
 async def test_a_connection_that_says_nothing_ends_with_the_proxy(tmp_path: Path) -> None:
     async with Simulator() as sim, AsyncExitStack() as stack:
-        async with proxy_for(sim, tmp_path) as rig:
-            never = await stack.enter_async_context(peers(rig.port))
-            await until_counted(rig, 1)
-        assert await never.rest() == b""
+        async with proxy_for(sim, tmp_path, https_port=0) as rig:
+            assert rig.https_port
+            there = [await stack.enter_async_context(peers(port)) for port in (rig.port, rig.https_port)]
+            await until_counted(rig, 2)
+        for never in there:
+            assert await never.rest() == b""
         assert rig.proxy.entrance.counts.open == 0
 
 

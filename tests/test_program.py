@@ -7,6 +7,8 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,7 @@ import pytest
 
 from simulator.gateway import Simulator
 from simulator.ppc import CGI
-from tests.program import Program, module, proxy_program, run_to_end
+from tests.program import ROOT, Program, module, proxy_program, run_to_end
 from tests.rig import send, status_of
 
 PASSWORD: Final = "correct horse battery staple"
@@ -53,6 +55,12 @@ async def refused_as(base: str, code: str) -> httpx.Response:
 
 
 # Starting
+
+
+def test_no_public_authority_is_loaded() -> None:
+    program = "import smgw_proxy_addon.__main__, ssl; print(ssl.create_default_context().cert_store_stats()['x509'])"
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT, timeout=30)
+    assert ended.stdout == b"0\n"
 
 
 @pytest.mark.parametrize("curve", ["P-256", "P-384", "brainpoolP256r1", "brainpoolP384r1"])
