@@ -9,7 +9,6 @@ every few seconds: a request on a kept connection pays nothing.
 import asyncio
 import gc
 import logging
-import os
 import resource
 import socket
 import ssl
@@ -124,16 +123,14 @@ class Entrance:
         for listener in self._sockets:
             # Before the task that accepts is cancelled: a connection in this very turn would find nobody.
             asyncio.get_running_loop().remove_reader(listener)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for listener in self._sockets:
-            listener.close()
+        await self._cancel_tasks()
+        while self._sockets:
+            self._sockets.pop().close()
 
     async def end(self) -> None:
         """After ``close``: let go of those that have not said anything yet. The others are aiohttp's to close."""
         self._dismiss_silent(secure=False)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._cancel_tasks()
 
     def look(self) -> None:
         """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
@@ -265,7 +262,7 @@ class Entrance:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_OUT_OF_FILES)
-            if loop.time() - self._failed_at >= _CALM and _one_free(self._sockets[0]):
+            if loop.time() - self._failed_at >= _CALM and _one_free():
                 _LOGGER.info("Connections and files can be opened again")
                 return
 
@@ -322,6 +319,11 @@ class Entrance:
             self._farewells -= 1
             connection.close()
 
+    async def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -349,9 +351,9 @@ def _affordable(limits: Limits) -> Limits:
     return replace(limits, total=min(limits.total, max(_FEWEST, most - RESERVED)))
 
 
-def _one_free(listener: socket.socket) -> bool:
+def _one_free() -> bool:
     try:
-        os.close(os.dup(listener.fileno()))
+        socket.socket().close()
     except OSError:
         return False
     return True
