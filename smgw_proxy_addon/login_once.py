@@ -202,31 +202,41 @@ class _Exchange:
         Raises ``_ClosedAfterChallengeError`` if it has to be sent again on another one, with ``second``.
         """
         async with self._turn():
-            attempt = self._login.attempt(request.method, request.target, self._clock())
+            attempt = None
+            # While the password may be wrong, only where it is asked for: a page that needs no login would seem to
+            # prove it. What cannot be sent again has no other chance.
+            if self._login.proven or not isinstance(request.body, bytes | None):
+                attempt = self._login.attempt(request.method, request.target, self._clock())
             answer = await self._send(connection, request, attempt)
             if answer.status != _LOGIN_NEEDED:
                 return answer
             if await self._challenged(connection, answer, attempt):
                 raise GatewayLoginRefusedError
-        if not isinstance(request.body, bytes | None):
-            raise LoginExpiredError
-        if self._client.gone.done():
-            raise ClientGoneError
-        if not connection.reusable:
-            raise _ClosedAfterChallengeError
+            if not isinstance(request.body, bytes | None):
+                raise LoginExpiredError
+            if self._client.gone.done():
+                raise ClientGoneError
+            if not connection.reusable:
+                raise _ClosedAfterChallengeError
+            if attempt is None:
+                self._check()
+                return await self._log_in(connection, request)
         return await self.second(connection, request)
 
     async def second(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request with the answer to a challenge that was just asked."""
         async with self._turn():
-            attempt = self._login.attempt(request.method, request.target, self._clock())
-            if attempt is None:
-                raise GatewayLoginRefusedError("no challenge that may be answered")
-            answer = await self._send(connection, request, attempt)
-            if answer.status != _LOGIN_NEEDED:
-                return answer
-            if await self._challenged(connection, answer, attempt):
-                raise GatewayLoginRefusedError
+            return await self._log_in(connection, request)
+
+    async def _log_in(self, connection: Connection, request: GatewayRequest) -> Answer:
+        attempt = self._login.attempt(request.method, request.target, self._clock())
+        if attempt is None:
+            raise GatewayLoginRefusedError("no challenge that may be answered")
+        answer = await self._send(connection, request, attempt)
+        if answer.status != _LOGIN_NEEDED:
+            return answer
+        if await self._challenged(connection, answer, attempt):
+            raise GatewayLoginRefusedError
         raise LoginExpiredError
 
     @asynccontextmanager

@@ -403,6 +403,28 @@ async def test_a_changed_password_is_tried_no_more_by_those_who_come_after(tmp_p
         assert rig.proxy.logins.standings == (Standing.STOPPED,)
 
 
+@pytest.mark.parametrize(("places", "closes"), [(1, True), (8, False), (8, True)])
+async def test_a_page_that_needs_no_login_does_not_prove_a_password(
+    tmp_path: Path, places: int, *, closes: bool
+) -> None:
+    slow = {"request_delay": 0.01, "closes_after_challenge": closes}
+    async with login_once(tmp_path, sim=slow, max_connections=places) as (sim, rig):
+        sim.login.password = "other"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for number in range(12):
+                urls = [f"{rig.http}{path}?{number}" for path in (TARGETS["emh"][1], "/sim/status/200") * 3]
+                await asyncio.gather(*(client.get(f"{url}-{each}", auth=own()) for each, url in enumerate(urls)))
+        assert logins(sim).count("wrong") == 2
+        assert rig.proxy.logins
+        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+
+
+async def test_those_who_ask_at_once_are_asked_for_the_login_once(tmp_path: Path) -> None:
+    async with login_once(tmp_path, sim={"request_delay": 0.01}, max_connections=8) as (sim, rig):
+        await ask_at_once(rig, 16)
+        assert logins(sim) == ["none", *["accepted"] * 16]
+
+
 async def test_one_account_is_not_another(tmp_path: Path) -> None:
     users = {"further_users": {"other-user": "other-secret"}}
     async with login_once(tmp_path, sim=users, accounts=[ACCOUNT, OTHER]) as (sim, rig):
