@@ -255,8 +255,10 @@ class _Exchange:
     async def _send(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
         try:
             answer = await connection.exchange(_with_login(request, attempt))
-        except SilentCloseError as error:
-            if attempt and self._login.closed_silently(attempt, self._clock()):
+        except ConnectionLostError as error:
+            # Lost is also what a gateway closed as soon as it had the login, before it had the whole body.
+            idle = not isinstance(error, SilentCloseError)
+            if attempt and self._login.closed_silently(attempt, self._clock(), idle=idle):
                 raise GatewayLoginRefusedError("closed without an answer") from None
             raise ConnectionLostError(error.detail) from None
         if attempt and answer.status < _LOWEST_ERROR:

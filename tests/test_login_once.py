@@ -419,6 +419,27 @@ async def test_a_page_that_needs_no_login_does_not_prove_a_password(
         assert rig.proxy.logins.standings == (Standing.STOPPED,)
 
 
+@pytest.mark.parametrize("size", [500_000, LARGEST_RESENT + 2_000_000])
+@pytest.mark.parametrize("good_before", [True, False])
+async def test_a_gateway_that_closes_before_it_has_the_body_refuses_the_login_too(
+    tmp_path: Path, size: int, *, good_before: bool
+) -> None:
+    clock = Hurried()
+    async with login_once(tmp_path, clock=clock, sim={"protect_all": True}) as (sim, rig):
+        if good_before:
+            assert (await ask(rig)).status_code == 200
+        sim.faults.set("break", at="head", when=lambda record: record.header(b"authorization") is not None)
+        before = len(sim.records)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for _ in range(40):
+                await client.post(rig.http + "/sim/echo", content=b"x" * size, auth=own())
+                clock.ahead += 20
+        tried = [record for record in sim.records[before:] if record.header(b"authorization")]
+        assert len(tried) == (5 if good_before else 2)
+        assert rig.proxy.logins
+        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+
+
 async def test_those_who_ask_at_once_are_asked_for_the_login_once(tmp_path: Path) -> None:
     async with login_once(tmp_path, sim={"request_delay": 0.01}, max_connections=8) as (sim, rig):
         await ask_at_once(rig, 16)
