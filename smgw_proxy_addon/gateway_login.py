@@ -206,14 +206,16 @@ class GatewayLogin:
         if found and self._challenge and self._answers(attempt):
             self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
 
-    def closed_silently(self, attempt: Attempt, now: float) -> bool:
+    def closed_silently(self, attempt: Attempt, now: float, *, idle: bool = False) -> bool:
         """Learn that the connection was closed instead of an answer; tells whether that refuses the password.
 
         It may, in Theben's words, if the gateway had asked for the login just before; then ``rest`` tells when to
-        try the next one. Otherwise it is taken for a fault, and the next request begins without a login.
+        try the next one. Otherwise it is taken for a fault, and the next request begins without a login. ``idle`` if
+        the connection may have been kept for too long: that tells nothing of the nonce's age.
         """
         self._proven = False
-        self._learn(attempt, now)
+        if not idle:
+            self._learn(attempt, now)
         if self._answers(attempt):
             self._challenge = None
         if not attempt.fresh:

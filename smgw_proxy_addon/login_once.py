@@ -6,7 +6,6 @@ with 401, which is how it asks for the login. A 401 of the gateway never reaches
 that only the proxy can give. No user name, password or nonce may get into a log line or an error.
 """
 
-import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -31,6 +30,7 @@ from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.porter import Porter
 from smgw_proxy_addon.rewrite import Headers
 from smgw_proxy_addon.shared_answers import SharedAnswers
+from smgw_proxy_addon.trial import Trial, Turn
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class OwnLogins:
         self._remember = remember
         self._clock = clock
         self._logins = tuple(logins)
-        self._trials = tuple(asyncio.Lock() for _ in logins)
+        self._trials = tuple(Trial() for _ in logins)
         self._told = list(self.standings)
 
     @property
@@ -141,7 +141,7 @@ class OwnLogins:
         ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
-        exchange = _Exchange(login, self._trials[account], client, self._clock)
+        exchange = _Exchange(login, partial(self._trials[account].turn, course.hold), client, self._clock)
         request = await _kept_whole(request)
         async with AsyncExitStack() as stack:
             enter = partial(self._source.ask, request, client, course)
@@ -186,10 +186,10 @@ class _ClosedAfterChallengeError(Exception):
 class _Exchange:
     """One request of an account: sent, and once more if the gateway asks for the login.
 
-    ``trial`` is the account's: it lets one login at a time go while the password may be wrong.
+    ``trial`` gives the account's turn: it lets one login at a time go while the password may be wrong.
     """
 
-    def __init__(self, login: GatewayLogin, trial: asyncio.Lock, client: Client, clock: Callable[[], float]) -> None:
+    def __init__(self, login: GatewayLogin, trial: Turn, client: Client, clock: Callable[[], float]) -> None:
         self._login = login
         self._trial = trial
         self._clock = clock
@@ -202,31 +202,41 @@ class _Exchange:
         Raises ``_ClosedAfterChallengeError`` if it has to be sent again on another one, with ``second``.
         """
         async with self._turn():
-            attempt = self._login.attempt(request.method, request.target, self._clock())
+            attempt = None
+            # While the password may be wrong, only where it is asked for: a page that needs no login would seem to
+            # prove it. What cannot be sent again has no other chance.
+            if self._login.proven or not isinstance(request.body, bytes | None):
+                attempt = self._login.attempt(request.method, request.target, self._clock())
             answer = await self._send(connection, request, attempt)
             if answer.status != _LOGIN_NEEDED:
                 return answer
             if await self._challenged(connection, answer, attempt):
                 raise GatewayLoginRefusedError
-        if not isinstance(request.body, bytes | None):
-            raise LoginExpiredError
-        if self._client.gone.done():
-            raise ClientGoneError
-        if not connection.reusable:
-            raise _ClosedAfterChallengeError
+            if not isinstance(request.body, bytes | None):
+                raise LoginExpiredError
+            if self._client.gone.done():
+                raise ClientGoneError
+            if not connection.reusable:
+                raise _ClosedAfterChallengeError
+            if attempt is None:
+                self._check()
+                return await self._log_in(connection, request)
         return await self.second(connection, request)
 
     async def second(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request with the answer to a challenge that was just asked."""
         async with self._turn():
-            attempt = self._login.attempt(request.method, request.target, self._clock())
-            if attempt is None:
-                raise GatewayLoginRefusedError("no challenge that may be answered")
-            answer = await self._send(connection, request, attempt)
-            if answer.status != _LOGIN_NEEDED:
-                return answer
-            if await self._challenged(connection, answer, attempt):
-                raise GatewayLoginRefusedError
+            return await self._log_in(connection, request)
+
+    async def _log_in(self, connection: Connection, request: GatewayRequest) -> Answer:
+        attempt = self._login.attempt(request.method, request.target, self._clock())
+        if attempt is None:
+            raise GatewayLoginRefusedError("no challenge that may be answered")
+        answer = await self._send(connection, request, attempt)
+        if answer.status != _LOGIN_NEEDED:
+            return answer
+        if await self._challenged(connection, answer, attempt):
+            raise GatewayLoginRefusedError
         raise LoginExpiredError
 
     @asynccontextmanager
@@ -236,7 +246,7 @@ class _Exchange:
             self._check()  # again: it was waiting for the gateway
             yield
             return
-        async with self._trial:
+        async with self._trial():
             self._check()
             if self._client.gone.done():
                 raise ClientGoneError
@@ -245,8 +255,10 @@ class _Exchange:
     async def _send(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
         try:
             answer = await connection.exchange(_with_login(request, attempt))
-        except SilentCloseError as error:
-            if attempt and self._login.closed_silently(attempt, self._clock()):
+        except ConnectionLostError as error:
+            # Lost is also what a gateway closed as soon as it had the login, before it had the whole body.
+            idle = not isinstance(error, SilentCloseError)
+            if attempt and self._login.closed_silently(attempt, self._clock(), idle=idle):
                 raise GatewayLoginRefusedError("closed without an answer") from None
             raise ConnectionLostError(error.detail) from None
         if attempt and answer.status < _LOWEST_ERROR:

@@ -98,11 +98,11 @@ class StoppedLogins:
             return frozenset(), True
         except (OSError, ValueError) as error:
             _LOGGER.warning(
-                "%s cannot be read (%s), so a login that was refused earlier is tried again; remove this file",
+                "%s cannot be read (%s), so a login that was refused earlier is tried again, and the file is removed",
                 self._path,
                 _problem(error),
             )
-            return frozenset(), True
+            return frozenset(), False
         return found, len(found) == len(hashes) or self._store(found)
 
     def _store(self, stopped: frozenset[int]) -> bool:

@@ -263,6 +263,18 @@ async def test_a_slow_sender_is_refused_when_others_wait(tmp_path: Path, slow: S
         assert not sim.records[0].complete
 
 
+async def test_nor_may_it_keep_a_login_from_being_tried(tmp_path: Path, slow: SlowClient) -> None:
+    """Another one has a place at the gateway, but waits to see whether the password is right."""
+    async with running(tmp_path, "login once", max_connections=2) as (_, rig):
+        start = await head(rig, "POST", "/sim/echo", "Content-Length: 5000000")
+        await slow.send(rig.port, start + bytes(1_200_000))
+        sending = asyncio.create_task(slow.trickle(bytes(10_000)))
+        await until(lambda: rig.proxy.pool.status().active == 1)
+        assert await poll(rig) == 200
+        sending.cancel()
+        assert codes(rig) == ["client_stalled", None]
+
+
 async def test_a_slow_sender_alone_may_finish(tmp_path: Path, slow: SlowClient) -> None:
     async with running(tmp_path, hold=PAUSE) as (_, rig):
         await slow.send(rig.port, await head(rig, "POST", "/sim/echo", "Content-Length: 500000", "Connection: close"))

@@ -403,6 +403,49 @@ async def test_a_changed_password_is_tried_no_more_by_those_who_come_after(tmp_p
         assert rig.proxy.logins.standings == (Standing.STOPPED,)
 
 
+@pytest.mark.parametrize(("places", "closes"), [(1, True), (8, False), (8, True)])
+async def test_a_page_that_needs_no_login_does_not_prove_a_password(
+    tmp_path: Path, places: int, *, closes: bool
+) -> None:
+    slow = {"request_delay": 0.01, "closes_after_challenge": closes}
+    async with login_once(tmp_path, sim=slow, max_connections=places) as (sim, rig):
+        sim.login.password = "other"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for number in range(12):
+                urls = [f"{rig.http}{path}?{number}" for path in (TARGETS["emh"][1], "/sim/status/200") * 3]
+                await asyncio.gather(*(client.get(f"{url}-{each}", auth=own()) for each, url in enumerate(urls)))
+        assert logins(sim).count("wrong") == 2
+        assert rig.proxy.logins
+        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+
+
+@pytest.mark.parametrize("size", [500_000, LARGEST_RESENT + 2_000_000])
+@pytest.mark.parametrize("good_before", [True, False])
+async def test_a_gateway_that_closes_before_it_has_the_body_refuses_the_login_too(
+    tmp_path: Path, size: int, *, good_before: bool
+) -> None:
+    clock = Hurried()
+    async with login_once(tmp_path, clock=clock, sim={"protect_all": True}) as (sim, rig):
+        if good_before:
+            assert (await ask(rig)).status_code == 200
+        sim.faults.set("break", at="head", when=lambda record: record.header(b"authorization") is not None)
+        before = len(sim.records)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for _ in range(40):
+                await client.post(rig.http + "/sim/echo", content=b"x" * size, auth=own())
+                clock.ahead += 20
+        tried = [record for record in sim.records[before:] if record.header(b"authorization")]
+        assert len(tried) == (5 if good_before else 2)
+        assert rig.proxy.logins
+        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+
+
+async def test_those_who_ask_at_once_are_asked_for_the_login_once(tmp_path: Path) -> None:
+    async with login_once(tmp_path, sim={"request_delay": 0.01}, max_connections=8) as (sim, rig):
+        await ask_at_once(rig, 16)
+        assert logins(sim) == ["none", *["accepted"] * 16]
+
+
 async def test_one_account_is_not_another(tmp_path: Path) -> None:
     users = {"further_users": {"other-user": "other-secret"}}
     async with login_once(tmp_path, sim=users, accounts=[ACCOUNT, OTHER]) as (sim, rig):

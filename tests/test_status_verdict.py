@@ -207,6 +207,7 @@ def account(number: int, standing: Standing) -> AccountState:
         ([None], [Standing.STOPPED, Standing.STOPPED], "bad", "login_stopped"),
         (["gateway_login_stopped"], [Standing.UNKNOWN], "idle", "login_retried"),
         (["gateway_login_refused"], [Standing.REFUSED], "bad", "fails"),
+        (["gateway_login_paused"], [Standing.DOUBTED], "bad", "fails"),
         (["login_expired"], [Standing.ACCEPTED], "warn", "fails_sometimes"),
         ([None], [Standing.ACCEPTED], "good", "works"),
         (["login_required", None], [Standing.ACCEPTED], "good", "works"),

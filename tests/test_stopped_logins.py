@@ -192,7 +192,8 @@ async def test_a_broken_file_stops_nobody(
         assert (await ask(rig)).status_code == 200
     (line,) = [each.message for each in caplog.records if str(file) in each.message]
     assert "cannot be read (" in line
-    assert line.endswith("remove this file")
+    assert line.endswith("the file is removed")
+    assert nothing_in(tmp_path)
 
 
 async def test_a_broken_file_is_replaced(gateway: Simulator, tmp_path: Path) -> None:
@@ -235,6 +236,17 @@ async def test_a_file_that_may_not_be_read_or_removed(tmp_path: Path, caplog: py
     second.keep(())
     await second.close()
     assert "cannot be changed (Read-only file system)" in caplog.text
+
+
+async def test_a_file_that_could_not_be_read_stops_nobody_later(tmp_path: Path) -> None:
+    first = StoppedLogins(options_in(tmp_path))
+    await first.open()
+    first.keep((1,))
+    await first.close()
+    second = StoppedLogins(options_in(tmp_path), FailingFiles("read", errno.EIO))
+    assert await second.open() == frozenset()
+    await second.close()
+    assert await StoppedLogins(options_in(tmp_path)).open() == frozenset(), "it may have been accepted since"
 
 
 async def test_what_changes_while_it_is_written_is_written_after(tmp_path: Path) -> None:
