@@ -35,7 +35,10 @@ TOLD: Final = 60.0
 """Seconds between two lines in the log about the same."""
 
 _BACKLOG: Final = 512
-_CLOSE_NOTIFY: Final = 2.0
+
+_CLOSE_NOTIFY: Final = 30.0
+"""Seconds for the client's close_notify: what it has not read by then of a last answer is lost to it."""
+
 _FAREWELL: Final = 1.0
 _FAREWELLS: Final = 16
 _OUT_OF_FILES: Final = 0.5
@@ -62,6 +65,9 @@ class Visitor:
     slow_since: float | None = None
     """When it was first seen in the middle of the head that it has not finished yet."""
     heads: int = 0
+    unsent: int = 0
+    """What its last answers had left when that changed last, at ``unsent_since``."""
+    unsent_since: float = 0.0
     received: bool = False
 
     @property
@@ -80,12 +86,13 @@ class Visitor:
         if self.protocol is None:
             asyncio.get_running_loop().remove_reader(self.connection)
             self.connection.close()
-        elif self.protocol.transport is not None:
+            return
+        if self.protocol.transport is not None:
             self.protocol.transport.abort()
-        else:
-            # Not cancelled: whoever waits for the handshake has to see its error, to clear up after it.
-            with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
+        # Not cancelled: whoever waits for the handshake has to see its error, to clear up after it. And TLS that is
+        # being closed may not know of its transport any more.
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class Entrance:
@@ -140,6 +147,7 @@ class Entrance:
             if protocol is None:
                 self._end_silence(visitor, now)
                 continue
+            self._end_neglect(visitor, protocol, now)
             if not protocol.unfinished or visitor.heads != protocol.heads:
                 visitor.slow_since, visitor.heads = None, protocol.heads
             if protocol.unfinished and visitor.slow_since is None:
@@ -157,6 +165,13 @@ class Entrance:
         patience = self._limits.handshake if visitor.context else self._limits.silence
         if now - visitor.came >= patience:
             self.counts.slow += visitor.context is not None
+            self._dismiss(visitor)
+
+    def _end_neglect(self, visitor: Visitor, protocol: ClientConnection, now: float) -> None:
+        """Close a connection whose client has taken nothing of its last answers for as long as it may be silent."""
+        if not protocol.is_over or protocol.unsent != visitor.unsent:
+            visitor.unsent, visitor.unsent_since = protocol.unsent, now
+        elif now - visitor.unsent_since >= self._limits.silence:
             self._dismiss(visitor)
 
     def fall_short(self, reason: str) -> None:
