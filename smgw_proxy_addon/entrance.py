@@ -138,6 +138,7 @@ class Entrance:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for listener in self._sockets:
             listener.close()
+        self._sockets.clear()
 
     def look(self) -> None:
         """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
@@ -180,7 +181,7 @@ class Entrance:
         ``reason`` is what the operating system says when something cannot be opened, here or anywhere else.
         """
         self._failed_at = asyncio.get_running_loop().time()
-        if self._shortage is None or self._shortage.done():
+        if self._sockets and (self._shortage is None or self._shortage.done()):
             _LOGGER.warning(
                 "Nothing more can be opened for now (%s): idle connections of clients are closed for new ones, and "
                 "requests may fail. Find the device that opens so many, or let the proxy open more files (ulimit -n, "

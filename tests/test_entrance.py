@@ -593,3 +593,11 @@ async def test_the_log_says_it_once_in_a_while(tmp_path: Path, caplog: pytest.Lo
     assert told == [
         "Connections of clients: 1 open; closed for newer ones 1, refused 0, too slow 0, head too large 0"
     ]
+
+
+async def test_a_shortage_after_the_end_is_watched_by_nobody(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        pass
+    before = asyncio.all_tasks()
+    rig.proxy.entrance.fall_short("Too many open files")
+    assert asyncio.all_tasks() == before
