@@ -128,7 +128,7 @@ class Entrance:
     async def close(self) -> None:
         """Take no more connections; those that are there stay, but for unfinished handshakes."""
         for visitor in self._room:
-            if visitor.protocol is None:
+            if visitor.protocol is None and visitor.context:
                 self._dismiss(visitor)
         for listener in self._sockets:
             # Before the task that accepts is cancelled: a connection in this very turn would find nobody.
@@ -139,6 +139,11 @@ class Entrance:
         for listener in self._sockets:
             listener.close()
         self._sockets.clear()
+        for visitor in self._room:
+            if visitor.protocol is None:
+                # What it asks from now on is answered, and it is closed like all others.
+                asyncio.get_running_loop().remove_reader(visitor.connection)
+                self._serve(visitor)
 
     def look(self) -> None:
         """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
@@ -246,6 +251,9 @@ class Entrance:
         if not came:
             self._dismiss(visitor)
             return
+        self._serve(visitor)
+
+    def _serve(self, visitor: Visitor) -> None:
         visitor.protocol = protocol = self._make()
         protocol.gone.add_done_callback(lambda _: self._left(visitor, protocol))
         greeting = self._start(self._greet(visitor, protocol))
