@@ -123,15 +123,22 @@ class Listener:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=HEAD_LIMIT)
         protocol = asyncio.StreamReaderProtocol(reader)
+        # The transport's alone from here on: it may go on for a while after a cancellation, and must not find
+        # another connection under its descriptor then.
+        given = socket.socket(fileno=client.detach())
         try:
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol,
-                client,
+                given,
                 ssl=context,
                 ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
             )
         except OSError:
             self._journal.handshake_done(failed=True)
+            raise
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                given.shutdown(socket.SHUT_RDWR)
             raise
         if context:
             self._journal.handshake_done()

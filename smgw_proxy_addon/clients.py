@@ -69,6 +69,7 @@ class ClientConnection(web.RequestHandler):
         """Whether it was closed because of a head that was too large."""
         self._server = manager
         self._wire: asyncio.Transport | None = None
+        self._buffers: list[Callable[[], int]] = []
 
     @property
     def stage(self) -> Stage:
@@ -77,6 +78,8 @@ class ClientConnection(web.RequestHandler):
             return Stage.IDLE if self.heads else Stage.NEW
         if self.transport is None or not self._request_count:
             return Stage.NEW  # in its handshake, or just made
+        if self.is_over:
+            return Stage.IDLE
         request = self._current_request
         has_all = request is None or request.content.is_eof()
         return Stage.AT_WORK if has_all else Stage.SENDING
@@ -90,12 +93,23 @@ class ClientConnection(web.RequestHandler):
     @property
     def unsent(self) -> int:
         """Bytes that the client has not taken yet, but for those in the kernel."""
-        return self._wire.get_write_buffer_size() if self._wire else 0  # aiohttp lets go of it when it closes
+        return sum(size() for size in self._buffers)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do but to wait until the client has taken what it was sent."""
+        at_its_end = self._wire is not None and (self._wire.is_closing() or self.writing_paused)
+        return at_its_end and self._current_request is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, and let it take more than asyncio would."""
         super().connection_made(transport)
         self._wire = cast("asyncio.Transport", transport)
+        self._buffers = [self._wire.get_write_buffer_size]
+        if tls := getattr(transport, "_ssl_protocol", None):
+            # What is encrypted waits in the transport below, which asyncio hides and does not count. And it forgets
+            # all that is here when it is told to close for the second time, as aiohttp does.
+            self._buffers = [tls._get_write_buffer_size, tls._transport.get_write_buffer_size]  # noqa: SLF001 - so
         self._wire.set_write_buffer_limits(AHEAD)
 
     def bound_ahead(self) -> None:
@@ -130,6 +144,7 @@ class ClientConnection(web.RequestHandler):
         if not self.gone.done():
             self.gone.set_result(None)
         self._wire = None
+        self._buffers.clear()
         super().connection_lost(exc)
 
     @property

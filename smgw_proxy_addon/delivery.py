@@ -115,4 +115,4 @@ def _unread(request: web.BaseRequest) -> int:
     if request.transport is None or raw is None:
         return 0
     queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
-    return request.transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
+    return cast("ClientConnection", request.protocol).unsent + int.from_bytes(queued, sys.byteorder)

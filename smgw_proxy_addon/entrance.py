@@ -9,15 +9,15 @@ every few seconds: a request on a kept connection pays nothing.
 import asyncio
 import gc
 import logging
-import resource
 import socket
 import ssl
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
+from smgw_proxy_addon import descriptors
 from smgw_proxy_addon.client_limits import Counts, Limits, Room, Stage
 from smgw_proxy_addon.clients import ClientConnection, address, refusal
 from smgw_proxy_addon.errors import ClientStalledError, TooManyConnectionsError
@@ -34,17 +34,14 @@ TOLD: Final = 60.0
 """Seconds between two lines in the log about the same."""
 
 _BACKLOG: Final = 512
-_CLOSE_NOTIFY: Final = 2.0
+
+_CLOSE_NOTIFY: Final = 30.0
+"""Seconds for the client's close_notify: what it has not read by then of a last answer is lost to it."""
+
 _FAREWELL: Final = 1.0
 _FAREWELLS: Final = 16
 _OUT_OF_FILES: Final = 0.5
 _ROOM_MADE: Final = 0.02
-_CALM: Final = 2.0
-
-RESERVED: Final = 64
-"""File descriptors that clients leave to the gateway, the pins, the log files, the page and their own farewells."""
-
-_FEWEST: Final = 8
 
 
 @dataclass(eq=False, slots=True)
@@ -61,6 +58,9 @@ class Visitor:
     slow_since: float | None = None
     """When it was first seen in the middle of the head that it has not finished yet."""
     heads: int = 0
+    unsent: int = 0
+    """What its last answers had left when that changed last, at ``unsent_since``."""
+    unsent_since: float = 0.0
     received: bool = False
 
     @property
@@ -79,20 +79,21 @@ class Visitor:
         if self.protocol is None:
             asyncio.get_running_loop().remove_reader(self.connection)
             self.connection.close()
-        elif self.protocol.transport is not None:
+            return
+        if self.protocol.transport is not None:
             self.protocol.transport.abort()
-        else:
-            # Not cancelled: whoever waits for the handshake has to see its error, to clear up after it.
-            with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
+        # Not cancelled: whoever waits for the handshake has to see its error, to clear up after it. And TLS that is
+        # being closed may not know of its transport any more.
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class Entrance:
-    """Takes connections at the listening sockets from ``open`` to ``end``; ``make`` makes the protocol of one."""
+    """Takes connections at the listening sockets from ``open`` to ``close``; ``make`` makes the protocol of one."""
 
     def __init__(self, make: Callable[[], ClientConnection], limits: Limits | None = None) -> None:
         self._make = make
-        self._limits = _affordable(limits or Limits())
+        self._limits = descriptors.affordable(limits or Limits())
         self._room: Room[Visitor] = Room(self._limits)
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,8 +101,7 @@ class Entrance:
         self._most = 0  # connections since memory was given back
         self._told = self.counts.trouble
         self._told_at: float | None = None
-        self._failed_at = 0.0
-        self._shortage: asyncio.Task[None] | None = None
+        self._shortage = descriptors.Shortage()
 
     @property
     def counts(self) -> Counts:
@@ -119,18 +119,24 @@ class Entrance:
 
     async def close(self) -> None:
         """Take no more connections; those that are there stay, but for unfinished handshakes."""
-        self._dismiss_silent(secure=True)
+        for visitor in self._room:
+            if visitor.protocol is None and visitor.context:
+                self._dismiss(visitor)
         for listener in self._sockets:
             # Before the task that accepts is cancelled: a connection in this very turn would find nobody.
             asyncio.get_running_loop().remove_reader(listener)
-        await self._cancel_tasks()
-        while self._sockets:
-            self._sockets.pop().close()
-
-    async def end(self) -> None:
-        """After ``close``: let go of those that have not said anything yet. The others are aiohttp's to close."""
-        self._dismiss_silent(secure=False)
-        await self._cancel_tasks()
+        self._shortage.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for listener in self._sockets:
+            listener.close()
+        self._sockets.clear()
+        for visitor in self._room:
+            if visitor.protocol is None:
+                # What it asks from now on is answered, and it is closed like all others.
+                asyncio.get_running_loop().remove_reader(visitor.connection)
+                self._serve(visitor)
 
     def look(self) -> None:
         """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
@@ -140,6 +146,7 @@ class Entrance:
             if protocol is None:
                 self._end_silence(visitor, now)
                 continue
+            self._end_neglect(visitor, protocol, now)
             if not protocol.unfinished or visitor.heads != protocol.heads:
                 visitor.slow_since, visitor.heads = None, protocol.heads
             if protocol.unfinished and visitor.slow_since is None:
@@ -159,20 +166,20 @@ class Entrance:
             self.counts.slow += visitor.context is not None
             self._dismiss(visitor)
 
+    def _end_neglect(self, visitor: Visitor, protocol: ClientConnection, now: float) -> None:
+        """Close a connection whose client has taken nothing of its last answers for as long as it may be silent."""
+        if not protocol.is_over or protocol.unsent != visitor.unsent:
+            visitor.unsent, visitor.unsent_since = protocol.unsent, now
+        elif now - visitor.unsent_since >= self._limits.silence:
+            self._dismiss(visitor)
+
     def fall_short(self, reason: str) -> None:
         """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.
 
         ``reason`` is what the operating system says when something cannot be opened, here or anywhere else.
         """
-        self._failed_at = asyncio.get_running_loop().time()
-        if self._shortage is None or self._shortage.done():
-            _LOGGER.warning(
-                "Nothing more can be opened for now (%s): idle connections of clients are closed for new ones, and "
-                "requests may fail. Find the device that opens so many, or let the proxy open more files (ulimit -n, "
-                "for a container --ulimit nofile)",
-                reason,
-            )
-            self._shortage = self._start(self._until_enough())
+        if self._sockets:
+            self._shortage.felt(reason)
 
     async def _watch(self) -> None:
         while True:
@@ -230,6 +237,9 @@ class Entrance:
         if not came:
             self._dismiss(visitor)
             return
+        self._serve(visitor)
+
+    def _serve(self, visitor: Visitor) -> None:
         visitor.protocol = protocol = self._make()
         protocol.gone.add_done_callback(lambda _: self._left(visitor, protocol))
         greeting = self._start(self._greet(visitor, protocol))
@@ -243,11 +253,6 @@ class Entrance:
         self.counts.displaced += 1
         self._dismiss(visitor)
 
-    def _dismiss_silent(self, *, secure: bool) -> None:
-        for visitor in self._room:
-            if visitor.protocol is None and (visitor.context is not None) is secure:
-                self._dismiss(visitor)
-
     def _dismiss(self, visitor: Visitor) -> None:
         self._room.leave(visitor)
         visitor.dismiss()
@@ -257,14 +262,6 @@ class Entrance:
         if visitor:
             self._displace(visitor)
         return visitor is not None
-
-    async def _until_enough(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_OUT_OF_FILES)
-            if loop.time() - self._failed_at >= _CALM and _one_free():
-                _LOGGER.info("Connections and files can be opened again")
-                return
 
     async def _greet(self, visitor: Visitor, protocol: ClientConnection) -> None:
         """Give the connection to its protocol, after the handshake."""
@@ -319,11 +316,6 @@ class Entrance:
             self._farewells -= 1
             connection.close()
 
-    async def _cancel_tasks(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -341,22 +333,6 @@ def give_memory_back() -> None:
     gc.collect()
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _affordable(limits: Limits) -> Limits:
-    """Give clients no more connections than there are file descriptors for them."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most == resource.RLIM_INFINITY:
-        return limits
-    return replace(limits, total=min(limits.total, max(_FEWEST, most - RESERVED)))
-
-
-def _one_free() -> bool:
-    try:
-        socket.socket().close()
-    except OSError:
-        return False
-    return True
 
 
 def _order(visitor: Visitor) -> tuple[Stage, float]:

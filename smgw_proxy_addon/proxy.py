@@ -128,7 +128,6 @@ class Proxy:
         await self.entrance.close()
         self.pool.send_away()
         await self._frontend.stop(grace)
-        await self.entrance.end()
         if self.logins:
             await cast("LoginOnce", self._source).close()
         if self.sessions:

@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 import psutil
 
-from smgw_proxy_addon.entrance import RESERVED
+from smgw_proxy_addon.descriptors import RESERVED
 from tests.faults.scene import IN_BOTH_MODES, SECRETS, Mode, auth_of, flags_of, gateway_for
 from tests.program import PATIENCE, Program, proxy_program
 from tests.test_entrance import peers

@@ -19,8 +19,9 @@ import psutil
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon import client_bodies, clients, entrance
+from smgw_proxy_addon import client_bodies, clients, descriptors, entrance
 from smgw_proxy_addon.client_limits import Limits
+from smgw_proxy_addon.entrance import Visitor
 from tests.program import Program, proxy_program
 from tests.rig import Rig, proxy_for, send, status_of
 
@@ -149,6 +150,128 @@ async def test_one_that_still_sends_its_body_gives_way(tmp_path: Path) -> None:
         async with peers(rig.port) as newcomer:
             assert await newcomer.ask() == 200
             assert await sending.rest() == b""
+
+
+# What nobody takes
+
+LAST = b"GET /sim/bytes/250000 HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n"
+REFUSED = b"GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n"
+
+
+def visitors(rig: Rig) -> list[Visitor]:
+    """Return the connections that have sent something."""
+    return [each for each in rig.proxy.entrance._room if each.protocol]  # noqa: SLF001 - nobody else needs them
+
+
+@asynccontextmanager
+async def neglecting(
+    rig: Rig, requests: bytes, *, https: bool = False
+) -> AsyncIterator[tuple[Visitor, socket.socket]]:
+    """Have a client that reads nothing of its answers, until the proxy has no more to say."""
+    listener = rig.proxy.entrance._sockets[-1 if https else 0]  # noqa: SLF001 - what the kernel takes is its to say
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+
+    def ask() -> socket.socket:
+        peer = socket.socket()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.connect(("127.0.0.1", rig.https_port if https else rig.port))
+        peer = unverified().wrap_socket(peer) if https else peer
+        peer.settimeout(0.5)
+        with suppress(TimeoutError):  # the proxy takes no more requests than it has room for answers
+            peer.sendall(requests)
+        return peer
+
+    peer = await asyncio.to_thread(ask)
+    try:
+        async with asyncio.timeout(ENOUGH):
+            while not (found := visitors(rig)):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+            protocol, reports = found[0].protocol, -1
+            while not (protocol and protocol.unsent and rig.reports and reports == len(rig.reports)):
+                reports = len(rig.reports)
+                await asyncio.sleep(0.1)
+        yield found[0], peer
+    finally:
+        peer.close()
+
+
+@pytest.mark.parametrize("requests", [LAST, 20_000 * REFUSED], ids=["last answer", "refusals"])
+async def test_answers_that_nobody_takes_keep_no_newcomer_out(tmp_path: Path, requests: bytes) -> None:
+    async with (
+        Simulator() as sim,
+        proxy_for(sim, tmp_path, limits=Limits(per_address=1)) as rig,
+        neglecting(rig, requests),
+        peers(rig.port) as newcomer,
+    ):
+        assert await newcomer.ask() == 200
+        await until_counted(rig, 1)
+
+
+@pytest.mark.parametrize("https", [False, True])
+@pytest.mark.parametrize("requests", [LAST, 20_000 * REFUSED], ids=["last answer", "refusals"])
+async def test_answers_that_nobody_takes_are_thrown_away(tmp_path: Path, requests: bytes, https: bool) -> None:
+    async with (
+        Simulator() as sim,
+        proxy_for(sim, tmp_path, limits=Limits(silence=0.3), https_port=0) as rig,
+        neglecting(rig, requests, https=https),
+    ):
+        async with asyncio.timeout(ENOUGH):
+            while rig.proxy.entrance.counts.open:
+                rig.proxy.entrance.look()
+                await asyncio.sleep(0.05)
+
+
+async def test_what_waits_below_tls_counts_as_not_taken(tmp_path: Path) -> None:
+    async with (
+        Simulator() as sim,
+        proxy_for(sim, tmp_path, https_port=0) as rig,
+        neglecting(rig, LAST, https=True) as (visitor, _),
+    ):
+        assert visitor.protocol
+        assert visitor.protocol.unsent > 180_000
+
+
+async def test_a_last_answer_over_tls_may_be_read_in_time(tmp_path: Path) -> None:
+    def rest(peer: socket.socket) -> int:
+        peer.settimeout(ENOUGH)
+        return sum(iter(lambda: len(peer.recv(65536)), 0))
+
+    async with (
+        Simulator() as sim,
+        proxy_for(sim, tmp_path, https_port=0) as rig,
+        neglecting(rig, LAST, https=True) as (_, peer),
+    ):
+        await asyncio.sleep(3)  # asyncio's own clock: what a phone takes for the rest of an answer
+        assert await asyncio.to_thread(rest, peer) > 250_000
+
+
+async def test_a_tls_connection_that_was_closed_twice_harms_no_other(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0) as rig:
+        sim.faults.set("drop", times=1)
+        async with neglecting_end(rig) as visitor:
+            assert visitor.protocol
+            assert visitor.protocol.unsent == 0
+            visitor.dismiss()
+            async with asyncio.timeout(ENOUGH):
+                while visitor.connection.fileno() >= 0:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def neglecting_end(rig: Rig) -> AsyncIterator[Visitor]:
+    """Have a client that gets no answer, and leaves the proxy's close_notify without one."""
+
+    def ask() -> ssl.SSLSocket:
+        peer = unverified().wrap_socket(socket.create_connection(("127.0.0.1", rig.https_port)))
+        peer.sendall(GET[:-2] + b"Authorization: Digest username=x\r\n\r\n")
+        return peer
+
+    with await asyncio.to_thread(ask):
+        async with asyncio.timeout(ENOUGH):
+            while not rig.reports:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # the second time
+        yield visitors(rig)[0]
 
 
 async def test_connections_are_counted_until_they_are_gone(tmp_path: Path) -> None:
@@ -430,9 +553,9 @@ async def poll(port: int, page: str) -> None:
 async def test_without_file_descriptors_idle_connections_give_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
-    caplog.set_level(logging.INFO, "smgw_proxy_addon.entrance")
-    monkeypatch.setattr(entrance, "_OUT_OF_FILES", 0.01)
-    monkeypatch.setattr(entrance, "_CALM", 0.1)
+    caplog.set_level(logging.INFO, "smgw_proxy_addon.descriptors")
+    monkeypatch.setattr(descriptors, "_LOOK", 0.01)
+    monkeypatch.setattr(descriptors, "_CALM", 0.1)
     accept = socket.socket.accept
     failures = 1
 
@@ -452,7 +575,7 @@ async def test_without_file_descriptors_idle_connections_give_way(
             async with asyncio.timeout(ENOUGH):
                 while "can be opened again" not in caplog.text:  # noqa: ASYNC110 - the log has no listeners
                     await asyncio.sleep(0.01)
-    told = [record.getMessage() for record in caplog.records if record.name == entrance.__name__]
+    told = [record.getMessage() for record in caplog.records if record.name == descriptors.__name__]
     assert len(told) == 2
     assert os.strerror(code) in told[0]
 
@@ -472,3 +595,11 @@ async def test_the_log_says_it_once_in_a_while(tmp_path: Path, caplog: pytest.Lo
     assert told == [
         "Connections of clients: 1 open; closed for newer ones 1, refused 0, too slow 0, head too large 0"
     ]
+
+
+async def test_a_shortage_after_the_end_is_watched_by_nobody(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        pass
+    before = asyncio.all_tasks()
+    rig.proxy.entrance.fall_short("Too many open files")
+    assert asyncio.all_tasks() == before
