@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import _ErrInfo
+from aiohttp.web_protocol import ERROR, _ErrInfo
 
 from smgw_proxy_addon import explain
 from smgw_proxy_addon.client_limits import Stage
@@ -24,6 +24,7 @@ from smgw_proxy_addon.errors import (
 )
 
 if TYPE_CHECKING:
+    from aiohttp.http_parser import RawRequestMessage
     from aiohttp.http_writer import StreamWriter
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -185,9 +186,15 @@ class ClientServer(web.Server):
     """
 
     def __init__(self, handle: Handle, malformed: Malformed, silence: float) -> None:
-        super().__init__(handle)
+        super().__init__(handle, request_factory=self._request)
         self._malformed = malformed
         self._silence = silence
+
+    def _request(self, message: "RawRequestMessage", *rest: Any) -> web.BaseRequest:
+        """Make a request. aiohttp's parser may give one without a target, which nothing else could refuse."""
+        if message.url is None:
+            message = message._replace(url=ERROR.url, path="")
+        return self._make_request(message, *rest)
 
     def __call__(self) -> ClientConnection:
         """Make the protocol for a new connection."""

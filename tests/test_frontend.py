@@ -12,6 +12,7 @@ import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon import client_bodies, delivery, proxy
+from smgw_proxy_addon.clients import ClientConnection
 from tests.rig import Rig, headers_of, proxy_for, send, status_of
 
 LOGIN = {"Authorization": 'Digest username="demo", nonce="n", uri="/", response="secret"'}
@@ -532,3 +533,24 @@ async def test_a_fault_of_our_own_is_answered_and_logged(
         answer = await get(rig)
         assert (answer.status_code, json.loads(answer.text)["error"]) == (500, "internal_error")
         assert "please report" in caplog.text
+
+
+async def test_a_request_that_was_parsed_without_a_target_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As aiohttp's parser gave some to a fuzzer."""
+    received = ClientConnection.data_received
+
+    def without_target(self: ClientConnection, data: bytes) -> None:
+        received(self, data)
+        messages: Any = self._messages
+        there = [(message._replace(url=None, path=""), body) for message, body in messages]
+        messages.clear()
+        messages.extend(there)
+
+    monkeypatch.setattr(ClientConnection, "data_received", without_target)
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        answer = await send(rig.port, b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n")
+        assert status_of(answer) == 400
+        assert rig.reports[-1].code == "bad_request"
+        assert not sim.records
