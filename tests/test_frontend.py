@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
