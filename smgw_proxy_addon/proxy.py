@@ -179,13 +179,12 @@ def _source(
     transparent = Transparent(pool, clock)
     if not options.accounts:
         return transparent, None, None
-    # Here: a proxy without accounts does without their code.
-    from smgw_proxy_addon.client_login import ClientLogin  # noqa: PLC0415 - see above
-    from smgw_proxy_addon.gateway_login import RESTS, GatewayLogin  # noqa: PLC0415 - see above
-    from smgw_proxy_addon.login_once import LoginOnce, OwnLogins  # noqa: PLC0415 - see above
-    from smgw_proxy_addon.porter import Porter  # noqa: PLC0415 - see above
-    from smgw_proxy_addon.session_keeper import SessionKeeper  # noqa: PLC0415 - see above
-    from smgw_proxy_addon.shared_answers import SharedAnswers  # noqa: PLC0415 - see above
+    from smgw_proxy_addon.client_login import ClientLogin  # noqa: PLC0415 - only with accounts
+    from smgw_proxy_addon.gateway_login import RESTS, GatewayLogin  # noqa: PLC0415 - only with accounts
+    from smgw_proxy_addon.login_once import LoginOnce, OwnLogins  # noqa: PLC0415 - only with accounts
+    from smgw_proxy_addon.porter import Porter  # noqa: PLC0415 - only with accounts
+    from smgw_proxy_addon.session_keeper import SessionKeeper  # noqa: PLC0415 - only with accounts
+    from smgw_proxy_addon.shared_answers import SharedAnswers  # noqa: PLC0415 - only with accounts
 
     porter = Porter(ClientLogin(options.accounts, secrets.token_bytes), clock)
     logins = [

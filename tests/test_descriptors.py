@@ -1,7 +1,6 @@
 """A process without file descriptors: who is served, what the others are told, and the way back."""
 
 import asyncio
-import os
 import re
 import resource
 import time
@@ -64,7 +63,7 @@ def port_of(program: Program) -> int:
 def limit(program: Program, spare: int) -> None:
     """Let the process open so many more files, and none beyond the ones it has."""
     pid = program.process.pid
-    taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}  # noqa: PTH208 - only names
+    taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
     free = [number for number in range(len(taken) + spare + 1) if number not in taken]
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[spare], resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 

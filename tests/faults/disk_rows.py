@@ -264,23 +264,12 @@ ROWS: Final = [
         first=True,
         lines=SHORTAGE,
     ),
-    Row(
-        "No descriptor left for the pin file",
-        unreadable(errno.EMFILE),
-        NO_DESCRIPTOR,
-        visits=2,
-        sent=0,
-        fresh=True,
-        lines=SHORTAGE,
-    ),
-    Row(
-        "No descriptor left in the computer",
-        unreadable(errno.ENFILE),
-        NO_DESCRIPTOR,
-        visits=2,
-        sent=0,
-        fresh=True,
-        lines=SHORTAGE,
+    *(
+        Row(name, unreadable(code), NO_DESCRIPTOR, visits=2, sent=0, fresh=True, lines=SHORTAGE)
+        for name, code in (
+            ("No descriptor left for the pin file", errno.EMFILE),
+            ("No descriptor left in the computer", errno.ENFILE),
+        )
     ),
     Row("Pin file deleted", deleted, Got(), fresh=True),
     Row("Log files: disk full", log_files(_fill, _open_again, lasting=True), Got(), visits=2),
