@@ -179,7 +179,7 @@ def log_files(damage: Callable[[LogStage], object], repair: Callable[[LogStage],
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait for the thread that writes."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.002)

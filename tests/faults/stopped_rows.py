@@ -6,6 +6,7 @@ so, and it is right again once it can be.
 
 import asyncio
 import errno
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -34,8 +35,16 @@ def file_of(scene: Scene) -> Path:
     return scene.pin_file.with_suffix(".stopped")
 
 
+def kept(scene: Scene) -> int:
+    """Tell how many accounts the file names. Changes nothing, as a start does to a file that is broken."""
+    try:
+        return len(json.loads(file_of(scene).read_bytes())["refused"])
+    except (OSError, ValueError):
+        return 0
+
+
 async def next_start(scene: Scene) -> frozenset[int]:
-    """Tell which accounts would be stopped if the proxy was started now."""
+    """Tell which accounts would be stopped if the proxy was started now; the file must be what it should be."""
     given = {"target": scene.store.name, "cert_dir": str(scene.rig.cert_dir)}
     options = from_command_line({**given, **options_of(scene.mode, USER, PASSWORD)})
     return await stopped_logins.StoppedLogins(options).open()
@@ -53,12 +62,15 @@ def stopping(damage: Act, repair: Act, *, lost: bool = True) -> Cause:
             yield
             if lost:
                 await _said(scene, CHANGED[0])
-                assert await next_start(scene) == frozenset()
+                assert not await asyncio.to_thread(kept, scene)
             await asyncio.to_thread(repair, scene)
-            await _tried_again(scene, 1)
+            await _written(scene, 1)
+            if lost:
+                await _said(scene, CHANGED[1])
+            assert await next_start(scene) == {1}
             scene.sim.login.password = PASSWORD
             _retry(scene)
-            await _tried_again(scene)
+            await _written(scene, 0)
 
     return cause
 
@@ -73,14 +85,15 @@ def retrying(damage: Act, repair: Act) -> Cause:
             scene.sim.login.password = "another"
             for _ in range(2):
                 await scene.visit(Request())
-            await _tried_again(scene, 1)
+            await _written(scene, 1)
             await asyncio.to_thread(damage, scene)
             scene.sim.login.password = PASSWORD
             _retry(scene)
             await _said(scene, CHANGED[0])
             yield
             await asyncio.to_thread(repair, scene)
-            await _tried_again(scene)
+            await _said(scene, CHANGED[1])
+            assert not await asyncio.to_thread(kept, scene)
 
     return cause
 
@@ -94,11 +107,9 @@ async def _said(scene: Scene, text: str) -> None:
     await asyncio.to_thread(until, lambda: scene.lines.count(text) > 0)
 
 
-async def _tried_again(scene: Scene, *numbers: int) -> None:
-    """Wait until the file is what it should be."""
-    async with asyncio.timeout(5):
-        while await next_start(scene) != set(numbers):  # noqa: ASYNC110 - nothing tells that a file was written
-            await asyncio.sleep(0.01)
+async def _written(scene: Scene, accounts: int) -> None:
+    """Wait until the file names so many."""
+    await asyncio.to_thread(until, lambda: kept(scene) == accounts)
 
 
 def _fail(step: str, code: int) -> Act:
