@@ -21,7 +21,7 @@ class ProxyError(Exception):
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds for the ``Retry-After`` header, or none."""
 
     def __init__(self, detail: str = "", **facts: str) -> None:
@@ -249,7 +249,7 @@ class ConnectionLostError(GatewayError):
     """The connection ended before the answer began. The request is not sent again."""
 
     code = "gateway_connection_lost"
-    retry_after: ClassVar[int | None] = 1
+    retry_after: int | None = 1
 
 
 class SilentCloseError(ConnectionLostError):
@@ -271,7 +271,10 @@ class GatewayLoginPausedError(GatewayError):
 
     code = "gateway_login_paused"
     status = 503
-    retry_after: ClassVar[int | None] = 60
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds=f"{seconds}")
+        self.retry_after = seconds
 
 
 class GatewayLoginStoppedError(GatewayError):
@@ -285,7 +288,7 @@ class LoginExpiredError(GatewayError):
 
     code = "login_expired"
     status = 503
-    retry_after: ClassVar[int | None] = 1
+    retry_after = 1
 
 
 class BadAnswerError(GatewayError):

@@ -110,6 +110,7 @@ class GatewayLogin:
         self._rest_until = -math.inf
         self._stale = 0
         self._known_good = False
+        self._taken_earlier = False
         self._proven = False
         self._used = 0.0
         self._longest = math.inf
@@ -135,6 +136,11 @@ class GatewayLogin:
         return self._refusals >= REFUSALS
 
     @property
+    def taken(self) -> bool:
+        """Whether the gateway has let this account in, now or before the program started, and nobody began anew."""
+        return self._known_good or self._taken_earlier
+
+    @property
     def proven(self) -> bool:
         """Whether the gateway took the last login; until then each one may be a wrong password."""
         return self._proven
@@ -147,9 +153,13 @@ class GatewayLogin:
         """Send nothing: the gateway refused this account before the program started."""
         self._refusals = REFUSALS
 
+    def rely(self) -> None:
+        """Give it the chances of a password that was right: the gateway took it before the program started."""
+        self._taken_earlier = True
+
     def retry(self) -> None:
         """Begin again: a person says so."""
-        self._known_good, self._proven, self._challenge = False, False, None
+        self._known_good, self._taken_earlier, self._proven, self._challenge = False, False, False, None
         self._count_anew()
 
     def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
@@ -220,10 +230,10 @@ class GatewayLogin:
             self._challenge = None
         if not attempt.fresh:
             return False
-        step = self._closed if self._known_good else self._closed + 1
+        step = self._closed if self.taken else self._closed + 1
         self._rest_until = now + self._rests[min(step, len(self._rests) - 1)]
         self._closed += 1
-        refused = not self._known_good or self._closed > FORGIVEN
+        refused = not self.taken or self._closed > FORGIVEN
         self._refusals += refused
         return refused
 

@@ -8,7 +8,7 @@ that only the proxy can give. No user name, password or nonce may get into a log
 
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -27,6 +27,7 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway_http import Connection
 from smgw_proxy_addon.gateway_login import Attempt, GatewayLogin, Standing
 from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
+from smgw_proxy_addon.login_memory import Verdict, Verdicts
 from smgw_proxy_addon.porter import Porter
 from smgw_proxy_addon.rewrite import Headers
 from smgw_proxy_addon.shared_answers import SharedAnswers
@@ -79,7 +80,7 @@ class LoginOnce:
 class OwnLogins:
     """Asks the gateway with the accounts' own logins, in their order; ``clock`` gives monotonic seconds.
 
-    ``remember`` is told the numbers, from 1, of the stopped accounts whenever they change.
+    ``remember`` is told what the gateway has said of them whenever that changes.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class OwnLogins:
         source: Transparent,
         logins: Sequence[GatewayLogin],
         clock: Callable[[], float],
-        remember: Callable[[Collection[int]], None],
+        remember: Callable[[Verdicts], None],
     ) -> None:
         self._source = source
         self._remember = remember
@@ -107,13 +108,24 @@ class OwnLogins:
         return tuple(number for number, login in enumerate(self._logins, start=1) if login.stopped)
 
     @property
+    def _verdicts(self) -> Verdicts:
+        return {
+            number: Verdict.REFUSED if login.stopped else Verdict.TAKEN
+            for number, login in enumerate(self._logins, start=1)
+            if login.stopped or login.taken
+        }
+
+    @property
     def initials(self) -> tuple[str, ...]:
         """The first letter of each account's user name."""
         return tuple(login.initial for login in self._logins)
 
-    def stay_stopped(self, numbers: Iterable[int]) -> None:
-        """Stop the accounts with these numbers, from 1, as they were stopped before the program started."""
-        for number in sorted(numbers):
+    def recall(self, verdicts: Verdicts) -> None:
+        """Go on from what the gateway said before the program started: accounts that were stopped stay so."""
+        for number, verdict in sorted(verdicts.items()):
+            if verdict is Verdict.TAKEN:
+                self._logins[number - 1].rely()
+                continue
             self._logins[number - 1].stop()
             self._told[number - 1] = Standing.STOPPED
             _LOGGER.error(
@@ -128,7 +140,7 @@ class OwnLogins:
             return False
         self._logins[account].retry()
         self._told[account] = self._logins[account].standing
-        self._remember(self.stopped)
+        self._remember(self._verdicts)
         return True
 
     @asynccontextmanager
@@ -159,8 +171,7 @@ class OwnLogins:
         if now is before:
             return
         self._told[account] = now
-        if Standing.STOPPED in (before, now):
-            self._remember(self.stopped)
+        self._remember(self._verdicts)
         if now is Standing.STOPPED:
             _LOGGER.error(
                 "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, until "
@@ -278,7 +289,7 @@ class _Exchange:
         if self._login.stopped:
             raise GatewayLoginStoppedError
         if rest := self._login.rest(self._clock()):
-            raise GatewayLoginPausedError(seconds=f"{math.ceil(rest)}")
+            raise GatewayLoginPausedError(math.ceil(rest))
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:

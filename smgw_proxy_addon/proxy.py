@@ -24,11 +24,11 @@ from smgw_proxy_addon.frontend import Frontend
 from smgw_proxy_addon.home_assistant import Supervisor
 from smgw_proxy_addon.listener_tls import ListenerCertificate, ListenerCertificateError, NoRightToReadError
 from smgw_proxy_addon.listeners import Listener
+from smgw_proxy_addon.login_memory import LoginMemory
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.options import Options
 from smgw_proxy_addon.rewrite import GatewayNames
 from smgw_proxy_addon.schedule import Lifetime, Schedule
-from smgw_proxy_addon.stopped_logins import StoppedLogins
 from smgw_proxy_addon.trust import Policy
 from smgw_proxy_addon.trust_store import TrustStore
 from smgw_proxy_addon.upstream import Connector, Pool
@@ -80,8 +80,8 @@ class Proxy:
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._stopped = StoppedLogins(options, files)
-        self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._stopped, rests)
+        self._memory = LoginMemory(options, files)
+        self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._memory, rests)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Attendants(
             options,
@@ -107,9 +107,9 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen."""
-        stopped = await self._stopped.open()  # also without accounts: those of earlier options are forgotten
+        verdicts = await self._memory.open()  # also without accounts: those of earlier options are forgotten
         if self.logins:
-            self.logins.stay_stopped(stopped)
+            self.logins.recall(verdicts)
         await self._runner.setup()
         certificate = self._certificate
         self.entrance.open(
@@ -132,7 +132,7 @@ class Proxy:
             await cast("LoginOnce", self._source).close()
         if self.sessions:
             await self.sessions.close()
-        await self._stopped.close()
+        await self._memory.close()
         await self._attendants.stop()
         await self._runner.cleanup()
         await self.pool.close()
@@ -172,7 +172,7 @@ def _source(
     options: Options,
     pool: Pool,
     clock: Callable[[], float],
-    stopped: StoppedLogins,
+    memory: LoginMemory,
     rests: Sequence[float] | None,
 ) -> "tuple[Source, OwnLogins | None, SessionKeeper | None]":
     """Make what asks the gateway: with the clients' own logins, or with those of the options."""
@@ -197,7 +197,7 @@ def _source(
         )
         for each in options.accounts
     ]
-    own = OwnLogins(transparent, logins, clock, stopped.keep)
+    own = OwnLogins(transparent, logins, clock, memory.keep)
     keeper = SessionKeeper(own)
     pool.log_out(keeper.give_way)
     shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)

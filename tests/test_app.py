@@ -17,8 +17,8 @@ import pytest
 from simulator.gateway import Simulator
 from smgw_proxy_addon.application import EXIT_RESTART
 from smgw_proxy_addon.listener_tls import ensure_self_signed
+from smgw_proxy_addon.login_memory import LoginMemory, Verdict
 from smgw_proxy_addon.options import from_command_line
-from smgw_proxy_addon.stopped_logins import StoppedLogins
 
 START = """
 import concurrent.futures.thread, encodings.idna  # loaded late, which fails if this Python is in root's own folder
@@ -146,10 +146,10 @@ async def test_a_login_that_stays_stopped_is_read_without_root_s_rights(root: Pa
     configure(root, target="127.0.0.1:1", accounts=[account])
     given = {"target": "127.0.0.1:1", "cert_dir": str(root / "data/certs"), "accounts": [account]}
     (root / "data/certs").mkdir()
-    stopped = StoppedLogins(from_command_line(given))
-    await stopped.open()
-    stopped.keep((1,))
-    await stopped.close()
+    memory = LoginMemory(from_command_line(given))
+    await memory.open()
+    memory.keep({1: Verdict.REFUSED})
+    await memory.close()
     (file,) = (root / "data/certs").iterdir()
     assert file.stat().st_uid == 0
     async with app(root) as running:

@@ -293,6 +293,20 @@ def test_a_password_that_was_right_before_is_refused_only_by_closes_over_minutes
     assert (standing_of(gateway), gateway.rest(NOW + 360)) == (Standing.UNKNOWN, 0)
 
 
+def test_a_password_that_was_right_before_a_restart_has_the_same_chances() -> None:
+    gateway = login()
+    gateway.rely()
+    assert (standing_of(gateway), gateway.taken) == (Standing.UNKNOWN, True)
+    assert [closed(gateway, NOW + later) for later in (0, 0, 60)] == [
+        (False, 0, Standing.DOUBTED),
+        (False, 60, Standing.DOUBTED),
+        (True, 300, Standing.REFUSED),
+    ]
+    gateway.retry()
+    assert not gateway.taken
+    assert closed(gateway, NOW) == (True, 60, Standing.REFUSED), "a person may have changed it"
+
+
 def test_closes_forgive_no_refusal() -> None:
     gateway = login()
     gateway.challenged(asked("n"), None, NOW)

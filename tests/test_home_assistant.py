@@ -22,6 +22,7 @@ from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.gateway_login import GatewayLogin
 from smgw_proxy_addon.home_assistant import Supervisor
+from smgw_proxy_addon.login_memory import Verdict
 from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Cause
@@ -195,7 +196,7 @@ class Day:
         if self.mode is Mode.LOGIN_ONCE:
             login = GatewayLogin(USER, PASSWORD, random=bytes)
             source = Transparent(self.pool, time.monotonic)
-            self.logins = OwnLogins(source, [login], time.monotonic, lambda _stopped: None)
+            self.logins = OwnLogins(source, [login], time.monotonic, lambda _verdicts: None)
         self.attendants = Attendants(
             options,
             self.pool,
@@ -231,7 +232,7 @@ class Day:
     def fails(self) -> str:
         """Let something fail that nobody has to ask for; return the name of the cause that is told."""
         if self.logins:
-            self.logins.stay_stopped([1])
+            self.logins.recall({1: Verdict.REFUSED})
             return "login_stopped"
         self.log_failure = "No log files for now."
         return "log_folder"

@@ -325,6 +325,7 @@ async def test_theben_says_it_by_closing(tmp_path: Path, caplog: pytest.LogCaptu
         assert await codes(5, 0) == ["gateway_connection_lost"] * 3 + ["gateway_login_paused"] * 2
         assert await codes(3, 61) == ["gateway_login_refused"] + ["gateway_login_paused"] * 2
         assert await codes(1, 61) == ["gateway_login_paused"]
+        assert 200 < int((await ask(rig, "theben")).headers["retry-after"]) < 240
         assert await codes(3, 240) == ["gateway_login_refused"] + ["gateway_login_stopped"] * 2
         assert logins(sim) == ["none", "accepted", "wrong", *["none", "wrong"] * 4]
         assert sum("closed the connection instead of answering" in each.message for each in caplog.records) == 1

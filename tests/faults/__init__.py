@@ -6,6 +6,6 @@ A row is one fault, ``scene.play`` plays it against a proxy and a simulated gate
 
 from typing import Final
 
-from tests.faults import disk_rows, gateway_rows, stopped_rows
+from tests.faults import disk_rows, gateway_rows, login_memory_rows
 
-ROWS: Final = [*gateway_rows.ROWS, *disk_rows.ROWS, *stopped_rows.ROWS]
+ROWS: Final = [*gateway_rows.ROWS, *disk_rows.ROWS, *login_memory_rows.ROWS]

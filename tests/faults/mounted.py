@@ -16,8 +16,8 @@ from typing import Final
 
 from simulator.certificates import CertificateOptions, make_identity
 from tests.faults.disk_rows import NOT_STORED, NOT_WRITTEN, UNREADABLE, LogStage, failing_later, log_files
+from tests.faults.login_memory_rows import CHANGED, REFUSED, retrying, stopping
 from tests.faults.scene import Cause, Got, Mode, Request, Row, Scene, play
-from tests.faults.stopped_rows import CHANGED, REFUSED, retrying, stopping
 
 SIZE: Final = "200k"
 

@@ -1,4 +1,4 @@
-"""A refused login stays refused through a restart: what the gateway is asked, and what is in the file."""
+"""What the gateway said of a login outlives a restart: what it is asked then, and what is in the file."""
 
 import asyncio
 import errno
@@ -14,11 +14,11 @@ import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.gateway_login import Standing
+from smgw_proxy_addon.login_memory import LoginMemory, Verdict
 from smgw_proxy_addon.options import Options, from_command_line
-from smgw_proxy_addon.stopped_logins import StoppedLogins
 from smgw_proxy_addon.trust_store import stored_pins
 from tests.rig import Rig, proxy_for
-from tests.test_login_once import ACCOUNT, OTHER, PASSWORD, USER, ask, own
+from tests.test_login_once import ACCOUNT, OTHER, PASSWORD, USER, Hurried, ask, own
 from tests.test_trust_store_faults import FailingFiles
 
 REFUSED_EARLIER = "The login of account 1 was refused earlier; nothing is sent with it until"
@@ -32,12 +32,16 @@ async def gateway() -> AsyncIterator[Simulator]:
 
 
 def file_in(folder: Path) -> Path:
-    (file,) = (folder / "certs").glob("*.stopped")
+    (file,) = (folder / "certs").glob("*.logins")
     return file
 
 
+def verdicts_in(folder: Path) -> list[str]:
+    return list(json.loads(file_in(folder).read_bytes())["accounts"].values())
+
+
 def nothing_in(folder: Path) -> bool:
-    return not [path for path in (folder / "certs").iterdir() if "stopped" in path.name]
+    return not [path for path in (folder / "certs").iterdir() if "logins" in path.name]
 
 
 def standings(rig: Rig) -> tuple[Standing, ...]:
@@ -97,8 +101,8 @@ async def test_another_gateway_starts_fresh(gateway: Simulator, tmp_path: Path) 
         proxy_for(other, tmp_path, accounts=[ACCOUNT]) as rig,
     ):
         assert (await ask(rig)).status_code == 200
-    file = file_in(tmp_path)
-    file.rename(file.with_name(f"{other.authority}.stopped"))
+    certs = tmp_path / "certs"
+    (certs / f"{gateway.authority}.logins").replace(certs / f"{other.authority}.logins")
     async with proxy_for(other.authority, tmp_path, accounts=[ACCOUNT]) as rig:
         assert standings(rig) == (Standing.UNKNOWN,), "the name of the file is not all"
 
@@ -128,7 +132,7 @@ async def test_a_retry_survives_a_restart(gateway: Simulator, tmp_path: Path) ->
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
         assert standings(rig) == (Standing.UNKNOWN,)
         assert (await ask(rig)).status_code == 200
-    assert nothing_in(tmp_path)
+    assert verdicts_in(tmp_path) == [Verdict.TAKEN]
 
 
 async def test_a_retry_that_is_refused_stops_it_again(gateway: Simulator, tmp_path: Path) -> None:
@@ -159,7 +163,7 @@ async def test_the_file_tells_nothing_and_is_no_pin(gateway: Simulator, tmp_path
     file.unlink()
     await stop(gateway, tmp_path)
     again = json.loads(file.read_bytes())
-    assert again["refused"] != json.loads(first)["refused"]
+    assert again["accounts"].keys() != json.loads(first)["accounts"].keys()
     assert again["salt"] != json.loads(first)["salt"], "a salt of its own"
 
 
@@ -172,19 +176,21 @@ async def test_the_file_tells_nothing_and_is_no_pin(gateway: Simulator, tmp_path
         b"[]",
         b"null",
         b"[" * 200_000,
-        b'{"version": 1, "salt": 5, "refused": []}',
-        b'{"version": 1, "salt": "00", "refused": []}',
-        b'{"version": 1, "salt": "00000000000000000000000000000000", "refused": 1}',
-        b'{"version": 2, "salt": "00000000000000000000000000000000", "refused": []}',
+        b'{"version": 1, "salt": 5, "accounts": {}}',
+        b'{"version": 1, "salt": "00", "accounts": {}}',
+        b'{"version": 1, "salt": "00000000000000000000000000000000", "accounts": ["00"]}',
+        b'{"version": 1, "salt": "00000000000000000000000000000000", "accounts": {"00": "unknown"}}',
+        b'{"version": 1, "salt": "00000000000000000000000000000000", "accounts": {"00": ["taken"]}}',
+        b'{"version": 2, "salt": "00000000000000000000000000000000", "accounts": {}}',
         b" " * 1_100_000,
     ],
-    ids=range(11),
+    ids=range(13),
 )
 async def test_a_broken_file_stops_nobody(
     gateway: Simulator, tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "certs").mkdir()
-    file = tmp_path / "certs" / f"{gateway.authority}.stopped"
+    file = tmp_path / "certs" / f"{gateway.authority}.logins"
     file.write_bytes(content)
     gateway.login.password = PASSWORD
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
@@ -193,6 +199,47 @@ async def test_a_broken_file_stops_nobody(
     (line,) = [each.message for each in caplog.records if str(file) in each.message]
     assert "cannot be read (" in line
     assert line.endswith("the file is removed")
+    assert verdicts_in(tmp_path) == [Verdict.TAKEN]
+
+
+async def test_after_a_power_cut_a_password_that_was_right_is_given_time(tmp_path: Path) -> None:
+    clock = Hurried()
+    async with Simulator(vendor="theben", user=USER, password=PASSWORD) as sim:
+
+        async def codes(rig: Rig, count: int) -> list[str]:
+            return [(await ask(rig, "theben")).json()["error"] for _ in range(count)]
+
+        async with proxy_for(sim, tmp_path, accounts=[ACCOUNT]) as rig:
+            assert (await ask(rig, "theben")).status_code == 200
+        sim.login.password = "not yet"  # it starts, too, and closes instead of answering
+        async with proxy_for(sim, tmp_path, accounts=[ACCOUNT], clock=clock) as rig:
+            assert standings(rig) == (Standing.UNKNOWN,), "it is not said before it is seen"
+            assert await codes(rig, 3) == ["gateway_connection_lost"] * 2 + ["gateway_login_paused"]
+            clock.ahead += 61
+            assert await codes(rig, 2) == ["gateway_login_refused", "gateway_login_paused"]
+            sim.login.password = PASSWORD
+            clock.ahead += 301
+            assert (await ask(rig, "theben")).status_code == 200
+        assert verdicts_in(tmp_path) == [Verdict.TAKEN]
+
+        sim.login.password = "not yet"
+        changed = {"username": USER, "password": "another one"}
+        async with proxy_for(sim, tmp_path, accounts=[changed]) as rig:
+            assert nothing_in(tmp_path)
+            answer = await ask(rig, "theben", auth=own(**changed))
+            assert answer.json()["error"] == "gateway_login_refused", "that was another password"
+
+
+async def test_who_is_tried_again_begins_anew(gateway: Simulator, tmp_path: Path) -> None:
+    gateway.login.password = PASSWORD
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert (await ask(rig)).status_code == 200
+    gateway.login.password = "other"
+    await stop(gateway, tmp_path)
+    assert verdicts_in(tmp_path) == [Verdict.REFUSED]
+    async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
+        assert rig.proxy.logins
+        assert rig.proxy.logins.retry(0)
     assert nothing_in(tmp_path)
 
 
@@ -213,10 +260,10 @@ def options_in(folder: Path) -> Options:
 async def test_a_file_that_cannot_be_written_is_one_line(
     tmp_path: Path, step: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stopped = StoppedLogins(options_in(tmp_path), FailingFiles(step, errno.ENOSPC))
-    assert await stopped.open() == frozenset()
-    stopped.keep((1,))
-    await stopped.close()
+    memory = LoginMemory(options_in(tmp_path), FailingFiles(step, errno.ENOSPC))
+    assert await memory.open() == {}
+    memory.keep({1: Verdict.REFUSED})
+    await memory.close()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "No space left on device" in record.message
@@ -225,13 +272,13 @@ async def test_a_file_that_cannot_be_written_is_one_line(
 
 
 async def test_a_file_that_may_not_be_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    first = StoppedLogins(options_in(tmp_path))
+    first = LoginMemory(options_in(tmp_path))
     await first.open()
-    first.keep((1,))
+    first.keep({1: Verdict.REFUSED})
     await first.close()
-    second = StoppedLogins(options_in(tmp_path), FailingFiles("remove", errno.EROFS))
-    assert await second.open() == {1}
-    second.keep(())
+    second = LoginMemory(options_in(tmp_path), FailingFiles("remove", errno.EROFS))
+    assert await second.open() == {1: Verdict.REFUSED}
+    second.keep({})
     await second.close()
     assert "cannot be changed (Read-only file system)" in caplog.text
 
@@ -239,33 +286,33 @@ async def test_a_file_that_may_not_be_removed(tmp_path: Path, caplog: pytest.Log
 async def test_a_file_that_could_not_be_read_stops_nobody_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = StoppedLogins(options_in(tmp_path))
+    first = LoginMemory(options_in(tmp_path))
     await first.open()
-    first.keep((1,))
+    first.keep({1: Verdict.REFUSED})
     await first.close()
-    second = StoppedLogins(options_in(tmp_path), FailingFiles("read", errno.EIO))
-    assert await second.open() == frozenset()
+    second = LoginMemory(options_in(tmp_path), FailingFiles("read", errno.EIO))
+    assert await second.open() == {}
     assert "cannot be read (Input/output error)" in caplog.text
     await second.close()
-    assert await StoppedLogins(options_in(tmp_path)).open() == frozenset(), "it may have been accepted since"
+    assert await LoginMemory(options_in(tmp_path)).open() == {}, "it may have been accepted since"
 
 
 async def test_what_changes_while_it_is_written_is_written_after(tmp_path: Path) -> None:
-    stopped = StoppedLogins(options_in(tmp_path))
-    await stopped.open()
-    stopped.keep((1,))
+    memory = LoginMemory(options_in(tmp_path))
+    await memory.open()
+    memory.keep({1: Verdict.REFUSED})
     await asyncio.sleep(0)
-    stopped.keep((1, 2))
-    stopped.keep((2,))
-    await stopped.close()
-    assert await StoppedLogins(options_in(tmp_path)).open() == {2}
+    memory.keep({1: Verdict.REFUSED, 2: Verdict.TAKEN})
+    memory.keep({2: Verdict.TAKEN})
+    await memory.close()
+    assert await LoginMemory(options_in(tmp_path)).open() == {2: Verdict.TAKEN}
 
 
 async def test_a_folder_that_vanishes_is_not_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    stopped = StoppedLogins(options_in(tmp_path))
-    await stopped.open()
+    memory = LoginMemory(options_in(tmp_path))
+    await memory.open()
     (tmp_path / "certs").rmdir()
-    stopped.keep((1,))
-    await stopped.close()
+    memory.keep({1: Verdict.REFUSED})
+    await memory.close()
     assert "cannot be changed (No such file or directory)" in caplog.text
     assert not (tmp_path / "certs").exists(), "the pins would be taken for forgotten"

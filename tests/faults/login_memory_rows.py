@@ -1,4 +1,4 @@
-"""Faults of the file that keeps which accounts the gateway has refused, while one is stopped or tried again.
+"""Faults of the file that keeps what the gateway said of the accounts, while one is stopped or tried again.
 
 Only login once has such accounts. Whatever is wrong with the file, it never stops an account by itself, the log says
 so, and it is right again once it can be.
@@ -15,7 +15,8 @@ from typing import Final
 
 import pytest
 
-from smgw_proxy_addon import stopped_logins
+from smgw_proxy_addon import login_memory
+from smgw_proxy_addon.login_memory import Verdict, Verdicts
 from smgw_proxy_addon.options import from_command_line
 from tests.faults.disk_rows import UNREADABLE, until
 from tests.faults.scene import PASSWORD, USER, Cause, Got, Mode, Request, Row, Scene, options_of
@@ -24,7 +25,7 @@ REFUSED: Final = Got(502, "gateway_login_refused")
 SOON: Final = 0.05
 """Seconds that stand for those between two tries to change the file."""
 
-CHANGED: Final = (".stopped cannot be changed", ".stopped can be changed again")
+CHANGED: Final = (".logins cannot be changed", ".logins can be changed again")
 
 Act = Callable[[Scene], object]
 """What is done to the file, or to what it lies on; run in executor."""
@@ -32,22 +33,23 @@ Act = Callable[[Scene], object]
 
 def file_of(scene: Scene) -> Path:
     """Return the file."""
-    return scene.pin_file.with_suffix(".stopped")
+    return scene.pin_file.with_suffix(".logins")
 
 
-def kept(scene: Scene) -> int:
-    """Tell how many accounts the file names. Changes nothing, as a start does to a file that is broken."""
+def kept(scene: Scene) -> str | None:
+    """Tell what the file says of the account. Changes nothing, as a start does to a file that is broken."""
     try:
-        return len(json.loads(file_of(scene).read_bytes())["refused"])
+        (verdict,) = json.loads(file_of(scene).read_bytes())["accounts"].values()
     except (OSError, ValueError):
-        return 0
+        return None
+    return str(verdict)
 
 
-async def next_start(scene: Scene) -> frozenset[int]:
-    """Tell which accounts would be stopped if the proxy was started now; the file must be what it should be."""
+async def next_start(scene: Scene) -> Verdicts:
+    """Tell what would be known if the proxy was started now; the file must be what it should be."""
     given = {"target": scene.store.name, "cert_dir": str(scene.rig.cert_dir)}
     options = from_command_line({**given, **options_of(scene.mode, USER, PASSWORD)})
-    return await stopped_logins.StoppedLogins(options).open()
+    return await login_memory.LoginMemory(options).open()
 
 
 def stopping(damage: Act, repair: Act, *, lost: bool = True) -> Cause:
@@ -56,21 +58,22 @@ def stopping(damage: Act, repair: Act, *, lost: bool = True) -> Cause:
     @asynccontextmanager
     async def cause(scene: Scene) -> AsyncIterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(stopped_logins, "RETRY", SOON)
+            patch.setattr(login_memory, "RETRY", SOON)
+            await _written(scene, Verdict.TAKEN)
             await asyncio.to_thread(damage, scene)
             scene.sim.login.password = "another"
             yield
             if lost:
                 await _said(scene, CHANGED[0])
-                assert not await asyncio.to_thread(kept, scene)
+                assert await asyncio.to_thread(kept, scene) != Verdict.REFUSED
             await asyncio.to_thread(repair, scene)
-            await _written(scene, 1)
+            await _written(scene, Verdict.REFUSED)
             if lost:
                 await _said(scene, CHANGED[1])
-            assert await next_start(scene) == {1}
+            assert await next_start(scene) == {1: Verdict.REFUSED}
             scene.sim.login.password = PASSWORD
             _retry(scene)
-            await _written(scene, 0)
+            await _written(scene, None)
 
     return cause
 
@@ -81,11 +84,11 @@ def retrying(damage: Act, repair: Act) -> Cause:
     @asynccontextmanager
     async def cause(scene: Scene) -> AsyncIterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(stopped_logins, "RETRY", SOON)
+            patch.setattr(login_memory, "RETRY", SOON)
             scene.sim.login.password = "another"
             for _ in range(2):
                 await scene.visit(Request())
-            await _written(scene, 1)
+            await _written(scene, Verdict.REFUSED)
             await asyncio.to_thread(damage, scene)
             scene.sim.login.password = PASSWORD
             _retry(scene)
@@ -93,7 +96,7 @@ def retrying(damage: Act, repair: Act) -> Cause:
             yield
             await asyncio.to_thread(repair, scene)
             await _said(scene, CHANGED[1])
-            assert not await asyncio.to_thread(kept, scene)
+            assert await asyncio.to_thread(kept, scene) != Verdict.REFUSED
 
     return cause
 
@@ -107,17 +110,22 @@ async def _said(scene: Scene, text: str) -> None:
     await asyncio.to_thread(until, lambda: scene.lines.count(text) > 0)
 
 
-async def _written(scene: Scene, accounts: int) -> None:
-    """Wait until the file names so many."""
-    await asyncio.to_thread(until, lambda: kept(scene) == accounts)
+async def _written(scene: Scene, verdict: Verdict | None) -> None:
+    """Wait until the file says that of the account."""
+    await asyncio.to_thread(until, lambda: kept(scene) == verdict)
 
 
-def _fail(step: str, code: int) -> Act:
-    return lambda scene: scene.files.failing.update({step: code})
+def _fail(code: int, *steps: str) -> Act:
+    return lambda scene: scene.files.failing.update(dict.fromkeys(steps, code))
 
 
 def _work(scene: Scene) -> None:
     scene.files.failing.clear()
+
+
+def _become_a_folder(scene: Scene) -> None:
+    file_of(scene).unlink()
+    file_of(scene).mkdir()
 
 
 def _hide(scene: Scene) -> None:
@@ -133,19 +141,19 @@ ROWS: Final = [
     for row in (
         Row(
             "An account is stopped: disk full",
-            stopping(_fail("write", errno.ENOSPC), _work),
+            stopping(_fail(errno.ENOSPC, "write"), _work),
             REFUSED,
             lines=CHANGED,
         ),
         Row(
             "An account is stopped: /data read-only",
-            stopping(_fail("create", errno.EROFS), _work),
+            stopping(_fail(errno.EROFS, "create"), _work),
             REFUSED,
             lines=CHANGED,
         ),
         Row(
             "An account is stopped: its file replaced by a folder",
-            stopping(lambda scene: file_of(scene).mkdir(), lambda scene: file_of(scene).rmdir()),
+            stopping(_become_a_folder, lambda scene: file_of(scene).rmdir()),
             REFUSED,
             lines=CHANGED,
         ),
@@ -156,7 +164,7 @@ ROWS: Final = [
         ),
         Row(
             "An account is tried again: /data read-only",
-            retrying(_fail("remove", errno.EROFS), _work),
+            retrying(_fail(errno.EROFS, "create", "remove"), _work),
             Got(),
             lines=CHANGED,
         ),
