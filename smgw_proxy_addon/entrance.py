@@ -14,13 +14,13 @@ import ssl
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 from smgw_proxy_addon import descriptors
 from smgw_proxy_addon.client_limits import Counts, Limits, Room, Stage
 from smgw_proxy_addon.clients import ClientConnection, address, refusal
 from smgw_proxy_addon.errors import ClientStalledError, TooManyConnectionsError
+from smgw_proxy_addon.visitors import Visitor, order, turn_away
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -38,54 +38,9 @@ _BACKLOG: Final = 512
 _CLOSE_NOTIFY: Final = 30.0
 """Seconds for the client's close_notify: what it has not read by then of a last answer is lost to it."""
 
-_FAREWELL: Final = 1.0
 _FAREWELLS: Final = 16
 _OUT_OF_FILES: Final = 0.5
 _ROOM_MADE: Final = 0.02
-
-
-@dataclass(eq=False, slots=True)
-class Visitor:
-    """A connection from the moment of its acceptance; times in the event loop's seconds."""
-
-    address: str
-    connection: socket.socket
-    context: ssl.SSLContext | None
-    """For HTTPS."""
-    came: float
-    protocol: ClientConnection | None = None
-    """None until its first byte."""
-    slow_since: float | None = None
-    """When it was first seen in the middle of the head that it has not finished yet."""
-    heads: int = 0
-    unsent: int = 0
-    """What its last answers had left when that changed last, at ``unsent_since``."""
-    unsent_since: float = 0.0
-    received: bool = False
-
-    @property
-    def stage(self) -> Stage:
-        """What it does."""
-        return self.protocol.stage if self.protocol else Stage.NEW
-
-    @property
-    def since(self) -> float:
-        """When it began to be idle, or came."""
-        idle_since = self.protocol.idle_since if self.protocol else None
-        return self.came if idle_since is None else idle_since
-
-    def dismiss(self) -> None:
-        """Close it at once, also in the middle of a handshake."""
-        if self.protocol is None:
-            asyncio.get_running_loop().remove_reader(self.connection)
-            self.connection.close()
-            return
-        if self.protocol.transport is not None:
-            self.protocol.transport.abort()
-        # Not cancelled: whoever waits for the handshake has to see its error, to clear up after it. And TLS that is
-        # being closed may not know of its transport any more.
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class Entrance:
@@ -258,7 +213,7 @@ class Entrance:
         visitor.dismiss()
 
     def _make_room(self) -> bool:
-        visitor = min((each for each in self._room if each.stage is not Stage.AT_WORK), key=_order, default=None)
+        visitor = min((each for each in self._room if each.stage is not Stage.AT_WORK), key=order, default=None)
         if visitor:
             self._displace(visitor)
         return visitor is not None
@@ -301,20 +256,11 @@ class Entrance:
             connection.close()
 
     async def _say_farewell(self, connection: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         self._farewells += 1
         try:
-            async with asyncio.timeout(_FAREWELL):
-                await loop.sock_sendall(connection, refusal(TooManyConnectionsError()))
-                connection.shutdown(socket.SHUT_WR)
-                # What stays unread when the socket is closed would take the answer with it.
-                while await loop.sock_recv(connection, 65536):
-                    pass
-        except OSError:
-            pass
+            await turn_away(connection, refusal(TooManyConnectionsError()))
         finally:
             self._farewells -= 1
-            connection.close()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -333,7 +279,3 @@ def give_memory_back() -> None:
     gc.collect()
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _order(visitor: Visitor) -> tuple[Stage, float]:
-    return visitor.stage, visitor.since

@@ -21,7 +21,7 @@ import pytest
 from simulator.gateway import Simulator
 from smgw_proxy_addon import client_bodies, clients, descriptors, entrance
 from smgw_proxy_addon.client_limits import Limits
-from smgw_proxy_addon.entrance import Visitor
+from smgw_proxy_addon.visitors import Visitor
 from tests.program import Program, proxy_program
 from tests.rig import Rig, proxy_for, send, status_of
 

@@ -43,6 +43,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
     ),
     frozenset(
         {
+            "account_exchange",
             "asking",
             "client_bodies",
             "clients",
@@ -73,6 +74,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
             "trust_store",
             "turns",
             "upstream",
+            "visitors",
         }
     ),
     frozenset({"doctor", "frontend", "listeners", "status", "trust_command"}),
@@ -110,8 +112,12 @@ NEIGHBOURS: Final = {
     ("login_once", "porter"): "who asks, and that he may",
     ("porter", "asking"): "who asks, in the same words as on the rest of the way",
     ("login_once", "shared_answers"): "what one account has asked is shared with its other clients",
+    ("login_once", "account_exchange"): "whose request it is, and how it is sent",
     ("login_once", "trial"): "whose login goes first while the password may be wrong",
-    ("login_once", "gateway_http"): "what is asked, and what is answered",
+    ("account_exchange", "trial"): "whose login goes first while the password may be wrong",
+    ("account_exchange", "asking"): "who asks, in the same words as on the rest of the way",
+    ("account_exchange", "gateway_http"): "what is asked, and what is answered",
+    ("session_keeper", "account_exchange"): "headers of an answer, read in the same way",
     ("session_keeper", "login_once"): "what an account asks, and the session that it has",
     ("session_keeper", "asking"): "one more step on the way of a request",
     ("shared_answers", "flights"): "who shares an answer, and the request that brings it",
@@ -119,6 +125,8 @@ NEIGHBOURS: Final = {
     ("delivery", "clients"): "what is sent to a client, and its connection",
     ("entrance", "descriptors"): "how many connections there may be, and what is said when none can be opened",
     ("entrance", "clients"): "connections come in, and are served",
+    ("entrance", "visitors"): "connections come in, and each is one of these",
+    ("visitors", "clients"): "a connection, and the protocol that it gets",
     ("upstream", "turns"): "a connection is for whose turn it is",
     ("listener_tls", "self_signed"): "the listener's certificate, and its making",
     ("upstream", "gateway_tls"): "a connection is made over the context that holds the pin",
