@@ -130,8 +130,10 @@ class AccountExchange:
     def _check(self) -> None:
         if self._login.stopped:
             raise GatewayLoginStoppedError
-        if rest := self._login.rest(self._clock()):
-            raise GatewayLoginPausedError(math.ceil(rest))
+        if rest := math.ceil(self._login.rest(self._clock())):
+            error = GatewayLoginPausedError(seconds=f"{rest}")
+            error.retry_after = rest
+            raise error
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:

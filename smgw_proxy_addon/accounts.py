@@ -1,4 +1,4 @@
-"""The accounts: logins at the gateway that the proxy keeps itself, and their reading.
+"""The accounts: logins at the gateway that the proxy keeps itself, their reading, and what the gateway said of them.
 
 Neither a name nor a password is ever shown, and a complaint names an entry by its position alone. Never opens a file.
 """
@@ -6,7 +6,7 @@ Neither a name nor a password is ever shown, and a complaint names an entry by i
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import voluptuous as vol
 
@@ -20,6 +20,22 @@ class Account:
 
     username: str = field(repr=False)
     password: str = field(repr=False)
+
+
+class Past(NamedTuple):
+    """What the gateway has said of an account with its present password.
+
+    ``taken``: it has let it in. ``refusals`` of the password, and connections ``closed`` instead of an answer to it,
+    are counted since then.
+    """
+
+    taken: bool = False
+    refusals: int = 0
+    closed: int = 0
+
+
+Pasts = Mapping[int, Past]
+"""Those of the accounts of which the gateway has said something, by their numbers from 1."""
 
 
 def read_accounts(value: object) -> tuple[Account, ...]:

@@ -271,10 +271,8 @@ class GatewayLoginPausedError(GatewayError):
 
     code = "gateway_login_paused"
     status = 503
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(seconds=f"{seconds}")
-        self.retry_after = seconds
+    retry_after = 60
+    """In place of this, whoever raises it says how long the pause is."""
 
 
 class GatewayLoginStoppedError(GatewayError):

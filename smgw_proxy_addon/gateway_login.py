@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Literal
 
+from smgw_proxy_addon.accounts import Past
 from smgw_proxy_addon.digest import Challenge, DigestError, authorize, parse_challenges
 
 DigestAlgorithm = Literal["auto", "md5", "sha-256"]
@@ -109,8 +110,8 @@ class GatewayLogin:
         self._closed = 0
         self._rest_until = -math.inf
         self._stale = 0
-        self._known_good = False
-        self._taken_earlier = False
+        self._taken = False
+        self._taken_lately = False  # since the start
         self._proven = False
         self._used = 0.0
         self._longest = math.inf
@@ -128,7 +129,7 @@ class GatewayLogin:
             return Standing.STOPPED if self.stopped else Standing.REFUSED
         if self._closed:
             return Standing.DOUBTED
-        return Standing.ACCEPTED if self._known_good else Standing.UNKNOWN
+        return Standing.ACCEPTED if self._taken_lately else Standing.UNKNOWN
 
     @property
     def stopped(self) -> bool:
@@ -136,9 +137,9 @@ class GatewayLogin:
         return self._refusals >= REFUSALS
 
     @property
-    def taken(self) -> bool:
-        """Whether the gateway has let this account in, now or before the program started, and nobody began anew."""
-        return self._known_good or self._taken_earlier
+    def past(self) -> Past:
+        """What the gateway has said of the account."""
+        return Past(self._taken, self._refusals, self._closed)
 
     @property
     def proven(self) -> bool:
@@ -149,17 +150,13 @@ class GatewayLogin:
         """Give the seconds for which nothing may be sent with this account, 0 if it may."""
         return max(0.0, self._rest_until - now)
 
-    def stop(self) -> None:
-        """Send nothing: the gateway refused this account before the program started."""
-        self._refusals = REFUSALS
-
-    def rely(self) -> None:
-        """Give it the chances of a password that was right: the gateway took it before the program started."""
-        self._taken_earlier = True
+    def recall(self, past: Past) -> None:
+        """Go on from what the gateway said before the program started."""
+        self._taken, self._refusals, self._closed = past
 
     def retry(self) -> None:
         """Begin again: a person says so."""
-        self._known_good, self._taken_earlier, self._proven, self._challenge = False, False, False, None
+        self._taken, self._taken_lately, self._proven, self._challenge = False, False, False, None
         self._count_anew()
 
     def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
@@ -210,7 +207,7 @@ class GatewayLogin:
 
     def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
         """Learn that the gateway took the login; ``values`` are those of ``Authentication-Info``."""
-        self._known_good, self._proven = True, True
+        self._taken, self._taken_lately, self._proven = True, True, True
         self._count_anew()
         found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
         if found and self._challenge and self._answers(attempt):
@@ -230,10 +227,10 @@ class GatewayLogin:
             self._challenge = None
         if not attempt.fresh:
             return False
-        step = self._closed if self.taken else self._closed + 1
+        step = self._closed if self._taken else self._closed + 1
         self._rest_until = now + self._rests[min(step, len(self._rests) - 1)]
         self._closed += 1
-        refused = not self.taken or self._closed > FORGIVEN
+        refused = not self._taken or self._closed > FORGIVEN
         self._refusals += refused
         return refused
 

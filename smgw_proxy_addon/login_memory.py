@@ -1,10 +1,11 @@
 """What the gateway has said of the accounts, kept through a restart in a file beside the gateway's pin.
 
 An account that it refused must stay stopped, and one that it took keeps the chances of a right password: after a
-power cut the gateway starts together with the proxy, and closes connections for minutes. Owns that file,
-``TARGET.logins``. It must never hold a user name or a password, only a slow hash with a salt of its own, and whatever
-is wrong with it must never stop an account: the gateway then sees two more logins, no more than before a first start.
-What cannot be written is tried again until it can, so that the file does not stop an account later that a person has
+power cut the gateway starts together with the proxy, and closes connections for minutes. Chances that are used up
+stay so, however often the proxy is started. Owns that file, ``TARGET.logins``. It must never hold a user name or a
+password, only a slow hash with a salt of its own. Whatever is wrong with it must never stop an account: the gateway
+then sees two more logins, no more than before a first start. What cannot be written is tried again until it can, and
+until then the file rather goes than says something else, for example that an account is stopped which a person has
 let go on. It must never make the folder: its absence tells a running proxy that the pins are gone.
 """
 
@@ -13,11 +14,12 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Mapping
 from contextlib import suppress
-from enum import StrEnum
 from typing import Final
 
+import voluptuous as vol
+
+from smgw_proxy_addon.accounts import Past, Pasts
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.options import Options
 
@@ -29,51 +31,56 @@ PATIENCE: Final = 2.0
 RETRY: Final = 30.0
 """Seconds after which a change that could not be written is tried again."""
 
-_VERSION: Final = 1
+SUFFIX: Final = "logins"
+"""What the file's name ends in; people are told to remove it."""
+
 _SALT: Final = 16
-
-
-class Verdict(StrEnum):
-    """What the gateway has said of an account: refused for good, or let in with the password that it still has."""
-
-    REFUSED = "refused"
-    TAKEN = "taken"
-
-
-Verdicts = Mapping[int, Verdict]
-"""Those of the accounts of which it has said something, by their numbers from 1."""
+_COUNT: Final = vol.All(int, vol.Range(min=0))
+_ACCOUNT: Final = vol.Schema({"taken": bool, "refusals": _COUNT, "closed": _COUNT}, required=True)
+_DOCUMENT: Final = vol.Schema(
+    {
+        "version": 1,
+        "salt": vol.All(str, bytes.fromhex, vol.Length(_SALT, _SALT)),
+        "accounts": {str: vol.All(_ACCOUNT, lambda past: Past(**past))},
+    },
+    required=True,
+)
 
 
 class LoginMemory:
-    """Remembers the verdicts on the accounts, for the options' target.
+    """Remembers what the gateway said of the accounts, for the options' target.
 
     An account with another user name, password, target or ``digest_algorithm`` is another one.
     """
 
     def __init__(self, options: Options, files: Files | None = None) -> None:
-        self._path = options.cert_dir / f"{options.target.name}.logins"
+        self._path = options.cert_dir / f"{options.target.name}.{SUFFIX}"
         what = (options.target.name, options.digest_algorithm)
         self._accounts = [json.dumps([*what, each.username, each.password]).encode() for each in options.accounts]
+        self._salt = b""
+        self._hashes: dict[int, str] = {}
         self._files = files or Files()
-        self._kept: Verdicts | None = {}
-        """What is in the file, None if it should be something else and could not be changed."""
-        self._wanted: Verdicts = {}
+        self._kept: Pasts | None = {}
+        """What the file says of the accounts, None if that cannot be read."""
+        self._former = False  # whether it says something of former accounts, too
+        self._wanted: Pasts = {}
         self._told = False  # that it cannot be changed
         self._hurry = asyncio.Event()
         self._closing = False
         self._writing: asyncio.Task[None] | None = None
 
-    async def open(self) -> Verdicts:
+    async def open(self) -> Pasts:
         """Give what the gateway said when the proxy ran before. Raises nothing."""
-        self._wanted, current = await asyncio.to_thread(self._load)
-        self._kept = self._wanted if current else None
-        if not current:
-            self.keep(self._wanted)
+        self._kept = await asyncio.to_thread(self._load)
+        self._wanted = self._kept or {}
+        if self._former:
+            await asyncio.to_thread(self._store, self._wanted)
+        self.keep(self._wanted)
         return self._wanted
 
-    def keep(self, verdicts: Verdicts) -> None:
+    def keep(self, pasts: Pasts) -> None:
         """Remember these and no others; returns before that is written."""
-        self._wanted = verdicts
+        self._wanted = pasts
         self._hurry.set()
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
@@ -86,51 +93,47 @@ class LoginMemory:
             await asyncio.wait([self._writing], timeout=PATIENCE)
 
     async def _write(self) -> None:
-        while self._kept != (wanted := self._wanted):
+        while self._former or self._kept != self._wanted:
             self._hurry.clear()
             closing = self._closing
-            self._kept = wanted if await asyncio.to_thread(self._store, wanted) else None
-            if self._kept is None:
-                if closing:
-                    return
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY):
-                        await self._hurry.wait()
+            if await asyncio.to_thread(self._store, self._wanted):
+                continue
+            if closing:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY):
+                    await self._hurry.wait()
 
-    def _load(self) -> tuple[Verdicts, bool]:
-        """Read the file, and drop from it what is no account any more; tell whether the file is like that now.
-
-        Must be run in executor.
-        """
+    def _load(self) -> Pasts | None:
+        """Read what the file says. Must be run in executor."""
         try:
-            salt, verdicts = _decoded(self._files.read(self._path))
+            salt, pasts = _decoded(self._files.read(self._path))
         except FileNotFoundError:
-            return {}, True
+            return {}
         except (OSError, ValueError) as error:
             _LOGGER.warning(
-                "%s cannot be read (%s), so a login that was refused earlier is tried again, and the file is removed",
+                "%s cannot be read (%s), so what the gateway said of the logins is forgotten: one that it refused "
+                "earlier is tried again, and the file is removed",
                 self._path,
                 _problem(error),
             )
-            return {}, False
-        hashes = {number: _hashed(account, salt) for number, account in enumerate(self._accounts, start=1)}
-        found = {number: verdicts[each] for number, each in hashes.items() if each in verdicts}
-        return found, len(found) == len(verdicts) or self._store(found)
+            return None
+        self._hash(salt)
+        self._former = not pasts.keys() <= set(self._hashes.values())
+        return {number: pasts[each] for number, each in self._hashes.items() if each in pasts}
 
-    def _store(self, verdicts: Verdicts) -> bool:
+    def _store(self, pasts: Pasts) -> bool:
         """Write the file, or remove it if there is nothing to remember; tell whether that was done.
 
         Must be run in executor.
         """
         try:
-            if verdicts:
-                salt = secrets.token_bytes(_SALT)
-                hashes = {_hashed(self._accounts[number - 1], salt): each for number, each in verdicts.items()}
-                data = json.dumps({"version": _VERSION, "salt": salt.hex(), "accounts": hashes})
-                self._files.put(self._path, data.encode(), draft=self._path.with_name(f".{self._path.name}.new"))
+            if pasts:
+                self._files.put(
+                    self._path, self._encoded(pasts), draft=self._path.with_name(f".{self._path.name}.new")
+                )
             else:
-                self._files.remove(self._path)
-                self._files.sync_folder(self._path.parent)
+                self._remove()
         except (OSError, ValueError) as error:
             if not self._told:
                 _LOGGER.warning(
@@ -140,30 +143,43 @@ class LoginMemory:
                     _problem(error),
                 )
             self._told = True
+            if self._kept is None or any(pasts.get(number, Past()) != past for number, past in self._kept.items()):
+                with suppress(OSError):  # that it cannot be changed was said
+                    self._remove()
+                    self._kept, self._former = {}, False
             return False
         if self._told:
             _LOGGER.warning("%s can be changed again", self._path)
         self._told = False
+        self._kept, self._former = pasts, False
         return True
 
+    def _remove(self) -> None:
+        self._files.remove(self._path)
+        self._files.sync_folder(self._path.parent)
 
-def _hashed(account: bytes, salt: bytes) -> str:
-    # Slow (about 50 ms and 16 MB), because the file tells whoever has it which password is the refused one.
-    return hashlib.scrypt(account, salt=salt, n=1 << 14, r=8, p=1, dklen=32).hex()
+    def _encoded(self, pasts: Pasts) -> bytes:
+        if not self._hashes:
+            self._hash(secrets.token_bytes(_SALT))
+        accounts = {self._hashes[number]: past._asdict() for number, past in pasts.items()}
+        return json.dumps({"version": 1, "salt": self._salt.hex(), "accounts": accounts}).encode()
+
+    def _hash(self, salt: bytes) -> None:
+        # Slow (about 50 ms and 16 MB each): whoever has the file can try passwords out on it.
+        self._salt = salt
+        self._hashes = {
+            number: hashlib.scrypt(account, salt=salt, n=1 << 14, r=8, p=1, dklen=32).hex()
+            for number, account in enumerate(self._accounts, start=1)
+        }
 
 
-def _decoded(data: bytes) -> tuple[bytes, dict[str, Verdict]]:
-    """Read the salt, and the verdicts on the accounts with these hashes. Raises ValueError if it is no such file."""
+def _decoded(data: bytes) -> tuple[bytes, dict[str, Past]]:
+    """Read the salt, and what is said of the accounts with these hashes. Raises ValueError if it is no such file."""
     try:
-        content = json.loads(data)
-        salt = bytes.fromhex(content["salt"])
-        verdicts = {account: Verdict(each) for account, each in content["accounts"].items()}
-        ours = content["version"] == _VERSION and len(salt) == _SALT
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        ours = False
-    if not ours:
-        raise ValueError("not what the proxy writes")
-    return salt, verdicts
+        document = _DOCUMENT(json.loads(data))
+    except (ValueError, RecursionError, vol.Invalid):
+        raise ValueError("not what the proxy writes") from None
+    return document["salt"], document["accounts"]
 
 
 def _problem(error: OSError | ValueError) -> str:

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Final, Protocol
 
 from smgw_proxy_addon.account_exchange import AccountExchange, ClosedAfterChallengeError, with_login
+from smgw_proxy_addon.accounts import Past, Pasts
 from smgw_proxy_addon.asking import Client, Course, Transparent
 from smgw_proxy_addon.gateway_login import GatewayLogin, Standing
 from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
-from smgw_proxy_addon.login_memory import Verdict, Verdicts
 from smgw_proxy_addon.porter import Porter
 from smgw_proxy_addon.rewrite import Headers
 from smgw_proxy_addon.shared_answers import SharedAnswers
@@ -74,7 +74,7 @@ class OwnLogins:
         source: Transparent,
         logins: Sequence[GatewayLogin],
         clock: Callable[[], float],
-        remember: Callable[[Verdicts], None],
+        remember: Callable[[Pasts], None],
     ) -> None:
         self._source = source
         self._remember = remember
@@ -82,6 +82,7 @@ class OwnLogins:
         self._logins = tuple(logins)
         self._trials = tuple(Trial() for _ in logins)
         self._told = list(self.standings)
+        self._remembered: Pasts = {}
 
     @property
     def standings(self) -> tuple[Standing, ...]:
@@ -94,26 +95,17 @@ class OwnLogins:
         return tuple(number for number, login in enumerate(self._logins, start=1) if login.stopped)
 
     @property
-    def _verdicts(self) -> Verdicts:
-        return {
-            number: Verdict.REFUSED if login.stopped else Verdict.TAKEN
-            for number, login in enumerate(self._logins, start=1)
-            if login.stopped or login.taken
-        }
-
-    @property
     def initials(self) -> tuple[str, ...]:
         """The first letter of each account's user name."""
         return tuple(login.initial for login in self._logins)
 
-    def recall(self, verdicts: Verdicts) -> None:
+    def recall(self, pasts: Pasts) -> None:
         """Go on from what the gateway said before the program started: accounts that were stopped stay so."""
-        for number, verdict in sorted(verdicts.items()):
-            if verdict is Verdict.TAKEN:
-                self._logins[number - 1].rely()
-                continue
-            self._logins[number - 1].stop()
-            self._told[number - 1] = Standing.STOPPED
+        self._remembered = pasts
+        for number, past in pasts.items():
+            self._logins[number - 1].recall(past)
+        self._told = list(self.standings)
+        for number in self.stopped:
             _LOGGER.error(
                 "The login of account %d was refused earlier; nothing is sent with it until the options change or "
                 "somebody has it tried again on the status page",
@@ -126,7 +118,7 @@ class OwnLogins:
             return False
         self._logins[account].retry()
         self._told[account] = self._logins[account].standing
-        self._remember(self._verdicts)
+        self._keep()
         return True
 
     @asynccontextmanager
@@ -148,8 +140,15 @@ class OwnLogins:
             except ClosedAfterChallengeError:
                 answer, body = await stack.enter_async_context(enter(exchange=exchange.second))
             finally:
+                self._keep()
                 self._tell(account, login.standing)
             yield replace(answer, headers=_for_clients(answer.headers)), body
+
+    def _keep(self) -> None:
+        pasts = {number: login.past for number, login in enumerate(self._logins, start=1) if login.past != Past()}
+        if pasts != self._remembered:
+            self._remembered = pasts
+            self._remember(pasts)
 
     def _tell(self, account: int, now: Standing) -> None:
         """Log once what has changed for an account."""
@@ -157,7 +156,6 @@ class OwnLogins:
         if now is before:
             return
         self._told[account] = now
-        self._remember(self._verdicts)
         if now is Standing.STOPPED:
             _LOGGER.error(
                 "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, until "

@@ -56,7 +56,7 @@ class Proxy:
     """Serves the listeners from ``start`` to ``stop``.
 
     ``clock`` gives monotonic seconds, as the event loop's; ``rests`` replaces those of ``gateway_login``.
-    ``files`` changes the file of the stopped logins.
+    ``files`` changes the file in which logins are remembered.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen."""
-        verdicts = await self._memory.open()  # also without accounts: those of earlier options are forgotten
+        pasts = await self._memory.open()  # also without accounts: those of earlier options are forgotten
         if self.logins:
-            self.logins.recall(verdicts)
+            self.logins.recall(pasts)
         await self._runner.setup()
         certificate = self._certificate
         self.entrance.open(

@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.accounts import Past
 from smgw_proxy_addon.application import EXIT_RESTART
 from smgw_proxy_addon.listener_tls import ensure_self_signed
-from smgw_proxy_addon.login_memory import LoginMemory, Verdict
+from smgw_proxy_addon.login_memory import LoginMemory
 from smgw_proxy_addon.options import from_command_line
 
 START = """
@@ -148,7 +149,7 @@ async def test_a_login_that_stays_stopped_is_read_without_root_s_rights(root: Pa
     (root / "data/certs").mkdir()
     memory = LoginMemory(from_command_line(given))
     await memory.open()
-    memory.keep({1: Verdict.REFUSED})
+    memory.keep({1: Past(refusals=2)})
     await memory.close()
     (file,) = (root / "data/certs").iterdir()
     assert file.stat().st_uid == 0

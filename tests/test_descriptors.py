@@ -4,7 +4,6 @@ import asyncio
 import re
 import resource
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -14,8 +13,9 @@ import psutil
 
 from smgw_proxy_addon.descriptors import RESERVED
 from tests.faults.scene import IN_BOTH_MODES, SECRETS, Mode, auth_of, flags_of, gateway_for
-from tests.program import PATIENCE, Program, proxy_program
+from tests.program import Program, proxy_program
 from tests.test_entrance import peers
+from tests.waiting import until
 
 CLIENTS: Final = 32
 """Connections that clients may have in a process with few descriptors."""
@@ -66,13 +66,6 @@ def limit(program: Program, spare: int) -> None:
     taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
     free = [number for number in range(len(taken) + spare + 1) if number not in taken]
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[spare], resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another process does."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.01)
 
 
 async def until_connections(program: Program, number: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smgw_proxy_addon.accounts import Past
 from smgw_proxy_addon.digest import Authorization, Challenge, parse_authorization, verify
 from smgw_proxy_addon.gateway_login import FORGETFUL, RESTS, Attempt, DigestAlgorithm, GatewayLogin, Standing
 
@@ -295,16 +296,20 @@ def test_a_password_that_was_right_before_is_refused_only_by_closes_over_minutes
 
 def test_a_password_that_was_right_before_a_restart_has_the_same_chances() -> None:
     gateway = login()
-    gateway.rely()
-    assert (standing_of(gateway), gateway.taken) == (Standing.UNKNOWN, True)
+    gateway.recall(Past(taken=True))
+    assert standing_of(gateway) is Standing.UNKNOWN
     assert [closed(gateway, NOW + later) for later in (0, 0, 60)] == [
         (False, 0, Standing.DOUBTED),
         (False, 60, Standing.DOUBTED),
         (True, 300, Standing.REFUSED),
     ]
-    gateway.retry()
-    assert not gateway.taken
-    assert closed(gateway, NOW) == (True, 60, Standing.REFUSED), "a person may have changed it"
+    assert gateway.past == Past(taken=True, refusals=1, closed=3)
+    again = login()
+    again.recall(gateway.past)
+    assert closed(again, NOW)[::2] == (True, Standing.STOPPED), "a restart gives no new chances"
+    again.retry()
+    assert again.past == Past()
+    assert closed(again, NOW) == (True, 60, Standing.REFUSED), "a person may have changed it"
 
 
 def test_closes_forgive_no_refusal() -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from smgw_proxy_addon.errors import ClientStalledError
 from smgw_proxy_addon.hold import PACE, Hold
 from tests.rig import Rig, proxy_for, send, status_of
 from tests.test_ppc_sessions import PpcClient, hasten, until_waiting
+from tests.waiting import until
 
 HOLD: Final = 0.3
 NEVER: Final = 1000.0
@@ -114,12 +115,6 @@ class SlowClient:
 def slow() -> Iterator[SlowClient]:
     with contextlib.closing(SlowClient()) as client:
         yield client
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - plain values, nothing tells of their change
-            await asyncio.sleep(0.002)
 
 
 # Reading

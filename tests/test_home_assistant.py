@@ -17,12 +17,12 @@ from aiohttp import web
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
 from smgw_proxy_addon.access import Access
+from smgw_proxy_addon.accounts import Past
 from smgw_proxy_addon.asking import Transparent
 from smgw_proxy_addon.attendants import Attendants
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.gateway_login import GatewayLogin
 from smgw_proxy_addon.home_assistant import Supervisor
-from smgw_proxy_addon.login_memory import Verdict
 from smgw_proxy_addon.login_once import OwnLogins
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.notifications import Cause
@@ -196,7 +196,7 @@ class Day:
         if self.mode is Mode.LOGIN_ONCE:
             login = GatewayLogin(USER, PASSWORD, random=bytes)
             source = Transparent(self.pool, time.monotonic)
-            self.logins = OwnLogins(source, [login], time.monotonic, lambda _verdicts: None)
+            self.logins = OwnLogins(source, [login], time.monotonic, lambda _pasts: None)
         self.attendants = Attendants(
             options,
             self.pool,
@@ -232,7 +232,7 @@ class Day:
     def fails(self) -> str:
         """Let something fail that nobody has to ask for; return the name of the cause that is told."""
         if self.logins:
-            self.logins.recall({1: Verdict.REFUSED})
+            self.logins.recall({1: Past(refusals=2)})
             return "login_stopped"
         self.log_failure = "No log files for now."
         return "log_folder"

@@ -102,7 +102,6 @@ NEIGHBOURS: Final = {
     ("gateway_tls", "trust_store"): "the handshake is decided by the pin, and its store is what holds it",
     ("trust_store", "files"): "the store, and each step of its writing",
     ("login_memory", "files"): "the same way to write beside the pins",
-    ("login_once", "login_memory"): "what the gateway said of the logins, and where it is kept",
     ("listener_tls", "files"): "the same way to write beside the pins",
     ("schedule", "sessions"): "whose the gateway's session is decides who may go",
     ("upstream", "gateway_http"): "the pool, and the connections in it",

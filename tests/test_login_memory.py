@@ -8,17 +8,20 @@ import logging
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.gateway_login import Standing
-from smgw_proxy_addon.login_memory import LoginMemory, Verdict
+from smgw_proxy_addon.accounts import Past, Pasts
+from smgw_proxy_addon.errors import GatewayLoginStoppedError
+from smgw_proxy_addon.explain import explain
+from smgw_proxy_addon.gateway_login import REFUSALS, Standing
+from smgw_proxy_addon.login_memory import SUFFIX, LoginMemory
 from smgw_proxy_addon.options import Options, from_command_line
 from smgw_proxy_addon.trust_store import stored_pins
 from tests.rig import Rig, proxy_for
-from tests.test_login_once import ACCOUNT, OTHER, PASSWORD, USER, Hurried, ask, own
+from tests.test_login_once import ACCOUNT, OTHER, PASSWORD, USER, Hurried, ask, logins, own
 from tests.test_trust_store_faults import FailingFiles
 
 REFUSED_EARLIER = "The login of account 1 was refused earlier; nothing is sent with it until"
@@ -31,13 +34,17 @@ async def gateway() -> AsyncIterator[Simulator]:
         yield sim
 
 
+TAKEN: Final = Past(taken=True)
+STOPPED: Final = Past(refusals=REFUSALS)
+
+
 def file_in(folder: Path) -> Path:
     (file,) = (folder / "certs").glob("*.logins")
     return file
 
 
-def verdicts_in(folder: Path) -> list[str]:
-    return list(json.loads(file_in(folder).read_bytes())["accounts"].values())
+def pasts_in(folder: Path) -> list[Past]:
+    return [Past(**each) for each in json.loads(file_in(folder).read_bytes())["accounts"].values()]
 
 
 def nothing_in(folder: Path) -> bool:
@@ -132,7 +139,7 @@ async def test_a_retry_survives_a_restart(gateway: Simulator, tmp_path: Path) ->
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
         assert standings(rig) == (Standing.UNKNOWN,)
         assert (await ask(rig)).status_code == 200
-    assert verdicts_in(tmp_path) == [Verdict.TAKEN]
+    assert pasts_in(tmp_path) == [TAKEN]
 
 
 async def test_a_retry_that_is_refused_stops_it_again(gateway: Simulator, tmp_path: Path) -> None:
@@ -179,12 +186,13 @@ async def test_the_file_tells_nothing_and_is_no_pin(gateway: Simulator, tmp_path
         b'{"version": 1, "salt": 5, "accounts": {}}',
         b'{"version": 1, "salt": "00", "accounts": {}}',
         b'{"version": 1, "salt": "00000000000000000000000000000000", "accounts": ["00"]}',
-        b'{"version": 1, "salt": "00000000000000000000000000000000", "accounts": {"00": "unknown"}}',
-        b'{"version": 1, "salt": "00000000000000000000000000000000", "accounts": {"00": ["taken"]}}',
+        b'{"version": 1, "salt": "00000000000000000000000000000000", "accounts": {"00": "taken"}}',
+        b'{"version": 1, "salt": "00000000000000000000000000000000", "accounts": {"00": {"taken": true}}}',
+        b'{"version": 1, "salt": "%032d", "accounts": {"00": {"taken": true, "refusals": -1, "closed": 0}}}' % 0,
         b'{"version": 2, "salt": "00000000000000000000000000000000", "accounts": {}}',
         b" " * 1_100_000,
     ],
-    ids=range(13),
+    ids=range(14),
 )
 async def test_a_broken_file_stops_nobody(
     gateway: Simulator, tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
@@ -199,7 +207,7 @@ async def test_a_broken_file_stops_nobody(
     (line,) = [each.message for each in caplog.records if str(file) in each.message]
     assert "cannot be read (" in line
     assert line.endswith("the file is removed")
-    assert verdicts_in(tmp_path) == [Verdict.TAKEN]
+    assert pasts_in(tmp_path) == [TAKEN]
 
 
 async def test_after_a_power_cut_a_password_that_was_right_is_given_time(tmp_path: Path) -> None:
@@ -220,7 +228,7 @@ async def test_after_a_power_cut_a_password_that_was_right_is_given_time(tmp_pat
             sim.login.password = PASSWORD
             clock.ahead += 301
             assert (await ask(rig, "theben")).status_code == 200
-        assert verdicts_in(tmp_path) == [Verdict.TAKEN]
+        assert pasts_in(tmp_path) == [TAKEN]
 
         sim.login.password = "not yet"
         changed = {"username": USER, "password": "another one"}
@@ -230,13 +238,27 @@ async def test_after_a_power_cut_a_password_that_was_right_is_given_time(tmp_pat
             assert answer.json()["error"] == "gateway_login_refused", "that was another password"
 
 
+@pytest.mark.parametrize(("vendor", "taken", "most"), [("theben", True, 4), ("theben", False, 2), ("emh", False, 2)])
+async def test_restarts_give_no_new_chances(tmp_path: Path, vendor: str, taken: bool, most: int) -> None:
+    async with Simulator(vendor=vendor, user=USER, password=PASSWORD) as sim:
+        if taken:
+            async with proxy_for(sim, tmp_path, accounts=[ACCOUNT]) as rig:
+                assert (await ask(rig, vendor)).status_code == 200
+        sim.login.password = "changed"
+        for _ in range(most + 2):
+            async with proxy_for(sim, tmp_path, accounts=[ACCOUNT]) as rig:
+                assert (await ask(rig, vendor)).status_code in {502, 503}
+        assert logins(sim).count("wrong") == most
+        assert pasts_in(tmp_path)[0].refusals == REFUSALS
+
+
 async def test_who_is_tried_again_begins_anew(gateway: Simulator, tmp_path: Path) -> None:
     gateway.login.password = PASSWORD
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
         assert (await ask(rig)).status_code == 200
     gateway.login.password = "other"
     await stop(gateway, tmp_path)
-    assert verdicts_in(tmp_path) == [Verdict.REFUSED]
+    assert pasts_in(tmp_path) == [Past(taken=True, refusals=REFUSALS)]
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
         assert rig.proxy.logins
         assert rig.proxy.logins.retry(0)
@@ -262,7 +284,7 @@ async def test_a_file_that_cannot_be_written_is_one_line(
 ) -> None:
     memory = LoginMemory(options_in(tmp_path), FailingFiles(step, errno.ENOSPC))
     assert await memory.open() == {}
-    memory.keep({1: Verdict.REFUSED})
+    memory.keep({1: STOPPED})
     await memory.close()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -271,13 +293,55 @@ async def test_a_file_that_cannot_be_written_is_one_line(
     assert not list((tmp_path / "certs").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        ({1: STOPPED, 2: TAKEN}, {2: TAKEN}, {}),
+        ({1: STOPPED}, {1: TAKEN}, {}),
+        ({1: TAKEN}, {1: Past(taken=True, refusals=REFUSALS)}, {}),
+        ({1: STOPPED}, {1: STOPPED, 2: TAKEN}, {1: STOPPED}),
+    ],
+    ids=["let go on", "taken again", "stopped", "one more"],
+)
+async def test_a_file_that_cannot_be_written_rather_goes_than_says_something_else(
+    tmp_path: Path, before: Pasts, after: Pasts, left: Pasts
+) -> None:
+    first = LoginMemory(options_in(tmp_path))
+    await first.open()
+    first.keep(before)
+    await first.close()
+    second = LoginMemory(options_in(tmp_path), FailingFiles("write", errno.ENOSPC))
+    assert await second.open() == before
+    second.keep(after)
+    await second.close()
+    assert await LoginMemory(options_in(tmp_path)).open() == left
+
+
+async def test_former_accounts_that_cannot_be_dropped_cost_the_others_nothing(tmp_path: Path) -> None:
+    first = LoginMemory(options_in(tmp_path))
+    await first.open()
+    first.keep({1: STOPPED, 2: TAKEN})
+    await first.close()
+    given = {"cert_dir": str(tmp_path / "certs"), "accounts": [ACCOUNT]}
+    second = LoginMemory(from_command_line(given), FailingFiles("write", errno.ENOSPC))
+    assert await second.open() == {1: STOPPED}
+    await second.close()
+    assert await LoginMemory(from_command_line(given)).open() == {1: STOPPED}
+    assert pasts_in(tmp_path) == [STOPPED]
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_the_remedy_names_the_file(language: str) -> None:
+    assert SUFFIX in explain(GatewayLoginStoppedError(), language).remedy
+
+
 async def test_a_file_that_may_not_be_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = LoginMemory(options_in(tmp_path))
     await first.open()
-    first.keep({1: Verdict.REFUSED})
+    first.keep({1: STOPPED})
     await first.close()
     second = LoginMemory(options_in(tmp_path), FailingFiles("remove", errno.EROFS))
-    assert await second.open() == {1: Verdict.REFUSED}
+    assert await second.open() == {1: STOPPED}
     second.keep({})
     await second.close()
     assert "cannot be changed (Read-only file system)" in caplog.text
@@ -288,7 +352,7 @@ async def test_a_file_that_could_not_be_read_stops_nobody_later(
 ) -> None:
     first = LoginMemory(options_in(tmp_path))
     await first.open()
-    first.keep({1: Verdict.REFUSED})
+    first.keep({1: STOPPED})
     await first.close()
     second = LoginMemory(options_in(tmp_path), FailingFiles("read", errno.EIO))
     assert await second.open() == {}
@@ -300,19 +364,19 @@ async def test_a_file_that_could_not_be_read_stops_nobody_later(
 async def test_what_changes_while_it_is_written_is_written_after(tmp_path: Path) -> None:
     memory = LoginMemory(options_in(tmp_path))
     await memory.open()
-    memory.keep({1: Verdict.REFUSED})
+    memory.keep({1: STOPPED})
     await asyncio.sleep(0)
-    memory.keep({1: Verdict.REFUSED, 2: Verdict.TAKEN})
-    memory.keep({2: Verdict.TAKEN})
+    memory.keep({1: STOPPED, 2: TAKEN})
+    memory.keep({2: TAKEN})
     await memory.close()
-    assert await LoginMemory(options_in(tmp_path)).open() == {2: Verdict.TAKEN}
+    assert await LoginMemory(options_in(tmp_path)).open() == {2: TAKEN}
 
 
 async def test_a_folder_that_vanishes_is_not_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     memory = LoginMemory(options_in(tmp_path))
     await memory.open()
     (tmp_path / "certs").rmdir()
-    memory.keep({1: Verdict.REFUSED})
+    memory.keep({1: STOPPED})
     await memory.close()
     assert "cannot be changed (No such file or directory)" in caplog.text
     assert not (tmp_path / "certs").exists(), "the pins would be taken for forgotten"

@@ -340,7 +340,8 @@ async def test_theben_closes_on_a_wrong_password_from_the_start(tmp_path: Path) 
         sim.login.password = "other"
         answers = [await ask(rig, "theben") for _ in range(3)]
         assert [each.json()["error"] for each in answers] == ["gateway_login_refused"] + ["gateway_login_paused"] * 2
-        assert (answers[1].status_code, answers[1].headers["retry-after"]) == (503, "60")
+        assert answers[1].status_code == 503
+        assert 50 < int(answers[1].headers["retry-after"]) <= 60
         clock.ahead = 61
         answers = [await ask(rig, "theben") for _ in range(3)]
         assert [each.json()["error"] for each in answers] == ["gateway_login_refused"] + ["gateway_login_stopped"] * 2

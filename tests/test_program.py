@@ -19,6 +19,7 @@ from simulator.gateway import Simulator
 from simulator.ppc import CGI
 from tests.program import ROOT, Program, module, proxy_program, run_to_end
 from tests.rig import send, status_of
+from tests.waiting import until
 
 PASSWORD: Final = "correct horse battery staple"
 LOGIN: Final = {"Authorization": 'Digest username="demo", nonce="n", uri="/", response="0123456789abcdef"'}
@@ -248,6 +249,7 @@ async def test_a_new_certificate_is_accepted_while_the_proxy_runs(tmp_path: Path
         assert new in output
         assert old in output
         assert (await get(program.http)).status_code == 200
+        await program.stop()
         assert program.output.count(new) == 1  # once per change, not once per request
 
 
@@ -258,7 +260,7 @@ async def test_a_forgotten_certificate_is_learnt_again(tmp_path: Path) -> None:
         assert (await trust(tmp_path, sim, "forget"))[0] == 0
         assert (await get(program.http)).status_code == 200
         assert new in pin_file(tmp_path, sim).read_text()
-        assert program.output.count("First contact") == 2
+        await program.wait_until(lambda: program.output.count("First contact") == 2)
 
 
 async def test_a_damaged_pin_stops_forwarding_until_it_is_repaired(tmp_path: Path) -> None:
@@ -308,6 +310,8 @@ async def test_after_a_kill_the_pin_holds_and_the_log_goes_on(tmp_path: Path) ->
     async with Simulator() as sim:
         async with proxy_program(tmp_path, sim.authority) as program:
             assert (await get(program.http)).status_code == 200
+            (log,) = files_in(tmp_path / "logs")
+            await until(lambda: " GET /sim/status/200 200 " in log.read_text())
             sim.faults.set("stall", times=1)
             hanging = asyncio.create_task(get(program.http))
             await sim.wait_for_heads(2)
@@ -317,7 +321,6 @@ async def test_after_a_kill_the_pin_holds_and_the_log_goes_on(tmp_path: Path) ->
         pin = pin_file(tmp_path, sim).read_text()
         (log,) = files_in(tmp_path / "logs")
         before = log.read_text()
-        assert " GET /sim/status/200 200 " in before
         async with proxy_program(tmp_path, sim.authority) as program:
             assert (await get(program.http)).status_code == 200
             assert (await program.stop())[0] == 0

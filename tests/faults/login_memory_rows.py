@@ -16,16 +16,21 @@ from typing import Final
 import pytest
 
 from smgw_proxy_addon import login_memory
-from smgw_proxy_addon.login_memory import Verdict, Verdicts
+from smgw_proxy_addon.accounts import Past, Pasts
+from smgw_proxy_addon.gateway_login import REFUSALS
 from smgw_proxy_addon.options import from_command_line
-from tests.faults.disk_rows import UNREADABLE, until
+from tests.faults.disk_rows import UNREADABLE
 from tests.faults.scene import PASSWORD, USER, Cause, Got, Mode, Request, Row, Scene, options_of
+from tests.waiting import until
 
 REFUSED: Final = Got(502, "gateway_login_refused")
 SOON: Final = 0.05
 """Seconds that stand for those between two tries to change the file."""
 
 CHANGED: Final = (".logins cannot be changed", ".logins can be changed again")
+
+TAKEN: Final = Past(taken=True)
+STOPPED: Final = Past(taken=True, refusals=REFUSALS)
 
 Act = Callable[[Scene], object]
 """What is done to the file, or to what it lies on; run in executor."""
@@ -36,41 +41,41 @@ def file_of(scene: Scene) -> Path:
     return scene.pin_file.with_suffix(".logins")
 
 
-def kept(scene: Scene) -> str | None:
+def kept(scene: Scene) -> Past | None:
     """Tell what the file says of the account. Changes nothing, as a start does to a file that is broken."""
     try:
-        (verdict,) = json.loads(file_of(scene).read_bytes())["accounts"].values()
+        (past,) = json.loads(file_of(scene).read_bytes())["accounts"].values()
     except (OSError, ValueError):
         return None
-    return str(verdict)
+    return Past(**past)
 
 
-async def next_start(scene: Scene) -> Verdicts:
+async def next_start(scene: Scene) -> Pasts:
     """Tell what would be known if the proxy was started now; the file must be what it should be."""
     given = {"target": scene.store.name, "cert_dir": str(scene.rig.cert_dir)}
     options = from_command_line({**given, **options_of(scene.mode, USER, PASSWORD)})
     return await login_memory.LoginMemory(options).open()
 
 
-def stopping(damage: Act, repair: Act, *, lost: bool = True) -> Cause:
-    """Let the account be stopped while the file is damaged; ``lost``: until repaired, it cannot be written."""
+def stopping(damage: Act, repair: Act, *, left: Past | None = None) -> Cause:
+    """Let the account be stopped while the file is damaged; ``left`` is what it says then, until repaired."""
 
     @asynccontextmanager
     async def cause(scene: Scene) -> AsyncIterator[None]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(login_memory, "RETRY", SOON)
-            await _written(scene, Verdict.TAKEN)
+            await _written(scene, TAKEN)
             await asyncio.to_thread(damage, scene)
             scene.sim.login.password = "another"
             yield
-            if lost:
+            await _written(scene, left)
+            if left != STOPPED:
                 await _said(scene, CHANGED[0])
-                assert await asyncio.to_thread(kept, scene) != Verdict.REFUSED
             await asyncio.to_thread(repair, scene)
-            await _written(scene, Verdict.REFUSED)
-            if lost:
+            await _written(scene, STOPPED)
+            if left != STOPPED:
                 await _said(scene, CHANGED[1])
-            assert await next_start(scene) == {1: Verdict.REFUSED}
+            assert await next_start(scene) == {1: STOPPED}
             scene.sim.login.password = PASSWORD
             _retry(scene)
             await _written(scene, None)
@@ -88,7 +93,7 @@ def retrying(damage: Act, repair: Act) -> Cause:
             scene.sim.login.password = "another"
             for _ in range(2):
                 await scene.visit(Request())
-            await _written(scene, Verdict.REFUSED)
+            await _written(scene, STOPPED)
             await asyncio.to_thread(damage, scene)
             scene.sim.login.password = PASSWORD
             _retry(scene)
@@ -96,7 +101,7 @@ def retrying(damage: Act, repair: Act) -> Cause:
             yield
             await asyncio.to_thread(repair, scene)
             await _said(scene, CHANGED[1])
-            assert await asyncio.to_thread(kept, scene) != Verdict.REFUSED
+            assert await asyncio.to_thread(kept, scene) != STOPPED
 
     return cause
 
@@ -107,12 +112,12 @@ def _retry(scene: Scene) -> None:
 
 
 async def _said(scene: Scene, text: str) -> None:
-    await asyncio.to_thread(until, lambda: scene.lines.count(text) > 0)
+    await until(lambda: scene.lines.count(text) > 0)
 
 
-async def _written(scene: Scene, verdict: Verdict | None) -> None:
+async def _written(scene: Scene, past: Past | None) -> None:
     """Wait until the file says that of the account."""
-    await asyncio.to_thread(until, lambda: kept(scene) == verdict)
+    await until(lambda: kept(scene) == past)
 
 
 def _fail(code: int, *steps: str) -> Act:
@@ -147,7 +152,7 @@ ROWS: Final = [
         ),
         Row(
             "An account is stopped: /data read-only",
-            stopping(_fail(errno.EROFS, "create"), _work),
+            stopping(_fail(errno.EROFS, "create", "remove"), _work, left=TAKEN),
             REFUSED,
             lines=CHANGED,
         ),
@@ -159,7 +164,7 @@ ROWS: Final = [
         ),
         Row(
             "An account is stopped: its file damaged",
-            stopping(lambda scene: file_of(scene).write_bytes(b"{"), lambda _scene: None, lost=False),
+            stopping(lambda scene: file_of(scene).write_bytes(b"{"), lambda _scene: None, left=STOPPED),
             REFUSED,
         ),
         Row(

@@ -16,7 +16,7 @@ from typing import Final
 
 from simulator.certificates import CertificateOptions, make_identity
 from tests.faults.disk_rows import NOT_STORED, NOT_WRITTEN, UNREADABLE, LogStage, failing_later, log_files
-from tests.faults.login_memory_rows import CHANGED, REFUSED, retrying, stopping
+from tests.faults.login_memory_rows import CHANGED, REFUSED, STOPPED, TAKEN, retrying, stopping
 from tests.faults.scene import Cause, Got, Mode, Request, Row, Scene, play
 
 SIZE: Final = "200k"
@@ -91,7 +91,8 @@ async def stopped_on_a_full_disk(scene: Scene) -> AsyncIterator[None]:
     folder = scene.rig.cert_dir
     await asyncio.to_thread(small, folder)
     assert await scene.visit(Request()) == Got()
-    async with stopping(lambda _: fill(folder), lambda _: free(folder))(scene):
+    # The old file is given up for the new one, and there is room for that.
+    async with stopping(lambda _: fill(folder), lambda _: free(folder), left=STOPPED)(scene):
         yield
 
 
@@ -157,7 +158,11 @@ ROWS: Final = [
             Row("An account is stopped: disk full (tmpfs)", stopped_on_a_full_disk, REFUSED, first=True),
             Row(
                 "An account is stopped: /data read-only (bind mount)",
-                stopping(lambda scene: read_only(scene.rig.cert_dir), lambda scene: umount(scene.rig.cert_dir)),
+                stopping(
+                    lambda scene: read_only(scene.rig.cert_dir),
+                    lambda scene: umount(scene.rig.cert_dir),
+                    left=TAKEN,
+                ),
                 REFUSED,
             ),
             Row(

@@ -257,7 +257,7 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "sperren.",
         "Berichtigen Sie die Option „accounts“ und starten Sie den Proxy neu. War sie immer richtig, warten "
         "Sie einige Minuten und drücken Sie dann auf der Statusseite Erneut versuchen. Ein Proxy ohne diese Seite: "
-        "Halten Sie ihn an, löschen Sie im Ordner seiner Zertifikate die Datei, die auf „stopped“ endet, und starten "
+        "Halten Sie ihn an, löschen Sie im Ordner seiner Zertifikate die Datei, die auf „logins“ endet, und starten "
         "Sie ihn. Die HAN-Zugangsdaten kommen von Ihrem Messstellenbetreiber; ein Punkt am Ende einer SMS gehört "
         "nicht zum Passwort.",
     ),

@@ -242,7 +242,7 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "with this account, because gateways lock themselves after several wrong logins.",
         'Correct the option "accounts" and restart the proxy. If it was right all the time, wait some minutes, then '
         "press Try again on the proxy's status page. A proxy without that page: stop it, remove the file that ends "
-        'in "stopped" from the folder of its certificates, and start it. The HAN credentials come from your metering '
+        'in "logins" from the folder of its certificates, and start it. The HAN credentials come from your metering '
         "point operator; a full stop at the end of a text message is not part of the password.",
     ),
     "login_expired": Explanation(

@@ -1,0 +1,15 @@
+"""Waiting for what nothing tells of: plain values, files, other processes."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+PATIENCE: Final = 30.0
+"""Seconds that a busy machine may need."""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition, which is looked at in the event loop, is fulfilled."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.005)
