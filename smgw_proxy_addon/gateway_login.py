@@ -150,9 +150,11 @@ class GatewayLogin:
         """Give the seconds for which nothing may be sent with this account, 0 if it may."""
         return max(0.0, self._rest_until - now)
 
-    def recall(self, past: Past) -> None:
-        """Go on from what the gateway said before the program started."""
+    def recall(self, past: Past, now: float) -> None:
+        """Go on from what the gateway said before the program started. A pause begins anew: nobody knows its age."""
         self._taken, self._refusals, self._closed = past
+        if self._closed:
+            self._rest_until = now + self._rest_after(self._closed)
 
     def retry(self) -> None:
         """Begin again: a person says so."""
@@ -227,12 +229,15 @@ class GatewayLogin:
             self._challenge = None
         if not attempt.fresh:
             return False
-        step = self._closed if self._taken else self._closed + 1
-        self._rest_until = now + self._rests[min(step, len(self._rests) - 1)]
         self._closed += 1
+        self._rest_until = now + self._rest_after(self._closed)
         refused = not self._taken or self._closed > FORGIVEN
         self._refusals += refused
         return refused
+
+    def _rest_after(self, closed: int) -> float:
+        step = closed - 1 if self._taken else closed
+        return self._rests[min(step, len(self._rests) - 1)]
 
     def _count_anew(self) -> None:
         self._refusals, self._closed, self._stale, self._rest_until = 0, 0, 0, -math.inf

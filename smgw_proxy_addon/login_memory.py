@@ -5,8 +5,8 @@ power cut the gateway starts together with the proxy, and closes connections for
 stay so, however often the proxy is started. Owns that file, ``TARGET.logins``. It must never hold a user name or a
 password, only a slow hash with a salt of its own. Whatever is wrong with it must never stop an account: the gateway
 then sees two more logins, no more than before a first start. What cannot be written is tried again until it can, and
-until then the file rather goes than says something else, for example that an account is stopped which a person has
-let go on. It must never make the folder: its absence tells a running proxy that the pins are gone.
+until then the file rather goes than does harm, for example by stopping an account that a person has let go on. It
+must never make the folder: its absence tells a running proxy that the pins are gone.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ RETRY: Final = 30.0
 SUFFIX: Final = "logins"
 """What the file's name ends in; people are told to remove it."""
 
+_FAILURES: Final = (OSError, ValueError, MemoryError)
 _SALT: Final = 16
 _COUNT: Final = vol.All(int, vol.Range(min=0))
 _ACCOUNT: Final = vol.Schema({"taken": bool, "refusals": _COUNT, "closed": _COUNT}, required=True)
@@ -55,6 +56,7 @@ class LoginMemory:
 
     def __init__(self, options: Options, files: Files | None = None) -> None:
         self._path = options.cert_dir / f"{options.target.name}.{SUFFIX}"
+        self._draft = self._path.with_name(f".{self._path.name}.new")
         what = (options.target.name, options.digest_algorithm)
         self._accounts = [json.dumps([*what, each.username, each.password]).encode() for each in options.accounts]
         self._salt = b""
@@ -64,14 +66,14 @@ class LoginMemory:
         """What the file says of the accounts, None if that cannot be read."""
         self._former = False  # whether it says something of former accounts, too
         self._wanted: Pasts = {}
-        self._told = False  # that it cannot be changed
+        self._failed = False  # the last change, which was told
         self._hurry = asyncio.Event()
         self._closing = False
         self._writing: asyncio.Task[None] | None = None
 
     async def open(self) -> Pasts:
         """Give what the gateway said when the proxy ran before. Raises nothing."""
-        self._kept = await asyncio.to_thread(self._load)
+        await asyncio.to_thread(self._load)
         self._wanted = self._kept or {}
         if self._former:
             await asyncio.to_thread(self._store, self._wanted)
@@ -93,10 +95,11 @@ class LoginMemory:
             await asyncio.wait([self._writing], timeout=PATIENCE)
 
     async def _write(self) -> None:
-        while self._former or self._kept != self._wanted:
+        while self._failed or self._former or self._kept != self._wanted:
             self._hurry.clear()
             closing = self._closing
-            if await asyncio.to_thread(self._store, self._wanted):
+            await asyncio.to_thread(self._store, self._wanted)
+            if not self._failed:
                 continue
             if closing:
                 return
@@ -104,55 +107,68 @@ class LoginMemory:
                 async with asyncio.timeout(RETRY):
                     await self._hurry.wait()
 
-    def _load(self) -> Pasts | None:
+    def _load(self) -> None:
         """Read what the file says. Must be run in executor."""
+        with suppress(OSError):
+            self._files.remove(self._draft)  # of a run that was killed
         try:
-            salt, pasts = _decoded(self._files.read(self._path))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
+            self._kept = self._read()
+        except _FAILURES as error:
+            self._kept = None
             _LOGGER.warning(
                 "%s cannot be read (%s), so what the gateway said of the logins is forgotten: one that it refused "
                 "earlier is tried again, and the file is removed",
                 self._path,
                 _problem(error),
             )
-            return None
-        self._hash(salt)
+
+    def _read(self) -> Pasts:
+        try:
+            salt, pasts = _decoded(self._files.read(self._path))
+        except FileNotFoundError:
+            self._former = False
+            return {}
+        if salt != self._salt:
+            self._hash(salt)
         self._former = not pasts.keys() <= set(self._hashes.values())
         return {number: pasts[each] for number, each in self._hashes.items() if each in pasts}
 
-    def _store(self, pasts: Pasts) -> bool:
-        """Write the file, or remove it if there is nothing to remember; tell whether that was done.
-
-        Must be run in executor.
-        """
+    def _store(self, pasts: Pasts) -> None:
+        """Write the file, or remove it if there is nothing to remember. Must be run in executor."""
         try:
-            if pasts:
-                self._files.put(
-                    self._path, self._encoded(pasts), draft=self._path.with_name(f".{self._path.name}.new")
-                )
-            else:
-                self._remove()
-        except (OSError, ValueError) as error:
-            if not self._told:
+            self._change(pasts)
+        except _FAILURES as error:
+            if not self._failed:
                 _LOGGER.warning(
-                    "%s cannot be changed (%s), so the next start does not know what the gateway said of the logins; "
-                    "make its folder writable for the proxy, with some space left",
+                    "%s cannot be changed (%s), so the next start knows nothing, or something out of date, of what "
+                    "the gateway said of the logins; make its folder writable for the proxy, with some space left "
+                    "and nothing else of that name",
                     self._path,
                     _problem(error),
                 )
-            self._told = True
-            if self._kept is None or any(pasts.get(number, Past()) != past for number, past in self._kept.items()):
-                with suppress(OSError):  # that it cannot be changed was said
-                    self._remove()
-                    self._kept, self._former = {}, False
-            return False
-        if self._told:
+            self._failed = True
+            try:
+                self._kept = self._read()
+            except _FAILURES:
+                self._kept = None
+            return
+        if self._failed:
             _LOGGER.warning("%s can be changed again", self._path)
-        self._told = False
+        self._failed = False
         self._kept, self._former = pasts, False
-        return True
+
+    def _change(self, pasts: Pasts) -> None:
+        if not pasts:
+            self._remove()
+            return
+        data = self._encoded(pasts)
+        try:
+            self._files.put(self._path, data, draft=self._draft)
+        except OSError:
+            if self._kept is not None and not _misleads(self._kept, pasts):
+                raise
+            self._remove()
+            self._files.put(self._path, data, draft=self._draft)  # there may be room now
 
     def _remove(self) -> None:
         self._files.remove(self._path)
@@ -182,5 +198,15 @@ def _decoded(data: bytes) -> tuple[bytes, dict[str, Past]]:
     return document["salt"], document["accounts"]
 
 
-def _problem(error: OSError | ValueError) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+def _misleads(said: Pasts, true: Pasts) -> bool:
+    """Whether an account is said to have fewer chances than it has, or those of a right password when refused."""
+    return any(
+        past.refusals > now.refusals
+        or past.closed > now.closed
+        or (past.taken and not (now.taken and not now.refusals))
+        for past, now in ((past, true.get(number, Past())) for number, past in said.items())
+    )
+
+
+def _problem(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

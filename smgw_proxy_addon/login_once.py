@@ -103,7 +103,7 @@ class OwnLogins:
         """Go on from what the gateway said before the program started: accounts that were stopped stay so."""
         self._remembered = pasts
         for number, past in pasts.items():
-            self._logins[number - 1].recall(past)
+            self._logins[number - 1].recall(past, self._clock())
         self._told = list(self.standings)
         for number in self.stopped:
             _LOGGER.error(

@@ -58,9 +58,11 @@ class Network:
         assert time.monotonic() - began < BOUND
 
     def outages(self) -> tuple[int, int]:
-        """Count the lines at the start and at the end of an outage."""
-        text = self.log.read_text()
-        return text.count("cannot be used for now"), text.count("can be used again")
+        """Count the lines at the start and at the end of an outage, which is over."""
+        start, end, patience = "cannot be used for now", "can be used again", time.monotonic() + 20
+        while end not in (text := self.log.read_text()) and time.monotonic() < patience:
+            time.sleep(0.05)  # log lines are written beside the requests
+        return text.count(start), text.count(end)
 
     def drop(self, *, on: bool) -> None:
         """Let the gateway's side drop every packet, in both directions."""

@@ -296,7 +296,7 @@ def test_a_password_that_was_right_before_is_refused_only_by_closes_over_minutes
 
 def test_a_password_that_was_right_before_a_restart_has_the_same_chances() -> None:
     gateway = login()
-    gateway.recall(Past(taken=True))
+    gateway.recall(Past(taken=True), NOW)
     assert standing_of(gateway) is Standing.UNKNOWN
     assert [closed(gateway, NOW + later) for later in (0, 0, 60)] == [
         (False, 0, Standing.DOUBTED),
@@ -305,8 +305,9 @@ def test_a_password_that_was_right_before_a_restart_has_the_same_chances() -> No
     ]
     assert gateway.past == Past(taken=True, refusals=1, closed=3)
     again = login()
-    again.recall(gateway.past)
-    assert closed(again, NOW)[::2] == (True, Standing.STOPPED), "a restart gives no new chances"
+    again.recall(gateway.past, NOW)
+    assert again.rest(NOW) == 300, "a restart makes no pause shorter"
+    assert closed(again, NOW + 300)[::2] == (True, Standing.STOPPED), "and gives no new chances"
     again.retry()
     assert again.past == Past()
     assert closed(again, NOW) == (True, 60, Standing.REFUSED), "a person may have changed it"

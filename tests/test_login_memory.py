@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import logging
+import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,16 +14,27 @@ from typing import Any, Final
 import pytest
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon import login_memory
 from smgw_proxy_addon.accounts import Past, Pasts
 from smgw_proxy_addon.errors import GatewayLoginStoppedError
 from smgw_proxy_addon.explain import explain
-from smgw_proxy_addon.gateway_login import REFUSALS, Standing
+from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.gateway_login import REFUSALS, RESTS, Standing
 from smgw_proxy_addon.login_memory import SUFFIX, LoginMemory
 from smgw_proxy_addon.options import Options, from_command_line
 from smgw_proxy_addon.trust_store import stored_pins
+from tests.faults.scene import SwitchedFiles
 from tests.rig import Rig, proxy_for
 from tests.test_login_once import ACCOUNT, OTHER, PASSWORD, USER, Hurried, ask, logins, own
 from tests.test_trust_store_faults import FailingFiles
+from tests.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the medium all the time that it needs: each test looks at the file after a stop."""
+    monkeypatch.setattr(login_memory, "PATIENCE", 60)
+
 
 REFUSED_EARLIER = "The login of account 1 was refused earlier; nothing is sent with it until"
 
@@ -240,16 +252,38 @@ async def test_after_a_power_cut_a_password_that_was_right_is_given_time(tmp_pat
 
 @pytest.mark.parametrize(("vendor", "taken", "most"), [("theben", True, 4), ("theben", False, 2), ("emh", False, 2)])
 async def test_restarts_give_no_new_chances(tmp_path: Path, vendor: str, taken: bool, most: int) -> None:
+    clock = Hurried()
     async with Simulator(vendor=vendor, user=USER, password=PASSWORD) as sim:
         if taken:
             async with proxy_for(sim, tmp_path, accounts=[ACCOUNT]) as rig:
                 assert (await ask(rig, vendor)).status_code == 200
         sim.login.password = "changed"
         for _ in range(most + 2):
-            async with proxy_for(sim, tmp_path, accounts=[ACCOUNT]) as rig:
-                assert (await ask(rig, vendor)).status_code in {502, 503}
+            async with proxy_for(sim, tmp_path, accounts=[ACCOUNT], clock=clock) as rig:
+                clock.ahead += max(RESTS)
+                assert (await ask(rig, vendor)).status_code == 502
         assert logins(sim).count("wrong") == most
         assert pasts_in(tmp_path)[0].refusals == REFUSALS
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_restarts_make_no_pause_shorter(tmp_path: Path, taken: bool) -> None:
+    clock = Hurried()
+    async with Simulator(vendor="theben", user=USER, password=PASSWORD) as sim:
+        if taken:
+            async with proxy_for(sim, tmp_path, accounts=[ACCOUNT]) as rig:
+                assert (await ask(rig, "theben")).status_code == 200
+        sim.login.password = "not yet"
+        for _ in range(4):
+            async with proxy_for(sim, tmp_path, accounts=[ACCOUNT], clock=clock) as rig:
+                codes = [(await ask(rig, "theben")).json()["error"] for _ in range(3)]
+                assert codes[-1] == "gateway_login_paused"
+        assert logins(sim).count("wrong") == 1 + taken
+        sim.login.password = PASSWORD
+        async with proxy_for(sim, tmp_path, accounts=[ACCOUNT], clock=clock) as rig:
+            clock.ahead += max(RESTS)
+            assert (await ask(rig, "theben")).status_code == 200
+        assert pasts_in(tmp_path) == [TAKEN]
 
 
 async def test_who_is_tried_again_begins_anew(gateway: Simulator, tmp_path: Path) -> None:
@@ -300,10 +334,12 @@ async def test_a_file_that_cannot_be_written_is_one_line(
         ({1: STOPPED}, {1: TAKEN}, {}),
         ({1: TAKEN}, {1: Past(taken=True, refusals=REFUSALS)}, {}),
         ({1: STOPPED}, {1: STOPPED, 2: TAKEN}, {1: STOPPED}),
+        ({1: TAKEN}, {1: Past(taken=True, closed=1)}, {1: TAKEN}),
+        ({1: Past(taken=True, closed=1)}, {1: TAKEN}, {}),
     ],
-    ids=["let go on", "taken again", "stopped", "one more"],
+    ids=["let go on", "taken again", "stopped", "one more", "in doubt", "in doubt no more"],
 )
-async def test_a_file_that_cannot_be_written_rather_goes_than_says_something_else(
+async def test_a_file_that_cannot_be_written_rather_goes_than_does_harm(
     tmp_path: Path, before: Pasts, after: Pasts, left: Pasts
 ) -> None:
     first = LoginMemory(options_in(tmp_path))
@@ -315,6 +351,57 @@ async def test_a_file_that_cannot_be_written_rather_goes_than_says_something_els
     second.keep(after)
     await second.close()
     assert await LoginMemory(options_in(tmp_path)).open() == left
+
+
+class RoomForOne(Files):
+    """A medium that has room for one file."""
+
+    def create(self, path: Path) -> int:
+        if list(path.parent.iterdir()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().create(path)
+
+
+async def test_where_there_is_room_for_one_file_it_is_the_new_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for past in (TAKEN, STOPPED, TAKEN):
+        memory = LoginMemory(options_in(tmp_path), RoomForOne())
+        await memory.open()
+        memory.keep({1: past})
+        await memory.close()
+        assert pasts_in(tmp_path) == [past]
+    assert not caplog.records
+
+
+async def test_what_may_not_last_is_written_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_memory, "RETRY", 0.05)
+    files = SwitchedFiles()
+    files.failing["sync_folder"] = errno.EIO
+    memory = LoginMemory(options_in(tmp_path), files)
+    await memory.open()
+    memory.keep({1: STOPPED})
+    await until(lambda: len(caplog.records) == 1)
+    memory.keep({})  # a person lets it be tried again
+    await until(lambda: nothing_in(tmp_path))
+    files.failing.clear()
+    await until(lambda: len(caplog.records) == 2)
+    await memory.close()
+    assert await LoginMemory(options_in(tmp_path)).open() == {}
+    first, last = (record.message for record in caplog.records)
+    assert "cannot be changed (Input/output error)" in first
+    assert last.endswith(".logins can be changed again")
+
+
+async def test_what_a_killed_run_has_begun_is_removed(tmp_path: Path) -> None:
+    options = options_in(tmp_path)
+    memory = LoginMemory(options)
+    (options.cert_dir / f".{options.target.name}.{SUFFIX}.new").write_bytes(b"{")
+    assert await memory.open() == {}
+    await memory.close()
+    assert not list((tmp_path / "certs").iterdir())
 
 
 async def test_former_accounts_that_cannot_be_dropped_cost_the_others_nothing(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ ROWS: Final = [
         visits=2,
     ),
     *(
-        replace(row, modes=(Mode.LOGIN_ONCE,), visits=2, lines=CHANGED)
+        replace(row, modes=(Mode.LOGIN_ONCE,), visits=2)
         for row in (
             Row("An account is stopped: disk full (tmpfs)", stopped_on_a_full_disk, REFUSED, first=True),
             Row(
@@ -164,17 +164,20 @@ ROWS: Final = [
                     left=TAKEN,
                 ),
                 REFUSED,
+                lines=CHANGED,
             ),
             Row(
                 "An account is tried again: /data read-only (bind mount)",
                 retrying(lambda scene: read_only(scene.rig.cert_dir), lambda scene: umount(scene.rig.cert_dir)),
                 Got(),
+                lines=CHANGED,
             ),
             Row(
                 "An account is tried again: /data hidden by an empty disk",
                 retrying(lambda scene: hide(scene.rig.cert_dir), lambda scene: umount(scene.rig.cert_dir.parent)),
                 UNREADABLE,
                 sent=0,
+                lines=CHANGED,
             ),
         )
     ),

@@ -107,6 +107,10 @@ class SwitchedFiles(Files):
         self._do("write")
         super().write(descriptor, data)
 
+    def sync_folder(self, path: Path) -> None:
+        self._do("sync_folder")
+        super().sync_folder(path)
+
     def remove(self, path: Path) -> None:
         self._do("remove")
         super().remove(path)
