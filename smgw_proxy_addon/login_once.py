@@ -105,12 +105,20 @@ class OwnLogins:
         for number, past in pasts.items():
             self._logins[number - 1].recall(past, self._clock())
         self._told = list(self.standings)
-        for number in self.stopped:
-            _LOGGER.error(
-                "The login of account %d was refused earlier; nothing is sent with it until the options change or "
-                "somebody has it tried again on the status page",
-                number,
-            )
+        for number, login in enumerate(self._logins, start=1):
+            if login.stopped:
+                _LOGGER.error(
+                    "The login of account %d was refused earlier; nothing is sent with it until the options change "
+                    "or somebody has it tried again on the status page",
+                    number,
+                )
+            elif login.standing is not Standing.UNKNOWN:
+                _LOGGER.warning(
+                    "The gateway did not take the last login of account %d before the start; nothing is sent with it "
+                    "for %.0f s",
+                    number,
+                    login.rest(self._clock()),
+                )
 
     def retry(self, account: int) -> bool:
         """Let an account be tried again because a person says so; tells whether it was stopped."""

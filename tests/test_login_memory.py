@@ -267,7 +267,7 @@ async def test_restarts_give_no_new_chances(tmp_path: Path, vendor: str, taken: 
 
 
 @pytest.mark.parametrize("taken", [True, False])
-async def test_restarts_make_no_pause_shorter(tmp_path: Path, taken: bool) -> None:
+async def test_restarts_make_no_pause_shorter(tmp_path: Path, taken: bool, caplog: pytest.LogCaptureFixture) -> None:
     clock = Hurried()
     async with Simulator(vendor="theben", user=USER, password=PASSWORD) as sim:
         if taken:
@@ -279,6 +279,7 @@ async def test_restarts_make_no_pause_shorter(tmp_path: Path, taken: bool) -> No
                 codes = [(await ask(rig, "theben")).json()["error"] for _ in range(3)]
                 assert codes[-1] == "gateway_login_paused"
         assert logins(sim).count("wrong") == 1 + taken
+        assert caplog.text.count("last login of account 1 before the start; nothing is sent with it for 60 s") == 3
         sim.login.password = PASSWORD
         async with proxy_for(sim, tmp_path, accounts=[ACCOUNT], clock=clock) as rig:
             clock.ahead += max(RESTS)
