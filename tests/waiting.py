@@ -11,5 +11,5 @@ PATIENCE: Final = 30.0
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition, which is looked at in the event loop, is fulfilled."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - see above
+        while not condition():  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.005)
