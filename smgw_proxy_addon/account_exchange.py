@@ -24,7 +24,7 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway_http import Connection
 from smgw_proxy_addon.gateway_login import Attempt, GatewayLogin
 from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
-from smgw_proxy_addon.rewrite import Headers
+from smgw_proxy_addon.rewrite import values
 from smgw_proxy_addon.trial import Turn
 
 _LOGIN_NEEDED: Final = 401
@@ -134,11 +134,6 @@ class AccountExchange:
             error = GatewayLoginPausedError(seconds=f"{rest}")
             error.retry_after = rest
             raise error
-
-
-def values(headers: Headers, name: bytes) -> list[bytes]:
-    """Give the values of all headers of one name, which is in lower case."""
-    return [value for each, value in headers if each.lower() == name]
 
 
 def with_login(request: GatewayRequest, attempt: Attempt | None) -> GatewayRequest:

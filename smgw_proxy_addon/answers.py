@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-Headers = list[tuple[bytes, bytes]]
+from smgw_proxy_addon.rewrite import Headers, values
 
 LARGEST: Final = 1_000_000
 """Bytes of an answer's body that may be shared."""
@@ -75,7 +75,7 @@ class Read:
         Without ``Accept-Encoding`` only a plain one: RFC 9110 section 12.5.3 allows any, but those decode none.
         """
         wanted = _qualities(self.codings)
-        used = {each.strip().lower() for value in _values(headers, b"content-encoding") for each in value.split(b",")}
+        used = {each.strip().lower() for value in values(headers, b"content-encoding") for each in value.split(b",")}
         used = used - {b"", b"identity"}
         if not used:
             return wanted.get(b"identity", wanted.get(b"*", 1.0)) > 0
@@ -90,13 +90,13 @@ def read_of(account: str, method: bytes, target: bytes, headers: Headers, body: 
     """
     question = _question(method, target, body)
     names = {name.lower() for name, _ in headers}
-    directives = b",".join(_values(headers, b"cache-control")).lower()
+    directives = b",".join(values(headers, b"cache-control")).lower()
     if (
         question is None
         or names & _ASKS_FOR_A_PART
         or any(name.startswith(b"if-") for name in names)
         or b"no-store" in directives
-        or not _likes_json(_values(headers, b"accept"))
+        or not _likes_json(values(headers, b"accept"))
     ):
         return None
     told = sorted(
@@ -113,7 +113,7 @@ def read_of(account: str, method: bytes, target: bytes, headers: Headers, body: 
     # Each with its length: parts must not run into each other. Hashed: the key holds no more than 32 bytes.
     key = hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
     fresh = bool(names & {b"cache-control", b"pragma"})
-    return Read(key, fresh, tuple(_values(headers, b"accept-encoding")))
+    return Read(key, fresh, tuple(values(headers, b"accept-encoding")))
 
 
 def may_change(method: bytes, target: bytes, body: bytes | None) -> bool:
@@ -132,8 +132,8 @@ def may_be_shared(status: int, headers: Headers) -> bool:
     names = {name.lower() for name, _ in headers}
     if status != 200 or names & {b"set-cookie", b"content-range"}:  # noqa: PLR2004 - HTTP
         return False
-    varies = {each.strip().lower() for value in _values(headers, b"vary") for each in value.split(b",")}
-    lengths = _values(headers, b"content-length")
+    varies = {each.strip().lower() for value in values(headers, b"vary") for each in value.split(b",")}
+    lengths = values(headers, b"content-length")
     return not varies & _VARIES_UNSEEN and all(
         each.isdigit() and len(each) <= _DIGITS and int(each) <= LARGEST for each in lengths
     )
@@ -260,16 +260,12 @@ def _likes_json(accept: list[bytes]) -> bool:
     return json_quality > 0 and json_quality >= max(wanted.values())
 
 
-def _qualities(values: Iterable[bytes]) -> dict[bytes, float]:
+def _qualities(lists: Iterable[bytes]) -> dict[bytes, float]:
     """Read a list with weights (RFC 9110 section 12.4.2); what is no weight counts as "not acceptable"."""
     found: dict[bytes, float] = {}
-    for element in b",".join(values).split(b","):
+    for element in b",".join(lists).split(b","):
         name, *parameters = (part.strip(b" \t").lower() for part in element.split(b";"))
         weights = [part[2:] for part in parameters if part.startswith(b"q=")]
         if name:
             found[name] = min((float(each) if _QUALITY.fullmatch(each) else 0.0 for each in weights), default=1.0)
     return found
-
-
-def _values(headers: Headers, name: bytes) -> list[bytes]:
-    return [value for each, value in headers if each.lower() == name]

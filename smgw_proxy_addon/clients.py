@@ -110,7 +110,7 @@ class ClientConnection(web.RequestHandler):
         if tls := getattr(transport, "_ssl_protocol", None):
             # What is encrypted waits in the transport below, which asyncio hides and does not count. And it forgets
             # all that is here when it is told to close for the second time, as aiohttp does.
-            self._buffers = [tls._get_write_buffer_size, tls._transport.get_write_buffer_size]  # noqa: SLF001 - hidden
+            self._buffers = [tls._get_write_buffer_size, tls._transport.get_write_buffer_size]  # noqa: SLF001 - asyncio hides them
         self._wire.set_write_buffer_limits(AHEAD)
 
     def bound_ahead(self) -> None:

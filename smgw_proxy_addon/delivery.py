@@ -50,7 +50,7 @@ class PassedOn(web.StreamResponse):
             if name in self.headers
         ]
         writer = cast("StreamWriter", self._payload_writer)
-        writer._headers_buf = b"\r\n".join([*self._head, *framing, b"", b""])  # noqa: SLF001 - no public way
+        writer._headers_buf = b"\r\n".join([*self._head, *framing, b"", b""])  # noqa: SLF001 - the only way
         if not self._body_follows:
             writer.send_headers()
 

@@ -271,8 +271,6 @@ class GatewayLoginPausedError(GatewayError):
 
     code = "gateway_login_paused"
     status = 503
-    retry_after = 60
-    """In place of this, whoever raises it says how long the pause is."""
 
 
 class GatewayLoginStoppedError(GatewayError):

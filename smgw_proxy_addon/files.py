@@ -16,6 +16,16 @@ _MAX_SIZE: Final = 1 << 20
 _OWNER_ONLY: Final = 0o600
 
 
+def draft_of(path: Path) -> Path:
+    """Tell what a file is called until it is complete."""
+    return path.with_name(f".{path.name}.new")
+
+
+def cause_of(error: Exception) -> str:
+    """Say in the operating system's words, or the error's own, what is wrong with a file."""
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
 class Files:
     """The file system, one method for each step of a change: tests make a step fail, or the process die.
 

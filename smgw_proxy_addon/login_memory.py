@@ -20,7 +20,7 @@ from typing import Final
 import voluptuous as vol
 
 from smgw_proxy_addon.accounts import Past, Pasts
-from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.files import Files, cause_of, draft_of
 from smgw_proxy_addon.options import Options
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class LoginMemory:
 
     def __init__(self, options: Options, files: Files | None = None) -> None:
         self._path = options.cert_dir / f"{options.target.name}.{SUFFIX}"
-        self._draft = self._path.with_name(f".{self._path.name}.new")
+        self._draft = draft_of(self._path)
         what = (options.target.name, options.digest_algorithm)
         self._accounts = [json.dumps([*what, each.username, each.password]).encode() for each in options.accounts]
         self._salt = b""
@@ -75,14 +75,16 @@ class LoginMemory:
         """Give what the gateway said when the proxy ran before. Raises nothing."""
         await asyncio.to_thread(self._load)
         self._wanted = self._kept or {}
-        if self._former:
-            await asyncio.to_thread(self._store, self._wanted)
-        self.keep(self._wanted)
+        self._begin()
         return self._wanted
 
     def keep(self, pasts: Pasts) -> None:
-        """Remember these and no others; returns before that is written."""
-        self._wanted = pasts
+        """Remember these and no others; returns before that is written, at once if nothing is new."""
+        if pasts != self._wanted:
+            self._wanted = pasts
+            self._begin()
+
+    def _begin(self) -> None:
         self._hurry.set()
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
@@ -108,18 +110,20 @@ class LoginMemory:
                     await self._hurry.wait()
 
     def _load(self) -> None:
-        """Read what the file says. Must be run in executor."""
+        """Read what the file says, and drop former accounts from it. Must be run in executor."""
         with suppress(OSError):
             self._files.remove(self._draft)  # of a run that was killed
         try:
             self._kept = self._read()
+            if self._former:
+                self._store(self._kept)
         except _FAILURES as error:
             self._kept = None
             _LOGGER.warning(
                 "%s cannot be read (%s), so what the gateway said of the logins is forgotten: one that it refused "
                 "earlier is tried again, and the file is removed",
                 self._path,
-                _problem(error),
+                cause_of(error),
             )
 
     def _read(self) -> Pasts:
@@ -144,7 +148,7 @@ class LoginMemory:
                     "the gateway said of the logins; make its folder writable for the proxy, with some space left "
                     "and nothing else of that name",
                     self._path,
-                    _problem(error),
+                    cause_of(error),
                 )
             self._failed = True
             try:
@@ -206,7 +210,3 @@ def _misleads(said: Pasts, true: Pasts) -> bool:
         or (past.taken and not (now.taken and not now.refusals))
         for past, now in ((past, true.get(number, Past())) for number, past in said.items())
     )
-
-
-def _problem(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

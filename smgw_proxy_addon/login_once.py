@@ -66,7 +66,7 @@ class LoginOnce:
 class OwnLogins:
     """Asks the gateway with the accounts' own logins, in their order; ``clock`` gives monotonic seconds.
 
-    ``remember`` is told what the gateway has said of them whenever that changes.
+    ``remember`` is told after each request what the gateway has said of them.
     """
 
     def __init__(
@@ -82,7 +82,6 @@ class OwnLogins:
         self._logins = tuple(logins)
         self._trials = tuple(Trial() for _ in logins)
         self._told = list(self.standings)
-        self._remembered: Pasts = {}
 
     @property
     def standings(self) -> tuple[Standing, ...]:
@@ -101,7 +100,6 @@ class OwnLogins:
 
     def recall(self, pasts: Pasts) -> None:
         """Go on from what the gateway said before the program started: accounts that were stopped stay so."""
-        self._remembered = pasts
         for number, past in pasts.items():
             self._logins[number - 1].recall(past, self._clock())
         self._told = list(self.standings)
@@ -153,10 +151,8 @@ class OwnLogins:
             yield replace(answer, headers=_for_clients(answer.headers)), body
 
     def _keep(self) -> None:
-        pasts = {number: login.past for number, login in enumerate(self._logins, start=1) if login.past != Past()}
-        if pasts != self._remembered:
-            self._remembered = pasts
-            self._remember(pasts)
+        pasts = enumerate((login.past for login in self._logins), start=1)
+        self._remember({number: past for number, past in pasts if past != Past()})
 
     def _tell(self, account: int, now: Standing) -> None:
         """Log once what has changed for an account."""

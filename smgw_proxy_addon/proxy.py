@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -179,29 +178,9 @@ def _source(
     transparent = Transparent(pool, clock)
     if not options.accounts:
         return transparent, None, None
-    from smgw_proxy_addon.client_login import ClientLogin  # noqa: PLC0415 - only with accounts
-    from smgw_proxy_addon.gateway_login import RESTS, GatewayLogin  # noqa: PLC0415 - only with accounts
-    from smgw_proxy_addon.login_once import LoginOnce, OwnLogins  # noqa: PLC0415 - only with accounts
-    from smgw_proxy_addon.porter import Porter  # noqa: PLC0415 - only with accounts
-    from smgw_proxy_addon.session_keeper import SessionKeeper  # noqa: PLC0415 - only with accounts
-    from smgw_proxy_addon.shared_answers import SharedAnswers  # noqa: PLC0415 - only with accounts
+    from smgw_proxy_addon.login_once_parts import login_once  # noqa: PLC0415 - 0.5 MB, only with accounts
 
-    porter = Porter(ClientLogin(options.accounts, secrets.token_bytes), clock)
-    logins = [
-        GatewayLogin(
-            each.username,
-            each.password,
-            algorithm=options.digest_algorithm,
-            random=secrets.token_bytes,
-            rests=rests or RESTS,
-        )
-        for each in options.accounts
-    ]
-    own = OwnLogins(transparent, logins, clock, memory.keep)
-    keeper = SessionKeeper(own)
-    pool.log_out(keeper.give_way)
-    shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)
-    return LoginOnce(porter, shared, keeper), own, keeper
+    return login_once(options, pool, transparent, clock, memory.keep, rests)
 
 
 def _frontend(

@@ -247,3 +247,8 @@ def _canonical_host(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         return host
+
+
+def values(headers: Headers, name: bytes) -> list[bytes]:
+    """Give the values of all headers of one name, which is in lower case."""
+    return [value for each, value in headers if each.lower() == name]

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from smgw_proxy_addon import sessions
-from smgw_proxy_addon.account_exchange import values
 from smgw_proxy_addon.asking import Client, Course
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
 from smgw_proxy_addon.login_once import AccountSource
+from smgw_proxy_addon.rewrite import values
 from smgw_proxy_addon.sessions import CgiRequest, Meaning
 
 _LOGGER: Final = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
-from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.files import Files, cause_of, draft_of
 from smgw_proxy_addon.pin_file import decode, encode
 from smgw_proxy_addon.trust import (
     Accept,
@@ -220,7 +220,7 @@ class TrustStore:
 
     def _write(self, path: Path, data: bytes) -> None:
         # One fixed name: the lock makes the draft ours, so what is there was left by a killed process.
-        self._files.put(path, data, draft=path.with_name(f".{path.name}.new"))
+        self._files.put(path, data, draft=draft_of(path))
 
     def _remove(self, path: Path) -> None:
         if _stat(path):
@@ -260,7 +260,7 @@ def _load(files: Files, path: Path) -> Pin | None:
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> PinUnreadableError:
-    problem = (isinstance(error, OSError) and error.strerror) or str(error)
+    problem = cause_of(error)
     return PinUnreadableError(f"{path}: {problem}", file=str(path), problem=problem)
 
 

@@ -18,6 +18,7 @@ from typing import Final
 import pytest
 
 from tests.faults.scene import PASSWORD, USER, Mode, flags_of
+from tests.waiting import wait_until
 
 ROOT: Final = Path(__file__).parent.parent
 GATEWAY: Final = "192.168.100.100"
@@ -59,10 +60,9 @@ class Network:
 
     def outages(self) -> tuple[int, int]:
         """Count the lines at the start and at the end of an outage, which is over."""
-        start, end, patience = "cannot be used for now", "can be used again", time.monotonic() + 20
-        while end not in (text := self.log.read_text()) and time.monotonic() < patience:
-            time.sleep(0.05)  # log lines are written beside the requests
-        return text.count(start), text.count(end)
+        wait_until(lambda: "can be used again" in self.log.read_text())  # written beside the requests
+        text = self.log.read_text()
+        return text.count("cannot be used for now"), text.count("can be used again")
 
     def drop(self, *, on: bool) -> None:
         """Let the gateway's side drop every packet, in both directions."""

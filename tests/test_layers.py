@@ -79,7 +79,17 @@ FLOORS: Final[tuple[frozenset[str], ...]] = (
     ),
     frozenset({"doctor", "frontend", "listeners", "status", "trust_command"}),
     frozenset(
-        {"__main__", "app", "application", "attendants", "command_line", "doctor_command", "proxy", "status_page"}
+        {
+            "__main__",
+            "app",
+            "application",
+            "attendants",
+            "command_line",
+            "doctor_command",
+            "login_once_parts",
+            "proxy",
+        }
+        | {"status_page"}
     ),
 )
 """The package's modules, floor by floor ("" is the package itself); a subpackage counts as one module."""
@@ -95,6 +105,7 @@ NEIGHBOURS: Final = {
     ("client_limits", "hold"): "one of the limits",
     ("gateway_login", "digest"): "a login is written with Digest's arithmetic",
     ("gateway_messages", "rewrite"): "what a header is",
+    ("answers", "rewrite"): "what a header is, and what is in it",
     ("options", "option_table"): "what is chosen, and what there is to choose from",
     ("pin_file", "trust"): "a pin, and its spelling in a file",
     ("logs", "log_files"): "one subject in two files: the set-up, and the files it writes",
@@ -116,7 +127,6 @@ NEIGHBOURS: Final = {
     ("account_exchange", "trial"): "whose login goes first while the password may be wrong",
     ("account_exchange", "asking"): "who asks, in the same words as on the rest of the way",
     ("account_exchange", "gateway_http"): "what is asked, and what is answered",
-    ("session_keeper", "account_exchange"): "headers of an answer, read in the same way",
     ("session_keeper", "login_once"): "what an account asks, and the session that it has",
     ("session_keeper", "asking"): "one more step on the way of a request",
     ("shared_answers", "flights"): "who shares an answer, and the request that brings it",
@@ -136,6 +146,7 @@ NEIGHBOURS: Final = {
     ("command_line", "doctor_command"): "the command that examines",
     ("doctor_command", "attendants"): "the same doctor, without a proxy around it",
     ("doctor_command", "proxy"): "the same way to the gateway, without a proxy around it",
+    ("proxy", "login_once_parts"): "the proxy, and what it has with accounts only",
     ("proxy", "attendants"): "the proxy, and what runs beside its requests",
     ("application", "proxy"): "the process, and the proxy that it runs",
     ("application", "status_page"): "the process, and the page that it shows",

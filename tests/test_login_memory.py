@@ -313,6 +313,14 @@ def options_in(folder: Path) -> Options:
     return from_command_line({"cert_dir": str(folder / "certs"), "accounts": [ACCOUNT, OTHER]})
 
 
+async def remember(folder: Path, pasts: Pasts) -> None:
+    """Leave a file as a proxy does."""
+    memory = LoginMemory(options_in(folder))
+    await memory.open()
+    memory.keep(pasts)
+    await memory.close()
+
+
 @pytest.mark.parametrize("step", ["create", "write", "sync", "replace"])
 async def test_a_file_that_cannot_be_written_is_one_line(
     tmp_path: Path, step: str, caplog: pytest.LogCaptureFixture
@@ -343,10 +351,7 @@ async def test_a_file_that_cannot_be_written_is_one_line(
 async def test_a_file_that_cannot_be_written_rather_goes_than_does_harm(
     tmp_path: Path, before: Pasts, after: Pasts, left: Pasts
 ) -> None:
-    first = LoginMemory(options_in(tmp_path))
-    await first.open()
-    first.keep(before)
-    await first.close()
+    await remember(tmp_path, before)
     second = LoginMemory(options_in(tmp_path), FailingFiles("write", errno.ENOSPC))
     assert await second.open() == before
     second.keep(after)
@@ -406,10 +411,7 @@ async def test_what_a_killed_run_has_begun_is_removed(tmp_path: Path) -> None:
 
 
 async def test_former_accounts_that_cannot_be_dropped_cost_the_others_nothing(tmp_path: Path) -> None:
-    first = LoginMemory(options_in(tmp_path))
-    await first.open()
-    first.keep({1: STOPPED, 2: TAKEN})
-    await first.close()
+    await remember(tmp_path, {1: STOPPED, 2: TAKEN})
     given = {"cert_dir": str(tmp_path / "certs"), "accounts": [ACCOUNT]}
     second = LoginMemory(from_command_line(given), FailingFiles("write", errno.ENOSPC))
     assert await second.open() == {1: STOPPED}
@@ -424,10 +426,7 @@ def test_the_remedy_names_the_file(language: str) -> None:
 
 
 async def test_a_file_that_may_not_be_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    first = LoginMemory(options_in(tmp_path))
-    await first.open()
-    first.keep({1: STOPPED})
-    await first.close()
+    await remember(tmp_path, {1: STOPPED})
     second = LoginMemory(options_in(tmp_path), FailingFiles("remove", errno.EROFS))
     assert await second.open() == {1: STOPPED}
     second.keep({})
@@ -438,10 +437,7 @@ async def test_a_file_that_may_not_be_removed(tmp_path: Path, caplog: pytest.Log
 async def test_a_file_that_could_not_be_read_stops_nobody_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = LoginMemory(options_in(tmp_path))
-    await first.open()
-    first.keep({1: STOPPED})
-    await first.close()
+    await remember(tmp_path, {1: STOPPED})
     second = LoginMemory(options_in(tmp_path), FailingFiles("read", errno.EIO))
     assert await second.open() == {}
     assert "cannot be read (Input/output error)" in caplog.text

@@ -22,6 +22,7 @@ from smgw_proxy_addon import logs
 from smgw_proxy_addon.errors import ABORT
 from smgw_proxy_addon.log_files import LogFiles
 from smgw_proxy_addon.logs import LineFormatter, Logging, RequestRecord, WriterHandler, log_request, request_line
+from tests.waiting import wait_until
 
 OURS = logging.getLogger("smgw_proxy_addon.test")
 THEIRS = logging.getLogger("aiohttp.server")
@@ -228,13 +229,6 @@ def test_failing_files_are_told_on_the_console_and_their_return_in_both(console:
 
 def fail(text: str) -> None:
     raise ValueError(text)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 # Writers that hang

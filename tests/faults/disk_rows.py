@@ -5,7 +5,6 @@ import errno
 import logging
 import os
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,6 +15,7 @@ from typing import Final
 from smgw_proxy_addon.log_files import RETRY_SECONDS, LogFiles
 from smgw_proxy_addon.logs import Logging
 from tests.faults.scene import Cause, Got, Row, Scene
+from tests.waiting import until
 
 UNREADABLE: Final = Got(502, "pin_unreadable")
 NOT_WRITTEN: Final = Got(502, "pin_not_written")
@@ -155,16 +155,16 @@ def log_files(damage: Callable[[LogStage], object], repair: Callable[[LogStage],
         logger = logging.getLogger("smgw_proxy_addon.test")
         try:
             logger.info("Before")
-            await asyncio.to_thread(until, lambda: "Before" in logs.text())
+            await until(lambda: "Before" in logs.text())
             await asyncio.to_thread(damage, logs)
             yield
             logger.info("Meanwhile")
             if lasting:
-                await asyncio.to_thread(until, lambda: "No log files for now" in logs.console.getvalue())
+                await until(lambda: "No log files for now" in logs.console.getvalue())
             await asyncio.to_thread(repair, logs)
             logs.ahead += RETRY_SECONDS
             logger.info("Afterwards")
-            await asyncio.to_thread(until, lambda: "Afterwards" in logs.text())
+            await until(lambda: "Afterwards" in logs.text())
         finally:
             await asyncio.to_thread(logs.logging.close)
         told = logs.console.getvalue()
@@ -175,14 +175,6 @@ def log_files(damage: Callable[[LogStage], object], repair: Callable[[LogStage],
         assert "Afterwards" in await asyncio.to_thread(logs.text)
 
     return cause
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for the thread that writes."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def _fail_with(code: int) -> Callable[[LogStage], None]:
