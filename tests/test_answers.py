@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from smgw_proxy_addon.answers import (
     LARGEST,
-    Headers,
     Kept,
     Read,
     Shelf,
@@ -19,6 +18,7 @@ from smgw_proxy_addon.answers import (
     may_change,
     read_of,
 )
+from smgw_proxy_addon.rewrite import Headers
 
 ORIGIN = b"/json/metering/origin/"
 USER = b"/smgw/m2m/ETHE0300186023.sm"
