@@ -11,7 +11,8 @@ COPY requirements.txt /build/
 RUN python3 -m venv /build/tools \
     && python3 -m venv --without-pip /opt/smgw-proxy \
     && /build/tools/bin/pip --python /opt/smgw-proxy/bin/python3 install \
-        --no-cache-dir --no-compile --only-binary=:all: --require-hashes -r /build/requirements.txt
+        --no-cache-dir --no-compile --no-deps --only-binary=:all: --require-hashes -r /build/requirements.txt \
+    && /build/tools/bin/pip --python /opt/smgw-proxy/bin/python3 check
 
 
 FROM ${BUILD_FROM}
