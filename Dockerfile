@@ -36,8 +36,9 @@ COPY rootfs /
 # Every start makes a new container: without these files each one would compile for seconds on a Raspberry Pi.
 RUN export PYTHONDONTWRITEBYTECODE="" \
     && /opt/smgw-proxy/bin/python3 -m smgw_proxy_addon --version \
-    && /opt/smgw-proxy/bin/python3 -c "import jinja2, smgw_proxy_addon.self_signed, smgw_proxy_addon.service, \
-        smgw_proxy_addon.session_keeper, smgw_proxy_addon.shared_answers, smgw_proxy_addon.status_page"
+    && /opt/smgw-proxy/bin/python3 -c "import jinja2, smgw_proxy_addon.auth.ppc_logout, \
+        smgw_proxy_addon.program.s6_finish, smgw_proxy_addon.program.status_page, \
+        smgw_proxy_addon.proxy.coalescing, smgw_proxy_addon.server.self_signed"
 
 # The proxy's own loopback port: the gateway is never asked. Home Assistant shows the app as started after the first
 # success, for which Docker looks every 5 s during the start period.

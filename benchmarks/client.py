@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from smgw_proxy_addon.digest import authorize, parse_challenges
+from smgw_proxy_addon.http.digest import authorize, parse_challenges
 
 USER: Final = "demo"
 PASSWORD: Final = "gateway"  # noqa: S105 - the simulator's own

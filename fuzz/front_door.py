@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 import h11
 
 from fuzz.promises import promise
-from smgw_proxy_addon import rewrite
-from smgw_proxy_addon.access import Access
-from smgw_proxy_addon.asking import Client, Course
-from smgw_proxy_addon.clients import ClientServer
-from smgw_proxy_addon.frontend import Frontend
-from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
+from smgw_proxy_addon.http import rewrite
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.proxy.handler import Frontend
+from smgw_proxy_addon.proxy.source import Client, Course
+from smgw_proxy_addon.server.access import Access
+from smgw_proxy_addon.server.connection import ClientServer
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.logs import RequestRecord

@@ -12,8 +12,8 @@ import h11
 from fuzz.front_door import Wire
 from fuzz.promises import promise
 from smgw_proxy_addon.errors import GatewayError
-from smgw_proxy_addon.gateway_http import Connection
-from smgw_proxy_addon.gateway_messages import Answer, GatewayRequest
+from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 
 METHODS: Final = (b"GET", b"HEAD")
 TURNS: Final = 10

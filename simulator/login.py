@@ -1,6 +1,6 @@
 """The gateway's side of HTTP Digest (RFC 7616): nonces handed out, answers verified.
 
-The arithmetic is ``smgw_proxy_addon.digest``'s; here is what only a server knows: which nonces are its own,
+The arithmetic is ``smgw_proxy_addon.http.digest``'s; here is what only a server knows: which nonces are its own,
 which counters were used, and that the signed ``uri`` must be the request target byte for byte.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from simulator.messages import Received
-from smgw_proxy_addon.digest import Authorization, Challenge, DigestError, parse_authorization, verify
+from smgw_proxy_addon.http.digest import Authorization, Challenge, DigestError, parse_authorization, verify
 
 
 @dataclass

@@ -1,17 +1,14 @@
 """What may be shown of things that came from outside: no control character, no secret.
 
-Owns the escaping of text and the masking of headers, targets and bodies for logs, pages and reports. Masks too
+Owns the escaping of text and the masking of targets and bodies for logs, pages and reports. Masks too
 much rather than too little, and must never change what is forwarded: its results are for people only.
 """
 
 import codecs
 import json
 import re
-from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote, unquote_plus
-
-from smgw_proxy_addon import digest
 
 MASK: Final = "***"
 TARGET_LIMIT: Final = 1000
@@ -29,14 +26,8 @@ _SECRET_PARTS: Final = (
 _SECRET_WORDS: Final = frozenset({"otp", "pass", "pin", "pw", "sid"})
 """Too short to be looked for inside of other words ("shopping")."""
 
-_LOGINS: Final = frozenset({"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate"})
-_LINKS: Final = frozenset({"location", "content-location", "referer"})
-_COOKIE_ATTRIBUTES: Final = frozenset(
-    {"domain", "expires", "httponly", "max-age", "partitioned", "path", "priority", "samesite", "secure"}
-)
 
 _PAIR: Final = re.compile(r"(?:^|[;?&#\r\n])([^=;?&#\r\n]*)=")
-_DIGEST_URI: Final = re.compile(r'(?<=uri=")(?:[^"\\]|\\.)*')
 _INPUT: Final = re.compile(r"<input\b(?:\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z)|[^>\"'])*>?", re.IGNORECASE)
 _NAME: Final = re.compile(  # possessive, and only from a word's start: a long word costs no more than its length
     r"""(?<=["'])[^"'\s<>]++(?=["'])|(?<![\w.\[\]-])[\w.\[\]-]++(?=["']?\s*[:=>])"""
@@ -67,15 +58,6 @@ def is_secret_name(name: str) -> bool:
     if any(part in plain for part in _SECRET_PARTS):
         return True
     return plain in _SECRET_WORDS or any(word.lower() in _SECRET_WORDS for word in _WORD.findall(name))
-
-
-def redact_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    """Return header pairs that may be shown, in their order.
-
-    Of logins stays what ``digest.mask`` leaves, of new cookies the attributes, of links all but their
-    secret parameters, of headers with a name such as ``X-Supervisor-Token`` nothing.
-    """
-    return [(printable(name), _redact_header(name, value)) for name, value in headers]
 
 
 def redact_target(target: bytes | str, limit: int = TARGET_LIMIT) -> str:
@@ -114,25 +96,6 @@ def redact_body(body: bytes, limit: int = BODY_LIMIT) -> str:
 
 def _text(value: bytes | str) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-
-
-def _redact_header(name: bytes, value: bytes) -> str:
-    known = _text(name).strip().lower()
-    text = _text(value)
-    if known in _LOGINS:
-        masked = digest.mask(text)
-        return printable(_DIGEST_URI.sub(lambda uri: redact_target(uri[0]), masked))
-    if known in {"cookie", "set-cookie"}:
-        return printable("; ".join(_redact_cookie(part.strip(), known) for part in text.split(";")))
-    if is_secret_name(known):
-        return MASK
-    return redact_target(text) if known in _LINKS else printable(text)
-
-
-def _redact_cookie(part: str, header: str) -> str:
-    """Mask names, too: of a malformed cookie the value would pass for a name."""
-    name = part.partition("=")[0].strip().lower()
-    return part if header == "set-cookie" and name in _COOKIE_ATTRIBUTES else MASK
 
 
 def _redact_form(text: str) -> str:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from smgw_proxy_addon.log_files import LogFiles
-from smgw_proxy_addon.trust import Certificate, Pin
-from smgw_proxy_addon.trust_store import TrustCommandError, TrustStore
+from smgw_proxy_addon.trust.policy import Certificate, Pin
+from smgw_proxy_addon.trust.store import TrustCommandError, TrustStore
 from tests.pins import ALIAS, NAME, NEW, NOW, OLD, THIRD
 
 LONGEST: Final = 0.02

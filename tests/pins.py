@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
-from smgw_proxy_addon.trust import Certificate, Origin, Pin, describe
+from smgw_proxy_addon.trust.policy import Certificate, Origin, Pin, describe
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=2)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.client_limits import Limits
+from smgw_proxy_addon.config.options import from_command_line
 from smgw_proxy_addon.files import Files
-from smgw_proxy_addon.home_assistant import Supervisor
-from smgw_proxy_addon.listeners import open_listeners, own_certificate
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.options import from_command_line
-from smgw_proxy_addon.proxy import Proxy
-from smgw_proxy_addon.trust_store import TrustStore
+from smgw_proxy_addon.program.wiring import Proxy
+from smgw_proxy_addon.server.limits import Limits
+from smgw_proxy_addon.server.listeners import open_listeners, own_certificate
+from smgw_proxy_addon.status.supervisor import Supervisor
+from smgw_proxy_addon.trust.store import TrustStore
 
 
 @dataclass

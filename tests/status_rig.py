@@ -15,16 +15,16 @@ import httpx
 from aiohttp import web
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.diagnosis import Finding, Step
-from smgw_proxy_addon.options import from_command_line
-from smgw_proxy_addon.status.decisions import Decisions
-from smgw_proxy_addon.status.diagnosis import Diagnose, Diagnosis
-from smgw_proxy_addon.status.guides import Way
-from smgw_proxy_addon.status.observer import LogMemory, Observer
-from smgw_proxy_addon.status.pages import Pages
-from smgw_proxy_addon.status.server import StatusServer
-from smgw_proxy_addon.status.state import Reader
-from smgw_proxy_addon.trust_store import TrustStore
+from smgw_proxy_addon.config.options import from_command_line
+from smgw_proxy_addon.status.findings import Finding, Step
+from smgw_proxy_addon.status.page.decisions import Decisions
+from smgw_proxy_addon.status.page.diagnosis import Diagnose, Diagnosis
+from smgw_proxy_addon.status.page.guides import Way
+from smgw_proxy_addon.status.page.observer import LogMemory, Observer
+from smgw_proxy_addon.status.page.pages import Pages
+from smgw_proxy_addon.status.page.server import StatusServer
+from smgw_proxy_addon.status.page.state import Reader
+from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
 
 PREFIX: Final = "/api/hassio_ingress/Fv5-kZt_0"

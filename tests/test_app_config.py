@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from smgw_proxy_addon import __version__
-from smgw_proxy_addon.option_table import APP_OPTIONS, Option
+from smgw_proxy_addon.config.schema import APP_OPTIONS, Option
 from tests.store_schema import complaints, option_complaints, security_rating, taken_for_an_app
 
 ROOT: Final = Path(__file__).parent.parent

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon import attendants, proxy
 from smgw_proxy_addon.log_files import LogFiles
-from smgw_proxy_addon.notifications import Cause, Reachability, Situation, causes
-from smgw_proxy_addon.trust import Accept, Policy, decide
-from smgw_proxy_addon.trust_store import TrustStore
+from smgw_proxy_addon.program import background, wiring
+from smgw_proxy_addon.status.notifications import Cause, Reachability, Situation, causes
+from smgw_proxy_addon.trust.policy import Accept, Policy, decide
+from smgw_proxy_addon.trust.store import TrustStore
 from tests.faults.scene import IN_BOTH_MODES, PASSWORD, USER, Mode, options_of
 from tests.pins import NAME, NEW, NOW, OLD
 from tests.rig import Rig, proxy_for
@@ -102,7 +102,7 @@ class Clocks:
             def now(cls, tz: tzinfo | None = None) -> Self:
                 return super().now(tz) + jump
 
-        for module in (attendants, proxy):
+        for module in (background, wiring):
             self._patch.setattr(module, "datetime", Jumped)
         self._patch.setattr(time, "time", lambda: self._time() + jump.total_seconds())
 

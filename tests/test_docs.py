@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from smgw_proxy_addon.option_table import APP_OPTIONS, Option
+from smgw_proxy_addon.config.schema import APP_OPTIONS, Option
 from tests.test_readme import ANSWERED, codes, rows
 
 ROOT: Final = Path(__file__).parent.parent

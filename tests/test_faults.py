@@ -14,10 +14,10 @@ import pytest
 from simulator.certificates import CertificateOptions, Identity, make_identity
 from simulator.gateway import Simulator
 from simulator.messages import Received
-from smgw_proxy_addon.proxy import GRACE
+from smgw_proxy_addon.program.wiring import GRACE
 from tests.faults import ROWS, mounted
 from tests.faults.scene import IN_BOTH_MODES, Mode, Row, auth_of, flags_of, gateway_for, play
-from tests.program import ROOT, proxy_program
+from tests.process import ROOT, proxy_program
 
 BOUND = 2.0
 """Seconds in which the way back has to be found; with room for a busy machine."""

@@ -12,8 +12,8 @@ from fuzz import front_door, gateway
 from fuzz.promises import BrokenPromiseError
 from fuzz.run import CORPUS, main
 from fuzz.targets import TARGETS
-from smgw_proxy_addon import rewrite
-from smgw_proxy_addon.gateway_messages import Answer
+from smgw_proxy_addon.http import rewrite
+from smgw_proxy_addon.http.messages import Answer
 from tests.hostile_answers import ANSWERS
 from tests.smuggling_cases import REFUSED
 from tests.smuggling_passed import PASSED

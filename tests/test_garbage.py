@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.client_limits import Limits
-from smgw_proxy_addon.clients import ClientConnection
+from smgw_proxy_addon.server.connection import ClientConnection
+from smgw_proxy_addon.server.limits import Limits
 from tests.faults.cable import Cable, Cut, End
 from tests.rig import proxy_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.kills import ACTIONS
-from tests.program import ROOT
+from tests.process import ROOT
 
 KILLS: Final = 500
 

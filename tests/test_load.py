@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from simulator.gateway import Simulator
-from tests.program import Program, proxy_program
+from tests.process import Program, proxy_program
 
 IDLE: Final = 1000
 SLOW: Final = 200

@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 import psutil
 
-from tests.program import Program, module, proxy_program
+from tests.process import Program, module, proxy_program
 
 MEGABYTE: Final = 1_000_000
 WARM_UP: Final = 20 * MEGABYTE

@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from simulator.gateway import Simulator
 from simulator.messages import Received
-from smgw_proxy_addon import clients
+from smgw_proxy_addon.server import connection
 from tests.rig import Rig, proxy_for
 from tests.smuggling_cases import REFUSED, TOO_LARGE, Case, Got, get
 from tests.smuggling_passed import PASSED
@@ -45,7 +45,7 @@ async def sim() -> AsyncIterator[Simulator]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rig(sim: Simulator, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clients, "_LINGER", 0.05)  # for bodies that never come
+        patch.setattr(connection, "_LINGER", 0.05)  # for bodies that never come
         async with proxy_for(sim, tmp_path_factory.mktemp("smuggling"), https_port="0") as running:
             yield running
 

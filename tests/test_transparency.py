@@ -10,7 +10,7 @@ import pytest
 
 from simulator.endpoints import ODD_HEADERS
 from simulator.gateway import Simulator
-from smgw_proxy_addon.digest import authorize, parse_challenges
+from smgw_proxy_addon.http.digest import authorize, parse_challenges
 from tests.rig import headers_of, proxy_for, send, status_of
 
 NASTY_TARGETS = [

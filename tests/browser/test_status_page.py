@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import FrameLocator, Page, expect
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.activity import Entry
+from smgw_proxy_addon.status.history import Entry
 from tests.browser.conftest import PHONE, Open, picture
 from tests.status_rig import LOGIN, Ingress, Status, staged_diagnosis, status_for, utc_now
 

@@ -15,10 +15,10 @@ from typing import Final
 
 import pytest
 
-from smgw_proxy_addon import login_memory
-from smgw_proxy_addon.accounts import Past, Pasts
-from smgw_proxy_addon.gateway_login import REFUSALS
-from smgw_proxy_addon.options import from_command_line
+from smgw_proxy_addon.auth import login_store
+from smgw_proxy_addon.auth.gateway_login import REFUSALS
+from smgw_proxy_addon.config.accounts import Past, Pasts
+from smgw_proxy_addon.config.options import from_command_line
 from tests.faults.disk_rows import UNREADABLE
 from tests.faults.scene import PASSWORD, USER, Cause, Got, Mode, Request, Row, Scene, options_of
 from tests.waiting import until
@@ -54,7 +54,7 @@ async def next_start(scene: Scene) -> Pasts:
     """Tell what would be known if the proxy was started now; the file must be what it should be."""
     given = {"target": scene.store.name, "cert_dir": str(scene.rig.cert_dir)}
     options = from_command_line({**given, **options_of(scene.mode, USER, PASSWORD)})
-    return await login_memory.LoginMemory(options).open()
+    return await login_store.LoginMemory(options).open()
 
 
 def stopping(damage: Act, repair: Act, *, left: Past | None = None) -> Cause:
@@ -63,7 +63,7 @@ def stopping(damage: Act, repair: Act, *, left: Past | None = None) -> Cause:
     @asynccontextmanager
     async def cause(scene: Scene) -> AsyncIterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(login_memory, "RETRY", SOON)
+            patch.setattr(login_store, "RETRY", SOON)
             await _written(scene, TAKEN)
             await asyncio.to_thread(damage, scene)
             scene.sim.login.password = "another"
@@ -89,7 +89,7 @@ def retrying(damage: Act, repair: Act) -> Cause:
     @asynccontextmanager
     async def cause(scene: Scene) -> AsyncIterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(login_memory, "RETRY", SOON)
+            patch.setattr(login_store, "RETRY", SOON)
             scene.sim.login.password = "another"
             for _ in range(2):
                 await scene.visit(Request())

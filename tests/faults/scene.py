@@ -18,12 +18,12 @@ import pytest
 
 from simulator.certificates import Identity
 from simulator.gateway import Simulator
+from smgw_proxy_addon.config.schema import APP_OPTIONS
 from smgw_proxy_addon.errors import ABORT
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.logs import LineFormatter, log_request
-from smgw_proxy_addon.notifications import UNREACHABLE
-from smgw_proxy_addon.option_table import APP_OPTIONS
-from smgw_proxy_addon.trust_store import TrustStore
+from smgw_proxy_addon.status.notifications import UNREACHABLE
+from smgw_proxy_addon.trust.store import TrustStore
 from tests.faults.cable import Cable
 from tests.rig import Rig, proxy_for
 

@@ -1,0 +1,259 @@
+"""Who may ask: the Digest login (RFC 7616) that the proxy wants from its own clients.
+
+Owns the challenge, the nonces and the verdict on a client's ``Authorization``. The password is compared here and
+nowhere else; nothing that came in, and no user name, may get into a result's ``repr`` or reason. Pure: time
+(monotonic seconds) and randomness come from the caller.
+
+One challenge, MD5 with ``qop="auth"``: it is the only one that every client understands. A nonce is the time of its
+issue and a random number, signed, so that nothing needs to be kept before a login was right. Kept is only which
+counters of a nonce were used, so that no answer to a challenge counts twice.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final, Protocol
+
+from smgw_proxy_addon.errors import BadRequestError
+from smgw_proxy_addon.http.digest import Authorization, Challenge, DigestError, parse_authorization, verify
+from smgw_proxy_addon.http.rewrite import origin_form
+
+REALM: Final = "smgw-proxy"
+
+LIFETIME: Final = 300.0
+"""Seconds for which a nonce can be used."""
+
+NONCES: Final = 4096
+"""Nonces whose used counters are kept: many clients log in anew, with a new nonce, for each request."""
+
+WINDOW: Final = 256
+"""How far a nonce's counters may come out of order: parallel requests overtake each other."""
+
+_TIME: Final = 8
+_RANDOM: Final = 8
+_SEAL: Final = 16
+_COUNTER: Final = re.compile(r"[0-9a-fA-F]{8}")
+
+
+class Reason(StrEnum):
+    """Why a client is asked for its login."""
+
+    MISSING = "missing"
+    WRONG = "wrong"
+    STALE = "stale"
+    REPLAYED = "replayed"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True)
+class LoginNeeded:
+    """The client has to log in: ``challenge`` is the ``WWW-Authenticate`` value to send."""
+
+    reason: Reason
+    challenge: str = field(repr=False)
+
+
+class Account(Protocol):
+    """A user name and its password."""
+
+    @property
+    def username(self) -> str:
+        """The name, compared byte for byte."""
+        ...
+
+    @property
+    def password(self) -> str:
+        """The password."""
+        ...
+
+
+@dataclass(slots=True)
+class _Used:
+    """The counters of one nonce that were used: ``mask`` has a bit for ``highest`` and for each one below it."""
+
+    issued: int
+    account: int
+    highest: int = 0
+    mask: int = 0
+
+    def take(self, counter: int) -> bool:
+        """Use a counter; False if it was used, or is too far behind to be known."""
+        ahead = counter - self.highest
+        if ahead > 0:
+            self.mask = ((self.mask << min(ahead, WINDOW)) | 1) & ((1 << WINDOW) - 1)
+            self.highest = counter
+            return True
+        if -ahead >= WINDOW or self.mask >> -ahead & 1:
+            return False
+        self.mask |= 1 << -ahead
+        return True
+
+
+class ClientLogin:
+    """Checks clients' logins against a list of accounts; ``random`` gives so many unpredictable bytes."""
+
+    def __init__(self, accounts: Sequence[Account], random: Callable[[int], bytes]) -> None:
+        self._names = [list(_spellings(account.username)) for account in accounts]
+        self._secrets = [list(_logins(account)) for account in accounts]
+        self._random = random
+        self._key = random(32)
+        # Checked in the place of an unknown user's, so that the time does not tell which names there are.
+        self._nobody = list(_logins(_Nobody(random(16).hex(), random(16).hex())))
+        self._used: dict[bytes, _Used] = {}
+        self._too_old = _milliseconds(-LIFETIME)
+
+    @property
+    def remembered(self) -> int:
+        """How many nonces it knows of that were used."""
+        return len(self._used)
+
+    def guessed(self, given: Authorization) -> str | None:
+        """Return the user name whose password is tried, None if that was done before: the nonce was right for it.
+
+        Who has overheard such a nonce can try passwords without asking us.
+        """
+        used = self._used.get(_parts(given.nonce)[0])
+        if used is None:
+            return given.username
+        name = _bytes(given.username)
+        known = [hmac.compare_digest(name, each) for each in self._names[used.account]]
+        return None if any(known) else given.username
+
+    def check(self, given: Authorization | Reason, method: bytes, target: bytes, now: float) -> int | LoginNeeded:
+        """Return the position of the account that the request belongs to, or the challenge to answer it with.
+
+        ``given`` is what ``read_login`` made of its headers, ``target`` is its target in origin form, ``now`` are
+        monotonic seconds.
+        """
+        if isinstance(given, Reason):
+            return self._ask(given, now)
+        account = self._account(given, method)
+        if account is None or not _is_for(given, target):
+            return self._ask(Reason.WRONG, now)
+        if reason := self._use(given, account, now):
+            return self._ask(reason, now)
+        return account
+
+    def _ask(self, reason: Reason, now: float) -> LoginNeeded:
+        # The password was right, so that the client needs no person to try again (RFC 7616 section 3.3).
+        stale = reason in (Reason.STALE, Reason.REPLAYED)
+        return LoginNeeded(reason, Challenge(REALM, self._nonce(now), "MD5", ("auth",), None, stale).header())
+
+    def _account(self, given: Authorization, method: bytes) -> int | None:
+        name = _bytes(given.username)
+        known = None
+        for position, names in enumerate(self._names):
+            # Every name is compared, in full: where the search ends tells nothing.
+            for each in names:
+                if hmac.compare_digest(name, each):
+                    known = position
+        logins = self._nobody if known is None else self._secrets[known]
+        right = [
+            verify(replace(given, username=username), password=password, method=method.decode("latin-1"))
+            for username, password in logins
+        ]
+        return known if any(right) else None
+
+    def _nonce(self, now: float) -> str:
+        told = _milliseconds(now).to_bytes(_TIME) + self._random(_RANDOM)
+        return (told + self._seal(told)).hex()
+
+    def _seal(self, told: bytes) -> bytes:
+        return hmac.digest(self._key, told, hashlib.sha256)[:_SEAL]
+
+    def _use(self, given: Authorization, account: int, now: float) -> Reason | None:
+        """Use the nonce and its counter; returns what stands against that."""
+        told, seal = _parts(given.nonce)
+        if len(told) != _TIME + _RANDOM or not hmac.compare_digest(seal, self._seal(told)):
+            return Reason.STALE  # of an earlier run of the proxy, or made up
+        issued = int.from_bytes(told[:_TIME])
+        self._forget(_milliseconds(now - LIFETIME))  # negative soon after the computer's start
+        if issued <= self._too_old:
+            return Reason.STALE
+        used = self._used.get(told)
+        if used is None:
+            used = self._used[told] = _Used(issued, account)
+            self._make_room()
+        return None if used.take(int(given.nc or "", 16)) else Reason.REPLAYED
+
+    def _make_room(self) -> None:
+        """Let the oldest nonces end early when there are too many: what is not known any more is stale."""
+        if len(self._used) > NONCES:
+            issued = sorted(used.issued for used in self._used.values())
+            self._forget(issued[NONCES // 8])
+
+    def _forget(self, too_old: int) -> None:
+        self._too_old = max(self._too_old, too_old)
+        if len(self._used) > NONCES or (self._used and next(iter(self._used.values())).issued <= self._too_old):
+            self._used = {key: used for key, used in self._used.items() if used.issued > self._too_old}
+
+
+@dataclass(frozen=True)
+class _Nobody:
+    username: str
+    password: str = field(repr=False)
+
+
+def _parts(nonce: str) -> tuple[bytes, bytes]:
+    """Split a nonce into what it tells and its seal, both empty if it cannot be ours."""
+    try:
+        raw = bytes.fromhex(nonce)
+    except ValueError:
+        raw = b""
+    return raw[:-_SEAL], raw[-_SEAL:]
+
+
+def _milliseconds(now: float) -> int:
+    return int(now * 1000)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _spellings(text: str) -> Iterator[bytes]:
+    """Give a text as clients send it: in UTF-8, and in Latin-1, which older ones take (RFC 7616 section 4)."""
+    yield text.encode()
+    try:
+        yield text.encode("latin-1")
+    except UnicodeEncodeError:
+        yield text.encode()
+
+
+def _logins(account: Account) -> Iterator[tuple[str, str]]:
+    """Give name and password in each spelling, both as ``digest`` has them; always as many."""
+    for name, password in zip(_spellings(account.username), _spellings(account.password), strict=True):
+        yield name.decode("utf-8", "surrogateescape"), password.decode("utf-8", "surrogateescape")
+
+
+def read_login(authorizations: Iterable[bytes]) -> Authorization | Reason:
+    """Read what is an answer to our kind of challenge, or tell why there is none.
+
+    ``authorizations`` are the values of all ``Authorization`` headers of a request.
+    """
+    values = list(authorizations)
+    if not values:
+        return Reason.MISSING
+    if len(values) != 1:
+        return Reason.MALFORMED
+    try:
+        given = parse_authorization(values[0].decode("utf-8", "surrogateescape"))
+    except DigestError:
+        return Reason.MALFORMED
+    usual = (given.algorithm or "MD5").lower() == "md5" and given.qop == "auth" and given.cnonce is not None
+    counted = given.nc is not None and _COUNTER.fullmatch(given.nc) is not None
+    return given if usual and counted else Reason.MALFORMED
+
+
+def _is_for(given: Authorization, target: bytes) -> bool:
+    """Tell whether the login was made for this target; a client that sends URLs signs the URL or its path."""
+    if given.realm != REALM:
+        return False
+    signed = _bytes(given.uri)
+    try:
+        return signed == target or origin_form(signed) == target
+    except BadRequestError:
+        return False

@@ -1,0 +1,144 @@
+"""One request of an account at the gateway: sent, and once more if the gateway asks for the login.
+
+Owns when the account's login goes with a request, and what the gateway's answer says of it. A request is sent twice
+in one case only: the gateway answered it with 401, which is how it asks. No user name, password or nonce may get into
+a log line or an error.
+"""
+
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from smgw_proxy_addon.auth.gateway_login import Attempt, GatewayLogin
+from smgw_proxy_addon.auth.trial import Turn
+from smgw_proxy_addon.errors import (
+    ClientGoneError,
+    ConnectionLostError,
+    GatewayLoginPausedError,
+    GatewayLoginRefusedError,
+    GatewayLoginStoppedError,
+    LoginExpiredError,
+    SilentCloseError,
+)
+from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.http.rewrite import values
+from smgw_proxy_addon.proxy.source import Client
+
+_LOGIN_NEEDED: Final = 401
+_LOWEST_ERROR: Final = 400
+_LONGEST_REFUSAL: Final = 1_000_000
+
+
+class ClosedAfterChallengeError(Exception):
+    """The gateway asked for the login and closed the connection."""
+
+
+class AccountExchange:
+    """One request of an account: sent, and once more if the gateway asks for the login.
+
+    ``trial`` gives the account's turn: it lets one login at a time go while the password may be wrong.
+    """
+
+    def __init__(self, login: GatewayLogin, trial: Turn, client: Client, clock: Callable[[], float]) -> None:
+        self._login = login
+        self._trial = trial
+        self._clock = clock
+        self._client = client
+        self._check()
+
+    async def first(self, connection: Connection, request: GatewayRequest) -> Answer:
+        """Send the request, and again on the same connection after a 401.
+
+        Raises ``ClosedAfterChallengeError`` if it has to be sent again on another one, with ``second``.
+        """
+        async with self._turn():
+            attempt = None
+            # While the password may be wrong, only where it is asked for: a page that needs no login would seem to
+            # prove it. What cannot be sent again has no other chance.
+            if self._login.proven or not isinstance(request.body, bytes | None):
+                attempt = self._login.attempt(request.method, request.target, self._clock())
+            answer = await self._send(connection, request, attempt)
+            if answer.status != _LOGIN_NEEDED:
+                return answer
+            if await self._challenged(connection, answer, attempt):
+                raise GatewayLoginRefusedError
+            if not isinstance(request.body, bytes | None):
+                raise LoginExpiredError
+            if self._client.gone.done():
+                raise ClientGoneError
+            if not connection.reusable:
+                raise ClosedAfterChallengeError
+            if attempt is None:
+                self._check()
+                return await self._log_in(connection, request)
+        return await self.second(connection, request)
+
+    async def second(self, connection: Connection, request: GatewayRequest) -> Answer:
+        """Send the request with the answer to a challenge that was just asked."""
+        async with self._turn():
+            return await self._log_in(connection, request)
+
+    async def _log_in(self, connection: Connection, request: GatewayRequest) -> Answer:
+        attempt = self._login.attempt(request.method, request.target, self._clock())
+        if attempt is None:
+            raise GatewayLoginRefusedError("no challenge that may be answered")
+        answer = await self._send(connection, request, attempt)
+        if answer.status != _LOGIN_NEEDED:
+            return answer
+        if await self._challenged(connection, answer, attempt):
+            raise GatewayLoginRefusedError
+        raise LoginExpiredError
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait while another login shows whether the password is right: a gateway locks up after a few wrong ones."""
+        if self._login.proven:
+            self._check()  # again: it was waiting for the gateway
+            yield
+            return
+        async with self._trial():
+            self._check()
+            if self._client.gone.done():
+                raise ClientGoneError
+            yield
+
+    async def _send(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
+        try:
+            answer = await connection.exchange(with_login(request, attempt))
+        except ConnectionLostError as error:
+            # Lost is also what a gateway closed as soon as it had the login, before it had the whole body.
+            idle = not isinstance(error, SilentCloseError)
+            if attempt and self._login.closed_silently(attempt, self._clock(), idle=idle):
+                raise GatewayLoginRefusedError("closed without an answer") from None
+            raise ConnectionLostError(error.detail) from None
+        if attempt and answer.status < _LOWEST_ERROR:
+            self._login.accepted(values(answer.headers, b"authentication-info"), attempt)
+        return answer
+
+    async def _challenged(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
+        refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt, self._clock())
+        read = 0
+        async for piece in connection.body():
+            read += len(piece)
+            if read > _LONGEST_REFUSAL:
+                break  # the connection is not used again then
+        return refused
+
+    def _check(self) -> None:
+        if self._login.stopped:
+            raise GatewayLoginStoppedError
+        if rest := math.ceil(self._login.rest(self._clock())):
+            error = GatewayLoginPausedError(seconds=f"{rest}")
+            error.retry_after = rest
+            raise error
+
+
+def with_login(request: GatewayRequest, attempt: Attempt | None) -> GatewayRequest:
+    """Put our login, or none, into the place of any other."""
+    headers = [header for header in request.headers if header[0].lower() != b"authorization"]
+    if attempt:
+        headers.append((b"Authorization", attempt.authorization))
+    return replace(request, headers=headers, has_login=attempt is not None)

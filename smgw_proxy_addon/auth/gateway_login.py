@@ -1,0 +1,278 @@
+"""The proxy's own Digest login at the gateway (RFC 7616), and when it must not be tried any more.
+
+Owns one account's state: the gateway's challenge, how often it was answered, and how often the gateway refused the
+password. Two refusals in a row end it, because gateways lock themselves up after some wrong logins: nothing may be
+sent with this account then until a person says so. A connection that is closed instead of an answer means a wrong
+password at Theben's gateways and may be a fault at any, so it counts for less and is given time. Pure: time (``now``,
+monotonic seconds) and randomness come from the caller. No user name, password or nonce may get into a ``repr``.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final, Literal
+
+from smgw_proxy_addon.config.accounts import Past
+from smgw_proxy_addon.http.digest import Challenge, DigestError, authorize, parse_challenges
+
+DigestAlgorithm = Literal["auto", "md5", "sha-256"]
+"""How challenges are answered.
+
+``auto``: the first one offered whose algorithm is known, one with SHA-256 before the others. ``md5``: with MD5, even
+if the gateway names another algorithm, as clients do for Theben's firmware whose SHA-256 is broken. ``sha-256``: only
+those with SHA-256, so that nobody can talk the proxy down to MD5.
+"""
+
+REFUSALS: Final = 2
+"""Refused passwords in a row that end it."""
+
+FORGIVEN: Final = 2
+"""Closed connections in a row that are no refusal of a password that the gateway has taken before."""
+
+RESTS: Final = (0.0, 60.0, 300.0)
+"""Seconds without a login after so many closed connections in a row: a gateway that restarts needs minutes.
+
+An account that was never taken begins with the second, because it has fewer chances.
+"""
+
+FORGETFUL: Final = 4
+"""Times in a row that a gateway may call a nonce stale that it has just given; beyond that the password is refused.
+
+By RFC 7616 the password is right then, but who takes a gateway's word for it without end may lock it up.
+"""
+
+NO_ACCIDENT: Final = 30.0
+"""Seconds since a nonce was used after which its refusal shows that the gateway had forgotten it."""
+
+SAFE_SHARE: Final = 0.8
+"""The share of a time that a gateway was seen to forget in which a nonce is used again."""
+
+MEMORY: Final = 24 * 3600.0
+"""Seconds after which such a time is forgotten: it may have been a restart of the gateway."""
+
+_PREFERENCE: Final[Mapping[DigestAlgorithm, tuple[str, ...]]] = {
+    "auto": ("sha-256", "md5"),
+    "md5": ("md5",),
+    "sha-256": ("sha-256",),
+}
+_SESSION: Final = "-sess"
+_NEXT_NONCE: Final = re.compile(r'(?:^|[,\s])nextnonce\s*=\s*"([^"\\]+)"', re.IGNORECASE)
+
+
+class Standing(StrEnum):
+    """What the gateway thinks of the account."""
+
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    DOUBTED = "doubted"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One answer to a challenge.
+
+    ``fresh`` if the gateway had asked just before, for this request; ``idle`` are the seconds for which the nonce
+    had not been used.
+    """
+
+    authorization: bytes = field(repr=False)
+    nonce: str = field(repr=False)
+    fresh: bool
+    idle: float
+
+
+class GatewayLogin:
+    """One account's login; ``random`` gives so many unpredictable bytes, ``rests`` are those of ``RESTS``."""
+
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        *,
+        algorithm: DigestAlgorithm = "auto",
+        random: Callable[[int], bytes],
+        rests: Sequence[float] = RESTS,
+    ) -> None:
+        self._username = username
+        self._password = password
+        self._algorithm = algorithm
+        self._random = random
+        self._rests = rests
+        self._challenge: Challenge | None = None
+        self._fresh = False
+        self._cnonce = ""
+        self._count = 0
+        self._refusals = 0
+        self._closed = 0
+        self._rest_until = -math.inf
+        self._stale = 0
+        self._taken = False
+        self._taken_lately = False  # since the start
+        self._proven = False
+        self._used = 0.0
+        self._longest = math.inf
+        self._learnt = 0.0
+
+    @property
+    def initial(self) -> str:
+        """The first letter of the user name: all of it that may be shown."""
+        return self._username[:1]
+
+    @property
+    def standing(self) -> Standing:
+        """What the gateway thinks of the account."""
+        if self._refusals:
+            return Standing.STOPPED if self.stopped else Standing.REFUSED
+        if self._closed:
+            return Standing.DOUBTED
+        return Standing.ACCEPTED if self._taken_lately else Standing.UNKNOWN
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing may be sent with this account."""
+        return self._refusals >= REFUSALS
+
+    @property
+    def past(self) -> Past:
+        """What the gateway has said of the account."""
+        return Past(self._taken, self._refusals, self._closed)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the gateway took the last login; until then each one may be a wrong password."""
+        return self._proven
+
+    def rest(self, now: float) -> float:
+        """Give the seconds for which nothing may be sent with this account, 0 if it may."""
+        return max(0.0, self._rest_until - now)
+
+    def recall(self, past: Past, now: float) -> None:
+        """Go on from what the gateway said before the program started. A pause begins anew: nobody knows its age."""
+        self._taken, self._refusals, self._closed = past
+        if self._closed:
+            self._rest_until = now + self._rest_after(self._closed)
+
+    def retry(self) -> None:
+        """Begin again: a person says so."""
+        self._taken, self._taken_lately, self._proven, self._challenge = False, False, False, None
+        self._count_anew()
+
+    def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
+        """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
+
+        A nonce that the gateway will have forgotten is not used: some gateways take that for a wrong password.
+        """
+        if now - self._learnt > MEMORY:
+            self._longest = math.inf
+        idle = now - self._used
+        challenge, fresh = self._challenge, self._fresh and idle < NO_ACCIDENT
+        if challenge is None or self.stopped or (idle > self._longest and not fresh):
+            return None
+        self._count, self._fresh, self._used = self._count + 1, False, now
+        # One cnonce for each nonce: then a session key (-sess) is the same however it is understood.
+        header = authorize(
+            challenge,
+            username=self._username,
+            password=self._password,
+            method=method.decode("latin-1"),
+            uri=target.decode("utf-8", "surrogateescape"),
+            cnonce=self._cnonce,
+            nc=self._count,
+        )
+        return Attempt(header.encode("utf-8", "surrogateescape"), challenge.nonce, fresh, idle)
+
+    def challenged(self, values: Iterable[bytes], attempt: Attempt | None, now: float) -> bool:
+        """Learn from a 401 what to answer next; tells whether it refuses the password of ``attempt``.
+
+        ``values`` are those of its ``WWW-Authenticate`` headers. Only an answer to a fresh challenge tells: of an
+        older one the gateway may have forgotten the nonce, and not every gateway says ``stale`` then (PPC's).
+        """
+        offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]
+        fresh = attempt is not None and attempt.fresh
+        stale = any(each.stale for each in offered)
+        self._stale += fresh and stale
+        refused = fresh and (not stale or self._stale > FORGETFUL)
+        if attempt and not stale:
+            self._learn(attempt, now)
+        self._proven = self._proven and attempt is None
+        self._refusals += refused
+        if refused:
+            self._challenge = None  # the next request asks for one of its own
+        elif attempt is None or self._challenge is None or self._answers(attempt):
+            self._take(self._choose(offered), fresh=not fresh)
+            self._used = now
+        return refused
+
+    def accepted(self, values: Iterable[bytes], attempt: Attempt) -> None:
+        """Learn that the gateway took the login; ``values`` are those of ``Authentication-Info``."""
+        self._taken, self._taken_lately, self._proven = True, True, True
+        self._count_anew()
+        found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
+        if found and self._challenge and self._answers(attempt):
+            self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
+
+    def closed_silently(self, attempt: Attempt, now: float, *, idle: bool = False) -> bool:
+        """Learn that the connection was closed instead of an answer; tells whether that refuses the password.
+
+        It may, in Theben's words, if the gateway had asked for the login just before; then ``rest`` tells when to
+        try the next one. Otherwise it is taken for a fault, and the next request begins without a login. ``idle`` if
+        the connection may have been kept for too long: that tells nothing of the nonce's age.
+        """
+        self._proven = False
+        if not idle:
+            self._learn(attempt, now)
+        if self._answers(attempt):
+            self._challenge = None
+        if not attempt.fresh:
+            return False
+        self._closed += 1
+        self._rest_until = now + self._rest_after(self._closed)
+        refused = not self._taken or self._closed > FORGIVEN
+        self._refusals += refused
+        return refused
+
+    def _rest_after(self, closed: int) -> float:
+        step = closed - 1 if self._taken else closed
+        return self._rests[min(step, len(self._rests) - 1)]
+
+    def _count_anew(self) -> None:
+        self._refusals, self._closed, self._stale, self._rest_until = 0, 0, 0, -math.inf
+
+    def _learn(self, attempt: Attempt, now: float) -> None:
+        """Learn from a refusal for how long this gateway knows a nonce."""
+        if attempt.idle >= NO_ACCIDENT and not attempt.fresh:
+            self._longest, self._learnt = attempt.idle * SAFE_SHARE, now
+
+    def _answers(self, attempt: Attempt) -> bool:
+        """Whether it is an answer to the challenge at hand."""
+        return self._challenge is not None and self._challenge.nonce == attempt.nonce
+
+    def _take(self, challenge: Challenge | None, *, fresh: bool) -> None:
+        self._challenge, self._fresh, self._count, self._cnonce = challenge, fresh, 0, self._random(16).hex()
+
+    def _choose(self, offered: Iterable[Challenge]) -> Challenge | None:
+        answerable = [each for each in offered if self._can_answer(each)]
+        for algorithm in _PREFERENCE[self._algorithm]:
+            for each in answerable:
+                if _hash(each) == algorithm:
+                    return each
+        if self._algorithm == "md5" and answerable:
+            return replace(answerable[0], algorithm="MD5")
+        return None
+
+    def _can_answer(self, challenge: Challenge) -> bool:
+        try:
+            # An algorithm that is not known is no obstacle here: the choice is made by its name.
+            probe = replace(challenge, algorithm="MD5")
+            authorize(probe, username=self._username, password="", method="", uri="", cnonce="", nc=1)
+        except DigestError:
+            return False
+        return True
+
+
+def _hash(challenge: Challenge) -> str:
+    return (challenge.algorithm or "md5").lower().removesuffix(_SESSION)

@@ -1,0 +1,184 @@
+"""What a person chose, as a whole: from the app's file or the command line up to a frozen ``Options``.
+
+Owns the plain line that says what is wrong with it; which options there are is said in ``option_table``. Never opens
+a file, asks the network or reads the clock: a path is only a path here.
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import voluptuous as vol
+
+from smgw_proxy_addon.config.accounts import Account
+from smgw_proxy_addon.config.schema import (
+    APP_FIXED,
+    APP_OPTIONS,
+    COMMAND_LINE_FIXED,
+    COMMAND_LINE_OPTIONS,
+    TARGET_ALLOWED,
+    Option,
+)
+from smgw_proxy_addon.config.target import Network, Target, read_target
+from smgw_proxy_addon.config.validators import printable
+
+
+class OptionError(ValueError):
+    """An option that cannot be used; its text is one plain line.
+
+    ``option`` is the name, or empty for the options as a whole; ``problem`` what is wrong, ``allowed`` what
+    would be right.
+    """
+
+    def __init__(self, option: str, problem: str, allowed: str) -> None:
+        what = f'Option "{option}"' if option else "The options"
+        super().__init__(f"{what}: {problem}; allowed: {allowed}.")
+        self.option = option
+        self.problem = problem
+        self.allowed = allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All options, checked: seconds unless the name says otherwise, ``None`` or empty for "not set"."""
+
+    target: Target
+    host_header: str | None
+    certificate_fingerprint: str | None
+    """SHA-256 of the DER certificate, 64 lower-case hexadecimal digits."""
+    certfile: Path | None
+    keyfile: Path | None
+    max_connections: int
+    connect_timeout: float
+    read_timeout: float
+    cache_seconds: int
+    """How long an answer that may be shared is kept; 0 means only while it is asked for."""
+    log_level: Literal["debug", "info", "warning", "error"]
+    log_dir: Path
+    log_file: str
+    log_rotation_hours: int
+    log_retention_days: int
+    log_bodies: bool
+    allow: tuple[Network, ...]
+    """Networks that may come in besides loopback; empty means those of a home and of the own interfaces."""
+    allowed_hosts: tuple[str, ...]
+    """Further names that clients may use for the proxy, in lower case; ``*`` stands for any."""
+    accounts: tuple[Account, ...]
+    """The logins that the proxy keeps itself; with none, clients log in at the gateway."""
+    digest_algorithm: Literal["auto", "md5", "sha-256"]
+    """How the proxy answers the gateway's challenges."""
+    check_origin: bool
+    """Whether what the page of another site made a browser send is refused."""
+    max_body_mb: int
+    """Of a request, in millions of bytes."""
+    port: int
+    """Of the HTTP listener; 0 means any free one."""
+    https_port: int | None
+    bind: tuple[str, ...]
+    """Local addresses to listen at; empty means all, IPv4 and IPv6."""
+    cert_dir: Path
+    status_port: int | None
+    """Of the status page; 0 means any free one, None no page."""
+    notifications: bool
+    """Whether Home Assistant shows notifications."""
+    notify_after_minutes: int
+    """Minutes of failures before it is told that the gateway cannot be reached."""
+
+
+def parse_target(text: str) -> Target:
+    """Read a gateway's address: a name, IPv4 or IPv6, if need be with zone, port, ``https://``, final slash.
+
+    Raises OptionError for anything else.
+    """
+    try:
+        return read_target(text)
+    except vol.Invalid as error:
+        raise OptionError("target", error.msg, TARGET_ALLOWED) from None
+
+
+def from_app(raw: Mapping[str, object]) -> Options:
+    """Read the app's options, the parsed ``/data/options.json``: an empty text means "not set".
+
+    Raises OptionError.
+    """
+    given = {
+        name: value
+        for name, value in raw.items()
+        if value is not None and not (isinstance(value, str) and not value.strip())
+    }
+    return Options(**_validate(APP_OPTIONS, given), **APP_FIXED)
+
+
+def from_command_line(raw: Mapping[str, object]) -> Options:
+    """Read the command line's options as argparse has them: texts, flags, lists; ``None`` is "not given".
+
+    Raises OptionError.
+    """
+    given = {name: value for name, value in raw.items() if value is not None}
+    return Options(**_validate(COMMAND_LINE_OPTIONS, given), **COMMAND_LINE_FIXED)
+
+
+def from_file_text(text: str) -> Options:
+    """Read the text of ``/data/options.json``. Raises OptionError, also for what is no JSON object."""
+    allowed = "a JSON object, as the app's Configuration tab saves it"
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise OptionError("", f"not valid JSON at line {error.lineno}, column {error.colno}", allowed) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or thousands of brackets
+        raise OptionError("", "not readable as JSON", allowed) from None
+    if not isinstance(raw, dict):
+        raise OptionError("", "not a JSON object", allowed)
+    return from_app(raw)
+
+
+def summary(options: Options) -> list[str]:
+    """Return one line ``name: value`` per option for the log at start."""
+    return [f"{each.name}: {_told(getattr(options, each.name))}" for each in dataclasses.fields(options)]
+
+
+def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[str, Any]:
+    known = {option.name: option for option in table}
+    for name in given:
+        if name not in known:
+            nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
+            raise OptionError(printable(name), f"there is no such option{nearest}", ", ".join(known))
+    keys: dict[object, object] = {}
+    for option in table:
+        default = vol.UNDEFINED if option.default is None else option.default
+        marker = vol.Required(option.name) if option.required else vol.Optional(option.name, default=default)
+        keys[marker] = option.read
+    try:
+        values: dict[str, Any] = vol.Schema(vol.All(keys, _certificate_with_key))(dict(given))
+    except vol.MultipleInvalid as errors:
+        error = errors.errors[0]
+        name = str(error.path[0])
+        problem = "missing" if isinstance(error, vol.RequiredFieldInvalid) else error.msg
+        raise OptionError(name, problem, known[name].allowed) from None
+    return dict.fromkeys(known) | values
+
+
+def _certificate_with_key(values: dict[str, Any]) -> dict[str, Any]:
+    for one, other in (("certfile", "keyfile"), ("keyfile", "certfile")):
+        if one in values and other not in values:
+            raise vol.Invalid(f'missing, although "{one}" is given', path=[other])
+    return values
+
+
+def _told(value: object) -> str:
+    match value:
+        case None | ():
+            return "not set"
+        case bool():
+            return "yes" if value else "no"
+        case (Account(), *_):
+            return str(len(value))  # how many: neither a name nor a password belongs into a log
+        case tuple():
+            return ", ".join(map(str, value))
+        case Target():
+            return value.name
+    return str(value)

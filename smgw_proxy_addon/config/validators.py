@@ -1,0 +1,103 @@
+"""Single values between a person and the proxy: how one is read that was typed, and how one is shown.
+
+Owns what options, addresses and texts for people have in common. Every reader raises ``vol.Invalid`` with what is
+wrong in plain words, safe for one line of the log. Never opens a file: a path is only a path here.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import voluptuous as vol
+
+from smgw_proxy_addon.fingerprint import normalise_fingerprint
+from smgw_proxy_addon.text import plain
+
+_LONGEST_ECHO: Final = 60
+
+_T = TypeVar("_T")
+
+
+def printable(text: str) -> str:
+    """Return a text from outside in a form that is safe and short enough for one line of the log."""
+    shown = plain(text[:_LONGEST_ECHO])
+    return shown if len(text) <= _LONGEST_ECHO else f"{shown}…"
+
+
+def echo(value: object) -> str:
+    """Quote a value for an answer, in JSON's words."""
+    match value:
+        case str():
+            return f'"{printable(value)}"'
+        case bool():
+            return str(value).lower()
+        case int() if value.bit_length() > _LONGEST_ECHO:
+            return "this number"  # Python refuses to print one of thousands of digits
+        case int() | float():
+            return str(value)
+        case dict():
+            return "a group of values"
+    return "a list"
+
+
+def read_line(value: object) -> str:
+    """Read a text of one line, without the white space around it; it is never empty."""
+    if not isinstance(value, str):
+        raise vol.Invalid(f"{echo(value)} is not a text")
+    text = value.strip()
+    if not text:
+        raise vol.Invalid("empty")
+    if not text.isprintable():
+        raise vol.Invalid(f"{echo(text)} holds characters that cannot be printed")
+    return text
+
+
+def read_path(value: object) -> Path:
+    """Read any path."""
+    return Path(read_line(value))
+
+
+def below(folder: str) -> Callable[[object], Path]:
+    """Read a path that stays in ``folder``, relative to it or written in full."""
+
+    def read(value: object) -> Path:
+        path = Path(folder) / read_line(value)
+        if ".." in path.parts or Path(folder) not in path.parents:
+            raise vol.Invalid(f"{echo(value)} is not inside {folder}")
+        return path
+
+    return read
+
+
+def read_file_name(value: object) -> str:
+    """Read the name of a file without a folder."""
+    text = read_line(value)
+    # 200 bytes leave room for the date before it in the 255 that a file name may have.
+    if "/" in text or "\\" in text or text.startswith(".") or len(text.encode()) > 200:  # noqa: PLR2004
+        raise vol.Invalid(f"{echo(text)} is not a plain file name")
+    return text
+
+
+def read_flag(value: object) -> bool:
+    """Read true or false."""
+    if not isinstance(value, bool):
+        raise vol.Invalid(f"{echo(value)} is neither true nor false")
+    return value
+
+
+def read_fingerprint(value: object) -> str:
+    """Read a SHA-256 as 64 lower-case hexadecimal digits."""
+    text = read_line(value)
+    try:
+        return normalise_fingerprint(text)
+    except ValueError:
+        raise vol.Invalid(f"{echo(value)} is not a SHA-256 fingerprint") from None
+
+
+def read_list(value: object, read: Callable[[str], _T]) -> tuple[_T, ...]:
+    """Read a list, or one text with commas; the app's form leaves empty entries behind: they are left out."""
+    entries = value.split(",") if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple):
+        raise vol.Invalid(f"{echo(value)} is not a list")
+    texts = [read_line(entry) for entry in entries if entry not in ("", None)]
+    return tuple(dict.fromkeys(map(read, texts)))

@@ -1,0 +1,1 @@
+"""Towards the gateway: connections, the queue in front of them, and PPC's one session."""

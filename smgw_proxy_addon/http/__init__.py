@@ -1,0 +1,1 @@
+"""Pure HTTP: header rewriting and Digest. No sockets, files or clock."""

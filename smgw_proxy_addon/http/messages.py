@@ -1,0 +1,39 @@
+"""A request to the gateway and the head of its answer, as values."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from smgw_proxy_addon.http.rewrite import Headers
+
+
+@dataclass(frozen=True)
+class GatewayRequest:
+    """What is sent: end-to-end headers, the body whole or in pieces (``None``: no body)."""
+
+    method: bytes
+    target: bytes = field(repr=False)
+    headers: Headers = field(repr=False)
+    body: bytes | AsyncIterator[bytes] | None = field(repr=False)
+    chunked: bool
+    has_login: bool
+
+    def head(self) -> bytes:
+        """Give the request line and headers as they go over the wire."""
+        lines = [b"%b %b HTTP/1.1" % (self.method, self.target)]
+        lines += [b"%b: %b" % header for header in self.headers]
+        if self.chunked:
+            lines.append(b"Transfer-Encoding: chunked")
+        return b"\r\n".join([*lines, b"", b""])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The head of the gateway's answer; ``headers`` in the gateway's own case and order.
+
+    ``whole`` is the body if all of it came together with the head: there is nothing more to wait for.
+    """
+
+    status: int
+    reason: bytes
+    headers: Headers = field(repr=False)
+    whole: bytes | None = field(default=None, repr=False)

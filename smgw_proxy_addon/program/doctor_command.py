@@ -1,0 +1,116 @@
+"""Owns what ``smgw-proxy doctor`` says in a terminal, and whom it asks: the running proxy if there is one.
+
+It must never open a second connection beside a running proxy's, and never store or change what is trusted.
+"""
+
+import asyncio
+import logging
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, TextIO
+
+from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.locales import Language, Report, known
+from smgw_proxy_addon.locales.de import findings as german
+from smgw_proxy_addon.locales.en import findings as english
+from smgw_proxy_addon.program.background import gateway_doctor
+from smgw_proxy_addon.program.instance_lock import Contact, HostMarks, Mark, MarkError, ask
+from smgw_proxy_addon.program.wiring import PATIENCE, gateway_side
+from smgw_proxy_addon.status.doctor import Check
+from smgw_proxy_addon.trust.policy import Certificate, Pin
+from smgw_proxy_addon.trust.store import TrustStore
+
+_WIDTH: Final = 100
+_INDENT: Final = " " * 10
+_LONGEST_EXAMINATION: Final = PATIENCE + 120.0
+_WORDS: Final[Mapping[Language, Report]] = {"en": english.REPORT, "de": german.REPORT}
+
+
+class ReadOnlyStore(TrustStore):
+    """Reads the pin and changes nothing, so that looking trusts nobody."""
+
+    def learn(self, certificate: Certificate, now: datetime) -> Pin:
+        """Return the pin of now, or the one that the certificate would get. Must be run in executor."""
+        del now
+        return self.load() or Pin(certificate)
+
+    def seen(self, certificate: Certificate, now: datetime) -> None:
+        """Do nothing."""
+
+    def refuse(self, certificate: Certificate, now: datetime) -> None:
+        """Do nothing."""
+
+
+def run_doctor(options: Options, language: str, out: TextIO) -> int:
+    """Examine the way to the gateway, write to ``out`` and return the exit code: 0, or 1 if it does not work.
+
+    ``language`` is ``en`` or ``de``. Must be run outside an event loop.
+    """
+    # What the parts log is for the proxy's log; here the checks say it.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        contact = Mark(options.cert_dir, options.target.name).read()
+        checks = asyncio.run(_consult(contact, language) if contact else _examine_alone(options, language))
+    except MarkError as error:
+        out.write(f"smgw-proxy: {error}.\n")
+        return 1
+    out.writelines(f"{line}\n" for line in _lines(options.target.name, checks, language))
+    return int(any(check.ok is False for check in checks))
+
+
+async def _consult(contact: Contact, language: str) -> list[Check]:
+    try:
+        return [Check(**each) for each in await ask(contact, language, _LONGEST_EXAMINATION)]
+    except TypeError:
+        raise MarkError("The proxy that runs for this gateway is of another version") from None
+
+
+async def _examine_alone(options: Options, language: str) -> list[Check]:
+    """Examine without a running proxy, having made sure that there is none. Raises MarkError."""
+    marks = HostMarks(options.target.connect_host, options.target.port)
+    if await asyncio.to_thread(marks.held, await marks.resolve()):
+        folder = await asyncio.to_thread(options.cert_dir.absolute)
+        raise MarkError(
+            f"A proxy on this computer asks this gateway already, but not as {options.target.name} with the folder "
+            f"{folder}: pass the --target and --cert-dir that it was started with, or stop it first"
+        )
+    return await _examine(options, language)
+
+
+async def _examine(options: Options, language: str) -> list[Check]:
+    target = options.target
+    trust, pool = gateway_side(options, ReadOnlyStore(options.cert_dir, target.name, target.aliases))
+    try:
+        return await gateway_doctor(options, pool, trust, None, stores=False).diagnose(language)
+    finally:
+        await pool.close()
+
+
+def _lines(target: str, checks: Sequence[Check], language: str) -> Iterator[str]:
+    words = _WORDS[known(language)]
+    yield f"Gateway {target}"
+    for check in checks:
+        state = {True: words.ok, False: words.failed, None: words.warning if check.remedy else words.skipped}[
+            check.ok
+        ]
+        took = "" if check.seconds is None else f" ({check.seconds:.2f} s)"
+        yield ""
+        yield f"{state:<9} {check.name}{took}"
+        yield from _paragraphs(check.sentence)
+        if check.remedy:
+            yield from _paragraphs(words.what_to_do + check.remedy)
+    yield ""
+    yield words.bad if any(check.ok is False for check in checks) else words.good
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        yield from textwrap.wrap(
+            line,
+            _WIDTH,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )

@@ -1,0 +1,206 @@
+"""The program: from checked options to a proxy that runs until it is told to stop."""
+
+import asyncio
+import logging
+import os
+import platform
+import signal
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from smgw_proxy_addon import __version__, logs
+from smgw_proxy_addon.config.options import Options, summary
+from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
+from smgw_proxy_addon.program.wiring import Proxy
+from smgw_proxy_addon.server.acceptor import Entrance
+from smgw_proxy_addon.server.certificate import ListenerCertificate, local_names
+from smgw_proxy_addon.server.listeners import Listener, open_listeners, own_certificate, user_certificate
+from smgw_proxy_addon.status.supervisor import Supervisor
+from smgw_proxy_addon.trust.store import TrustStore, stored_pins
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.program.status_page import StatusPage
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+LAST_RESORT: Final = 2.0
+"""Seconds that threads get to end after everything else has."""
+
+EXIT_RESTART: Final = 75
+"""The exit code that asks to be started again at once (EX_TEMPFAIL of sysexits.h)."""
+
+
+def run(options: Options, become_unprivileged: Callable[[], None] | None = None, *, ingress: bool = False) -> int:
+    """Run the proxy until SIGTERM or SIGINT; returns the exit code: 0, or ``EXIT_RESTART``. Raises ``StartError``.
+
+    ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root.
+    ``ingress``: Home Assistant shows the status page.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave_early)  # until the loop runs
+    listeners = open_listeners(options)
+    page = _status_page(options, listeners, ingress=ingress)
+    certificate = user_certificate(options)
+    if become_unprivileged:
+        become_unprivileged()
+    certificate = certificate or own_certificate(options)
+    logging_ = logs.setup(
+        level=options.log_level,
+        folder=options.log_dir,
+        file_name=options.log_file,
+        rotation=timedelta(hours=options.log_rotation_hours),
+        retention=timedelta(days=options.log_retention_days),
+    )
+    if page:
+        logging.getLogger().addHandler(page.log)
+    try:
+        for line in _introduction(options, listeners):
+            _LOGGER.info("%s", line)
+        code = asyncio.run(
+            _serve(
+                options,
+                listeners,
+                certificate,
+                page,
+                may_restart=bool(become_unprivileged),
+                log_failure=lambda: logging_.failure,
+            )
+        )
+        _LOGGER.info("Stopped")
+    finally:
+        if page:
+            logging.getLogger().removeHandler(page.log)
+        logging_.close()
+    return code
+
+
+def _status_page(options: Options, listeners: list[Listener], *, ingress: bool) -> "StatusPage | None":
+    if options.status_port is None:
+        return None
+    from smgw_proxy_addon.program.status_page import StatusPage  # noqa: PLC0415 - a sixth of the start, for nothing without it
+
+    return StatusPage(options, listeners, ingress=ingress)
+
+
+def trust_store(options: Options) -> TrustStore:
+    """Give the store of the target's pin."""
+    return TrustStore(options.cert_dir, options.target.name, options.target.aliases)
+
+
+async def _serve(
+    options: Options,
+    listeners: list[Listener],
+    certificate: ListenerCertificate | None,
+    page: "StatusPage | None",
+    *,
+    may_restart: bool,
+    log_failure: Callable[[], str | None],
+) -> int:
+    token = os.environ.get("SUPERVISOR_TOKEN")
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[int] = loop.create_future()
+
+    def end(code: int) -> None:
+        if not stop.done():
+            stop.set_result(code)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, 0)
+
+    def report(record: logs.RequestRecord) -> None:
+        logs.log_request(record)
+        if page:
+            page.observer(record)
+
+    store = trust_store(options)
+    supervisor = Supervisor(token) if token else None
+    proxy = Proxy(
+        options,
+        listeners,
+        certificate,
+        store=store,
+        report=report,
+        restart=(lambda: end(EXIT_RESTART)) if may_restart else None,
+        supervisor=supervisor,
+        log_failure=log_failure,
+    )
+    loop.set_exception_handler(partial(_on_fault, proxy.entrance))
+    await proxy.start()
+    if page:
+        await page.start(
+            store=store,
+            trust=proxy.trust,
+            pool=proxy.pool,
+            logins=proxy.logins,
+            serving=lambda: proxy.serving,
+            diagnose=proxy.doctor.examine,
+            supervisor=supervisor,
+            log_failure=log_failure,
+            connections=lambda: proxy.entrance.counts,
+        )
+    _LOGGER.info("Ready")
+    code = await stop
+    _LOGGER.info("Stopping")
+    if page:
+        await page.stop()
+    await proxy.stop()
+    _leave_within(LAST_RESORT, code)
+    return code
+
+
+def _on_fault(entrance: Entrance, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody waits for: asyncio's own servers have a traceback each second for a lack of descriptors."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and OutOfDescriptorsError.is_behind(error):
+        entrance.fall_short(error.strerror or str(error))
+    else:
+        loop.default_exception_handler(context)
+
+
+def _leave_within(seconds: float, code: int) -> None:
+    """End the process after so many seconds, whatever its threads wait for: a disk, a name server, a lock."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+
+
+def _leave_early(_number: int, _frame: object) -> NoReturn:
+    sys.exit(0)
+
+
+def _introduction(options: Options, listeners: list[Listener]) -> Iterator[str]:
+    """Give the first lines of the log: all that a person needs who helps with somebody else's log."""
+    yield (
+        f"smgw-proxy {__version__}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, "
+        f"{platform.machine()}, {sys.platform}"
+    )
+    yield from (f"Option {line}" for line in summary(options))
+    yield f"Local addresses: {', '.join(local_names())}"
+    yield from _pins(options.cert_dir)
+    yield from (f"Listening at {listener.url}" for listener in listeners)
+    yield f"Forwarding to {options.target.url}"
+
+
+def _pins(folder: Path) -> Iterator[str]:
+    try:
+        stored = stored_pins(folder)
+    except PinUnreadableError as error:
+        yield f"Stored certificates cannot be read: {error}"
+        return
+    if not stored:
+        yield f"No certificate stored in {folder}: the first one that the gateway shows will be trusted"
+    for name, pin in stored:
+        if isinstance(pin, PinUnreadableError):
+            yield f"Stored certificate of {name} cannot be read: {pin.facts['problem']}"
+        else:
+            known = pin.certificate
+            yield (
+                f"Stored certificate of {name}: {known.fingerprint}, {known.subject}, "
+                f"valid from {known.not_before} to {known.not_after}"
+            )

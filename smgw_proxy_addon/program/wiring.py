@@ -1,0 +1,229 @@
+"""One running proxy: the pool, the frontend and the listeners, wired from checked options."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, cast
+
+from aiohttp import web
+
+from smgw_proxy_addon.auth.login_store import LoginMemory
+from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.errors import OutOfDescriptorsError
+from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.gateway.pool import Connector, Pool
+from smgw_proxy_addon.gateway.scheduler import Lifetime, Schedule
+from smgw_proxy_addon.http.rewrite import GatewayNames
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.program.background import Attendants
+from smgw_proxy_addon.proxy.handler import Frontend
+from smgw_proxy_addon.proxy.source import Source, Transparent
+from smgw_proxy_addon.server.acceptor import Entrance
+from smgw_proxy_addon.server.access import Access
+from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError, NoRightToReadError
+from smgw_proxy_addon.server.connection import ClientServer
+from smgw_proxy_addon.server.limits import Limits
+from smgw_proxy_addon.server.listeners import Listener
+from smgw_proxy_addon.server.request_body import MB
+from smgw_proxy_addon.status.doctor import Doctor, ExaminableTrust
+from smgw_proxy_addon.status.supervisor import Supervisor
+from smgw_proxy_addon.trust.policy import Policy
+from smgw_proxy_addon.trust.store import TrustStore
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.auth.login_once import LoginOnce, OwnLogins
+    from smgw_proxy_addon.auth.ppc_logout import SessionKeeper
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+ROOM: Final = 32
+"""Requests that may wait for the gateway."""
+
+PATIENCE: Final = 60.0
+"""Seconds that a request may wait for its place."""
+
+GRACE: Final = 4.0
+"""Seconds that running requests get when the proxy stops."""
+
+_CANCELLED: Final = 0.2
+_RELOAD: Final = 30.0
+
+
+class Proxy:
+    """Serves the listeners from ``start`` to ``stop``.
+
+    ``clock`` gives monotonic seconds, as the event loop's; ``rests`` replaces those of ``gateway_login``.
+    ``files`` changes the file in which logins are remembered.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        listeners: list[Listener],
+        certificate: ListenerCertificate | None,
+        *,
+        store: TrustStore,
+        report: Callable[[RequestRecord], None],
+        restart: Callable[[], None] | None = None,
+        supervisor: Supervisor | None = None,
+        log_failure: Callable[[], str | None] = lambda: None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        clock: Callable[[], float] = time.monotonic,
+        rests: Sequence[float] | None = None,
+        files: Files | None = None,
+    ) -> None:
+        self.trust, self.pool = gateway_side(options, store, clock)
+        self.serving = False
+        """Whether it takes requests."""
+        self._listeners = listeners
+        self._certificate = certificate
+        self._memory = LoginMemory(options, files)
+        self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._memory, rests)
+        access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
+        self._attendants = Attendants(
+            options,
+            self.pool,
+            self.trust,
+            supervisor,
+            logins=self.logins,
+            access=access,
+            log_failure=log_failure,
+        )
+        self._report = report
+        self._frontend = _frontend(options, self._source, access, self._reported, limits.hold)
+        server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
+        self.entrance = Entrance(server, limits)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
+        self._reloading: asyncio.Task[None] | None = None
+        self._restart = restart
+
+    @property
+    def doctor(self) -> Doctor:
+        """Examines the way to the gateway."""
+        return self._attendants.doctor
+
+    async def start(self) -> None:
+        """Listen."""
+        pasts = await self._memory.open()  # also without accounts: those of earlier options are forgotten
+        if self.logins:
+            self.logins.recall(pasts)
+        await self._runner.setup()
+        certificate = self._certificate
+        self.entrance.open(
+            [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
+        )
+        if self._certificate:
+            self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
+        await self._attendants.start()
+        self.serving = True
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Take no new requests, give running ones ``grace`` seconds, close everything properly."""
+        self.serving = False
+        if self._reloading:
+            self._reloading.cancel()
+        await self.entrance.close()
+        self.pool.send_away()
+        await self._frontend.stop(grace)
+        if self.logins:
+            await cast("LoginOnce", self._source).close()
+        if self.sessions:
+            await self.sessions.close()
+        await self._memory.close()
+        await self._attendants.stop()
+        await self._runner.cleanup()
+        await self.pool.close()
+
+    def _reported(self, record: RequestRecord) -> None:
+        if record.code == OutOfDescriptorsError.code:
+            self.entrance.fall_short(record.code)
+        self._attendants.note(record)
+        self._report(record)
+
+
+def gateway_side(
+    options: Options, store: TrustStore, clock: Callable[[], float] = time.monotonic
+) -> tuple[ExaminableTrust, Pool]:
+    """Make what leads to the gateway: its pin, and the connections."""
+    target = options.target
+    trust = ExaminableTrust(
+        store,
+        Policy(options.certificate_fingerprint),
+        target=target.name,
+        now=lambda: datetime.now(UTC),
+    )
+    connector = Connector(
+        trust,
+        host=target.connect_host,
+        port=target.port,
+        server_name=target.server_name,
+        connect_timeout=options.connect_timeout,
+        read_timeout=options.read_timeout,
+        clock=clock,
+    )
+    schedule = Schedule(options.max_connections, ROOM, PATIENCE)
+    return trust, Pool(connector, schedule, Lifetime(), clock=clock)
+
+
+def _source(
+    options: Options,
+    pool: Pool,
+    clock: Callable[[], float],
+    memory: LoginMemory,
+    rests: Sequence[float] | None,
+) -> "tuple[Source, OwnLogins | None, SessionKeeper | None]":
+    """Make what asks the gateway: with the clients' own logins, or with those of the options."""
+    transparent = Transparent(pool, clock)
+    if not options.accounts:
+        return transparent, None, None
+    from smgw_proxy_addon.auth.login_once_parts import login_once  # noqa: PLC0415 - 0.5 MB, only with accounts
+
+    return login_once(options, pool, transparent, clock, memory.keep, rests)
+
+
+def _frontend(
+    options: Options,
+    source: Source,
+    access: Access,
+    report: Callable[[RequestRecord], None],
+    longest_hold: float,
+) -> Frontend:
+    target = options.target
+    host = options.host_header or target.authority
+    return Frontend(
+        source,
+        access,
+        GatewayNames.of(target.host, target.port, host),
+        host=host.encode(),
+        read_timeout=options.read_timeout,
+        largest_body=options.max_body_mb * MB,
+        report=report,
+        longest_hold=longest_hold,
+        log_bodies=options.log_bodies,
+    )
+
+
+async def _reload(certificate: ListenerCertificate, restart: Callable[[], None] | None) -> None:
+    """Read a renewed certificate of our own; a broken one leaves the old one in use.
+
+    ``restart`` ends the program so that it is started again as root, which alone may read the user's key. Only once
+    the files rest: half a renewal would be no reason to start.
+    """
+    wants_restart = False
+    while True:
+        await asyncio.sleep(_RELOAD)
+        try:
+            changed = await asyncio.to_thread(certificate.reload_if_changed)
+        except ListenerCertificateError as error:
+            wants_restart = bool(restart) and isinstance(error, NoRightToReadError)
+            if not wants_restart:
+                _LOGGER.error("The certificate of the HTTPS listener stays as it was: %s", error)  # noqa: TRY400
+            continue
+        if changed:
+            _LOGGER.info("The certificate of the HTTPS listener was read again")
+        elif restart and wants_restart:
+            _LOGGER.info("The certificate of the HTTPS listener was renewed: starting again to read it")
+            restart()
+            return

@@ -1,0 +1,271 @@
+"""Which answers may be shared: what is a read, who may have its answer, what is kept, and for how long.
+
+An answer is one account's and never reaches another; what has no entry here is asked of the gateway. Pure: ``now``
+is in monotonic seconds. Unlike a cache of the web (RFC 9111) this one is asked for by the user, in so many seconds:
+a gateway's own ``Cache-Control``, which is written for browsers, does not forbid it. What a client says does count.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from smgw_proxy_addon.http.rewrite import Headers, values
+
+LARGEST: Final = 1_000_000
+"""Bytes of an answer's body that may be shared."""
+
+MOST: Final = 256
+"""Answers that are kept at once."""
+
+MOST_BYTES: Final = 8_000_000
+"""Bytes of them in all."""
+
+_LONGEST_QUESTION: Final = 4096
+"""Bytes of a POST that is looked into; the longest known one has under 300."""
+
+_DIGITS: Final = 18
+"""Of a length, at most: int() refuses thousands of them."""
+
+_METHODS: Final = frozenset({"smgw-info", "user-info", "usage-point-info", "readings", "log"})
+"""Theben's reads (IF_GW_CON 1.4). ``self-test`` restarts the device, so it never counts as one."""
+
+_SAFE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_THEBEN: Final = re.compile(rb"/smgw/m2m/(?!\.+(?:/|$))[A-Za-z0-9._~-]+(?:/json)?")
+_THEBEN_ENTRY: Final = re.compile(rb"/smgw/m2m/?")
+_EMH: Final = re.compile(rb"/json/[^#]*")
+
+_ASKS_FOR_A_PART: Final = frozenset({b"range", b"cookie"})
+"""With one of these, or ``If-…``, the answer is not simply the page: a part, a 304, a session's own."""
+
+_NOT_IN_THE_KEY: Final = frozenset(
+    {
+        b"authorization",  # the account stands for it
+        b"host",  # the same for all: the proxy writes it
+        b"user-agent",  # clients of different kinds ask for the same
+        b"content-length",  # the body is in the key
+        *(b"accept", b"accept-encoding"),  # held against the answer: see Read
+        *(b"cache-control", b"pragma"),  # about the cache, see Read.fresh
+    }
+)
+_VARIES_UNSEEN: Final = (_NOT_IN_THE_KEY - {b"authorization", b"host", b"accept-encoding"}) | {b"*"}
+"""What ``Vary`` may not name: the key does not tell requests apart by it."""
+
+_QUALITY: Final = re.compile(rb"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+
+
+@dataclass(frozen=True)
+class Read:
+    """A request that only reads. Two of one ``key`` may have the same answer if both accept its coding.
+
+    ``fresh``: the client wants the gateway itself asked (``Cache-Control``, ``Pragma``); others may have that answer.
+    """
+
+    key: bytes
+    fresh: bool
+    codings: tuple[bytes, ...]
+    """The values of ``Accept-Encoding``."""
+
+    def accepts(self, headers: Headers) -> bool:
+        """Tell whether an answer with these headers may be given to this client, by its ``Content-Encoding``.
+
+        Without ``Accept-Encoding`` only a plain one: RFC 9110 section 12.5.3 allows any, but those decode none.
+        """
+        wanted = _qualities(self.codings)
+        used = {each.strip().lower() for value in values(headers, b"content-encoding") for each in value.split(b",")}
+        used = used - {b"", b"identity"}
+        if not used:
+            return wanted.get(b"identity", wanted.get(b"*", 1.0)) > 0
+        return all(wanted.get(each, wanted.get(b"*", 0.0)) > 0 for each in used)
+
+
+def read_of(account: str, method: bytes, target: bytes, headers: Headers, body: bytes | None) -> Read | None:
+    """Recognise a read in the request of a client that is logged in as ``account``; ``None`` if it is none.
+
+    All end-to-end headers are in the key but those that say who asks. A client that would rather have HTML than JSON,
+    a browser, reads for itself, and one that says ``no-store`` is left alone.
+    """
+    question = _question(method, target, body)
+    names = {name.lower() for name, _ in headers}
+    directives = b",".join(values(headers, b"cache-control")).lower()
+    if (
+        question is None
+        or names & _ASKS_FOR_A_PART
+        or any(name.startswith(b"if-") for name in names)
+        or b"no-store" in directives
+        or not _likes_json(values(headers, b"accept"))
+    ):
+        return None
+    told = sorted(
+        ((name.lower(), value) for name, value in headers if name.lower() not in _NOT_IN_THE_KEY),
+        key=lambda header: header[0],  # repeated ones keep their order
+    )
+    parts = [
+        account.encode("utf-8", "surrogatepass"),
+        method,
+        target,
+        question,
+        *(each for pair in told for each in pair),
+    ]
+    # Each with its length: parts must not run into each other. Hashed: the key holds no more than 32 bytes.
+    key = hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
+    fresh = bool(names & {b"cache-control", b"pragma"})
+    return Read(key, fresh, tuple(values(headers, b"accept-encoding")))
+
+
+def may_change(method: bytes, target: bytes, body: bytes | None) -> bool:
+    """Tell whether a request may change what the gateway answers, so that nothing kept can be relied on.
+
+    Theben's entry only redirects to the user's own URL, and clients post to it at the start of every poll.
+    """
+    if method in _SAFE or _question(method, target, body) is not None:
+        return False
+    entry = method == b"POST" and _THEBEN_ENTRY.fullmatch(target)
+    return not (entry and (not body or _canonical(body) is not None))
+
+
+def may_be_shared(status: int, headers: Headers) -> bool:
+    """Tell by its head whether an answer may be given to others than the one who asked: never an error."""
+    names = {name.lower() for name, _ in headers}
+    if status != 200 or names & {b"set-cookie", b"content-range"}:  # noqa: PLR2004 - HTTP
+        return False
+    varies = {each.strip().lower() for value in values(headers, b"vary") for each in value.split(b",")}
+    lengths = values(headers, b"content-length")
+    return not varies & _VARIES_UNSEEN and all(
+        each.isdigit() and len(each) <= _DIGITS and int(each) <= LARGEST for each in lengths
+    )
+
+
+def hit_status(ttl: float) -> bytes:
+    """Say that a kept answer was given which may be given for ``ttl`` further seconds (RFC 9211)."""
+    return b"smgw-proxy; hit; ttl=%d" % ttl
+
+
+def forward_status(reason: bytes, *, stored: bool = False, collapsed: bool = False) -> bytes:
+    """Say that the gateway was asked, and why: ``uri-miss``, ``vary-miss``, ``request`` (RFC 9211 section 2.2)."""
+    return b"smgw-proxy; fwd=%b%b%b" % (reason, b"; stored" * stored, b"; collapsed" * collapsed)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A whole answer of status 200; ``at`` is when its request was sent (RFC 9111 section 4.2.3)."""
+
+    reason: bytes
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    at: float
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers)
+
+
+@dataclass
+class Shelf:
+    """The kept answers, each for ``seconds``; bounded in number and in bytes, the oldest ones go first."""
+
+    seconds: float
+    most: int = MOST
+    most_bytes: int = MOST_BYTES
+    _kept: dict[bytes, Kept] = field(default_factory=dict, repr=False)
+    _bytes: int = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return self._bytes
+
+    def take(self, key: bytes, now: float) -> Kept | None:
+        """Give the answer for a key unless it is too old."""
+        self._expire(now)
+        return self._kept.get(key)
+
+    def put(self, key: bytes, answer: Kept, now: float) -> bool:
+        """Keep an answer in the place of an older one; tells whether it is kept."""
+        self._expire(now)
+        before = self._kept.get(key)
+        if now - answer.at >= self.seconds or answer.size > self.most_bytes or (before and before.at > answer.at):
+            return False
+        self._drop(key)
+        self._kept[key] = answer
+        self._bytes += answer.size
+        while len(self._kept) > self.most or self._bytes > self.most_bytes:
+            self._drop(next(iter(self._kept)))
+        return key in self._kept
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+        self._bytes = 0
+
+    def _expire(self, now: float) -> None:
+        for key in [key for key, each in self._kept.items() if now - each.at >= self.seconds]:
+            self._drop(key)
+
+    def _drop(self, key: bytes) -> None:
+        if dropped := self._kept.pop(key, None):
+            self._bytes -= dropped.size
+
+
+def _question(method: bytes, target: bytes, body: bytes | None) -> bytes | None:
+    """Return what is asked beyond the target, one spelling for each question; ``None`` if it is no read."""
+    if method == b"GET" and not body and _EMH.fullmatch(target):
+        # Dots could lead out of /json/, to what a gateway does rather than tells.
+        segments = unquote_to_bytes(target.partition(b"?")[0]).replace(b"\\", b"/").split(b"/")
+        return None if {b".", b".."} & set(segments) else b""
+    if method == b"POST" and body and _THEBEN.fullmatch(target):
+        return _canonical(body)
+    return None
+
+
+def _canonical(body: bytes) -> bytes | None:
+    """Return one spelling of a call of Theben's that only reads: libraries differ in blanks and order."""
+    if len(body) > _LONGEST_QUESTION:
+        return None
+    try:
+        call = json.loads(body.decode(), object_pairs_hook=_no_key_twice, parse_float=_refuse, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(call, dict) or not isinstance(call.get("method"), str) or call["method"] not in _METHODS:
+        return None
+    return json.dumps(call, sort_keys=True).encode()
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse what the gateway could read otherwise: it may take the other one of two methods."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError("a key twice")
+    return dict(pairs)
+
+
+def _refuse(_number: str) -> None:
+    """Refuse numbers that have more than one spelling; no known call has one."""
+    raise ValueError("not a whole number")
+
+
+def _likes_json(accept: list[bytes]) -> bool:
+    wanted = _qualities(accept)
+    if not wanted:
+        return True
+    ranges = (b"application/json", b"application/*", b"*/*")
+    json_quality = next((wanted[each] for each in ranges if each in wanted), 0.0)
+    return json_quality > 0 and json_quality >= max(wanted.values())
+
+
+def _qualities(lists: Iterable[bytes]) -> dict[bytes, float]:
+    """Read a list with weights (RFC 9110 section 12.4.2); what is no weight counts as "not acceptable"."""
+    found: dict[bytes, float] = {}
+    for element in b",".join(lists).split(b","):
+        name, *parameters = (part.strip(b" \t").lower() for part in element.split(b";"))
+        weights = [part[2:] for part in parameters if part.startswith(b"q=")]
+        if name:
+            found[name] = min((float(each) if _QUALITY.fullmatch(each) else 0.0 for each in weights), default=1.0)
+    return found

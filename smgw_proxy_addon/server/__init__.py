@@ -1,0 +1,1 @@
+"""Towards clients: connections, requests and answers on the wire, and their limits."""

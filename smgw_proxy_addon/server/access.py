@@ -1,0 +1,251 @@
+"""Who may come in: from which networks, under which names, and not on behalf of a foreign web page.
+
+The threats: the Internet (a forwarded port, a public IPv6 address), DNS rebinding (a web page whose name is
+pointed at the proxy's address, so that the browser takes the proxy for the page's own server), and cross-site
+requests (a browser adds Digest credentials that it has, whichever page asks).
+
+Pure, and a gate only: nothing is changed here, and no error repeats what a stranger sent unchecked.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from smgw_proxy_addon.config.target import HIGHEST_PORT, Address, Network
+from smgw_proxy_addon.errors import (
+    BadRequestError,
+    ForeignNetworkError,
+    ForeignOriginError,
+    MethodNotAllowedError,
+    MisdirectedRequestError,
+)
+
+_Headers = Iterable[tuple[bytes, bytes]]
+
+LOOPBACK: Final[tuple[Network, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+_LOCAL_NETWORKS: Final = (
+    *LOOPBACK,
+    *map(
+        ipaddress.ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918
+            *("169.254.0.0/16", "fe80::/10"),  # link-local
+            "fc00::/7",  # unique local (RFC 4193)
+            "100.64.0.0/10",  # shared address space (RFC 6598): Tailscale and other VPNs use it
+        ),
+    ),
+)
+_WIDEST: Final = {4: 16, 6: 48}
+"""The shortest prefix of an own interface that can be somebody's own network; some tunnels have /0."""
+
+_REMEMBERED: Final = 1024
+"""Pairs of addresses whose answer is kept: the same clients ask again and again."""
+
+_INTERFACE_BITS: Final = 64
+"""Of an IPv6 address: what is equal above them is on the same link (RFC 4291 section 2.5.4)."""
+
+_LOCAL_DOMAINS: Final = (
+    *("localhost", "test", "local", "home.arpa", "internal"),  # reserved (RFC 6761, 6762, 8375; ICANN 2024)
+    *("lan", "home", "intranet", "localdomain"),  # in common use and not delegated to anybody
+    *("fritz.box", "speedport.ip"),  # the routers' own
+    "ts.net",  # Tailscale's names, whose addresses nobody else can set
+)
+"""Domains below which no stranger can have a name that leads to an address of his choice."""
+
+_AUTHORITY: Final = re.compile(
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)(?:%[\w.~%-]+)?\]|(?P<name>[0-9A-Za-z_][\w.-]*))(?::(?P<port>\d{1,5}))?",
+    re.ASCII,
+)
+_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/]+)")
+_DEFAULT_PORTS: Final = frozenset({80, 443})
+
+_LONGEST_KEPT: Final = 300
+"""Characters of a text whose meaning is kept: a name has 253 at most (RFC 1035 section 2.3.4)."""
+_KEPT: Final = 256
+"""Texts whose meaning is kept: clients say the same again and again."""
+
+_NEVER: Final = frozenset({"CONNECT", "TRACE"})
+"""This is no proxy for other hosts, and nobody is shown what a browser adds to a request (RFC 9110 section 9.3.8)."""
+_READING: Final = frozenset({"GET", "HEAD"})
+_PAGES: Final = frozenset({"document"})
+
+
+@dataclass(frozen=True)
+class _Authority:
+    """A host in lower case without its final dot, IPv6 compressed; ``port`` is none for 80 and 443."""
+
+    host: str
+    port: int | None
+
+
+class Access:
+    """The gate.
+
+    ``allowed_hosts`` are further names of the proxy in lower case, ``*`` stands for any. Pages under these names may
+    also ask across origins; ``*`` does not open that to all the Internet. ``allow`` are the networks that may come in
+    besides loopback; without it, those of a home and of the own interfaces (``learn``). Without ``check_origin``
+    every web page may make a browser ask.
+    """
+
+    def __init__(
+        self,
+        allowed_hosts: frozenset[str] = frozenset(),
+        *,
+        allow: Iterable[Network] = (),
+        check_origin: bool = True,
+    ) -> None:
+        self.allowed_hosts = allowed_hosts
+        self._allow = tuple(allow)
+        self._checks_origin = check_origin
+        self._interfaces: tuple[Network, ...] = ()
+        self._admitted: dict[tuple[str, str], bool] = {}
+
+    @property
+    def learns(self) -> bool:
+        """Whether the prefixes of the own interfaces count."""
+        return not self._allow
+
+    def learn(self, interfaces: Iterable[ipaddress.IPv4Interface | ipaddress.IPv6Interface]) -> bool:
+        """Let the networks of the computer's own interfaces in, those learnt before no longer; tell of a change."""
+        networks = {each.network for each in interfaces if each.network.prefixlen >= _WIDEST[each.version]}
+        if networks == set(self._interfaces):
+            return False
+        self._interfaces = tuple(networks)
+        self._admitted.clear()
+        return True
+
+    def check(self, *, peer: str, local: str, method: bytes | str, headers: _Headers, http_11: bool) -> None:
+        """Return if the request may come in.
+
+        ``peer`` and ``local`` are the addresses of the connection's ends, IPv6 with or without zone;
+        ``http_11`` is false for HTTP/1.0, which knows no ``Host``.
+
+        Raises ForeignNetworkError, MethodNotAllowedError, BadRequestError, MisdirectedRequestError or
+        ForeignOriginError.
+        """
+        if not self._admits(peer, local):
+            raise _foreign(peer)
+        verb = method.decode("latin-1") if isinstance(method, bytes) else method
+        if verb in _NEVER:
+            raise MethodNotAllowedError
+        headers = list(headers)
+        host = _host(_values(headers, b"host"), required=http_11)
+        if host is not None:
+            self._check_name(host.host)
+        if self._checks_origin:
+            self._check_origin(verb, host, headers)
+
+    def _admits(self, peer: str, local: str) -> bool:
+        known = self._admitted.get((peer, local))
+        if known is None:
+            if len(self._admitted) >= _REMEMBERED:
+                self._admitted.clear()
+            known = self._admitted[peer, local] = self._is_own(_address(peer), _address(local))
+        return known
+
+    def _is_own(self, address: Address | None, local: Address | None) -> bool:
+        if address is None:
+            return False
+        if self._allow:
+            return any(address in network for network in (*LOOPBACK, *self._allow))
+        if any(address in network for network in (*_LOCAL_NETWORKS, *self._interfaces)):
+            return True
+        return local is not None and _on_one_link(address, local)
+
+    def _check_name(self, name: str) -> None:
+        known = (
+            _address(name) is not None  # an address cannot be rebound
+            or "." not in name  # nor a name that public DNS cannot hold
+            or name.endswith(tuple(f".{domain}" for domain in _LOCAL_DOMAINS))
+            or name in _LOCAL_DOMAINS
+            or not self.allowed_hosts.isdisjoint({name, "*"})
+        )
+        if not known:
+            raise MisdirectedRequestError(host=name)
+
+    def _check_origin(self, method: str, host: _Authority | None, headers: _Headers) -> None:
+        """Refuse what a foreign page made a browser send; programs that are no browsers send none of this."""
+        site = _values(headers, b"sec-fetch-site")
+        origins = _values(headers, b"origin")
+        foreign = [each for each in origins if each != "null" and not self._is_own_page(each, host)]
+        if foreign:
+            raise ForeignOriginError("Origin")
+        if "null" in origins and method not in _READING:
+            raise ForeignOriginError("Origin: null")
+        if "cross-site" in site and (not origins or "null" in origins):
+            # A link to the proxy is fine, a frame or a picture of it is not.
+            navigates = _values(headers, b"sec-fetch-mode") == ["navigate"]
+            in_window = _PAGES.issuperset(_values(headers, b"sec-fetch-dest"))
+            if method not in _READING or not navigates or not in_window:
+                raise ForeignOriginError("Sec-Fetch-Site")
+
+    def _is_own_page(self, origin: str, host: _Authority | None) -> bool:
+        """Tell whether an Origin is the proxy itself (behind whatever ends TLS for it) or an allowed name."""
+        match = _ORIGIN.fullmatch(origin)
+        authority = _authority(match["authority"]) if match else None
+        return authority is not None and (authority == host or authority.host in self.allowed_hosts)
+
+
+def _foreign(peer: str) -> ForeignNetworkError:
+    address = _address(peer)
+    return ForeignNetworkError("no address") if address is None else ForeignNetworkError(peer=_without_zone(address))
+
+
+def _without_zone(address: Address) -> str:
+    return str(address).partition("%")[0]
+
+
+def _on_one_link(address: Address, own: Address) -> bool:
+    """Tell whether two IPv6 addresses share a link; with IPv4 no length of a network can be presumed."""
+    both_6 = isinstance(address, ipaddress.IPv6Address) and isinstance(own, ipaddress.IPv6Address)
+    return both_6 and int(address) >> _INTERFACE_BITS == int(own) >> _INTERFACE_BITS
+
+
+def _host(values: list[str], *, required: bool) -> _Authority | None:
+    """Read the one valid ``Host`` (RFC 9112 section 3.2); raises BadRequestError."""
+    if not values and not required:
+        return None
+    authority = _authority(values[0]) if len(values) == 1 else None
+    if authority is None:
+        raise BadRequestError("Host is missing, doubled or malformed")
+    return authority
+
+
+def _authority(text: str) -> _Authority | None:
+    return (_known_authority if len(text) <= _LONGEST_KEPT else _read_authority)(text)
+
+
+def _read_authority(text: str) -> _Authority | None:
+    match = _AUTHORITY.fullmatch(text)
+    if match is None or int(match["port"] or 0) > HIGHEST_PORT:
+        return None
+    port = int(match["port"]) if match["port"] else None
+    if match["ipv6"] is None:
+        host = match["name"].removesuffix(".").lower()
+    else:
+        address = _address(match["ipv6"])
+        if address is None or ":" not in match["ipv6"]:
+            return None
+        host = str(address)
+    return _Authority(host, None if port in _DEFAULT_PORTS else port)
+
+
+_known_authority: Final = lru_cache(_KEPT)(_read_authority)
+
+
+@lru_cache(_KEPT)
+def _address(text: str) -> Address | None:
+    """Read an address; an IPv4 one that came in over an IPv6 socket is what it is behind ``::ffff:``."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _values(headers: _Headers, name: bytes) -> list[str]:
+    return [value.decode("latin-1").strip(" \t") for each, value in headers if each.lower() == name]

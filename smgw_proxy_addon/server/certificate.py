@@ -1,0 +1,197 @@
+"""The certificate that clients of the HTTPS listener see: the user's own, or one made once and kept.
+
+Owns the files ``listener.crt`` and ``listener.key`` beside the pins and the server side's TLS context. Knows
+nothing about the gateway, and never asks for a pass phrase: nobody sits at the terminal of a service.
+"""
+
+import ipaddress
+import logging
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NoReturn
+
+from smgw_proxy_addon.files import Files
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+# A Raspberry Pi starts in 1970 before it has the time: a certificate from then would soon have expired.
+_NOT_EARLIER_THAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_LINK_SCOPE: Final = "20"
+_LOCAL_IPV4: Final = re.compile(r"\|-- (\S+)\n(?:\s+/\d+ .*\n)*?\s+/32 host LOCAL")
+
+
+class ListenerCertificateError(Exception):
+    """A certificate or key of the HTTPS listener cannot be used; the text is one plain line with the remedy."""
+
+
+class NoRightToReadError(ListenerCertificateError):
+    """A file is there and may not be read: after the start root's rights are gone."""
+
+
+class _BrokenError(ListenerCertificateError):
+    """The files are missing or hold the wrong thing, so that our own may be made again."""
+
+
+class ListenerCertificate:
+    """A certificate with its key, read again when the files change.
+
+    Must be made in executor. Raises ListenerCertificateError.
+    """
+
+    context: ssl.SSLContext
+    """For the listener; stays the same object."""
+
+    def __init__(self, certfile: Path, keyfile: Path) -> None:
+        self._certfile = certfile
+        self._keyfile = keyfile
+        self._seen = self._signature()
+        self._newest = self.context = _load(certfile, keyfile)
+        self.context.sni_callback = self._show_newest
+
+    def reload_if_changed(self) -> bool:
+        """Read the files again if they have changed, and tell whether clients see a new certificate from now on.
+
+        Raises ListenerCertificateError once per change if they cannot be used: the old certificate stays.
+        Must be run in executor.
+        """
+        signature = self._signature()
+        if signature == self._seen:
+            return False
+        self._seen = signature
+        self._newest = _load(self._certfile, self._keyfile)
+        return True
+
+    def _show_newest(self, connection: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
+        # Called in every handshake, also without SNI. Loading into the listener's own context instead could leave
+        # it with a certificate and a key that do not match, if the files change at that moment.
+        connection.context = self._newest
+
+    def _signature(self) -> list[tuple[int, int, int] | None]:
+        return [_file_signature(path) for path in (self._certfile, self._keyfile)]
+
+
+def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | None = None) -> tuple[Path, Path]:
+    """Return certificate and key of our own in ``folder``, made if there are none or if they are of no use.
+
+    A broken or expired pair is made again, since nobody else made it; one that may not be read is an error.
+    ``names`` are DNS names and addresses, as ``local_names`` gives them; ``now`` is the clock's time by default.
+    Raises ListenerCertificateError. Must be run in executor.
+    """
+    now = now or datetime.now(UTC)
+    certfile, keyfile = folder / "listener.crt", folder / "listener.key"
+    try:
+        _load(certfile, keyfile)
+        _check_expiry(certfile, now)
+    except _BrokenError as error:
+        if certfile.exists() or keyfile.exists():
+            _LOGGER.warning("The certificate of the HTTPS listener is made again: %s", error)
+    else:
+        return certfile, keyfile
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        from smgw_proxy_addon.server import self_signed  # noqa: PLC0415 - see ``_check_expiry``
+
+        certificate, key = self_signed.make(names, max(now, _NOT_EARLIER_THAN))
+        # A stop between the two leaves a pair that does not match, which is made again at the next start.
+        _write(keyfile, key, 0o600)
+        _write(certfile, certificate, 0o644)
+    except OSError as error:
+        raise ListenerCertificateError(
+            f"The certificate of the HTTPS listener cannot be stored in {folder}: {error.strerror}; "
+            "make this folder writable for the proxy"
+        ) from error
+    _LOGGER.info("Made the certificate of the HTTPS listener, %s, for %s", certfile, ", ".join(names))
+    return certfile, keyfile
+
+
+def local_names(proc_net: Path = Path("/proc/net")) -> list[str]:
+    """Return the names of this computer: ``localhost``, its host name, each IPv4 and IPv6 address.
+
+    Link-local addresses carry their zone. What the kernel does not tell is left out.
+    """
+    return list(dict.fromkeys(["localhost", socket.gethostname().lower(), *_addresses(proc_net)]))
+
+
+def _addresses(proc_net: Path) -> Iterator[str]:
+    # Unlike SIOCGIFADDR these lists hold all addresses of an interface: the one in the gateway's network is
+    # often the second.
+    with suppress(OSError):
+        yield from _LOCAL_IPV4.findall((proc_net / "fib_trie").read_text())
+    with suppress(OSError):
+        for line in (proc_net / "if_inet6").read_text().splitlines():
+            digits, _, _, scope, _, interface = line.split()
+            address = str(ipaddress.IPv6Address(int(digits, 16)))
+            yield f"{address}%{interface}" if scope == _LINK_SCOPE else address
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    # No lock: two proxies may make the certificate of one folder at once.
+    Files().put(path, data, draft=path.with_name(f".{path.name}.{os.getpid()}"), mode=mode)
+
+
+def _file_signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_ctime_ns  # ctime, since the mode may be what changes
+
+
+def _load(certfile: Path, keyfile: Path) -> ssl.SSLContext:
+    certificate, key = _read(certfile), _read(keyfile)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+
+    def no_pass_phrase() -> NoReturn:
+        raise _BrokenError(f"{keyfile} is encrypted; store the key without a pass phrase")
+
+    try:
+        context.load_cert_chain(certfile, keyfile, password=no_pass_phrase)
+    except OSError as error:  # ssl.SSLError is one
+        raise _BrokenError(_problem(error, (certfile, certificate), (keyfile, key))) from None
+    return context
+
+
+def _problem(error: OSError, certfile: tuple[Path, bytes], keyfile: tuple[Path, bytes]) -> str:
+    reason = (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or "one of them is damaged"
+    if reason == "KEY_VALUES_MISMATCH":
+        return f"{keyfile[0]} is not the key of {certfile[0]}; use the two files that belong together"
+    if b"-----BEGIN CERTIFICATE-----" not in certfile[1]:
+        return f"{certfile[0]} holds no certificate in PEM form; give the file with the certificate"
+    if b" PRIVATE KEY-----" not in keyfile[1]:
+        return f"{keyfile[0]} holds no key in PEM form; give the file with the private key"
+    words = reason.replace("_", " ").lower()
+    return f"{certfile[0]} with {keyfile[0]} cannot be used ({words}); use another certificate"
+
+
+def _check_expiry(certfile: Path, now: datetime) -> None:
+    from smgw_proxy_addon.server import self_signed  # noqa: PLC0415 - loads 8 MB that a proxy without HTTPS can do without
+
+    try:
+        expires = self_signed.expires(_read(certfile))
+    except ValueError:
+        raise _BrokenError(f"{certfile} cannot be parsed") from None
+    if expires <= now:
+        raise _BrokenError(f"{certfile} expired on {expires.date()}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise _BrokenError(f"{path} is not a file; give the name of a file in PEM form")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _BrokenError(f"{path} does not exist; check its name") from None
+    except OSError as error:
+        kind = NoRightToReadError if _file_signature(path) else ListenerCertificateError
+        raise kind(
+            f"{path} cannot be read ({error.strerror}); make it readable for the user that the proxy runs as"
+        ) from None

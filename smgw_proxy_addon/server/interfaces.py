@@ -1,0 +1,105 @@
+"""The interfaces and addresses of this computer, from the Linux kernel: all addresses, also second ones.
+
+Asks over netlink (rtnetlink(7)), which needs no program, no right and no file; elsewhere nothing is known.
+"""
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+_RTM_GETLINK: Final = 18
+_RTM_GETADDR: Final = 22
+_NLMSG_ERROR: Final = 2
+_NLMSG_DONE: Final = 3
+_REQUEST_DUMP: Final = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+_IFF_UP: Final = 0x1
+_IFF_LOWER_UP: Final = 0x10000
+_IFLA_IFNAME: Final = 3
+_IFA_ADDRESS: Final = 1
+_IFA_LOCAL: Final = 2
+_HEADER: Final = struct.Struct("=LHHLL")
+_LINK: Final = struct.Struct("=BxHiLL")
+_ADDRESS: Final = struct.Struct("=BBBBL")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_PATIENCE: Final = 2.0
+
+InterfaceAddress = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface of the host.
+
+    ``up`` means switched on and with a cable; ``gateway`` and ``nameservers`` are of IPv4, empty where not known.
+    """
+
+    name: str
+    up: bool
+    addresses: tuple[InterfaceAddress, ...] = ()
+    primary: bool = False
+    gateway: str = ""
+    nameservers: tuple[str, ...] = ()
+
+
+def local_interfaces() -> list[Interface] | None:
+    """Return the interfaces of this computer, None where the system does not tell. Must be run in executor."""
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
+            netlink.settimeout(_PATIENCE)
+            links = dict(_links(netlink))
+            addresses: dict[int, list[InterfaceAddress]] = {index: [] for index in links}
+            for index, address in _addresses(netlink):
+                addresses.setdefault(index, []).append(address)
+    except (AttributeError, OSError, struct.error):
+        return None
+    return [Interface(name, up, tuple(addresses[index])) for index, (name, up) in links.items()]
+
+
+def _links(netlink: socket.socket) -> Iterator[tuple[int, tuple[str, bool]]]:
+    for message in _dump(netlink, _RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0)):
+        _, _, index, flags, _ = _LINK.unpack_from(message)
+        name = _attributes(message[_LINK.size :]).get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        yield index, (name, bool(flags & _IFF_UP and flags & _IFF_LOWER_UP))
+
+
+def _addresses(netlink: socket.socket) -> Iterator[tuple[int, InterfaceAddress]]:
+    for message in _dump(netlink, _RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+        _, prefix, _, _, index = _ADDRESS.unpack_from(message)
+        attributes = _attributes(message[_ADDRESS.size :])
+        # Of a point-to-point link, IFA_ADDRESS is the peer's.
+        raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
+        with suppress(ValueError):
+            yield index, ipaddress.ip_interface(f"{ipaddress.ip_address(raw)}/{prefix}")
+
+
+def _dump(netlink: socket.socket, kind: int, body: bytes) -> Iterator[bytes]:
+    netlink.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
+    while True:
+        data = netlink.recv(1 << 18)
+        while data:
+            length, what, _, _, _ = _HEADER.unpack_from(data)
+            if what == _NLMSG_DONE:
+                return
+            if what == _NLMSG_ERROR:
+                raise OSError("the kernel does not tell its interfaces")
+            yield data[_HEADER.size : length]
+            data = data[_aligned(length) :]
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    while len(data) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(data)
+        if length < _ATTRIBUTE.size:
+            break
+        found[kind] = data[_ATTRIBUTE.size : length]
+        data = data[_aligned(length) :]
+    return found
+
+
+def _aligned(length: int) -> int:
+    return (length + 3) & ~3

@@ -1,0 +1,110 @@
+"""Where clients come in: the bound sockets, and the certificate of the HTTPS one."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from smgw_proxy_addon.config.options import OptionError, Options
+from smgw_proxy_addon.config.target import with_port
+from smgw_proxy_addon.server.certificate import (
+    ListenerCertificate,
+    ListenerCertificateError,
+    ensure_self_signed,
+    local_names,
+)
+
+
+class StartError(Exception):
+    """The proxy cannot start; the text is one plain line."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A bound socket, for HTTPS if ``secure``."""
+
+    socket: socket.socket
+    secure: bool
+
+    @property
+    def port(self) -> int:
+        """The port, also when any free one was asked for."""
+        return int(self.socket.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """The address for the log."""
+        host = self.socket.getsockname()[0]
+        scheme = "https" if self.secure else "http"
+        return f"{scheme}://{with_port(host, self.port)}"
+
+
+def open_listeners(options: Options) -> list[Listener]:
+    """Bind every address of the options. Raises ``StartError``."""
+    listeners = [Listener(each, secure=False) for each in _bind(options.bind, options.port)]
+    if options.https_port is not None:
+        listeners += [Listener(each, secure=True) for each in _bind(options.bind, options.https_port)]
+    return listeners
+
+
+def open_status_listeners(options: Options, *, ingress: bool) -> list[socket.socket]:
+    """Bind the status page's port, if any: on loopback, for the ingress everywhere. Raises ``StartError``."""
+    if options.status_port is None:
+        return []
+    return list(_bind(() if ingress else ("127.0.0.1",), options.status_port))
+
+
+def user_certificate(options: Options) -> ListenerCertificate | None:
+    """Load the certificate that the user brings, if any. Raises OptionError: another start would not help."""
+    if options.https_port is None or not (options.certfile and options.keyfile):
+        return None
+    try:
+        return ListenerCertificate(options.certfile, options.keyfile)
+    except ListenerCertificateError as error:
+        raise OptionError(
+            "certfile", str(error), "a certificate with its unencrypted key, both in PEM form"
+        ) from None
+
+
+def own_certificate(options: Options) -> ListenerCertificate | None:
+    """Load the certificate that the proxy made for itself, or make it; none without HTTPS. Raises ``StartError``."""
+    if options.https_port is None:
+        return None
+    try:
+        return ListenerCertificate(*ensure_self_signed(options.cert_dir, local_names()))
+    except ListenerCertificateError as error:
+        raise StartError(str(error)) from None
+
+
+def _bind(addresses: tuple[str, ...], port: int) -> Iterator[socket.socket]:
+    for address in addresses or (None,):
+        try:
+            yield _bind_all(port) if address is None else _bind_one(address, port)
+        except OSError as error:
+            at = f"port {port}" if address is None else f"address {address}, port {port}"
+            raise StartError(f"cannot listen at {at}: {_bind_problem(error)}") from None
+
+
+def _bind_one(address: str, port: int) -> socket.socket:
+    family, *_, socket_address = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(socket_address, family=family)
+
+
+def _bind_all(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as error:
+            # Where IPv6 is switched off in the kernel, the socket can be made but not bound.
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+    return socket.create_server(("0.0.0.0", port))  # noqa: S104 - all addresses are what the user asks for
+
+
+def _bind_problem(error: OSError) -> str:
+    problems = {
+        "EADDRINUSE": "another program uses it already; stop that one, or choose another port",
+        "EACCES": "not allowed; ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        "EADDRNOTAVAIL": "this computer does not have that address",
+    }
+    return problems.get(errno.errorcode.get(error.errno or 0, ""), error.strerror or str(error))

@@ -1,0 +1,67 @@
+"""Keeps the gate informed of the networks that this computer itself is in: a public IPv6 prefix changes at times.
+
+Only asks and tells: what a prefix opens is decided in ``access``. Nobody ever waits for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from smgw_proxy_addon.server.access import Access
+from smgw_proxy_addon.server.interfaces import Interface
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+REFRESH: Final = 300.0
+"""Seconds between two looks."""
+
+PAUSE: Final = 10.0
+"""Seconds between two looks at least, however many strangers are refused."""
+
+
+class OwnNetworks:
+    """Looks at the interfaces, which are None while nobody tells them: then what was known last counts.
+
+    ``clock`` gives seconds.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        interfaces: Callable[[], Awaitable[Sequence[Interface] | None]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._access = access
+        self._interfaces = interfaces
+        self._clock = clock
+        self._wanted = asyncio.Event()
+        self._looked: float | None = None
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled; return at once if the user has named the networks."""
+        while self._access.learns:
+            try:
+                await self.look()
+            except Exception:
+                _LOGGER.exception("A fault of the proxy itself; please report it")
+            try:
+                async with asyncio.timeout(REFRESH):
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass
+
+    async def look(self) -> None:
+        """Ask for the interfaces, and tell the gate."""
+        self._looked = self._clock()
+        self._wanted.clear()
+        interfaces = await self._interfaces()
+        if interfaces is None:
+            return
+        if self._access.learn(address for each in interfaces for address in each.addresses):
+            _LOGGER.debug("The networks of this computer's interfaces may come in")
+
+    def hurry(self) -> None:
+        """Look soon: somebody was refused who may be in a network that is new."""
+        if self._looked is None or self._clock() - self._looked >= PAUSE:
+            self._wanted.set()

@@ -1,0 +1,288 @@
+"""The network diagnosis: name, address, connection, encryption, certificate, answer, one verdict and remedy each.
+
+It asks the gateway through the proxy's own pool: it waits for its turn, uses a kept connection if there is one, and
+never opens one beside it. Its requests carry no login.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from smgw_proxy_addon.config.target import Target
+from smgw_proxy_addon.errors import (
+    CertificateChangedError,
+    CertificateNotAllowedError,
+    ConnectionLostError,
+    NameUnknownError,
+    ProxyError,
+    ReadTimeoutError,
+)
+from smgw_proxy_addon.fingerprint import grouped
+from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.pool import Lease, Pool
+from smgw_proxy_addon.gateway.tls import GatewayTrust
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.locales import findings
+from smgw_proxy_addon.server.interfaces import Interface
+from smgw_proxy_addon.status.findings import Finding, Place, Step, judge_address, judge_answer, judge_failure
+from smgw_proxy_addon.trust.policy import Certificate, describe, expiry
+
+PATHS: Final = (b"/", b"/cgi-bin/hanservice.cgi", b"/smgw/m2m")
+"""Where gateways ask for a login: the page for people, PPC's and Theben's own. The next one only if need be."""
+
+ANSWER_SECONDS: Final = 30.0
+"""How long an answer is waited for: less than the proxy waits, since a person does."""
+
+_NAME_SECONDS: Final = 10.0
+_BODY_LIMIT: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Check:
+    """One step in words: ``ok`` is None for a warning, which has a remedy, and for what was not tried."""
+
+    name: str
+    ok: bool | None
+    seconds: float | None
+    sentence: str
+    remedy: str
+
+
+Diagnose = Callable[[str], Awaitable[Sequence[Check]]]
+"""Examines everything and tells it in a language, ``en`` or ``de``."""
+
+
+class FirstContactError(Exception):
+    """An examination found that nobody is trusted yet: its connection ends, ``certificate`` is what was shown."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        super().__init__(certificate.fingerprint)
+        self.certificate = certificate
+
+
+class ExaminableTrust(GatewayTrust):
+    """The pin of a running proxy, which an examination can look at without trusting the first one that answers."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._looking: set[asyncio.Task[Any] | None] = set()
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Have every first contact of this task end with ``FirstContactError``, before it is settled."""
+        task = asyncio.current_task()
+        self._looking.add(task)
+        try:
+            yield
+        finally:
+            self._looking.discard(task)
+
+    async def settle(self, der: bytes) -> Certificate:
+        """Make the verdict last, but for a first contact of who only looks."""
+        if self.learns and asyncio.current_task() in self._looking:
+            raise FirstContactError(describe(der))
+        return await super().settle(der)
+
+
+@dataclass
+class _Examination:
+    """What is known so far in one run."""
+
+    place: Place
+    interfaces: Sequence[Interface] | None
+    found: dict[Step, Finding] = field(default_factory=dict)
+    done: dict[Step, float] = field(default_factory=dict)
+
+    def step(self, name: str, seconds: float) -> None:
+        """Note a step of a new connection."""
+        self.done[Step(name)] = seconds
+
+    def note(self, finding: Finding) -> None:
+        """Keep a finding; the first one of a step counts."""
+        self.found.setdefault(finding.step, finding)
+
+
+class Doctor:
+    """Examines the way to one gateway.
+
+    ``interfaces`` tells those of the host, or None; ``now`` is the time for the dates of certificates, ``clock``
+    seconds for measuring; ``host`` is the Host header that the proxy sends; ``stores`` says whether the trust would
+    keep a first certificate, so that a first contact must end there; ``brainpool`` whether the gateway is offered
+    such a curve.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        trust: ExaminableTrust,
+        target: Target,
+        *,
+        host: str,
+        interfaces: Callable[[], Awaitable[Sequence[Interface] | None]],
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+        in_app: bool = False,
+        stores: bool = True,
+        brainpool: bool = True,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._pool = pool
+        self._trust = trust
+        self._target = target
+        self._host = host
+        self._interfaces = interfaces
+        self._now = now
+        self._clock = clock
+        self._in_app = in_app
+        self._stores = stores
+        self._brainpool = brainpool
+        self._answer_seconds = answer_seconds
+
+    async def diagnose(self, language: str) -> list[Check]:
+        """Examine everything and tell it in a language, ``en`` or ``de``. Never raises but for cancellation."""
+        return [_told(finding, language) for finding in await self.examine()]
+
+    async def examine(self) -> list[Finding]:
+        """Take all steps and return what they showed, in order; after a failure the rest is not tried."""
+        interfaces = await self._interfaces()
+        place = Place(self._target.address, self._target.host, self._target.port, self._target.zone, self._in_app)
+        run = _Examination(place, interfaces)
+        if place.address is None:
+            run.note(await self._resolve(run))
+        if run.place.address is not None:
+            await self._ask(run)
+        return list(_ordered(run))
+
+    async def _resolve(self, run: _Examination) -> Finding:
+        begun = self._clock()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_NAME_SECONDS):
+                entries = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            return judge_failure(NameUnknownError(str(error)), run.place, {}, own_address=False)
+        addresses = [str(address[0]).partition("%")[0] for *_, address in entries]
+        run.place = replace(run.place, address=ipaddress.ip_address(addresses[0]))
+        facts = {**run.place.facts, "addresses": ", ".join(dict.fromkeys(addresses))}
+        return Finding(Step.NAME, True, "name_ok", facts, self._clock() - begun)
+
+    async def _ask(self, run: _Examination) -> None:
+        """Ask the gateway over a connection of the pool; once more if a kept one turned out to be dead."""
+        while True:
+            reused = False
+            begun = self._clock()
+            try:
+                first_contact = await self._is_first_contact()
+                gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                with self._trust.looking() if self._stores else nullcontext():
+                    async with self._pool.lease(gone, run.step) as lease:
+                        reused = lease.reused
+                        await self._examine_lease(run, lease, first_contact=first_contact)
+            except FirstContactError as found:
+                self._note_steps(run)
+                run.note(self._judge_certificate(run.place, found.certificate, first_contact=True))
+            except ConnectionLostError as error:
+                if reused:
+                    run.found = {step: each for step, each in run.found.items() if step is Step.NAME}
+                    continue
+                self._fail(run, error, begun)
+            except ProxyError as error:
+                self._fail(run, error, begun)
+            return
+
+    async def _examine_lease(self, run: _Examination, lease: Lease, *, first_contact: bool) -> None:
+        if lease.reused:
+            for step in (Step.TCP, Step.TLS):
+                run.note(Finding(step, True, "kept", run.place.facts))
+        else:
+            self._note_steps(run)
+        certificate = lease.connection.certificate
+        run.note(self._judge_certificate(run.place, certificate, first_contact=first_contact and not self._stores))
+        for path in PATHS:
+            begun = self._clock()
+            answer = await self._request(lease.connection, path)
+            finding = judge_answer(
+                answer.status, answer.headers, run.place, host=self._host, subject=certificate.subject
+            )
+            finding = replace(finding, seconds=self._clock() - begun)
+            if finding.code != "http_not_a_gateway" or path == PATHS[-1] or not lease.connection.reusable:
+                run.note(finding)
+                return
+
+    async def _request(self, connection: Connection, path: bytes) -> Answer:
+        headers = [(b"Host", self._host.encode()), (b"User-Agent", b"smgw-proxy"), (b"Accept", b"*/*")]
+        request = GatewayRequest(b"GET", path, headers, None, chunked=False, has_login=False)
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                answer = await connection.exchange(request)
+                size = 0
+                async for piece in connection.body():
+                    size += len(piece)
+                    if size > _BODY_LIMIT:
+                        break
+                return answer
+        except TimeoutError:
+            raise ReadTimeoutError(seconds=f"{self._answer_seconds:g}") from None
+
+    async def _is_first_contact(self) -> bool:
+        await self._trust.refresh()
+        return self._trust.learns
+
+    def _fail(self, run: _Examination, error: ProxyError, begun: float) -> None:
+        own = judge_address(run.place, run.interfaces, reached=None)
+        finding = judge_failure(
+            error, run.place, run.done, own_address=own.code == "address_ok", brainpool=self._brainpool
+        )
+        finding = replace(finding, facts={"target": self._target.name, **finding.facts})
+        if isinstance(error, CertificateChangedError | CertificateNotAllowedError):
+            # The handshake was ended by our own verdict, in the middle of it.
+            run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))
+            facts = {**finding.facts, **_groups(finding.facts)}
+            finding = replace(finding, facts=facts)
+        self._note_steps(run)
+        run.note(replace(finding, seconds=self._clock() - begun - sum(run.done.values())))
+
+    def _note_steps(self, run: _Examination) -> None:
+        for step, seconds in run.done.items():
+            run.note(Finding(step, True, f"{step}_ok", run.place.facts, seconds))
+
+    def _judge_certificate(self, place: Place, certificate: Certificate, *, first_contact: bool) -> Finding:
+        facts = {
+            **place.facts,
+            "groups": grouped(certificate.fingerprint),
+            "subject": certificate.subject or "-",
+            "not_after": f"{certificate.not_after:%Y-%m-%d}" if certificate.not_after else "-",
+        }
+        state = expiry(certificate, self._now())
+        if first_contact:
+            return Finding(Step.CERTIFICATE, None, "certificate_new", facts)
+        if state is not None:
+            return Finding(Step.CERTIFICATE, None, f"certificate_{state.value}", facts)
+        return Finding(Step.CERTIFICATE, True, "certificate_ok", facts)
+
+
+def _ordered(run: _Examination) -> Iterator[Finding]:
+    tcp = run.found.get(Step.TCP)
+    # Who refuses has answered, perhaps over a router: then the lack of an own address proves nothing.
+    reached = tcp.ok if tcp and tcp.code not in {"tcp_busy", "tcp_refused", "tcp_refused_port"} else None
+    run.note(judge_address(run.place, run.interfaces, reached=reached))
+    for step in Step:
+        if step in run.found:
+            yield run.found[step]
+        elif step is not Step.NAME:
+            yield Finding(step, None, "not_tried")
+
+
+def _told(finding: Finding, language: str) -> Check:
+    words = findings.tell(finding.code, finding.facts, language)
+    name = findings.step_name(finding.step, language)
+    return Check(name, finding.ok, finding.seconds, words.sentence, words.remedy)
+
+
+def _groups(facts: Mapping[str, str]) -> dict[str, str]:
+    return {f"{name}_groups": grouped(facts.get(name, "")) for name in ("pinned", "presented")}

@@ -1,0 +1,129 @@
+"""Which notifications Home Assistant should show: one for each cause, for as long as it lasts, in two languages.
+
+Pure: what is known of the proxy and the time come in as arguments, who delivers them is ``home_assistant``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from smgw_proxy_addon.fingerprint import grouped
+from smgw_proxy_addon.locales import Language, Notice, day, known
+from smgw_proxy_addon.locales.de import notifications as german
+from smgw_proxy_addon.locales.en import notifications as english
+
+TEXTS: Final[Mapping[Language, Mapping[str, Notice]]] = {"en": english.WORDS, "de": german.WORDS}
+_LINK: Final[Mapping[Language, str]] = {"en": english.LINK, "de": german.LINK}
+
+_SOON: Final = timedelta(days=30)
+_EARLIEST: Final = 2026
+# A path or a name must not be taken for Markdown.
+_MARKUP: Final = str.maketrans({letter: f"\\{letter}" for letter in "[]()<>*_`#|\\"})
+
+UNREACHABLE: Final = frozenset(
+    {"gateway_unreachable", "gateway_name_unknown", "gateway_refused", "gateway_connect_timeout"}
+    | {"gateway_tls_failed", "gateway_timeout", "gateway_connection_lost", "gateway_bad_answer"}
+    | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written"}
+)
+"""Codes of errors in which the gateway is of no use."""
+
+REACHED: Final = frozenset(
+    {"certificate_changed", "certificate_not_allowed", "gateway_closed_without_answer"}
+    | {"gateway_login_refused", "login_expired"}
+)
+"""Codes of errors that only a device within reach can cause; they have causes of their own."""
+
+
+class Cause(StrEnum):
+    """What a person is told about."""
+
+    CERTIFICATE_CHANGED = "certificate_changed"
+    CERTIFICATE_EXPIRES = "certificate_expires"
+    GATEWAY_UNREACHABLE = "gateway_unreachable"
+    LOG_FOLDER = "log_folder"
+    LOGIN_STOPPED = "login_stopped"
+
+
+Causes = Mapping[Cause, Mapping[str, str] | None]
+"""The facts of each cause, None for one that is gone; a cause that is missing is not known yet.
+
+The fact ``words`` names other words than those of the cause's name.
+"""
+
+
+@dataclass
+class Reachability:
+    """Since when the gateway has been failing, by the requests of clients: nobody else asks it.
+
+    ``failing_since`` and ``failed_last`` are the first and last failure after the last answer, ``known`` is whether
+    there was any of the two.
+    """
+
+    known: bool = False
+    failing_since: datetime | None = None
+    failed_last: datetime | None = None
+
+    def note(self, code: str | None, *, answered: bool, now: datetime) -> None:
+        """Learn from a request: its error's code, and whether the gateway was asked and answered."""
+        if code in UNREACHABLE:
+            self.known = True
+            self.failing_since = self.failing_since or now
+            self.failed_last = now
+        elif answered or code in REACHED:
+            self.known = True
+            self.failing_since = self.failed_last = None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known of the proxy; fingerprints are 64 hexadecimal digits.
+
+    ``not_after`` is of the trusted certificate that was shown last, None before the first contact; ``refused`` the
+    certificate that is refused now; ``log_failure`` the sentence that says why no log files are written; ``stopped``
+    are the numbers of the accounts that the gateway refused too often.
+    """
+
+    reachability: Reachability
+    target: str
+    not_after: datetime | None = None
+    refused: str | None = None
+    log_failure: str | None = None
+    stopped: Sequence[int] = ()
+
+
+def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Causes:
+    """Tell which causes there are. A failure counts from the first to the last request that failed, since then."""
+    found: dict[Cause, Mapping[str, str] | None] = {}
+    target = {"target": situation.target}
+    if situation.refused:
+        found[Cause.CERTIFICATE_CHANGED] = {**target, "fingerprint": grouped(situation.refused)}
+    elif situation.not_after is not None:
+        found[Cause.CERTIFICATE_CHANGED] = None
+    if situation.not_after is not None and now.year >= _EARLIEST:
+        soon = situation.not_after - now <= _SOON
+        date = {**target, "date": f"{situation.not_after:%Y-%m-%d}"}
+        if situation.not_after < now:
+            date["words"] = "certificate_expired"
+        found[Cause.CERTIFICATE_EXPIRES] = date if soon else None
+    failing = situation.reachability
+    if failing.known:
+        found[Cause.GATEWAY_UNREACHABLE] = None
+        if failing.failing_since and failing.failed_last:
+            since = {**target, "since": f"{failing.failing_since:%Y-%m-%d %H:%M}"}
+            long = failing.failed_last - failing.failing_since >= notify_after
+            found[Cause.GATEWAY_UNREACHABLE] = since if long else None
+    found[Cause.LOG_FOLDER] = {"failure": situation.log_failure} if situation.log_failure else None
+    stopped = ", ".join(map(str, situation.stopped))
+    found[Cause.LOGIN_STOPPED] = {**target, "accounts": stopped} if stopped else None
+    return found
+
+
+def notice(cause: Cause, facts: Mapping[str, str], language: str, page: str | None) -> Notice:
+    """Put a cause into words, with a link to ``page`` if that is known; an unknown language means English."""
+    chosen = known(language.partition("-")[0].lower())
+    words = TEXTS[chosen][facts.get("words", cause)]
+    shown = {name: day(value, chosen).translate(_MARKUP) for name, value in facts.items()}
+    message = words.message.format_map(shown)
+    return Notice(words.title, f"{message}\n\n[{_LINK[chosen]}]({page})" if page else message)

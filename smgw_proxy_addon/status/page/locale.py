@@ -1,0 +1,64 @@
+"""The words of the status page in one language, and the times and numbers among them."""
+
+from datetime import datetime
+from typing import Final
+
+from smgw_proxy_addon.locales import Language
+from smgw_proxy_addon.locales.de import status as german
+from smgw_proxy_addon.locales.en import status as english
+
+_WORDS: Final = {"en": english.WORDS, "de": german.WORDS}
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+_DAY: Final = 86400
+
+
+class Texts:
+    """The words of one language, and its way to write times. Times are shown in the proxy's own zone."""
+
+    def __init__(self, language: Language) -> None:
+        self.language: Language = language
+        self._words = _WORDS[language]
+
+    def __call__(self, key: str, **facts: object) -> str:
+        """Give the words for a key. Raises KeyError for one that is not there."""
+        return self._words[key].format_map(facts)
+
+    def get(self, key: str, **facts: object) -> str:
+        """Give the words for a key, or nothing."""
+        return self._words.get(key, "").format_map(facts)
+
+    def date(self, when: datetime | None) -> str:
+        """Write a day."""
+        if when is None:
+            return self("unknown")
+        when = when.astimezone()
+        if self.language == "de":
+            return f"{when:%d.%m.%Y}"
+        return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
+
+    def moment(self, when: datetime | None) -> str:
+        """Write a day and a time."""
+        return self("unknown") if when is None else f"{self.date(when)}, {when.astimezone():%H:%M}"
+
+    def clock(self, when: datetime) -> str:
+        """Write a time with seconds, after the day if it is long ago or yet to come."""
+        return f"{when.astimezone():%H:%M:%S}"
+
+    def number(self, value: float) -> str:
+        """Write a number with one digit after the point."""
+        text = f"{value:.1f}"
+        return text.replace(".", ",") if self.language == "de" else text
+
+    def seconds(self, value: float) -> str:
+        """Write a short time: milliseconds below one second."""
+        return f"{value * 1000:.0f} ms" if round(value, 3) < 1 else f"{self.number(value)} s"
+
+    def span(self, seconds: float) -> str:
+        """Write a time as people say it: 40 s, 12 min, 3 h, 2 days."""
+        for unit, key in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
+            if seconds >= unit:
+                count = int(seconds // unit)
+                return self(f"span.{key}" if count != 1 else f"span.{key}.one", count=count)
+        return self("span.seconds", count=int(max(0, seconds)))

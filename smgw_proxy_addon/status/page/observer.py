@@ -1,0 +1,95 @@
+"""What the status page remembers of the running proxy: requests, the make of the gateway, the last log lines.
+
+All of it is bounded, and redacted on its way in: nothing secret can be shown later by mistake.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final
+
+from smgw_proxy_addon.errors import GatewayError, ProxyError
+from smgw_proxy_addon.logs import LineFormatter, RequestRecord, settled
+from smgw_proxy_addon.redaction import printable, redact_target
+from smgw_proxy_addon.status.history import Activity, Entry
+from smgw_proxy_addon.status.page.vendor import Vendor, from_answer, user_path
+
+LINES: Final = 300
+"""Lines of the log that are kept."""
+
+USERS: Final = 4
+"""Paths of users that are kept: on one gateway, import and feed-in can have separate logins."""
+
+_LONGEST_TARGET: Final = 200
+_LONGEST_LINE: Final = 500
+
+
+class Observer:
+    """Is told of every finished request. ``now`` gives the time in UTC."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.activity = Activity()
+        self.started = now()
+        self.vendor: Vendor | None = None
+        self._now = now
+        self._user_paths: dict[str, None] = {}
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Remember a request."""
+        entry = Entry(
+            at=self._now(),
+            client=record.client,
+            method=printable(record.method, 20),
+            target=redact_target(record.target, _LONGEST_TARGET),
+            status=record.status,
+            waiting=record.waiting,
+            connecting=record.connecting,
+            answering=record.answering,
+            reused=record.reused,
+            code=record.code,
+        )
+        self.activity.add(entry, gateway_failed=entry.code in GATEWAY_CODES)
+        if entry.answered:
+            self.vendor = from_answer(entry.target, entry.status) or self.vendor
+            if path := user_path(entry.target, entry.status):
+                self._user_paths.pop(path, None)
+                self._user_paths[path] = None
+                if len(self._user_paths) > USERS:
+                    del self._user_paths[next(iter(self._user_paths))]
+
+    @property
+    def user_paths(self) -> tuple[str, ...]:
+        """Theben's paths of users, the last one first."""
+        return tuple(reversed(self._user_paths))
+
+
+class LogMemory(logging.Handler):
+    """Keeps the last lines of the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter())
+        self._records: deque[logging.LogRecord] = deque(maxlen=LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line. Never raises, and leaves the work for when somebody looks."""
+        kept = settled(record)
+        if kept.exc_info or kept.stack_info:
+            self.format(kept)  # now: what it tells of, the frames with all that is in them, must not stay
+            kept.exc_info = None
+        self._records.append(kept)
+
+    def lines(self) -> list[str]:
+        """Give the lines, the newest last."""
+        return [self.format(record)[:_LONGEST_LINE] for record in list(self._records)]
+
+
+def _codes(kind: type[ProxyError]) -> Iterator[str]:
+    yield kind.code
+    for each in kind.__subclasses__():
+        yield from _codes(each)
+
+
+GATEWAY_CODES: Final = frozenset(_codes(GatewayError))
+"""The codes of errors that are the gateway's, or of the way to it."""

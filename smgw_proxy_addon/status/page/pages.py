@@ -1,0 +1,159 @@
+"""The page as HTML: what the templates are given, and in which language. Nothing is read or changed here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from smgw_proxy_addon import __version__
+from smgw_proxy_addon.fingerprint import grouped
+from smgw_proxy_addon.locales import Language
+from smgw_proxy_addon.locales.explain import explain_code
+from smgw_proxy_addon.status.history import LAST_REQUESTS, MANY_POLLS
+from smgw_proxy_addon.status.page import chart, guides
+from smgw_proxy_addon.status.page.diagnosis import Result, told
+from smgw_proxy_addon.status.page.locale import Texts
+from smgw_proxy_addon.status.page.state import State, is_same
+from smgw_proxy_addon.status.page.verdict import judge, words
+from smgw_proxy_addon.trust.policy import Certificate, expiry
+
+if TYPE_CHECKING:
+    import jinja2
+
+SHORT: Final = 15
+"""Requests on the page itself; the others have a page of their own."""
+
+NOTICES: Final = frozenset(
+    {"trusted", "kept", "forgotten", "nothing", "other", "not_this", "not_written", "unreadable", "form"}
+    | {"retried", "not_stopped"},
+)
+"""What the page may be asked to say at its top."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """How the page is looked at; ``host`` is the name under which the visitor reaches Home Assistant, if known."""
+
+    language: Language
+    token: str
+    ways: Sequence[guides.Way]
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A decision to keep refusing a certificate."""
+
+    fingerprint: str
+    when: datetime
+
+
+class Pages:
+    """Renders, once ``load`` was called; ``style`` and ``script`` are the only code in the pages.
+
+    To be made in an executor: it reads files.
+    """
+
+    def __init__(self) -> None:
+        folder = files("smgw_proxy_addon.status.page")
+        self.style: Final = folder.joinpath("static/style.css").read_text("utf-8")
+        self.script: Final = folder.joinpath("static/page.js").read_text("utf-8")
+        self._templates: dict[str, jinja2.Template] = {}
+
+    @property
+    def loaded(self) -> bool:
+        """Whether pages can be rendered."""
+        return bool(self._templates)
+
+    def load(self) -> None:
+        """Read the templates, all of them: a request must not wait for files. Must be run in executor."""
+        import jinja2  # noqa: PLC0415 - 2 MB that a proxy whose page nobody opens can do without
+
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("smgw_proxy_addon.status.page", "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.filters["groups"] = _groups
+        environment.globals.update(
+            style=self.style, script=self.script, version=__version__, last_requests=LAST_REQUESTS, chart_size=chart
+        )
+        self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
+
+    def overview(
+        self, state: State, visit: Visit, *, kept: Kept | None, diagnosis: Result | None, diagnosable: bool
+    ) -> str:
+        """Render the whole page."""
+        view = self._view(state, visit, kept)
+        found = diagnosis.findings if diagnosis else None
+        return self._render(
+            "overview.html.j2",
+            visit,
+            **view,
+            diagnosis=diagnosis,
+            checks=None if found is None else list(told(found, visit.language)),
+            diagnosable=diagnosable,
+            notice=visit.notice,
+        )
+
+    def live(self, state: State, visit: Visit, *, kept: Kept | None) -> str:
+        """Render the parts that change by themselves."""
+        return self._render("live.html.j2", visit, **self._view(state, visit, kept))
+
+    def requests(self, state: State, visit: Visit) -> str:
+        """Render the page of the last requests."""
+        return self._render("requests.html.j2", visit, entries=state.entries, now=state.now)
+
+    def confirm_trust(self, state: State, visit: Visit, *, other: bool) -> str:
+        """Ask once more before a certificate is trusted; ``other``: not the one that the visitor had looked at."""
+        return self._render("trust.html.j2", visit, pin=state.trust.changed, other=other, now=state.now)
+
+    def confirm_forget(self, state: State, visit: Visit) -> str:
+        """Ask once more before the certificate is forgotten."""
+        return self._render("forget.html.j2", visit, trust=state.trust, pin=state.trust.pin, now=state.now)
+
+    def _view(self, state: State, visit: Visit, kept: Kept | None) -> dict[str, Any]:
+        texts = Texts(visit.language)
+        verdict = judge(state)
+        vendor = state.vendor
+        shown = list(guides.guides(vendor, visit.ways, state.user_paths, texts))
+        others = list(guides.other_guides(vendor, visit.ways, texts)) if vendor else []
+        changed = state.trust.changed
+        return {
+            "state": state,
+            "trust": state.trust,
+            "verdict": verdict,
+            "words": words(verdict, visit.language, texts),
+            "chart": chart.draw(state.day),
+            "guides": shown,
+            "other_guides": others,
+            "placeholder": any(way.host is None for way in visit.ways),
+            "user_needed": guides.needs_user([*shown, *others], texts),
+            "unsure_port": next((way.http_port for way in visit.ways if not way.sure), None),
+            "page_url": next((f"{way.base(texts)}/" for way in visit.ways if way.leads_a_browser), None),
+            "entries": state.entries[:SHORT],
+            "kept": kept if changed and kept and is_same(changed, kept.fingerprint) else None,
+            "many_polls": MANY_POLLS,
+            "now": state.now,
+        }
+
+    def _render(self, name: str, visit: Visit, **view: Any) -> str:
+        def reason(code: str) -> str:
+            return explain_code(code, visit.language, {}).title
+
+        def remark(certificate: Certificate, now: datetime) -> str:
+            dates = expiry(certificate, now)
+            return dates.value if dates else ""
+
+        return self._templates[name].render(
+            t=Texts(visit.language), language=visit.language, token=visit.token, reason=reason, remark=remark, **view
+        )
+
+
+def _groups(fingerprint: str) -> list[str]:
+    """Cut a fingerprint into groups of four, in capitals, as people compare it."""
+    return grouped(fingerprint.upper()).split()

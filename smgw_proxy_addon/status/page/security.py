@@ -1,0 +1,135 @@
+"""Who may see the page, and what keeps other pages from acting through a visitor's browser.
+
+Behind Home Assistant's ingress only the Supervisor connects, after it has authenticated the user; besides it,
+loopback. A changing request needs the form's token, which a foreign page cannot read, and the browser's word that
+it comes from this page. Nothing that came in is echoed unescaped: templates escape, and these answers are constant.
+"""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from smgw_proxy_addon.errors import ProxyError
+from smgw_proxy_addon.server.access import Access
+
+SUPERVISOR: Final = ipaddress.ip_address("172.30.32.2")
+
+_INGRESS_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_LONGEST_PATH: Final = 200
+_OTHER_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Not "no-referrer": with that, browsers send "Origin: null" with our own forms (Fetch, section 3.1).
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def headers(style: str, script: str) -> Mapping[str, str]:
+    """Give the headers of every answer; of inline code, the browser runs exactly these two texts."""
+    policy = (
+        "default-src 'none'",
+        f"style-src {_source(style)}",
+        f"script-src {_source(script)}",
+        "img-src data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'self'",  # Home Assistant shows the page in a frame of its own origin
+    )
+    return {"Content-Security-Policy": "; ".join(policy), **_OTHER_HEADERS}
+
+
+class Guard:
+    """Decides who may come in. ``ingress``: the Supervisor may, too."""
+
+    def __init__(self, *, ingress: bool) -> None:
+        self._ingress = ingress
+        self._access = Access()
+        self.token: Final = secrets.token_urlsafe(32)
+        """What a form must hold; new at every start."""
+
+    def admits(self, request: web.BaseRequest) -> bool:
+        """Tell whether the peer may come in, and under this name.
+
+        The Supervisor passes on the user's own name for Home Assistant, which can be any. On loopback a name must be
+        a local one, or a web page could point its own name at this computer (DNS rebinding).
+        """
+        peer = _peer(request)
+        if peer == SUPERVISOR:
+            return self._ingress
+        if peer is None or not peer.is_loopback:
+            return False
+        try:
+            self._access.check(
+                peer=str(peer),
+                local=str(peer),
+                method=request.method,
+                headers=request.raw_headers,
+                http_11=request.version >= (1, 1),
+            )
+        except ProxyError:
+            return False
+        return True
+
+    def is_own_form(self, request: web.BaseRequest, token: str) -> bool:
+        """Tell whether a changing request comes from a form of this page."""
+        if not hmac.compare_digest(token.encode(), self.token.encode()):
+            return False
+        site = request.headers.getall("Sec-Fetch-Site", [])
+        if site:
+            return site == ["same-origin"]
+        # Browsers send Sec-Fetch-Site only over HTTPS and to loopback; without it, Origin is to be ours.
+        origins = request.headers.getall("Origin", [])
+        own = {request.headers.get("Host", ""), request.headers.get("X-Forwarded-Host", "")} - {""}
+        return all(_authority(origin) in own for origin in origins)
+
+
+def ingress_path(request: web.BaseRequest) -> str:
+    """Give the path that the Supervisor puts before ours, empty without one."""
+    path = request.headers.get("X-Ingress-Path", "")
+    return path if len(path) <= _LONGEST_PATH and _INGRESS_PATH.fullmatch(path) else ""
+
+
+def visitors_host(request: web.BaseRequest) -> str | None:
+    """Give the name or address under which the visitor reaches Home Assistant, if it is one of the local network.
+
+    Home Assistant passes it on; a name of the Internet leads to no port of the proxy's.
+    """
+    forwarded = request.headers.get("X-Forwarded-Host", "")
+    try:
+        host = urlsplit(f"//{forwarded}").hostname
+        Access().check(
+            peer="127.0.0.1", local="127.0.0.1", method="GET", headers=[(b"Host", forwarded.encode())], http_11=True
+        )
+    except (ProxyError, ValueError):
+        return None
+    return host
+
+
+def _authority(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
+
+
+def _peer(request: web.BaseRequest) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    peer = request.get_extra_info("peername")
+    try:
+        address = ipaddress.ip_address(peer[0].partition("%")[0])
+    except (TypeError, IndexError, ValueError):
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

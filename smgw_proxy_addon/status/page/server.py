@@ -1,0 +1,265 @@
+"""The status page's listener: requests in, answers out.
+
+What is shown is made in ``pages``, who may come in is said by ``security``, and what a person wants changed is
+changed in ``decisions``, never here.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from smgw_proxy_addon import __version__
+from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.locales import Language
+from smgw_proxy_addon.locales.explain import choose_language
+from smgw_proxy_addon.status.page import security
+from smgw_proxy_addon.status.page.bundle import bundle
+from smgw_proxy_addon.status.page.decisions import Act, Decisions
+from smgw_proxy_addon.status.page.diagnosis import Diagnosis
+from smgw_proxy_addon.status.page.guides import Way
+from smgw_proxy_addon.status.page.locale import Texts
+from smgw_proxy_addon.status.page.observer import LogMemory
+from smgw_proxy_addon.status.page.pages import NOTICES, Pages, Visit
+from smgw_proxy_addon.status.page.state import Reader, State, is_same
+from smgw_proxy_addon.status.page.verdict import judge
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+_COOKIE: Final = "smgw_proxy_language"
+_YEAR: Final = 365 * 24 * 3600
+_LONGEST_FORM: Final = 4096
+_CLOSING: Final = 0.2
+
+_Get = Callable[[web.BaseRequest], Awaitable[web.Response]]
+
+
+class StatusServer:
+    """Serves the page from ``start`` to ``stop``.
+
+    ``ways`` are the names under which clients reach the proxy, Home Assistant's inside first; ``now`` gives the time
+    in UTC; ``serving`` tells whether the proxy takes requests; ``ingress``: the Supervisor may connect; without
+    ``diagnosis`` there is no such section.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: Options,
+        pages: Pages,
+        reader: Reader,
+        decisions: Decisions,
+        log: LogMemory,
+        ways: Sequence[Way],
+        now: Callable[[], datetime],
+        serving: Callable[[], bool],
+        ingress: bool = False,
+        diagnosis: Diagnosis | None = None,
+    ) -> None:
+        self._options = options
+        self._reader = reader
+        self._decisions = decisions
+        self._log = log
+        self._ways = tuple(ways)
+        self._now = now
+        self._serving = serving
+        self._diagnosis = diagnosis
+        self._pages = pages
+        self._headers = security.headers(self._pages.style, self._pages.script)
+        self._guard = security.Guard(ingress=ingress)
+        self._runner = web.ServerRunner(_Server(self), shutdown_timeout=_CLOSING)
+        self._gets: dict[str, _Get] = {
+            "/": self._overview,
+            "/live": self._live,
+            "/requests": self._requests,
+            "/trust": self._confirm_trust,
+            "/forget": self._confirm_forget,
+            "/bundle": self._bundle,
+            "/health": self._health,
+        }
+
+    def show_ways(self, ways: Sequence[Way]) -> None:
+        """Replace the names under which clients reach the proxy."""
+        self._ways = tuple(ways)
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Listen."""
+        await self._runner.setup()
+        for each in sockets:
+            await web.SockSite(self._runner, each).start()
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._diagnosis:
+            await self._diagnosis.stop()
+        await self._runner.cleanup()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request. Never raises but for cancellation."""
+        try:
+            response = await self._answer(request)
+        except Exception:
+            _LOGGER.exception("A fault of the status page; please report it")
+            response = web.Response(status=500, text="Internal error\n")
+        response.headers.update(self._headers)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if not self._guard.admits(request):
+            return web.Response(status=403, text=f"{_texts(request)('error.forbidden')}\n")
+        get, post = self._gets.get(request.path), self._decisions.acts.get(request.path)
+        if not self._pages.loaded and get != self._health:
+            await asyncio.to_thread(self._pages.load)
+        if request.method in ("GET", "HEAD") and get:
+            return await get(request)
+        if request.method == "POST" and post:
+            return await self._post(request, post)
+        if get or post:
+            return web.Response(status=405, headers={"Allow": "GET, HEAD" if get else "POST"})
+        return web.Response(status=404, text=f"{_texts(request)('error.title')}\n")
+
+    # What is shown
+
+    async def _overview(self, request: web.BaseRequest) -> web.Response:
+        visit = self._visit(request)
+        page = self._pages.overview(
+            await self._read(),
+            visit,
+            kept=self._decisions.kept,
+            diagnosis=self._diagnosis.result if self._diagnosis else None,
+            diagnosable=self._diagnosis is not None,
+        )
+        response = _html(page)
+        if "language" in request.query:
+            path = security.ingress_path(request) or "/"
+            response.set_cookie(_COOKIE, visit.language, path=path, max_age=_YEAR, httponly=True, samesite="Strict")
+        return response
+
+    async def _live(self, request: web.BaseRequest) -> web.Response:
+        return _html(self._pages.live(await self._read(), self._visit(request), kept=self._decisions.kept))
+
+    async def _requests(self, request: web.BaseRequest) -> web.Response:
+        return _html(self._pages.requests(await self._read(), self._visit(request)))
+
+    async def _confirm_trust(self, request: web.BaseRequest) -> web.Response:
+        state = await self._read()
+        asked = request.query.get("fingerprint")
+        changed = state.trust.changed
+        other = changed is not None and asked is not None and not is_same(changed, asked)
+        return _html(self._pages.confirm_trust(state, self._visit(request), other=other))
+
+    async def _confirm_forget(self, request: web.BaseRequest) -> web.Response:
+        return _html(self._pages.confirm_forget(await self._read(), self._visit(request)))
+
+    async def _bundle(self, _: web.BaseRequest) -> web.Response:
+        text = bundle(await self._read(), self._options, self._log.lines())
+        name = f"smgw-proxy-diagnosis-{self._now():%Y-%m-%d}.txt"
+        return web.Response(text=text, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+    async def _health(self, _: web.BaseRequest) -> web.Response:
+        state = await self._read()
+        serving = self._serving()
+        last = state.last_outcome
+        gateway: dict[str, Any] = {
+            "verdict": judge(state).level,
+            "last_error": last.code if last else None,
+            "last_answer": state.last_answer.at.isoformat() if state.last_answer else None,
+            "active": state.pool.active,
+            "waiting": state.pool.waiting,
+        }
+        body = {"status": "ok" if serving else "stopping", "version": __version__, "gateway": gateway}
+        return web.json_response(body, status=200 if serving else 503)
+
+    async def _read(self) -> State:
+        result = self._diagnosis.result if self._diagnosis else None
+        return replace(await self._reader.read(), reached=result.when if result and result.good else None)
+
+    def _visit(self, request: web.BaseRequest, notice: str = "") -> Visit:
+        notice = notice or request.query.get("notice", "")
+        host = security.visitors_host(request)
+        ways = [way if way.host else replace(way, host=host) for way in self._ways]
+        return Visit(_language(request), self._guard.token, ways, notice if notice in NOTICES else "")
+
+    # What is done
+
+    async def _post(self, request: web.BaseRequest, act: Act) -> web.Response:
+        form = await _form(request)
+        if not self._guard.is_own_form(request, form.get("token", "")):
+            # After a restart an open page holds the old token: its owner is to see a page, and nothing is done.
+            page = self._pages.overview(
+                await self._read(),
+                self._visit(request, "form"),
+                kept=self._decisions.kept,
+                diagnosis=None,
+                diagnosable=self._diagnosis is not None,
+            )
+            response = _html(page)
+            response.set_status(403)
+            return response
+        # Relative to this path, as the browser knows it: the prefix of the ingress stays.
+        return web.Response(status=303, headers={"Location": await act(form)})
+
+
+class _Connection(web.RequestHandler):
+    """A visitor's connection. What is not HTTP gets a constant answer: aiohttp's own echoes what came in."""
+
+    def __init__(self, manager: web.Server, **settings: Any) -> None:
+        super().__init__(manager, loop=asyncio.get_running_loop(), **settings)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
+        status: int = 500,  # noqa: ARG002 - see above
+        exc: BaseException | None = None,  # noqa: ARG002 - see above
+        message: str | None = None,  # noqa: ARG002 - it quotes what came in
+    ) -> web.StreamResponse:
+        response = web.Response(status=400, text="Bad request\n")
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __init__(self, status: StatusServer) -> None:
+        super().__init__(status.handle)
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, access_log=None, logger=_LOGGER)
+
+
+async def _form(request: web.BaseRequest) -> dict[str, str]:
+    """Read a form; empty for what is none of ours."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return {}
+    body = b""  # in pieces and without a length: that is how Home Assistant passes it on
+    while len(body) <= _LONGEST_FORM and (piece := await request.content.readany()):
+        body += piece
+    if len(body) > _LONGEST_FORM:
+        return {}
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=10)
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _language(request: web.BaseRequest) -> Language:
+    for chosen in (request.query.get("language"), request.cookies.get(_COOKIE)):
+        if chosen == "de":
+            return "de"
+        if chosen == "en":
+            return "en"
+    return choose_language(request.headers.get("Accept-Language"))
+
+
+def _texts(request: web.BaseRequest) -> Texts:
+    return Texts(_language(request))
+
+
+def _html(page: str) -> web.Response:
+    return web.Response(text=page, content_type="text/html")

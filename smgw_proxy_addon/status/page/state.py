@@ -1,0 +1,180 @@
+"""All that the page shows, at one moment: read from those who hold it, then only looked at."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from smgw_proxy_addon.auth.gateway_login import Standing
+from smgw_proxy_addon.auth.login_once import OwnLogins
+from smgw_proxy_addon.config.target import Target
+from smgw_proxy_addon.errors import PinUnreadableError
+from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
+from smgw_proxy_addon.gateway.tls import GatewayTrust
+from smgw_proxy_addon.server.limits import Counts
+from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
+from smgw_proxy_addon.status.page.observer import Observer
+from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
+from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy, Reject, decide
+from smgw_proxy_addon.trust.store import TrustStore
+
+
+@dataclass(frozen=True)
+class TrustState:
+    """What is trusted, and what the gateway shows."""
+
+    policy: Policy
+    pin: Pin | None = None
+    changed: Pin | None = None
+    """The certificate that the gateway shows now and that is refused, if it is kept to be accepted."""
+    shown: str | None = None
+    """Fingerprint of the certificate that the gateway showed last, since the start of the proxy."""
+    unreadable: PinUnreadableError | None = None
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the gateway shows another certificate than the one that the options name."""
+        return (
+            self.policy.fingerprint is not None and self.shown is not None and _differs(None, self.shown, self.policy)
+        )
+
+    @property
+    def not_stored(self) -> bool:
+        """Whether the gateway shows a certificate that is refused, and that is not kept to be accepted."""
+        if self.pin is None or self.shown is None or self.changed is not None:
+            return False
+        return _differs(self.pin, self.shown, self.policy)
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """An account that the proxy logs in with: its position from 1, the first letter of its user name."""
+
+    number: int
+    initial: str
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class State:
+    """One moment of the proxy."""
+
+    now: datetime
+    started: datetime
+    target: Target
+    trust: TrustState
+    pool: PoolStatus
+    day: Day
+    clients: list[ClientSummary]
+    entries: list[Entry]
+    """The newest first."""
+    last_answer: Entry | None
+    last_failure: Entry | None
+    last_outcome: Entry | None
+    unanswered_logins: int
+    vendor: Vendor | None
+    vendor_answered: bool
+    """Whether the make is known from answers; else from the certificate's name."""
+    user_paths: tuple[str, ...]
+    log_failure: str | None = None
+    """Why no log files are written."""
+    connections: Counts = field(default_factory=Counts)
+    """Those of clients."""
+    reached: datetime | None = None
+    """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
+    accounts: tuple[AccountState, ...] = ()
+    """Those that the proxy logs in with itself."""
+
+
+class Reader:
+    """Reads the state.
+
+    ``now`` gives the time in UTC, ``log_failure`` says why no log files are written, if so, ``connections`` counts
+    those of clients.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: Target,
+        store: TrustStore,
+        trust: GatewayTrust,
+        pool: Pool,
+        observer: Observer,
+        now: Callable[[], datetime],
+        log_failure: Callable[[], str | None] = lambda: None,
+        logins: OwnLogins | None = None,
+        connections: Callable[[], Counts] = Counts,
+    ) -> None:
+        self._logins = logins
+        self._connections = connections
+        self._log_failure = log_failure
+        self._target = target
+        self._store = store
+        self._trust = trust
+        self._pool = pool
+        self._observer = observer
+        self._now = now
+
+    async def read(self) -> State:
+        """Read everything once."""
+        trust = await asyncio.to_thread(read_trust, self._store, self._trust.policy, self._trust.shown)
+        now = self._now()
+        observer, activity = self._observer, self._observer.activity
+        known = trust.pin or trust.changed
+        return State(
+            now=now,
+            started=observer.started,
+            target=self._target,
+            trust=trust,
+            pool=self._pool.status(),
+            day=activity.day(now),
+            clients=activity.clients(now),
+            entries=activity.entries(),
+            last_answer=activity.last_answer,
+            last_failure=activity.last_failure,
+            last_outcome=activity.last_outcome,
+            unanswered_logins=activity.unanswered_logins,
+            vendor=observer.vendor or (from_subject(known.certificate.subject) if known else None),
+            vendor_answered=observer.vendor is not None,
+            user_paths=observer.user_paths,
+            log_failure=self._log_failure(),
+            accounts=tuple(_accounts(self._logins)) if self._logins else (),
+            connections=replace(self._connections()),
+        )
+
+
+def _accounts(logins: OwnLogins) -> Iterator[AccountState]:
+    for number, (initial, standing) in enumerate(zip(logins.initials, logins.standings, strict=True), start=1):
+        yield AccountState(number, initial, standing)
+
+
+def read_trust(store: TrustStore, policy: Policy, shown: str | None) -> TrustState:
+    """Read what is stored; ``shown`` is the fingerprint that the gateway showed last. Must be run in executor."""
+    if policy.fingerprint is not None:
+        return TrustState(policy, shown=shown)
+    try:
+        pin = store.load()
+    except PinUnreadableError as error:
+        return TrustState(policy, shown=shown, unreadable=error)
+    refused = store.refused()
+    changed = refused if pin and refused and _is_shown(refused, pin, shown) else None
+    return TrustState(policy, pin, changed, shown)
+
+
+def is_same(pin: Pin, fingerprint: str) -> bool:
+    """Tell whether a stored certificate has this fingerprint."""
+    return not _differs(pin, fingerprint, Policy())
+
+
+def _is_shown(refused: Pin, pin: Pin, shown: str | None) -> bool:
+    if not isinstance(decide(pin, refused.certificate, Policy()), Reject):
+        return False  # accepted since
+    if shown is not None:
+        return is_same(refused, shown)
+    # No contact yet since the start: what was seen later holds.
+    return pin.last_seen is None or refused.last_seen is None or refused.last_seen >= pin.last_seen
+
+
+def _differs(pin: Pin | None, shown: str, policy: Policy) -> bool:
+    return isinstance(decide(pin, Certificate(shown), policy), Reject)

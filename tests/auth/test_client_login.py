@@ -1,0 +1,383 @@
+"""The login that clients have to give: the verdict on each kind of answer, and that none counts twice."""
+
+import ast
+import inspect
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smgw_proxy_addon.auth import client_login
+from smgw_proxy_addon.auth.client_login import (
+    LIFETIME,
+    NONCES,
+    REALM,
+    WINDOW,
+    ClientLogin,
+    LoginNeeded,
+    Reason,
+    read_login,
+)
+from smgw_proxy_addon.http.digest import Authorization, Challenge, authorize, parse_challenges, verify
+from tests.http.test_digest import AskingAdapter
+
+NOW = 1000.0
+CNONCE = "0a4f113b"
+
+
+@dataclass(frozen=True)
+class User:
+    username: str
+    password: str
+
+
+IMPORT, FEED_IN = User("import", "hunter2"), User("feed-in", "correct horse")
+UMLAUTS = User("Jürgen", "Schlüssel")
+GREEK = User("Ωmega", "λ")
+
+
+def random_bytes() -> Callable[[int], bytes]:
+    numbers = itertools.count(1)
+    return lambda size: next(numbers).to_bytes(size)
+
+
+def login(*users: User) -> ClientLogin:
+    return ClientLogin(users or (IMPORT, FEED_IN), random_bytes())
+
+
+def ask(
+    login: ClientLogin, *values: bytes | str, method: str = "GET", target: str = "/a", now: float = NOW
+) -> object:
+    """Give the account's position, or the reason why there is none."""
+    raw = [value if isinstance(value, bytes) else value.encode() for value in values]
+    verdict = login.check(read_login(raw), method.encode(), target.encode(), now)
+    return verdict.reason if isinstance(verdict, LoginNeeded) else verdict
+
+
+def challenge_of(login: ClientLogin, now: float = NOW) -> Challenge:
+    verdict = login.check(Reason.MISSING, b"GET", b"/", now)
+    assert isinstance(verdict, LoginNeeded)
+    (challenge,) = parse_challenges(verdict.challenge)
+    return challenge
+
+
+def answer(
+    challenge: Challenge,
+    user: User = IMPORT,
+    *,
+    nc: int = 1,
+    method: str = "GET",
+    uri: str = "/a",
+    cnonce: str = CNONCE,
+) -> str:
+    return authorize(
+        challenge, username=user.username, password=user.password, method=method, uri=uri, cnonce=cnonce, nc=nc
+    )
+
+
+def test_the_challenge_is_one_that_every_client_understands() -> None:
+    challenge = challenge_of(login())
+    assert challenge == Challenge("smgw-proxy", challenge.nonce, "MD5", ("auth",), None)
+    assert challenge.nonce.isalnum()
+
+
+def test_each_account_is_known_by_its_own_password() -> None:
+    gate = login()
+    assert ask(gate, answer(challenge_of(gate), IMPORT)) == 0
+    assert ask(gate, answer(challenge_of(gate), FEED_IN)) == 1
+    assert ask(gate, answer(challenge_of(gate), User("import", "correct horse"))) is Reason.WRONG
+
+
+def later(nonce: str) -> str:
+    return f"{int(nonce[:16], 16) + 1:016x}{nonce[16:]}"
+
+
+def sealed_otherwise(nonce: str) -> str:
+    return nonce[:-1] + ("1" if nonce[-1] == "0" else "0")
+
+
+CHANGES = {
+    "another user": (lambda c: answer(c, User("nobody", "hunter2")), Reason.WRONG),
+    "another password": (lambda c: answer(c, User("import", "hunter3")), Reason.WRONG),
+    "no password": (lambda c: answer(c, User("import", "")), Reason.WRONG),
+    "user in capitals": (lambda c: answer(c, User("Import", "hunter2")), Reason.WRONG),
+    "another realm": (lambda c: answer(replace(c, realm="SmartMeterGateway")), Reason.WRONG),
+    "another method": (lambda c: answer(c, method="POST"), Reason.WRONG),
+    "another target": (lambda c: answer(c, uri="/b"), Reason.WRONG),
+    "a question mark more": (lambda c: answer(c, uri="/a?"), Reason.WRONG),
+    "decoded": (lambda c: answer(c, uri="/%61"), Reason.WRONG),
+    "a forged nonce": (lambda c: answer(replace(c, nonce="00" * 32)), Reason.STALE),
+    "a nonce that is no number": (lambda c: answer(replace(c, nonce="dcd98b7102dd2f0e")), Reason.STALE),
+    "a short nonce": (lambda c: answer(replace(c, nonce=c.nonce[:32])), Reason.STALE),
+    "no nonce": (lambda c: answer(replace(c, nonce="")), Reason.STALE),
+    "a later nonce": (lambda c: answer(replace(c, nonce=later(c.nonce))), Reason.STALE),
+    "another seal": (lambda c: answer(replace(c, nonce=sealed_otherwise(c.nonce))), Reason.STALE),
+    "no qop": (lambda c: answer(replace(c, qop=())), Reason.MALFORMED),
+    "MD5-sess": (lambda c: answer(replace(c, algorithm="MD5-sess")), Reason.MALFORMED),
+    "SHA-256": (lambda c: answer(replace(c, algorithm="SHA-256")), Reason.MALFORMED),
+    "auth-int": (lambda c: answer(c).replace("qop=auth", "qop=auth-int"), Reason.MALFORMED),
+    "a short counter": (lambda c: answer(c).replace("nc=00000001", "nc=1"), Reason.MALFORMED),
+    "a counter with a sign": (lambda c: answer(c).replace("nc=00000001", "nc=+0000001"), Reason.MALFORMED),
+    "a counter that is none": (lambda c: answer(c).replace("nc=00000001", "nc=0000000g"), Reason.MALFORMED),
+    "another counter": (lambda c: answer(c).replace("nc=00000001", "nc=00000002"), Reason.WRONG),
+    "no cnonce": (lambda c: answer(c).replace(f', cnonce="{CNONCE}"', ""), Reason.MALFORMED),
+    "another cnonce": (lambda c: answer(c).replace(CNONCE, "0a4f113c"), Reason.WRONG),
+    "Basic": (lambda _: "Basic aW1wb3J0Omh1bnRlcjI=", Reason.MALFORMED),
+    "Bearer": (lambda _: "Bearer hunter2", Reason.MALFORMED),
+    "nothing": (lambda _: "", Reason.MALFORMED),
+    "a word": (lambda _: "Digest", Reason.MALFORMED),
+    "broken": (lambda c: answer(c)[:-5], Reason.MALFORMED),
+    "twice in one": (lambda c: f"{answer(c)}, {answer(c)}", Reason.MALFORMED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "reason"), CHANGES.values(), ids=CHANGES)
+def test_what_is_no_login(change: Callable[[Challenge], str], reason: Reason) -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    assert ask(gate, change(challenge)) is reason
+    assert ask(gate, answer(challenge)) == 0, "the challenge is still good"
+
+
+def test_more_than_one_authorization_is_none() -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    assert ask(gate, answer(challenge, nc=1), answer(challenge, nc=2)) is Reason.MALFORMED
+    assert ask(gate, answer(challenge), "Basic x") is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("reason", [Reason.STALE, Reason.REPLAYED])
+def test_only_who_knows_the_password_is_told_to_try_again_without_a_person(reason: Reason) -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    now = NOW + (LIFETIME if reason is Reason.STALE else 0)
+    ask(gate, answer(challenge))
+    for user, stale in ((IMPORT, True), (User("import", "wrong"), False)):
+        verdict = gate.check(read_login([answer(challenge, user).encode()]), b"GET", b"/a", now)
+        assert isinstance(verdict, LoginNeeded)
+        assert verdict.reason is (reason if stale else Reason.WRONG)
+        (again,) = parse_challenges(verdict.challenge)
+        assert again.stale is stale
+        assert again.nonce != challenge.nonce
+        assert ask(gate, answer(again), now=now) == 0
+
+
+@pytest.mark.parametrize("start", [0.0, NOW, 1e7])
+def test_a_nonce_lives_for_five_minutes(start: float) -> None:
+    gate = login()
+    challenge = challenge_of(gate, start)
+    assert ask(gate, answer(challenge, nc=1), now=start + 299.9) == 0
+    assert ask(gate, answer(challenge, nc=2), now=start + 300) is Reason.STALE
+    assert ask(gate, answer(challenge, nc=1), now=start + 300) is Reason.STALE
+
+
+def test_a_nonce_of_another_run_is_stale() -> None:
+    secret = iter(range(7, 99))
+    other = ClientLogin([IMPORT], lambda size: next(secret).to_bytes(size))
+    assert ask(login(), answer(challenge_of(other))) is Reason.STALE
+
+
+def test_an_answer_counts_once() -> None:
+    gate = login()
+    header = answer(challenge_of(gate))
+    assert [ask(gate, header) for _ in range(3)] == [0, Reason.REPLAYED, Reason.REPLAYED]
+
+
+def test_a_wrong_answer_uses_nothing_up() -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    ask(gate, answer(challenge, User("import", "wrong")))
+    assert ask(gate, answer(challenge)) == 0
+
+
+@given(st.lists(st.integers(0, 40) | st.integers(0, 2**32 - 1), max_size=60))
+def test_a_counter_never_counts_twice(counters: list[int]) -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    used: set[int] = set()
+    for counter in counters:
+        verdict = ask(gate, answer(challenge, nc=counter))
+        known = counter in used or (used and counter <= max(used) - WINDOW)
+        assert verdict == (Reason.REPLAYED if known else 0)
+        used.add(counter)
+
+
+def test_parallel_requests_may_overtake_each_other() -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    order = [5, 1, 3, 2, 4, 200, 199, 6]
+    assert [ask(gate, answer(challenge, nc=nc)) for nc in order] == [0] * len(order)
+    assert {ask(gate, answer(challenge, nc=nc)) for nc in order} == {Reason.REPLAYED}
+
+
+def test_the_memory_is_bounded_and_what_is_forgotten_cannot_be_replayed() -> None:
+    gate = login()
+    headers = []
+    for number in range(NONCES + 10):
+        now = NOW + number / 1000
+        headers.append(answer(challenge_of(gate, now)))
+        assert ask(gate, headers[-1], now=now) == 0
+    assert gate.remembered <= NONCES
+    again = [ask(gate, header, now=NOW + NONCES / 1000 + 1) for header in headers]
+    assert again[0] is Reason.STALE
+    assert again[-1] is Reason.REPLAYED
+    assert set(again) == {Reason.STALE, Reason.REPLAYED}
+
+
+def test_what_has_expired_is_dropped() -> None:
+    gate = login()
+    for _ in range(100):
+        ask(gate, answer(challenge_of(gate)))
+    assert gate.remembered == 100
+    ask(gate, answer(challenge_of(gate, NOW + LIFETIME + 1)), now=NOW + LIFETIME + 1)
+    assert gate.remembered == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "target", "right"),
+    [
+        ("/a%2Fb?x=%7E&y=a+b&&", "/a%2Fb?x=%7E&y=a+b&&", True),
+        ("/a?", "/a?", True),
+        ("//a", "//a", True),
+        ("*", "*", True),
+        ("/gr\u00fc\u00dfe", "/gr\u00fc\u00dfe", True),
+        ("http://smgw:8080/a?b", "/a?b", True),
+        ("http://smgw:8080", "/", True),
+        ("http://smgw:8080/b", "/a", False),
+        ("smgw:8080", "/a", False),
+        ("", "/", False),
+        ("/a", "/A", False),
+        ("/a", "/a/", False),
+    ],
+)
+def test_a_login_is_for_one_target(uri: str, target: str, right: bool) -> None:
+    gate = login()
+    assert ask(gate, answer(challenge_of(gate), uri=uri), target=target) == (0 if right else Reason.WRONG)
+
+
+def test_only_a_nonce_that_was_right_for_the_same_account_is_no_guess() -> None:
+    gate = login(IMPORT, FEED_IN, UMLAUTS)
+    challenge, other = challenge_of(gate), challenge_of(gate)
+
+    def guessed(value: str | bytes) -> str | None:
+        read = read_login([value if isinstance(value, bytes) else value.encode()])
+        assert not isinstance(read, Reason)
+        return gate.guessed(read)
+
+    assert guessed(answer(challenge)) == "import"
+    ask(gate, answer(challenge, User("import", "wrong")))
+    assert guessed(answer(challenge, nc=2)) == "import"
+    ask(gate, answer(challenge, nc=3))
+    assert guessed(answer(challenge, nc=4)) is None
+    assert guessed(answer(other)) == "import"
+    assert guessed(answer(challenge, FEED_IN)) == "feed-in", "one account's password is no key to the other's"
+    assert guessed(answer(challenge, User("nobody", "hunter2"))) == "nobody"
+    for made_up in ("", "xyz", "00" * 32, "00"):
+        assert guessed(answer(replace(challenge, nonce=made_up))) == "import"
+    latin = challenge_of(gate)
+    ask(gate, spelled(latin, UMLAUTS, "latin-1", "latin-1"))
+    assert guessed(spelled(latin, UMLAUTS, "utf-8", "utf-8")) is None
+
+
+# --- letters outside ASCII
+
+
+def spelled(challenge: Challenge, user: User, encoding: str, header: str) -> bytes:
+    """Write a login as a client does that computes with one encoding, and sends the name in the same or another."""
+    computed = User(*(text.encode(encoding).decode("utf-8", "surrogateescape") for text in vars(user).values()))
+    written = answer(challenge, computed).encode("utf-8", "surrogateescape")
+    return written.replace(user.username.encode(encoding), user.username.encode(header))
+
+
+@pytest.mark.parametrize(
+    ("user", "encoding", "header"),
+    [
+        (UMLAUTS, "utf-8", "utf-8"),
+        (UMLAUTS, "latin-1", "latin-1"),
+        (UMLAUTS, "utf-8", "latin-1"),  # what requests does
+        (GREEK, "utf-8", "utf-8"),
+    ],
+)
+def test_names_and_passwords_in_both_encodings(user: User, encoding: str, header: str) -> None:
+    gate = login(user)
+    assert ask(gate, spelled(challenge_of(gate), user, encoding, header)) == 0
+
+
+def requests_value(challenge: Challenge, user: User) -> bytes:
+    adapter = AskingAdapter(challenge)
+    with requests.Session() as session:
+        session.mount("http://", adapter)
+        session.get("http://gateway/a", auth=requests.auth.HTTPDigestAuth(user.username, user.password))
+    return adapter.authorization.encode("latin-1")  # http.client's encoding of headers
+
+
+def httpx_value(challenge: Challenge, user: User) -> bytes:
+    request = httpx.Request("GET", "http://gateway/a")
+    flow = httpx.DigestAuth(user.username, user.password).auth_flow(request)
+    next(flow)
+    answered = flow.send(httpx.Response(401, headers={"WWW-Authenticate": challenge.header()}, request=request))
+    return dict(answered.headers.raw)[b"Authorization"]
+
+
+@pytest.mark.parametrize("write", [requests_value, httpx_value])
+@pytest.mark.parametrize("user", [IMPORT, UMLAUTS], ids=["plain", "umlauts"])
+def test_the_clients_of_others(write: Callable[[Challenge, User], bytes], user: User) -> None:
+    gate = login(user)
+    assert ask(gate, write(challenge_of(gate), user)) == 0
+
+
+# --- what must not be told
+
+
+@pytest.mark.parametrize("user", [IMPORT, User("import", "x"), User("nobody", "x"), UMLAUTS, User("", "")])
+def test_an_unknown_user_costs_as_much_as_a_known_one(monkeypatch: pytest.MonkeyPatch, user: User) -> None:
+    computed: list[str] = []
+
+    def counted(given: Authorization, *, password: str, method: str) -> bool:
+        computed.append(password)
+        return verify(given, password=password, method=method)
+
+    monkeypatch.setattr("smgw_proxy_addon.auth.client_login.verify", counted)
+    gate = login(IMPORT, FEED_IN, UMLAUTS)
+    ask(gate, answer(challenge_of(gate), user))
+    assert len(computed) == 2
+
+
+def test_secrets_are_compared_in_constant_time_only() -> None:
+    tree = ast.parse(inspect.getsource(client_login))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In | ast.NotIn):
+            compared = {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
+            assert not compared & {"password", "response", "_secrets", "_key", "_names"}, ast.unparse(node)
+            names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+            assert not names & {"seal", "name", "password"}, ast.unparse(node)
+    assert inspect.getsource(client_login).count("hmac.compare_digest(") == 3
+
+
+def test_a_result_shows_nothing_in_a_repr() -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    verdict = gate.check(read_login([b"Basic hunter2"]), b"GET", b"/", NOW)
+    shown = f"{verdict!r} {gate!r}"
+    assert not any(secret in shown for secret in ("hunter2", "import", challenge.nonce, "nonce"))
+    assert REALM not in shown
+
+
+@given(
+    st.lists(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"Digest {text}".encode()), max_size=3)
+)
+def test_nothing_that_comes_in_breaks_it(values: list[bytes]) -> None:
+    verdict = login().check(read_login(values), b"GET", b"/a", NOW)
+    assert isinstance(verdict, LoginNeeded)
+    assert verdict.reason in (Reason.MISSING, Reason.MALFORMED, Reason.WRONG)
+
+
+@given(st.from_regex(rb'username="import", realm="smgw-proxy", nonce="[0-9a-f]{0,64}", uri="/a", nc=[0-9]{8}, '
+                     rb'cnonce="[^"\\]{0,4}", qop=auth, response="[0-9a-f]{32}"', fullmatch=True))  # fmt: skip
+def test_no_made_up_response_is_right(value: bytes) -> None:
+    assert ask(login(), b"Digest " + value) in (Reason.WRONG, Reason.MALFORMED)

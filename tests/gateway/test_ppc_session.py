@@ -1,0 +1,264 @@
+"""What a PPC gateway's requests and answers mean for its session, and whose it is, as tables."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smgw_proxy_addon.gateway.ppc_session import CGI, CgiRequest, Meaning, Outcome, SessionLease, read, recognise
+
+Headers = list[tuple[bytes, bytes]]
+
+
+# Requests
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"/", b"/cgi-bin/", CGI + b"/", b"/" + CGI, CGI + b"x", b"/cgi-bin/HANSERVICE.cgi", b"*", b"/smgw/m2m?" + CGI],
+)
+def test_only_the_cgi_has_a_session(target: bytes) -> None:
+    assert recognise(target, [(b"Cookie", b"session=a")], b"action=logout") is None
+
+
+@pytest.mark.parametrize(
+    ("cookies", "sessions"),
+    [
+        ([], ()),
+        ([b"session=a"], (b"a",)),
+        ([b"Cookie=a; session=b"], (b"b",)),  # as py-ppc-smgw sends it
+        ([b"session=b; Cookie=a"], (b"b",)),
+        ([b"Cookie=session=a"], ()),
+        ([b"x=1;session=a;session=b", b"session=c"], (b"a", b"b", b"c")),
+        ([b' session = "a" '], (b"a",)),
+        ([b"session=a=b=="], (b"a=b==",)),
+        ([b"session=", b"session", b"Session=a", b"xsession=a", b";;"], ()),
+    ],
+)
+def test_the_sessions_that_cookies_name(cookies: list[bytes], sessions: tuple[bytes, ...]) -> None:
+    request = recognise(CGI + b"?x", [(b"Host", b"h"), *((b"cooKie", cookie) for cookie in cookies)], None)
+    assert request is not None
+    assert request.sessions == sessions
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"action=logout"
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "ends"),
+    [
+        (b"", b"action=logout", True),
+        (b"", b"tkn=0123&action=logout", True),
+        (b"", b"action=selftest&x=%ff", True),
+        (b"", b"%61ction=log%6Fut", False),  # no client writes it so
+        (b"", b"action=meterform", False),
+        (b"", b"action=logout2", False),
+        (b"", b"xaction=logout", False),
+        (b"", b"mid=action=logout", False),
+        (b"", b"logout", False),
+        (b"", b"\xff\xfe&action=logout", True),
+        (b"", None, False),
+        (b"", pieces(), False),
+        (b"?action=logout", None, True),
+        (b"?tkn=1&action=selftest", b"", True),
+        (b"?action=meterform", b"action=logout", True),
+        (b"?logout", None, False),
+    ],
+)
+def test_which_requests_end_their_session(query: bytes, body: object, ends: bool) -> None:
+    request = recognise(CGI + query, [], body)
+    assert request is not None
+    assert request.ends is ends
+
+
+# Answers
+
+LOGOUT = CgiRequest((b"a",), ends=True)
+ANY = CgiRequest((b"a",))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "cookies", "meaning", "opened"),
+    [
+        (ANY, 200, [], Meaning.SERVED, b""),
+        (ANY, 302, [], Meaning.SERVED, b""),
+        (ANY, 200, [b"session=new; Path=/; Secure; HttpOnly"], Meaning.OPENED, b"new"),
+        (ANY, 200, [b' session = "new" ;Max-Age=600'], Meaning.OPENED, b"new"),
+        (ANY, 200, [b"x=1", b"session=new", b"y=2"], Meaning.OPENED, b"new"),
+        (ANY, 200, [b"session=old; Max-Age=0", b"session=new"], Meaning.OPENED, b"new"),
+        (ANY, 200, [b"session=new", b"session=; Path=/"], Meaning.ENDED, b""),
+        (ANY, 200, [b"session=deleted; max-age = -1"], Meaning.ENDED, b""),
+        (ANY, 200, [b"session=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], Meaning.ENDED, b""),
+        (ANY, 200, [b"session=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT"], Meaning.ENDED, b""),
+        (ANY, 200, [b"session=new; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60"], Meaning.OPENED, b"new"),
+        (ANY, 200, [b"session=new; Expires=Fri, 31 Dec 2038 23:59:59 GMT"], Meaning.OPENED, b"new"),
+        (ANY, 200, [b"session=new; Expires=soon; Max-Age=x"], Meaning.OPENED, b"new"),
+        (ANY, 200, [b"session=new; Expires=Thu, 01 Jan 99999999999999999999 00:00:00"], Meaning.OPENED, b"new"),
+        (ANY, 200, [b"xsession=new", b"session"], Meaning.SERVED, b""),
+        (ANY, 200, [b"other=1"], Meaning.SERVED, b""),
+        (ANY, 401, [], Meaning.CHALLENGED, b""),
+        (ANY, 401, [b"session=new"], Meaning.CHALLENGED, b""),
+        (ANY, 401, [b"session=; Max-Age=0"], Meaning.ENDED, b""),
+        (ANY, 403, [], Meaning.ENDED, b""),
+        (ANY, 400, [], Meaning.UNCLEAR, b""),
+        (ANY, 500, [b"session=new"], Meaning.UNCLEAR, b""),
+        (LOGOUT, 200, [], Meaning.ENDED, b""),
+        (LOGOUT, 200, [b"session=new"], Meaning.ENDED, b""),
+        (LOGOUT, 401, [], Meaning.CHALLENGED, b""),  # not yet: the login is asked for first
+        (LOGOUT, 500, [], Meaning.UNCLEAR, b""),
+    ],
+)
+def test_what_an_answer_means(
+    request_: CgiRequest, status: int, cookies: list[bytes], meaning: Meaning, opened: bytes
+) -> None:
+    headers = [(b"Server", b"SmartMeterGateway"), *((b"sET-cookie", cookie) for cookie in cookies)]
+    assert read(request_, status, headers) == Outcome(meaning, opened)
+
+
+@given(st.binary(), st.binary(), st.binary(), st.integers(100, 599))
+def test_nothing_that_clients_or_gateways_send_breaks_it(
+    query: bytes, cookie: bytes, body: bytes, status: int
+) -> None:
+    request = recognise(CGI + b"?" + query, [(b"Cookie", b"session=" + cookie)], b"action=" + body)
+    assert request is not None
+    read(request, status, [(b"Set-Cookie", b"session=x; Expires=" + cookie), (b"Set-Cookie", b"session=" + cookie)])
+
+
+def test_no_cookie_is_ever_shown() -> None:
+    lease = SessionLease()
+    request = recognise(CGI, [(b"Cookie", b"session=SECRET")], None)
+    assert request is not None
+    outcome = read(request, 200, [(b"Set-Cookie", b"session=SECRET")])
+    lease.begin(request)
+    lease.note(request, outcome, 0)
+    assert lease.holds(request)
+    assert "SECRET" not in f"{request!r}{outcome!r}{lease!r}{request}{outcome}{lease}"
+
+
+# Whose the session is
+
+
+class Gateway:
+    """Plays requests one after the other; ``holder`` is what the state machine says afterwards."""
+
+    def __init__(self) -> None:
+        self.lease = SessionLease()
+        self.active: list[CgiRequest] = []
+
+    def play(self, step: str) -> None:
+        """Take a step, written ``<seconds> <what> <session or ->``."""
+        at, what, session = step.split()
+        now = float(at)
+        request = CgiRequest(() if session == "-" else (session.encode(),))
+        if what == "begins":
+            assert self.lease.may_go(request)
+            self.lease.begin(request)
+            self.active.append(request)
+        elif what == "leaves":
+            self.lease.end(self.active.pop(0), now)
+        elif what in ("waits", "wanted"):
+            self.lease.expire(now, wanted=what == "wanted")
+        elif what.startswith("is:"):
+            self.note(self.active[0], what.removeprefix("is:"), now)
+        else:
+            assert self.lease.may_go(request)
+            self.lease.begin(request)
+            self.note(request, what, now)
+            self.lease.end(request, now)
+
+    def note(self, request: CgiRequest, what: str, now: float) -> None:
+        if what.startswith("opens:"):
+            outcome = Outcome(Meaning.OPENED, what.removeprefix("opens:").encode())
+        else:
+            outcome = Outcome(Meaning[what.upper()])
+        self.lease.note(request, outcome, now)
+
+    @property
+    def may_go(self) -> str:
+        """Whose requests may go: ``-`` is one without a cookie."""
+        return "".join(
+            name
+            for name, request in (("a", ANY), ("b", CgiRequest((b"b",))), ("-", CgiRequest()))
+            if self.lease.may_go(request)
+        )
+
+
+@pytest.mark.parametrize(
+    ("steps", "may_go"),
+    [
+        # Nobody is logged in
+        ("", "ab-"),
+        ("0 challenged -", "ab-"),
+        ("0 served -", "ab-"),
+        ("0 unclear -", "ab-"),
+        ("0 ended a", "ab-"),
+        # A login is under way
+        ("0 begins -", ""),
+        ("0 begins -, 1 is:challenged -", ""),
+        ("0 begins -, 1 is:challenged -, 2 leaves -", "ab-"),
+        ("0 begins -, 1 leaves -", "ab-"),  # it failed without an answer
+        ("0 begins -, 1 is:opens:a -", "a"),
+        ("0 begins -, 1 is:opens:a -, 2 leaves -", "a"),
+        ("0 begins -, 1 is:opens:a -, 2 begins a", "a"),
+        # Somebody is
+        ("0 opens:a -", "a"),
+        ("0 opens:a -, 1 served a", "a"),
+        ("0 opens:a -, 1 unclear a", "a"),
+        ("0 opens:a -, 1 begins a", "a"),
+        ("0 opens:a -, 1 opens:b a", "b"),  # logged in anew
+        # Adopted: the proxy was restarted
+        ("0 served a", "a"),
+        ("0 unclear a", "ab-"),
+        ("0 challenged a", "ab-"),
+        ("0 opens:b a", "b"),
+        ("0 begins a", ""),
+        # Logged out, refused
+        ("0 opens:a -, 1 ended a", "ab-"),
+        ("0 opens:a -, 1 begins a, 2 is:ended -", ""),  # its answer is still on the way
+        ("0 opens:a -, 1 begins a, 1 begins a, 2 is:ended a, 2 leaves a", ""),  # another one of the holder
+        ("0 opens:a -, 1 begins a, 1 begins a, 2 is:ended a, 2 leaves a, 3 is:served a, 3 leaves a", "ab-"),
+        ("0 opens:a -, 1 ended a, 2 opens:b -", "b"),
+        # Asked for a login in the middle of it
+        ("0 opens:a -, 1 challenged a", "a"),
+        ("0 opens:a -, 1 challenged a, 3.9 waits -", "a"),
+        ("0 opens:a -, 1 challenged a, 4 waits -", "ab-"),
+        ("0 opens:a -, 1 challenged a, 4 wanted -", "a"),
+        ("0 opens:a -, 1 challenged a, 3 challenged a, 4 waits -", "ab-"),
+        ("0 opens:a -, 1 challenged a, 1.1 served a, 4.2 waits -", "a"),
+        ("0 opens:a -, 1 challenged a, 2 begins a, 20 waits -", "a"),
+        ("0 opens:a -, 1 challenged a, 2 begins a, 20 is:served a, 20 leaves a, 49 waits -", "a"),
+        ("0 opens:a -, 1 challenged a, 4 waits -, 5 opens:a -, 9 waits -", "a"),
+        # Silent
+        ("0 opens:a -, 29.9 waits -", "a"),
+        ("0 opens:a -, 30 waits -", "ab-"),
+        ("0 opens:a -, 100 wanted -", "a"),
+        ("0 opens:a -, 20 unclear a, 49 waits -", "a"),
+        ("0 opens:a -, 20 begins a, 90 waits -", "a"),
+        ("0 opens:a -, 20 begins a, 90 leaves a, 119 waits -", "a"),
+        ("0 opens:a -, 20 begins a, 90 leaves a, 120 waits -", "ab-"),
+        # For too long
+        ("0 opens:a -, 299 served a, 299.9 waits -", "a"),
+        ("0 opens:a -, 299 served a, 300 waits -", "ab-"),
+        ("0 opens:a -, 299 served a, 300 wanted -", "ab-"),
+        ("0 opens:a -, 299 begins a, 301 waits -", "a"),
+        ("0 opens:a -, 299 opens:a a, 300 waits -", "ab-"),
+        ("0 opens:a -, 299 opens:b a, 300 waits -", "b"),
+        ("0 opens:a -, 299 served a, 300 waits -, 301 served a, 302 waits -", "a"),  # nobody else wanted it
+    ],
+)
+def test_who_may_go(steps: str, may_go: str) -> None:
+    gateway = Gateway()
+    for step in filter(None, steps.split(", ")):
+        gateway.play(step)
+    assert gateway.may_go == may_go
+
+
+def test_a_request_that_is_sent_again_is_judged_by_whose_the_session_is_then() -> None:
+    lease = SessionLease()
+    for meaning in (Meaning.SERVED, Meaning.ENDED):
+        lease.begin(ANY)
+        lease.note(ANY, Outcome(meaning), 0)
+        lease.end(ANY, 0)
+    assert lease.free

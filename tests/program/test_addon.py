@@ -1,0 +1,203 @@
+"""The app's own start, as a process that begins as root."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from simulator.gateway import Simulator
+from smgw_proxy_addon.auth.login_store import LoginMemory
+from smgw_proxy_addon.config.accounts import Past
+from smgw_proxy_addon.config.options import from_command_line
+from smgw_proxy_addon.program.run import EXIT_RESTART
+from smgw_proxy_addon.server.certificate import ensure_self_signed
+
+START = """
+import concurrent.futures.thread, encodings.idna  # loaded late, which fails if this Python is in root's own folder
+import dataclasses, sys
+from pathlib import Path
+import smgw_proxy_addon.__main__
+from smgw_proxy_addon import app, options, proxy
+root = Path(sys.argv[1])
+# ports, and folders below the root of the test, in place of the container's own
+fixed = {"port": 0, "https_port": 0, "bind": ("127.0.0.1",), "cert_dir": root / "data/certs"}
+fixed["status_port"] = int(sys.argv[2])
+read = app.from_file_text
+def moved(text):
+    checked = read(text)
+    folders = {name: value and root / str(value).lstrip("/") for name, value in (
+        ("log_dir", checked.log_dir), ("certfile", checked.certfile), ("keyfile", checked.keyfile)
+    )}
+    return dataclasses.replace(checked, **folders, **fixed)
+app.from_file_text = moved
+proxy._RELOAD = 0.05
+from smgw_proxy_addon.command_line import reported
+sys.exit(reported(lambda: app.run_app(root, "nobody")))
+"""
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("the app begins as root")
+    # Not in pytest's own folder: the next run of the same user takes everybody's right to enter that one away.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for each in ("data", "share", "ssl"):
+            (folder / each).mkdir()
+        yield folder
+
+
+def configure(root: Path, **options: object) -> None:
+    (root / "data/options.json").write_text(json.dumps(options))
+    (root / "data/options.json").chmod(0o600)
+
+
+class Running:
+    """The process and what it has written so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.text = ""
+
+    async def until(self, words: str) -> None:
+        """Read its log up to the line with these words."""
+        if self.process.stderr is None:
+            raise TypeError
+        async with asyncio.timeout(30):
+            while line := (await self.process.stderr.readline()).decode():
+                self.text += line
+                if words in line:
+                    return
+        raise AssertionError(f"{words!r} never came:\n{self.text}")
+
+    def url(self, scheme: str) -> str:
+        """The address of a listener."""
+        return next(line.split()[-1] for line in self.text.splitlines() if f"Listening at {scheme}:" in line)
+
+
+@asynccontextmanager
+async def app(root: Path, status_port: int = 0) -> AsyncIterator[Running]:
+    # Coverage would be written as root and as nobody into the same folder.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", START, str(root), str(status_port), stderr=asyncio.subprocess.PIPE, env=environment
+    )
+    try:
+        yield Running(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+async def test_it_says_that_it_works_whatever_the_gateway_does(root: Path) -> None:
+    port = free_port()
+    configure(root, target="127.0.0.1:1")
+    async with app(root, port) as running, httpx.AsyncClient(trust_env=False) as client:
+        await running.until("Ready")
+        answer = await client.get(f"http://127.0.0.1:{port}/health")
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+async def test_a_status_port_that_is_taken_is_one_clear_line(root: Path) -> None:
+    configure(root, target="127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        async with app(root, taken.getsockname()[1]) as running:
+            _, written = await running.process.communicate()
+    assert running.process.returncode == 1
+    assert written.decode().splitlines()[-1].startswith("smgw-proxy: cannot listen")
+
+
+async def test_it_serves_without_root_s_rights_from_its_own_folders(root: Path) -> None:
+    async with Simulator() as sim:
+        configure(root, target=sim.authority)
+        async with app(root) as running:
+            await running.until("Ready")
+            status = await asyncio.to_thread(Path(f"/proc/{running.process.pid}/status").read_text)
+            assert "Uid:\t65534\t65534\t65534\t65534" in status
+            async with httpx.AsyncClient(verify=False, trust_env=False) as client:
+                for scheme in ("http", "https"):
+                    assert (await client.get(running.url(scheme) + "/sim/status/200")).status_code == 200
+            running.process.send_signal(signal.SIGTERM)
+            assert await running.process.wait() == 0
+        files = [*(root / "data/certs").iterdir(), *(root / "share/smgw-proxy").iterdir()]
+        assert {path.stat().st_uid for path in files} == {65534}
+        assert any(path.name.endswith("_proxy.log") for path in files)
+        assert (root / "data/certs" / f"{sim.authority}.json").exists()
+
+
+async def test_a_login_that_stays_stopped_is_read_without_root_s_rights(root: Path) -> None:
+    account = {"username": "somebody", "password": "hunter2-secret"}
+    configure(root, target="127.0.0.1:1", accounts=[account])
+    given = {"target": "127.0.0.1:1", "cert_dir": str(root / "data/certs"), "accounts": [account]}
+    (root / "data/certs").mkdir()
+    memory = LoginMemory(from_command_line(given))
+    await memory.open()
+    memory.keep({1: Past(refusals=2)})
+    await memory.close()
+    (file,) = (root / "data/certs").iterdir()
+    assert file.stat().st_uid == 0
+    async with app(root) as running:
+        await running.until("Ready")
+    assert "The login of account 1 was refused earlier" in running.text
+    assert file.stat().st_uid != 0
+
+
+async def test_a_log_folder_with_foreign_files_is_left_alone_and_the_proxy_serves(root: Path) -> None:
+    (root / "share/photos").mkdir()
+    (root / "share/photos/cat.jpg").touch()
+    configure(root, target="127.0.0.1:1", log_dir="/share/photos")
+    async with app(root) as running:
+        await running.until("Ready")
+        assert "cat.jpg" in running.text
+        assert (root / "share/photos").stat().st_uid == 0
+        assert [path.name for path in (root / "share/photos").iterdir()] == ["cat.jpg"]
+
+
+async def test_a_renewed_key_that_root_alone_may_read_ends_it_to_be_started_again(root: Path) -> None:
+    certfile, keyfile = await asyncio.to_thread(ensure_self_signed, root / "ssl", ["localhost"])
+    renewed = await asyncio.to_thread(ensure_self_signed, root / "ssl" / "new", ["localhost"])
+    configure(root, target="127.0.0.1:1", certfile=certfile.name, keyfile=keyfile.name)
+    async with app(root) as running:
+        await running.until("Ready")
+        for path in renewed:
+            await asyncio.to_thread(path.replace, root / "ssl" / path.name)
+        await running.until("starting again to read it")
+        await running.process.communicate()
+        assert running.process.returncode == EXIT_RESTART
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"target": "10.11.120.2", "max_connections": 99}', "max_connections"),
+        ("{}", "target"),
+        ("{", "JSON"),
+        ('{"target": "10.11.120.2", "tagret": 1}', "tagret"),
+        (None, "options.json"),
+    ],
+)
+async def test_bad_options_end_it_with_one_line_and_exit_code_2(root: Path, text: str | None, words: str) -> None:
+    if text is not None:
+        (root / "data/options.json").write_text(text)
+    async with app(root) as running:
+        _, written = await running.process.communicate()
+        assert running.process.returncode == 2
+        assert len(written.decode().splitlines()) == 1
+        assert words in written.decode()

@@ -1,0 +1,189 @@
+"""Counters of what happened lately: right, and bounded."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smgw_proxy_addon.status.history import BUCKETS, CLIENTS, LAST_REQUESTS, MANY_POLLS, Activity, Entry
+
+NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
+
+
+def entry(at: datetime = NOW, **changes: object) -> Entry:
+    values: dict[str, object] = {
+        "at": at,
+        "client": "192.168.1.5",
+        "method": "GET",
+        "target": "/",
+        "status": 200,
+        "waiting": 0.0,
+        "connecting": 0.0,
+        "answering": 0.5,
+        "reused": True,
+    }
+    return Entry(**(values | changes))  # type: ignore[arg-type] # each test changes what it is about
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "failed", "answered"),
+    [
+        (200, None, False, True),
+        (401, None, False, True),
+        (404, None, False, True),
+        (500, None, True, True),
+        (502, "gateway_refused", True, False),
+        (0, "gateway_closed_without_answer", True, False),
+        (200, "gateway_answer_truncated", True, False),
+        (200, "client_gone", False, False),
+        (0, "client_gone", False, False),
+        (421, "misdirected_request", True, False),
+    ],
+)
+def test_what_a_failure_is(status: int, code: str | None, failed: bool, answered: bool) -> None:
+    each = entry(status=status, code=code)
+    assert (each.failed, each.answered) == (failed, answered)
+
+
+def test_a_kept_answer_is_none_of_the_gateway() -> None:
+    activity = Activity()
+    activity.add(entry(answering=0.5))
+    activity.add(entry(status=502, code="gateway_refused"), gateway_failed=True)
+    activity.add(entry(at=NOW + timedelta(minutes=1), reused=None, answering=0.0))
+    assert activity.last_answer == entry(answering=0.5)
+    assert activity.last_outcome == entry(status=502, code="gateway_refused")
+    day = activity.day(NOW)
+    assert (day.requests, day.answer_mean) == (3, 0.5)
+
+
+def test_the_newest_comes_first_and_only_so_many_are_kept() -> None:
+    activity = Activity()
+    for number in range(LAST_REQUESTS + 5):
+        activity.add(entry(target=f"/{number}"))
+    entries = activity.entries()
+    assert len(entries) == LAST_REQUESTS
+    assert entries[0].target == f"/{LAST_REQUESTS + 4}"
+    assert activity.count == LAST_REQUESTS + 5
+
+
+def test_the_day_counts_by_ten_minutes() -> None:
+    activity = Activity()
+    activity.add(entry(NOW - timedelta(hours=25)))
+    activity.add(entry(NOW - timedelta(hours=2), answering=1.0))
+    activity.add(entry(NOW - timedelta(hours=2), answering=3.0))
+    activity.add(entry(NOW, status=502, code="gateway_refused"))
+    day = activity.day(NOW)
+    assert len(day.buckets) == BUCKETS
+    assert (day.requests, day.errors) == (3, 1)
+    assert (day.answer_mean, day.answer_max) == (2.0, 3.0)
+    assert day.hour == (1, 1)
+    assert day.buckets[-1].errors == 1
+    assert day.buckets[-1].answer_mean is None
+    assert day.buckets[-13].requests == 2
+    assert day.buckets[-13].start == NOW - timedelta(hours=2)
+
+
+def test_an_empty_day_has_no_mean() -> None:
+    day = Activity().day(NOW)
+    assert (day.requests, day.answer_mean, day.answer_max, day.polls_an_hour, day.hour) == (0, None, 0.0, 0, (0, 0))
+
+
+def test_a_clock_that_jumps_leaves_nothing_of_the_future() -> None:
+    activity = Activity()
+    activity.add(entry(NOW + timedelta(days=3)))
+    activity.add(entry(NOW))
+    assert activity.day(NOW).requests == 1
+
+
+def test_clients_are_counted_for_a_day_the_busiest_first() -> None:
+    activity = Activity()
+    activity.add(entry(NOW - timedelta(hours=26), client="10.0.0.1"))
+    activity.add(entry(NOW - timedelta(hours=26), client="10.0.0.9"))
+    for hour in range(3):
+        activity.add(entry(NOW - timedelta(hours=2 - hour), client="10.0.0.2", status=504, code="gateway_timeout"))
+    activity.add(entry(NOW, client="10.0.0.1"))
+    told = [(each.address, each.requests, each.errors, each.last) for each in activity.clients(NOW)]
+    assert told == [("10.0.0.2", 3, 3, NOW), ("10.0.0.1", 1, 0, NOW)]
+
+
+def test_only_the_last_clients_are_kept() -> None:
+    activity = Activity()
+    for number in range(CLIENTS):
+        activity.add(entry(client=f"fd00::{number}"))
+    activity.add(entry(client="fd00::0"))
+    activity.add(entry(client="fd00::ffff"))
+    addresses = {each.address for each in activity.clients(NOW)}
+    assert len(addresses) == CLIENTS
+    assert {"fd00::0", "fd00::ffff"} < addresses
+    assert "fd00::1" not in addresses
+
+
+@pytest.mark.parametrize(
+    ("minutes", "many"),
+    [((15,), False), ((15, 15), False), ((10,), False), ((10, 10), True), ((5,), True), ((1,), True)],
+)
+def test_polls_at_a_rate_that_locked_gateways(minutes: tuple[int, ...], many: bool) -> None:
+    activity = Activity()
+    requests = []
+    for number, each in enumerate(minutes):
+        for start in range(0, 180, each):
+            # one poll is several requests within some seconds
+            at = NOW - timedelta(minutes=start, seconds=30)
+            requests += [entry(at + timedelta(seconds=5 * n), client=f"10.0.0.{number}") for n in range(4)]
+    for request in sorted(requests, key=lambda request: request.at):
+        activity.add(request)
+    assert (activity.day(NOW).polls_an_hour > MANY_POLLS) is many
+
+
+def test_what_never_reached_the_gateway_is_no_poll() -> None:
+    activity = Activity()
+    for minute in range(0, 120, 2):
+        activity.add(entry(NOW - timedelta(minutes=120 - minute), reused=None, status=503, code="queue_full"))
+    assert activity.day(NOW).polls_an_hour == 0
+
+
+def test_the_last_of_each_kind() -> None:
+    activity = Activity()
+    activity.add(answered := entry(target="/answered"))
+    activity.add(lost := entry(status=502, code="gateway_refused"), gateway_failed=True)
+    activity.add(refused := entry(status=421, code="misdirected_request"))
+    activity.add(entry(status=0, code="client_gone"))
+    assert activity.last_answer is answered
+    assert activity.last_outcome is lost
+    assert activity.last_failure is refused
+
+
+def test_refused_logins_are_counted_in_a_row() -> None:
+    activity = Activity()
+    for status in (401, 200, 401, 401):
+        activity.add(entry(status=status))
+    activity.add(entry(status=503, code="queue_full"))
+    assert activity.unanswered_logins == 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 300), st.sampled_from([200, 401, 502])), max_size=400)
+)
+def test_nothing_grows_past_its_limit(events: list[tuple[int, int, int]]) -> None:
+    activity = Activity()
+    for seconds, client, status in events:
+        activity.add(entry(NOW + timedelta(seconds=seconds), client=str(client), status=status))
+    now = NOW + timedelta(seconds=200_000)
+    assert len(activity.entries()) <= LAST_REQUESTS
+    assert len(activity.clients(now)) <= CLIENTS
+    day = activity.day(now)
+    assert sum(each.requests for each in activity.clients(now)) <= len(events)
+    assert day.errors <= day.requests <= len(events)
+
+
+def test_a_busy_month_takes_no_more_than_a_busy_day() -> None:
+    activity = Activity()
+    for number in range(30 * 24 * 6):
+        at = NOW + timedelta(minutes=10 * number)
+        activity.add(entry(at, client=f"10.0.{number % 256}.1", target="/" + "x" * 199))
+    clients = activity._clients.values()  # noqa: SLF001 - the bound is on what is held, not on what is shown
+    assert len(clients) == CLIENTS
+    assert max(len(client.hours) for client in clients) <= 25
+    assert sys.getsizeof(activity._ring) < 10_000  # noqa: SLF001 - see above
