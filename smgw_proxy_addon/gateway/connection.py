@@ -8,6 +8,7 @@ gateways care about the case of header names.
 import asyncio
 import select
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Final, cast
 
 from smgw_proxy_addon.errors import (
@@ -130,7 +131,8 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Drop the connection at once."""
         self.on_idle_end = None
-        self.transport.abort()
+        with suppress(AttributeError):  # Python before 3.11.3, for a TLS transport that was closed twice
+            self.transport.abort()
 
     # Called by the event loop
 

@@ -54,7 +54,8 @@ class Visitor:
             self.connection.close()
             return
         if self.protocol.transport is not None:
-            self.protocol.transport.abort()
+            with suppress(AttributeError):  # Python before 3.11.3, for a TLS transport that was closed twice
+                self.protocol.transport.abort()
         # Not cancelled: whoever waits for the handshake has to see its error, to clear up after it. And TLS that is
         # being closed may not know of its transport any more.
         with suppress(OSError):

@@ -26,22 +26,22 @@ import concurrent.futures.thread, encodings.idna  # loaded late, which fails if 
 import dataclasses, sys
 from pathlib import Path
 import smgw_proxy_addon.__main__
-from smgw_proxy_addon import app, options, proxy
+from smgw_proxy_addon.program import addon, wiring
 root = Path(sys.argv[1])
 # ports, and folders below the root of the test, in place of the container's own
 fixed = {"port": 0, "https_port": 0, "bind": ("127.0.0.1",), "cert_dir": root / "data/certs"}
 fixed["status_port"] = int(sys.argv[2])
-read = app.from_file_text
+read = addon.from_file_text
 def moved(text):
     checked = read(text)
     folders = {name: value and root / str(value).lstrip("/") for name, value in (
         ("log_dir", checked.log_dir), ("certfile", checked.certfile), ("keyfile", checked.keyfile)
     )}
     return dataclasses.replace(checked, **folders, **fixed)
-app.from_file_text = moved
-proxy._RELOAD = 0.05
-from smgw_proxy_addon.command_line import reported
-sys.exit(reported(lambda: app.run_app(root, "nobody")))
+addon.from_file_text = moved
+wiring._RELOAD = 0.05
+from smgw_proxy_addon.program.cli import reported
+sys.exit(reported(lambda: addon.run_app(root, "nobody")))
 """
 
 

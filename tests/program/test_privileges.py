@@ -90,7 +90,7 @@ def test_an_unknown_user_is_an_error() -> None:
 def test_root_cannot_be_had_back() -> None:
     program = """
 import os
-from smgw_proxy_addon.privileges import User
+from smgw_proxy_addon.program.privileges import User
 User.named("nobody").become()
 print(os.getresuid(), os.getresgid(), os.getgroups())
 for back in (lambda: os.setuid(0), lambda: os.setgid(0), lambda: open("/etc/shadow")):

@@ -112,7 +112,7 @@ def test_the_state_folder_need_not_exist(tmp_path: Path) -> None:
 
 
 def test_the_proxy_itself_is_not_loaded() -> None:
-    code = "import sys, smgw_proxy_addon.service; print(*sys.modules)"
+    code = "import sys, smgw_proxy_addon.program.s6_finish; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"aiohttp", "asyncio", "ssl", "voluptuous"} & set(loaded)
 
