@@ -1,4 +1,7 @@
-"""Holds DOCS.md against the program: its options, its error codes, its links, and one language against the other."""
+"""Holds DOCS.md against the program: its options, its error codes, and one language against the other.
+
+And the links of all pages that people read against the tree.
+"""
 
 import re
 from pathlib import Path
@@ -9,10 +12,12 @@ import pytest
 from smgw_proxy_addon.config.schema import APP_OPTIONS, Option
 from tests.test_readme import ANSWERED, codes, rows
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = (ROOT / "DOCS.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.compile(r"(?ms)^```.*?^```$")
 HEADING: Final = re.compile(r"(?m)^(#+) (.+)$")
+PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks/README.md"])
+GERMAN_PAGES: Final = [page for page in PAGES if page.name.endswith(".de.md")]
 _, ENGLISH, GERMAN = re.split(r"(?m)^(?=# )", DOCS)
 
 HALVES: Final = {"en": ENGLISH, "de": GERMAN}
@@ -38,6 +43,12 @@ def anchors(text: str) -> list[str]:
     titles = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for _, title in headings(text)]
     before = [titles[:index].count(title) for index, title in enumerate(titles)]
     return [f"{title}-{count}" if count else title for title, count in zip(titles, before, strict=True)]
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """Return path and anchor of each relative link."""
+    found = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", BLOCKS.sub("", page.read_text(encoding="utf-8")))
+    return [((page.parent / path).resolve() if path else page, anchor) for path, anchor in found]
 
 
 def default(option: Option, words: dict[str, str]) -> str:
@@ -89,12 +100,18 @@ def test_both_languages_say_the_same() -> None:
         assert sorted(re.findall(pattern, ENGLISH)) == sorted(re.findall(pattern, GERMAN)), pattern
 
 
-def test_links_lead_somewhere() -> None:
-    known = anchors(DOCS)
-    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", DOCS):
-        path, _, anchor = link.partition("#")
-        assert not path or (ROOT / path).exists(), link
-        assert path or anchor in known, link
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for path, anchor in links(page):
+        assert path.is_relative_to(ROOT)
+        assert path.exists(), path
+        assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", GERMAN_PAGES, ids=lambda page: page.name)
+def test_german_pages_link_to_german_pages(page: Path) -> None:
+    originals = {each: each.with_name(each.name.replace(".de.md", ".md")) for each in GERMAN_PAGES}
+    assert [path for path, _ in links(page) if path in originals.values()] == [originals[page]]
 
 
 @EACH
