@@ -1,38 +1,33 @@
-"""The way to the gateway: how connections are made, what goes wrong with them, and the pool that spares the gateway.
-
-Connections are few, handed out in fair order, kept while they are idle, and closed cleanly.
-"""
+"""The connections to one gateway: few places, handed out in fair order; idle ones are kept for a while."""
 
 import asyncio
-import socket
-import ssl
-import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
-from smgw_proxy_addon.errors import (
-    CertificateChangedError,
-    ConnectTimeoutError,
-    HandshakeError,
-    NameUnknownError,
-    OutOfDescriptorsError,
-    ProxyError,
-    RefusedError,
-    UnreachableError,
-)
 from smgw_proxy_addon.gateway import ppc_session
-from smgw_proxy_addon.gateway.connection import CLOSE_TIMEOUT, Connection
+from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.connector import Connector, OnStep
 from smgw_proxy_addon.gateway.queue import Turns
-from smgw_proxy_addon.gateway.scheduler import Claim, Lifetime, Schedule, Ticket
-from smgw_proxy_addon.gateway.tls import GatewayTrust, UntrustedError, client_context
+from smgw_proxy_addon.gateway.scheduler import Claim, Schedule, Ticket
 from smgw_proxy_addon.http.messages import Answer
 
-OnStep = Callable[[Literal["tcp", "tls"], float], None]
-"""Is told each step of a new connection when it is done, and how many seconds it took."""
+IDLE_LIMIT_UNSEEN: Final = 540.0
+"""Seconds that a silent connection is kept before a limit was seen: Theben closes after 600 s."""
 
+MAX_AGE: Final = 47 * 3600.0
+"""Seconds after which a connection is replaced: Theben ends a TLS session after 48 h."""
+
+SAFE_SHARE: Final = 0.8
+"""The share of a limit that was seen which is used."""
+
+MEMORY: Final = 24 * 3600.0
+"""Seconds after which a limit is forgotten: a gateway that restarted looks like one that closes early."""
+
+NOT_AN_IDLE_LIMIT: Final = 1.0
+"""A gateway that closes within this many seconds did not wait for anything: it closes after each answer."""
 
 _PIN_AGE: Final = 1.0
 """Seconds after which a thread looks for the pin's file again; in between, and at once, the event loop does."""
@@ -42,104 +37,27 @@ OWN: Final = Claim()
 """The claim of the proxy's own examinations: they never log in."""
 
 
-class Connector:
-    """Makes connections to one gateway, and names what goes wrong."""
+@dataclass
+class Lifetime:
+    """How long a connection may be kept, from what this gateway was seen to do. ``now`` is in seconds."""
 
-    def __init__(
-        self,
-        trust: GatewayTrust,
-        *,
-        host: str,
-        port: int,
-        server_name: str | None,
-        connect_timeout: float,
-        read_timeout: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self.trust = trust
-        self._host = host
-        self._port = port
-        self._server_name = server_name
-        self._connect_timeout = connect_timeout
-        self._read_timeout = read_timeout
-        self._clock = clock
-        self._context = client_context(trust.judge)
+    _limit_seen: float | None = None
+    _seen_at: float = 0.0
 
-    async def connect(self, on_step: OnStep | None = None) -> Connection:
-        """Connect, shake hands, check and store the certificate: after this, requests may be sent.
+    def idle_limit(self, now: float) -> float:
+        """Give the seconds of silence after which a connection is retired."""
+        if self._limit_seen is None or now - self._seen_at > MEMORY:
+            return IDLE_LIMIT_UNSEEN
+        return self._limit_seen * SAFE_SHARE
 
-        Raises ``GatewayError`` and ``OutOfDescriptorsError``.
-        """
-        with self.trust.handshake():
-            connection = await self._shake_hands(on_step)
-            der = connection.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            try:
-                connection.certificate = await self.trust.settle(der)
-            except BaseException as error:
-                connection.abort()
-                if isinstance(error, CertificateChangedError):
-                    await self.trust.report(error, der)
-                raise
-        return connection
+    def gateway_closed(self, idle: float, now: float) -> None:
+        """Learn that the gateway closed a connection after ``idle`` seconds of silence."""
+        if idle >= NOT_AN_IDLE_LIMIT:
+            self._limit_seen, self._seen_at = idle, now
 
-    async def _shake_hands(self, on_step: OnStep | None) -> Connection:
-        try:
-            async with asyncio.timeout(self._connect_timeout):
-                return await self._open(on_step or _ignore)
-        except TimeoutError:
-            raise ConnectTimeoutError(target=self._host, seconds=f"{self._connect_timeout:g}") from None
-        except UntrustedError as error:
-            traceback.clear_frames(error.__traceback__)
-            problem, der = error.problem, error.der
-        except (OSError, UnicodeError) as error:
-            # asyncio keeps the error in a frame of its own traceback, and with it the connection and its buffer of
-            # 256 kB: the collector, which counts objects and not bytes, would come for them much too late.
-            traceback.clear_frames(error.__traceback__)
-            raise _named(error, self._host) from None
-        await self.trust.report(problem, der)
-        raise problem
-
-    async def _open(self, on_step: OnStep) -> Connection:
-        loop = asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        # One address after the other, not in a race: a gateway is not to see two connections for one.
-        for position, (family, *_, address) in enumerate(addresses, start=1):
-            connecting = socket.socket(family, socket.SOCK_STREAM)
-            connecting.setblocking(False)
-            begun = self._clock()
-            try:
-                await loop.sock_connect(connecting, address)
-                break
-            except BaseException as error:
-                connecting.close()
-                if position == len(addresses) or not isinstance(error, OSError):
-                    raise
-        connected = self._clock()
-        on_step("tcp", connected - begun)
-        _, connection = await loop.create_connection(
-            lambda: Connection(read_timeout=self._read_timeout, clock=self._clock),
-            sock=connecting,
-            ssl=self._context,
-            server_hostname=self._server_name or "",
-            ssl_shutdown_timeout=CLOSE_TIMEOUT,
-        )
-        on_step("tls", self._clock() - connected)
-        return connection
-
-
-def _named(error: OSError | UnicodeError, target: str) -> ProxyError:
-    """Translate what the operating system or TLS says into the proxy's words."""
-    if OutOfDescriptorsError.is_behind(error):
-        return OutOfDescriptorsError(str(error))
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return NameUnknownError(str(error), target=target)
-    if isinstance(error, ssl.SSLError):
-        return HandshakeError(error.reason or type(error).__name__, target=target)
-    if isinstance(error, ConnectionRefusedError):
-        return RefusedError(target=target)
-    if isinstance(error, ConnectionError):
-        return HandshakeError("the connection was closed during the handshake", target=target)
-    return UnreachableError(error.strerror or str(error), target=target)
+    def keep(self, age: float, now: float) -> float:
+        """Give the seconds that a connection of this ``age`` (seconds) may be silent from now, 0 if it must go."""
+        return max(0.0, min(self.idle_limit(now), MAX_AGE - age))
 
 
 @dataclass
@@ -321,7 +239,3 @@ class Pool:
         """Wait until the connections that are being closed are gone."""
         if self._closing:
             await asyncio.gather(*self._closing)
-
-
-def _ignore(_step: str, _seconds: float) -> None:
-    """Stand in for an ``OnStep`` that nobody asked for."""

@@ -26,21 +26,6 @@ SESSION_PATIENCE: Final = 8.0
 REMEMBERED: Final = 32
 """Addresses whose turn is remembered while they have nothing to ask."""
 
-IDLE_LIMIT_UNSEEN: Final = 540.0
-"""Seconds that a silent connection is kept before a limit was seen: Theben closes after 600 s."""
-
-MAX_AGE: Final = 47 * 3600.0
-"""Seconds after which a connection is replaced: Theben ends a TLS session after 48 h."""
-
-SAFE_SHARE: Final = 0.8
-"""The share of a limit that was seen which is used."""
-
-MEMORY: Final = 24 * 3600.0
-"""Seconds after which a limit is forgotten: a gateway that restarted looks like one that closes early."""
-
-NOT_AN_IDLE_LIMIT: Final = 1.0
-"""A gateway that closes within this many seconds did not wait for anything: it closes after each answer."""
-
 
 class Turn(Enum):
     """What a ticket's owner may do."""
@@ -283,26 +268,3 @@ class Schedule:
     def _everybody(self) -> Iterator[Ticket]:
         yield from self._inside
         yield from self._outside
-
-
-@dataclass
-class Lifetime:
-    """How long a connection may be kept, from what this gateway was seen to do. ``now`` is in seconds."""
-
-    _limit_seen: float | None = None
-    _seen_at: float = 0.0
-
-    def idle_limit(self, now: float) -> float:
-        """Give the seconds of silence after which a connection is retired."""
-        if self._limit_seen is None or now - self._seen_at > MEMORY:
-            return IDLE_LIMIT_UNSEEN
-        return self._limit_seen * SAFE_SHARE
-
-    def gateway_closed(self, idle: float, now: float) -> None:
-        """Learn that the gateway closed a connection after ``idle`` seconds of silence."""
-        if idle >= NOT_AN_IDLE_LIMIT:
-            self._limit_seen, self._seen_at = idle, now
-
-    def keep(self, age: float, now: float) -> float:
-        """Give the seconds that a connection of this ``age`` (seconds) may be silent from now, 0 if it must go."""
-        return max(0.0, min(self.idle_limit(now), MAX_AGE - age))

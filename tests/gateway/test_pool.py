@@ -20,10 +20,11 @@ from smgw_proxy_addon.errors import (
     RefusedError,
     UnreachableError,
 )
-from smgw_proxy_addon.gateway.pool import Connector, Pool
-from smgw_proxy_addon.gateway.scheduler import IDLE_LIMIT_UNSEEN, MAX_AGE, Lifetime, Schedule
-from smgw_proxy_addon.gateway.tls import GatewayTrust
+from smgw_proxy_addon.gateway.connector import Connector
+from smgw_proxy_addon.gateway.pool import IDLE_LIMIT_UNSEEN, MAX_AGE, MEMORY, Lifetime, Pool
+from smgw_proxy_addon.gateway.scheduler import Schedule
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy
 from smgw_proxy_addon.trust.store import TrustStore
 
@@ -346,3 +347,35 @@ def test_nothing_of_a_client_or_a_login_is_in_a_repr() -> None:
     headers = [(b"Authorization", b"secret"), (b"Set-Cookie", b"session=secret")]
     request = GatewayRequest(b"POST", b"/?tkn=secret", headers, b"secret", chunked=False, has_login=True)
     assert "secret" not in f"{request!r} {Answer(200, b'OK', headers, b'secret')!r}"
+
+
+# How long a connection is kept
+
+
+def test_a_connection_is_kept_for_nine_minutes_before_a_limit_was_seen() -> None:
+    assert Lifetime().keep(age=0, now=0) == IDLE_LIMIT_UNSEEN
+
+
+def test_a_connection_is_kept_for_four_fifths_of_the_limit_that_was_seen() -> None:
+    lifetime = Lifetime()
+    lifetime.gateway_closed(idle=100, now=0)
+    assert lifetime.keep(age=0, now=10) == pytest.approx(80)
+
+
+def test_a_gateway_that_closes_after_each_answer_teaches_no_limit() -> None:
+    lifetime = Lifetime()
+    lifetime.gateway_closed(idle=0.2, now=0)
+    assert lifetime.idle_limit(now=0) == IDLE_LIMIT_UNSEEN
+
+
+def test_a_connection_is_not_kept_past_47_hours() -> None:
+    lifetime = Lifetime()
+    assert lifetime.keep(age=MAX_AGE - 10, now=0) == pytest.approx(10)
+    assert lifetime.keep(age=MAX_AGE + 1, now=0) == 0
+
+
+def test_a_limit_is_forgotten_after_a_day_so_that_one_restart_of_the_gateway_is() -> None:
+    lifetime = Lifetime()
+    lifetime.gateway_closed(idle=3, now=100)
+    assert lifetime.idle_limit(now=100 + MEMORY) == pytest.approx(2.4)
+    assert lifetime.idle_limit(now=101 + MEMORY) == IDLE_LIMIT_UNSEEN

@@ -9,12 +9,8 @@ from hypothesis import strategies as st
 
 from smgw_proxy_addon.gateway.ppc_session import CgiRequest, Meaning, Outcome, SessionLease
 from smgw_proxy_addon.gateway.scheduler import (
-    IDLE_LIMIT_UNSEEN,
-    MAX_AGE,
-    MEMORY,
     REMEMBERED,
     Claim,
-    Lifetime,
     Schedule,
     Ticket,
     Turn,
@@ -501,35 +497,3 @@ def test_in_the_end_everybody_has_had_an_answer(
             watched.told(watched.schedule.advance(watched.now))
     assert not watched.waiting
     assert watched.now <= sum(number for *_, number in moves) + 60
-
-
-# How long a connection is kept
-
-
-def test_a_connection_is_kept_for_nine_minutes_before_a_limit_was_seen() -> None:
-    assert Lifetime().keep(age=0, now=0) == IDLE_LIMIT_UNSEEN
-
-
-def test_a_connection_is_kept_for_four_fifths_of_the_limit_that_was_seen() -> None:
-    lifetime = Lifetime()
-    lifetime.gateway_closed(idle=100, now=0)
-    assert lifetime.keep(age=0, now=10) == pytest.approx(80)
-
-
-def test_a_gateway_that_closes_after_each_answer_teaches_no_limit() -> None:
-    lifetime = Lifetime()
-    lifetime.gateway_closed(idle=0.2, now=0)
-    assert lifetime.idle_limit(now=0) == IDLE_LIMIT_UNSEEN
-
-
-def test_a_connection_is_not_kept_past_47_hours() -> None:
-    lifetime = Lifetime()
-    assert lifetime.keep(age=MAX_AGE - 10, now=0) == pytest.approx(10)
-    assert lifetime.keep(age=MAX_AGE + 1, now=0) == 0
-
-
-def test_a_limit_is_forgotten_after_a_day_so_that_one_restart_of_the_gateway_is() -> None:
-    lifetime = Lifetime()
-    lifetime.gateway_closed(idle=3, now=100)
-    assert lifetime.idle_limit(now=100 + MEMORY) == pytest.approx(2.4)
-    assert lifetime.idle_limit(now=101 + MEMORY) == IDLE_LIMIT_UNSEEN

@@ -201,7 +201,7 @@ async def test_a_curve_that_was_not_offered(tmp_path: Path) -> None:
 
 
 def test_the_program_offers_the_curves() -> None:
-    words = "from smgw_proxy_addon.gateway_tls import offers_brainpool; print(offers_brainpool())"
+    words = "from smgw_proxy_addon.gateway.tls import offers_brainpool; print(offers_brainpool())"
     # A measurement of coverage in that process would load OpenSSL before the program can choose its configuration.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     offered = subprocess.run(

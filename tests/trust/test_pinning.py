@@ -11,8 +11,9 @@ import pytest
 
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
+from smgw_proxy_addon.errors import CertificateChangedError
 from smgw_proxy_addon.files import Files
-from smgw_proxy_addon.gateway.tls import GatewayTrust, UntrustedError
+from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy, describe
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
@@ -212,10 +213,10 @@ def trust_of(folder: Path) -> GatewayTrust:
 async def test_of_two_certificates_at_first_contact_the_first_handshake_wins(tmp_path: Path) -> None:
     trust = trust_of(tmp_path)
     trust.judge(b"first")
-    with pytest.raises(UntrustedError):
+    with pytest.raises(CertificateChangedError):
         trust.judge(b"second")
     await trust.settle(b"first")
-    with pytest.raises(UntrustedError):
+    with pytest.raises(CertificateChangedError):
         trust.judge(b"second")
 
 
@@ -224,9 +225,9 @@ async def test_of_two_programs_at_first_contact_the_first_on_disk_wins(tmp_path:
     ours.judge(b"first")
     theirs.judge(b"second")
     await theirs.settle(b"second")
-    with pytest.raises(Exception, match="certificate_changed"):
+    with pytest.raises(CertificateChangedError):
         await ours.settle(b"first")
-    with pytest.raises(UntrustedError):
+    with pytest.raises(CertificateChangedError):
         ours.judge(b"first")
 
 
@@ -329,5 +330,5 @@ async def test_a_pin_that_changes_between_handshake_and_request_is_compared_agai
     trust.judge(b"first")
     await asyncio.to_thread(store.accept, None, datetime(2026, 11, 2, tzinfo=UTC))
     await trust.refresh()
-    with pytest.raises(Exception, match="certificate_changed"):
+    with pytest.raises(CertificateChangedError):
         await trust.settle(b"first")

@@ -230,6 +230,6 @@ def test_last_seen_moves_once_an_hour(now: datetime, last_seen: datetime) -> Non
 
 def test_trust_is_pure() -> None:
     # A process of its own: here the tests have imported everything.
-    program = "import sys, smgw_proxy_addon.trust; print({'ssl', 'asyncio', 'aiohttp'} & set(sys.modules))"
+    program = "import sys, smgw_proxy_addon.trust.policy; print({'ssl', 'asyncio', 'aiohttp'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

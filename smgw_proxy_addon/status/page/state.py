@@ -10,11 +10,11 @@ from smgw_proxy_addon.auth.login_once import OwnLogins
 from smgw_proxy_addon.config.target import Target
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
-from smgw_proxy_addon.gateway.tls import GatewayTrust
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
 from smgw_proxy_addon.status.page.observer import Observer
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
+from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy, Reject, decide
 from smgw_proxy_addon.trust.store import TrustStore
 
