@@ -23,13 +23,15 @@ from smgw_proxy_addon.errors import (
     SilentCloseError,
 )
 from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import values
 from smgw_proxy_addon.proxy.source import Client
 
 _LOGIN_NEEDED: Final = 401
 _LOWEST_ERROR: Final = 400
-_LONGEST_REFUSAL: Final = 1_000_000
+_DRAIN_SECONDS: Final = 10.0
+"""For the body of a 401; after that the request goes on over another connection."""
 
 
 class ClosedAfterChallengeError(Exception):
@@ -120,11 +122,7 @@ class AccountExchange:
 
     async def _challenged(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
         refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt, self._clock())
-        read = 0
-        async for piece in connection.body():
-            read += len(piece)
-            if read > _LONGEST_REFUSAL:
-                break  # the connection is not used again then
+        await drain(connection.body(), limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
         return refused
 
     def _check(self) -> None:

@@ -24,6 +24,7 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, discard
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.locales import findings
@@ -39,7 +40,6 @@ ANSWER_SECONDS: Final = 30.0
 """How long an answer is waited for: less than the proxy waits, since a person does."""
 
 _NAME_SECONDS: Final = 10.0
-_BODY_LIMIT: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -188,11 +188,7 @@ class Doctor:
         try:
             async with asyncio.timeout(self._answer_seconds):
                 answer = await connection.exchange(request)
-                size = 0
-                async for piece in connection.body():
-                    size += len(piece)
-                    if size > _BODY_LIMIT:
-                        break
+                await discard(connection.body(), limit=DRAIN_LIMIT)  # a broken body is a finding, too
                 return answer
         except TimeoutError:
             raise ReadTimeoutError(seconds=f"{self._answer_seconds:g}") from None
