@@ -124,7 +124,7 @@ def seen_again(pin: Pin, presented: Certificate, now: datetime) -> Pin:
     Must only be called with the pin's own certificate.
     """
     certificate = presented if pin.certificate.pem is None else pin.certificate
-    when = moment(now)
+    when = utc_if_set(now)
     if when is None:
         return replace(pin, certificate=certificate)
     fresh = pin.last_seen is not None and timedelta(0) <= when - pin.last_seen < _SEEN_AGAIN
@@ -132,7 +132,7 @@ def seen_again(pin: Pin, presented: Certificate, now: datetime) -> Pin:
     return replace(pin, certificate=certificate, first_seen=pin.first_seen or when, last_seen=last_seen)
 
 
-def moment(now: datetime) -> datetime | None:
+def utc_if_set(now: datetime) -> datetime | None:
     """``now`` in UTC and whole seconds, None while the clock is plainly unset.
 
     A Raspberry Pi has no clock of its own and starts in the past until it has asked the network.
@@ -146,7 +146,7 @@ def expiry(certificate: Certificate, now: datetime) -> Expiry | None:
 
     Both dates belong to the validity (RFC 5280 section 4.1.2.5).
     """
-    when = moment(now)
+    when = utc_if_set(now)
     if when is None:
         return None
     if certificate.not_before is not None and when < certificate.not_before:

@@ -27,8 +27,8 @@ from smgw_proxy_addon.trust.policy import (
     Pin,
     Policy,
     decide,
-    moment,
     seen_again,
+    utc_if_set,
 )
 
 LOCK_PATIENCE: Final = 5.0
@@ -111,7 +111,7 @@ class TrustStore:
         with self._changing():
             pin = self.load()
             if pin is None:
-                when = moment(now)
+                when = utc_if_set(now)
                 pin = Pin(certificate, when, when, Origin.FIRST_USE)
                 self._store(pin)
             return pin
@@ -148,7 +148,7 @@ class TrustStore:
         self._acceptable(fingerprint)  # leaves no new folder behind where there is nothing to accept
         with self._changing():
             refused = self._acceptable(fingerprint)
-            when = moment(now)
+            when = utc_if_set(now)
             first, last = refused.first_seen or when, refused.last_seen or when
             pin = Pin(refused.certificate, first, last, Origin.ACCEPTED)
             self._store(pin)

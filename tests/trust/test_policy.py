@@ -29,8 +29,8 @@ from smgw_proxy_addon.trust.policy import (
     decide,
     describe,
     expiry,
-    moment,
     seen_again,
+    utc_if_set,
 )
 from tests.pins import GO_PIN, NOW, UNSET, certificates, fingerprints, pins
 
@@ -200,10 +200,10 @@ def test_expiry_of_odd_certificates() -> None:
     assert expiry(Certificate(A), NOW) is None
 
 
-def test_moments_are_utc_and_none_while_the_clock_is_unset() -> None:
+def test_times_are_utc_and_none_while_the_clock_is_unset() -> None:
     berlin = timezone(timedelta(hours=1))
-    assert moment(datetime(2026, 1, 1, 0, 59, 59, 999, tzinfo=berlin)) is None
-    assert moment(datetime(2026, 1, 1, 1, 0, 0, 999, tzinfo=berlin)) == datetime(2026, 1, 1, tzinfo=UTC)
+    assert utc_if_set(datetime(2026, 1, 1, 0, 59, 59, 999, tzinfo=berlin)) is None
+    assert utc_if_set(datetime(2026, 1, 1, 1, 0, 0, 999, tzinfo=berlin)) == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_seeing_a_go_pin_again_fills_it_in() -> None:
