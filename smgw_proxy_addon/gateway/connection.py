@@ -15,7 +15,7 @@ from smgw_proxy_addon.errors import (
     ReadTimeoutError,
     SilentCloseError,
 )
-from smgw_proxy_addon.gateway.messages import Reading
+from smgw_proxy_addon.gateway.messages import AnswerParser
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.policy import Certificate
 
@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._read_timeout = read_timeout
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._reading: Reading | None = None
+        self._parser: AnswerParser | None = None
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -61,9 +61,9 @@ class Connection(asyncio.Protocol):
         """Whether another request may follow: nothing was sent yet, or all was sent and answered."""
         if self._ended or self.transport.is_closing():
             return False
-        reading = self._reading
+        parser = self._parser
         # A gateway that answered before it had the whole request would take the next one for the rest of it.
-        return reading is None or (self._sent and reading.complete and reading.keeps_alive and not reading.stray)
+        return parser is None or (self._sent and parser.complete and parser.keeps_alive and not parser.excess)
 
     async def exchange(self, request: GatewayRequest) -> Answer:
         """Send a request and wait for the head of its answer.
@@ -73,15 +73,15 @@ class Connection(asyncio.Protocol):
         self.on_idle_end = None
         kept_idle = self.answered is not None and self._clock() - self.answered >= FRESH
         self._sent = False
-        reading = self._reading = Reading(request.method)
+        parser = self._parser = AnswerParser(request.method)
         try:
             if request.body is None or isinstance(request.body, bytes):
                 self._write(request.head() + _framed(request.body or b"", chunked=request.chunked))
                 if self._writable:
-                    await self._drain()
+                    await self._wait_writable()
                 self._sent = True
-                return await self._head(reading)
-            return await self._exchange_streaming(request, request.body, reading)
+                return await self._head(parser)
+            return await self._exchange_streaming(request, request.body, parser)
         except EOFError:
             if request.has_login and self._sent and not kept_idle:
                 raise SilentCloseError("closed without an answer") from None
@@ -92,33 +92,33 @@ class Connection(asyncio.Protocol):
 
         Raises ``TruncatedAnswerError``, ``BadAnswerError`` or ``ReadTimeoutError`` in the middle of it.
         """
-        reading = self._reading
+        parser = self._parser
         deadline = self._loop.time() + self._read_timeout
-        while reading:
-            if reading.pieces:
-                data = b"".join(reading.pieces)
-                reading.pieces.clear()
-                reading.waiting = 0
+        while parser:
+            if parser.pieces:
+                data = b"".join(parser.pieces)
+                parser.pieces.clear()
+                parser.buffered = 0
                 if self._paused:
                     self._paused = False
                     self.transport.resume_reading()
                 yield data
                 deadline = self._loop.time() + self._read_timeout
-            elif reading.complete:
+            elif parser.complete:
                 return
-            elif reading.problem:
-                raise reading.problem
+            elif parser.problem:
+                raise parser.problem
             else:
-                await self._news(deadline)
+                await self._wait_for_input(deadline)
 
-    def quiet(self) -> bool:
-        """Tell whether nothing has come in that the event loop has not read yet."""
+    def has_unread_input(self) -> bool:
+        """Tell whether the kernel has bytes or the end of the connection that the event loop has not read yet."""
         raw = self.transport.get_extra_info("socket")
         if raw is None or raw.fileno() < 0:
-            return False  # TLS lets go of it one turn of the loop before it tells
+            return True  # closed: ``connection_lost`` follows in the loop's next iteration
         poll = select.poll()
         poll.register(raw.fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return bool(poll.poll(0))
 
     async def close(self) -> None:
         """Close cleanly, with close_notify; by force if the gateway does not play along."""
@@ -140,17 +140,17 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a part of the answer, or what nobody asked for."""
-        reading = self._reading
-        if reading is None:
+        parser = self._parser
+        if parser is None:
             self._end(None, closed=False)  # bytes before any request
             return
-        reading.feed(data)
-        if reading.complete:
-            if self.answered is None or not reading.stray:
+        parser.feed(data)
+        if parser.complete:
+            if self.answered is None or not parser.excess:
                 self.answered = self._clock()
-            if reading.stray and self.on_idle_end:
+            if parser.excess and self.on_idle_end:
                 self._end(None, closed=False)
-        elif reading.waiting > _READ_AHEAD and not self._paused:
+        elif parser.buffered > _READ_AHEAD and not self._paused:
             self._paused = True
             self.transport.pause_reading()
         self._wake()
@@ -183,8 +183,8 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         self._ended = True
-        if self._reading:
-            self._reading.end(error)
+        if self._parser:
+            self._parser.end(error)
         self._wake()
         if self._writable and not self._writable.done():
             self._writable.set_result(None)
@@ -200,18 +200,18 @@ class Connection(asyncio.Protocol):
             raise EOFError
         self.transport.write(data)
 
-    async def _head(self, reading: Reading, *, patient: bool = False) -> Answer:
+    async def _head(self, parser: AnswerParser, *, patient: bool = False) -> Answer:
         # For all of it: the client may have left, which nobody notices before something is sent to it.
         deadline = float("inf") if patient else self._loop.time() + self._read_timeout
-        while not reading.head_complete:
-            if reading.problem:
-                raise reading.problem
+        while not parser.head_complete:
+            if parser.problem:
+                raise parser.problem
             if self._ended:
                 raise EOFError
-            await self._news(deadline)
-        return reading.answer()
+            await self._wait_for_input(deadline)
+        return parser.answer()
 
-    async def _news(self, deadline: float) -> None:
+    async def _wait_for_input(self, deadline: float) -> None:
         """Wait until something comes in; raises ReadTimeoutError at the ``deadline``, a time of the loop's clock."""
         self._waiter = self._loop.create_future()
         self._deadline = deadline
@@ -232,7 +232,7 @@ class Connection(asyncio.Protocol):
         else:
             self._waiter.set_exception(ReadTimeoutError(seconds=f"{self._read_timeout:g}"))
 
-    async def _drain(self) -> None:
+    async def _wait_writable(self) -> None:
         if self._writable is None:
             return
         if not (await asyncio.wait({self._writable}, timeout=self._read_timeout))[0]:
@@ -241,11 +241,11 @@ class Connection(asyncio.Protocol):
             raise EOFError
 
     async def _exchange_streaming(
-        self, request: GatewayRequest, pieces: AsyncIterator[bytes], reading: Reading
+        self, request: GatewayRequest, pieces: AsyncIterator[bytes], parser: AnswerParser
     ) -> Answer:
         """Send a large body while listening: a gateway may answer, 401 say, before it has all of it."""
         sending = asyncio.create_task(self._send_pieces(request, pieces))
-        receiving = asyncio.create_task(self._head(reading, patient=True))
+        receiving = asyncio.create_task(self._head(parser, patient=True))
         try:
             await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
             self._sent = sending.done() and sending.exception() is None
@@ -265,10 +265,10 @@ class Connection(asyncio.Protocol):
         self._write(request.head())
         async for piece in pieces:
             self._write(_chunk(piece) if request.chunked else piece)
-            await self._drain()
+            await self._wait_writable()
         if request.chunked:
             self._write(_LAST_CHUNK)
-            await self._drain()
+            await self._wait_writable()
 
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"

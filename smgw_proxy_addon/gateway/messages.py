@@ -24,7 +24,7 @@ _OK: Final = 200
 _SWITCHING: Final = 101
 
 
-class Reading:
+class AnswerParser:
     """What llhttp has found of one answer; called back by it while bytes are fed."""
 
     def __init__(self, method: bytes) -> None:
@@ -36,11 +36,11 @@ class Reading:
         self._beside_body = 0  # bytes since the last one of a body
         self._until_close = False
         self._complete = False
-        self.heard = False
+        self.started = False
         self.pieces: deque[bytes] = deque()
-        self.waiting = 0
+        self.buffered = 0
         """Bytes in ``pieces``."""
-        self.stray = False
+        self.excess = False
         """Whether more came than the answer."""
         self.keeps_alive = False
         self.problem: GatewayError | None = None
@@ -72,9 +72,9 @@ class Reading:
 
     def feed(self, data: bytes) -> None:
         """Read further bytes."""
-        self.heard = True
+        self.started = True
         if self._complete:
-            self.stray = True
+            self.excess = True
             return
         self._beside_body += len(data)
         try:
@@ -91,12 +91,12 @@ class Reading:
         """Learn that the connection has ended: in order, or by an error."""
         if self._until_close and error is None and self.problem is None:
             self._complete = True
-        elif not self._complete and self.problem is None and self.heard:
+        elif not self._complete and self.problem is None and self.started:
             self.problem = TruncatedAnswerError(type(error).__name__ if error else "closed")
 
     def _refuse(self, detail: str) -> None:
         if self._complete:
-            self.stray = True
+            self.excess = True
         elif self.problem is None:
             self.problem = BadAnswerError(detail)
 
@@ -104,7 +104,7 @@ class Reading:
 
     def on_message_begin(self) -> None:
         """Note that a message begins: ours, the one after an interim answer, or one that nobody asked for."""
-        self.stray = self.stray or self._complete
+        self.excess = self.excess or self._complete
 
     def on_status(self, status: bytes) -> None:
         """Take (a part of) the reason phrase."""
@@ -139,11 +139,11 @@ class Reading:
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         if self._complete:
-            self.stray = True
+            self.excess = True
         else:
             self._beside_body = 0
             self.pieces.append(body)
-            self.waiting += len(body)
+            self.buffered += len(body)
 
     def on_message_complete(self) -> None:
         """End the answer, or begin anew after an interim one (RFC 9110 section 15.2): no client waits for those."""

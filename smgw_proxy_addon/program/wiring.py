@@ -15,7 +15,7 @@ from smgw_proxy_addon.errors import OutOfDescriptorsError
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.pool import Lifetime, Pool
-from smgw_proxy_addon.gateway.scheduler import Schedule
+from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Attendants
@@ -127,7 +127,7 @@ class Proxy:
         if self._reloading:
             self._reloading.cancel()
         await self.entrance.close()
-        self.pool.send_away()
+        self.pool.cancel_waiting()
         await self._frontend.stop(grace)
         if self.logins:
             await cast("LoginOnce", self._source).close()
@@ -165,8 +165,8 @@ def gateway_side(
         read_timeout=options.read_timeout,
         clock=clock,
     )
-    schedule = Schedule(options.max_connections, ROOM, PATIENCE)
-    return trust, Pool(connector, schedule, Lifetime(), clock=clock)
+    scheduler = Scheduler(options.max_connections, ROOM, PATIENCE)
+    return trust, Pool(connector, scheduler, Lifetime(), clock=clock)
 
 
 def _source(

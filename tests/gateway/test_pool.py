@@ -21,8 +21,9 @@ from smgw_proxy_addon.errors import (
     UnreachableError,
 )
 from smgw_proxy_addon.gateway.connector import Connector
-from smgw_proxy_addon.gateway.pool import IDLE_LIMIT_UNSEEN, MAX_AGE, MEMORY, Lifetime, Pool
-from smgw_proxy_addon.gateway.scheduler import Schedule
+from smgw_proxy_addon.gateway.learnt_limit import FORGOTTEN_AFTER
+from smgw_proxy_addon.gateway.pool import DEFAULT_IDLE_LIMIT, MAX_AGE, Lifetime, Pool
+from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy
@@ -61,7 +62,7 @@ class PoolRig:
         self.clock = Clock()
         self.lifetime = Lifetime()
         connector = connector_for(folder, self.clock, host=sim.host, port=sim.port)
-        self.pool = Pool(connector, Schedule(1, 8, 5), self.lifetime, clock=self.clock)
+        self.pool = Pool(connector, Scheduler(1, 8, 5), self.lifetime, clock=self.clock)
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def ask(self, target: bytes = b"/sim/status/200", **fields: Any) -> tuple[Answer, bytes, bool]:
@@ -117,7 +118,7 @@ async def test_a_connection_that_breaks_teaches_no_limit(tmp_path: Path) -> None
         sim.close_connections(idle_only=True, reset=True)
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
-        assert rig.lifetime.idle_limit(rig.clock()) == IDLE_LIMIT_UNSEEN
+        assert rig.lifetime.idle_limit(rig.clock()) == DEFAULT_IDLE_LIMIT
 
 
 async def test_an_old_connection_is_replaced(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ async def test_an_old_connection_is_replaced(tmp_path: Path) -> None:
         assert (await rig.ask())[2]  # it was kept for its idle time, and is not kept after this
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
-        assert rig.lifetime.idle_limit(rig.clock()) == IDLE_LIMIT_UNSEEN
+        assert rig.lifetime.idle_limit(rig.clock()) == DEFAULT_IDLE_LIMIT
 
 
 async def test_a_connection_with_bytes_that_nobody_asked_for_is_not_used(tmp_path: Path) -> None:
@@ -298,14 +299,14 @@ async def test_a_connection_that_is_lost_while_it_is_being_retired(tmp_path: Pat
         assert rig.pool.status().kept_for is None
 
 
-async def test_a_connection_whose_socket_is_gone_is_not_quiet(tmp_path: Path) -> None:
+async def test_a_connection_whose_socket_is_gone_has_something_to_be_read(tmp_path: Path) -> None:
     async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
         await rig.ask()
         async with rig.pool.lease(rig.gone) as lease:
-            assert lease.connection.quiet()
+            assert not lease.connection.has_unread_input()
             lease.connection.abort()
-            await asyncio.sleep(0)  # the socket is closed, which the connection is told in the next turn
-            assert not lease.connection.quiet()
+            await asyncio.sleep(0)  # the socket is closed, which the connection learns in the loop's next iteration
+            assert lease.connection.has_unread_input()
         assert not (await rig.ask())[2]
 
 
@@ -353,7 +354,7 @@ def test_nothing_of_a_client_or_a_login_is_in_a_repr() -> None:
 
 
 def test_a_connection_is_kept_for_nine_minutes_before_a_limit_was_seen() -> None:
-    assert Lifetime().keep(age=0, now=0) == IDLE_LIMIT_UNSEEN
+    assert Lifetime().keep(age=0, now=0) == DEFAULT_IDLE_LIMIT
 
 
 def test_a_connection_is_kept_for_four_fifths_of_the_limit_that_was_seen() -> None:
@@ -365,7 +366,7 @@ def test_a_connection_is_kept_for_four_fifths_of_the_limit_that_was_seen() -> No
 def test_a_gateway_that_closes_after_each_answer_teaches_no_limit() -> None:
     lifetime = Lifetime()
     lifetime.gateway_closed(idle=0.2, now=0)
-    assert lifetime.idle_limit(now=0) == IDLE_LIMIT_UNSEEN
+    assert lifetime.idle_limit(now=0) == DEFAULT_IDLE_LIMIT
 
 
 def test_a_connection_is_not_kept_past_47_hours() -> None:
@@ -377,5 +378,5 @@ def test_a_connection_is_not_kept_past_47_hours() -> None:
 def test_a_limit_is_forgotten_after_a_day_so_that_one_restart_of_the_gateway_is() -> None:
     lifetime = Lifetime()
     lifetime.gateway_closed(idle=3, now=100)
-    assert lifetime.idle_limit(now=100 + MEMORY) == pytest.approx(2.4)
-    assert lifetime.idle_limit(now=101 + MEMORY) == IDLE_LIMIT_UNSEEN
+    assert lifetime.idle_limit(now=100 + FORGOTTEN_AFTER) == pytest.approx(2.4)
+    assert lifetime.idle_limit(now=101 + FORGOTTEN_AFTER) == DEFAULT_IDLE_LIMIT
