@@ -20,16 +20,14 @@ from smgw_proxy_addon.errors import (
     PinUnreadableError,
 )
 from smgw_proxy_addon.trust.policy import (
-    Accept,
     Certificate,
+    Decision,
     Expiry,
     Pin,
     Policy,
-    Reason,
-    Reject,
-    decide,
     describe,
     expiry,
+    judge_certificate,
 )
 from smgw_proxy_addon.trust.store import TrustStore
 
@@ -43,8 +41,8 @@ _EXPIRY_WORDS: Final = {
 
 
 @contextmanager
-def _blaming_no_pin() -> Iterator[None]:
-    """Name a lack of descriptors as what it is: told that the pin is broken, a person might forget it."""
+def _naming_exhaustion() -> Iterator[None]:
+    """Raise ``OutOfDescriptorsError`` for a lack of descriptors: an error about the pin might get it deleted."""
     try:
         yield
     except (PinUnreadableError, PinNotWrittenError) as error:
@@ -77,8 +75,8 @@ class GatewayTrust:
         self._candidate: Certificate | None = None
         self._handshakes = 0
         self._not_learning: set[asyncio.Task[Any] | None] = set()
-        self._signature: object = None  # none is equal to no signature: the file is read
-        self._files = asyncio.Lock()
+        self._signature: object = None  # equal to no signature: the next refresh reads the file
+        self._file_lock = asyncio.Lock()
         self._accepted: Certificate | None = None
         self._refused: str | None = None
         self._warned: tuple[str, Expiry] | None = None
@@ -91,19 +89,19 @@ class GatewayTrust:
 
     @property
     def policy(self) -> Policy:
-        """The policy that is in force."""
+        """The configured policy."""
         return self._policy
 
     @property
     def shown(self) -> str | None:
-        """The fingerprint of the certificate that the gateway showed last, trusted or not; None before the first."""
+        """The fingerprint of the certificate that was shown last, trusted or not; None before the first."""
         if self._refused is not None:
             return self._refused
         return self._accepted.fingerprint if self._accepted else None
 
     @property
     def learns(self) -> bool:
-        """Tell whether the next certificate will be trusted because none is."""
+        """Whether the next certificate will be trusted, because none is pinned or configured."""
         return self._pin is None and self._policy.fingerprint is None
 
     @property
@@ -123,31 +121,31 @@ class GatewayTrust:
         """
         if self._policy.fingerprint is not None:
             return
-        async with self._files:
+        async with self._file_lock:
             signature = await asyncio.to_thread(self._store.signature)
             if signature != self._signature:
-                with _blaming_no_pin():
+                with _naming_exhaustion():
                     pin = await asyncio.to_thread(self._store.load)
                 if pin is None and self._pin and await asyncio.to_thread(self._store.gone):
-                    # Not forgotten, but out of reach: a disk that is not mounted is no reason to learn again.
+                    # The disk is not mounted: the pin still exists, so nothing may be learnt.
                     raise PinUnreadableError(file=self._target, problem="its folder is gone")
                 self._pin, self._signature = pin, signature
 
     def unchanged(self) -> bool:
-        """Tell whether the pin's file is the one that was read; only within a second after ``refresh``.
+        """Tell whether the pin's file is still the one that was read. Call within a second after ``refresh`` only.
 
-        Looks in the caller's thread, on every request of a burst: a thread costs a hundred times as much. Names that
-        the kernel has just looked up do not reach the disk again, so that there is nothing to wait for.
+        Runs in the event loop, for each request of a burst: a thread costs a hundred times as much. It does not wait
+        for the disk, because the kernel has the file's entry in its cache from ``refresh``.
         """
         return self._policy.fingerprint is not None or self._store.signature() == self._signature
 
     def accepts(self, certificate: Certificate) -> bool:
-        """Tell whether a connection that was made with this certificate may still be used."""
-        return isinstance(decide(self._pin, certificate, self._policy), Accept)
+        """Tell whether a connection with this certificate may still be used."""
+        return judge_certificate(self._pin, certificate, self._policy) is Decision.ACCEPT
 
     @contextmanager
     def handshake(self) -> Iterator[None]:
-        """Hold the verdict of a first contact from ``judge`` to ``settle``; without a pin by then it is void."""
+        """Keep the first contact's certificate from ``judge`` to ``settle``; if it was not stored, forget it."""
         self._handshakes += 1
         try:
             yield
@@ -173,15 +171,15 @@ class GatewayTrust:
         """
         certificate = describe(der, self._pin)
         known = self._pin or (Pin(self._candidate) if self._candidate else None)
-        decision = decide(known, certificate, self._policy)
-        if isinstance(decision, Reject):
-            raise self._rejection(decision.reason, known, certificate)
-        if not isinstance(decision, Accept):
-            # Handshakes that end before this one is on disk are compared with it all the same.
+        decision = judge_certificate(known, certificate, self._policy)
+        if decision.rejects:
+            raise self._rejection(decision, known, certificate)
+        if decision is Decision.LEARN:
+            # Handshakes that end before it is on disk are compared with it, too.
             self._candidate = certificate
 
     async def settle(self, der: bytes) -> Certificate:
-        """Make the verdict last: after this, and only after this, requests may be sent.
+        """Store what ``judge`` accepted. Only after this may requests be sent.
 
         Raises ``PinNotWrittenError`` or ``OutOfDescriptorsError``, ``CertificateChangedError`` when another process
         learnt another one, and ``FirstContactError`` inside ``without_learning``.
@@ -190,13 +188,13 @@ class GatewayTrust:
         if self.learns and asyncio.current_task() in self._not_learning:
             raise FirstContactError(certificate)
         if self._policy.fingerprint is None:
-            with _blaming_no_pin():
-                async with self._files:
+            with _naming_exhaustion():
+                async with self._file_lock:
                     known = self._pin or await self._learn(certificate)
-                    # Since the handshake, the pin may have become another one.
-                    decision = decide(known, certificate, self._policy)
-                    if isinstance(decision, Reject):
-                        raise self._rejection(decision.reason, known, certificate)
+                    # The pin may have changed since the handshake.
+                    decision = judge_certificate(known, certificate, self._policy)
+                    if decision.rejects:
+                        raise self._rejection(decision, known, certificate)
                     await self._note(self._store.seen, certificate)
         if self._refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
@@ -206,7 +204,7 @@ class GatewayTrust:
         return certificate
 
     async def report(self, problem: GatewayError, der: bytes) -> None:
-        """Keep a refused certificate for ``trust accept`` and log it: once per change, not once per request."""
+        """Store a refused certificate for ``trust accept``, and log it if it is another one than the last."""
         certificate = describe(der)
         if certificate.fingerprint != self._refused:
             self._refused = certificate.fingerprint
@@ -221,9 +219,9 @@ class GatewayTrust:
             await self._note(self._store.refuse, certificate)
 
     async def _learn(self, certificate: Certificate) -> Pin:
-        """Store the certificate of a first contact; returns the pin, which is another program's if that was first."""
+        """Store the first certificate; returns the pin, which another process may have stored before."""
         self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now())
-        # The next refresh has to read the file again: it may have changed since, or even be gone as it was before.
+        # The next refresh must read the file: it may have changed since, or be missing as before.
         self._signature = None
         if self.accepts(certificate):
             _LOGGER.warning(
@@ -235,7 +233,7 @@ class GatewayTrust:
         return self._pin
 
     async def _note(self, change: Callable[[Certificate, datetime], None], certificate: Certificate) -> None:
-        """Keep what is nice to know; that it cannot be kept is said once, and once that it can again."""
+        """Store what no decision depends on. A failure is logged once, and its end."""
         try:
             await asyncio.to_thread(change, certificate, self._now())
         except PinNotWrittenError as error:
@@ -263,7 +261,7 @@ class GatewayTrust:
             certificate.not_after,
         )
 
-    def _rejection(self, reason: Reason, pin: Pin | None, shown: Certificate) -> GatewayError:
+    def _rejection(self, decision: Decision, pin: Pin | None, shown: Certificate) -> GatewayError:
         facts = {
             "target": self._target,
             "presented": shown.fingerprint,
@@ -271,7 +269,7 @@ class GatewayTrust:
             "presented_not_before": str(shown.not_before or ""),
             "presented_not_after": str(shown.not_after or ""),
         }
-        if reason is Reason.NOT_ALLOWED or pin is None:
+        if decision is Decision.NOT_ALLOWED or pin is None:
             return CertificateNotAllowedError(pinned=self._policy.fingerprint or "", **facts)
         return CertificateChangedError(
             pinned=pin.certificate.fingerprint,
