@@ -22,11 +22,11 @@ from smgw_proxy_addon.gateway.tls import UntrustedError, client_context
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 
 OnStep = Callable[[Literal["tcp", "tls"], float], None]
-"""Is told each step of a new connection when it is done, and how many seconds it took."""
+"""Called after each step of a new connection with the seconds that it took."""
 
 
 class Connector:
-    """Makes connections to one gateway, and names what goes wrong."""
+    """Makes connections to one gateway."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Connector:
         self._context = client_context(trust.judge)
 
     async def connect(self, on_step: OnStep | None = None) -> Connection:
-        """Connect, shake hands, check and store the certificate: after this, requests may be sent.
+        """Connect, check the certificate and store it if it is new: after this, requests may be sent.
 
-        Raises ``GatewayError`` and ``OutOfDescriptorsError``.
+        Raises ``GatewayError``, ``OutOfDescriptorsError`` and ``FirstContactError`` (see ``GatewayTrust``).
         """
         with self.trust.handshake():
             connection = await self._shake_hands(on_step)
@@ -75,17 +75,17 @@ class Connector:
             traceback.clear_frames(error.__traceback__)
             problem, der = error.problem, error.der
         except (OSError, UnicodeError) as error:
-            # asyncio keeps the error in a frame of its own traceback, and with it the connection and its buffer of
-            # 256 kB: the collector, which counts objects and not bytes, would come for them much too late.
+            # A frame in the error's traceback holds the error itself. This cycle would keep the connection and its
+            # buffer of 256 kB until the garbage collector runs, which counts objects and not bytes.
             traceback.clear_frames(error.__traceback__)
-            raise _named(error, self._host) from None
+            raise _translated(error, self._host) from None
         await self.trust.report(problem, der)
         raise problem
 
     async def _open(self, on_step: OnStep) -> Connection:
         loop = asyncio.get_running_loop()
         addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        # One address after the other, not in a race: a gateway is not to see two connections for one.
+        # One address after the other, no race (RFC 8305): the gateway must never see two connections at once.
         for position, (family, *_, address) in enumerate(addresses, start=1):
             connecting = socket.socket(family, socket.SOCK_STREAM)
             connecting.setblocking(False)
@@ -110,8 +110,8 @@ class Connector:
         return connection
 
 
-def _named(error: OSError | UnicodeError, target: str) -> ProxyError:
-    """Translate what the operating system or TLS says into the proxy's words."""
+def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
+    """Return the proxy's error for one of the operating system or of TLS."""
     if OutOfDescriptorsError.is_behind(error):
         return OutOfDescriptorsError(str(error))
     if isinstance(error, socket.gaierror | UnicodeError):
@@ -126,4 +126,4 @@ def _named(error: OSError | UnicodeError, target: str) -> ProxyError:
 
 
 def _ignore(_step: str, _seconds: float) -> None:
-    """Stand in for an ``OnStep`` that nobody asked for."""
+    """Stand in for ``OnStep``."""

@@ -31,7 +31,7 @@ from smgw_proxy_addon.trust.store import TrustStore
 
 
 class Clock:
-    """Seconds that pass when a test says so, on top of the real ones."""
+    """The real seconds, and ``ahead`` on top of them."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -56,7 +56,7 @@ def connector_for(folder: Path, clock: Clock, *, host: str, port: int, connect_t
 
 
 class PoolRig:
-    """A pool in front of one simulator, with the parts that tests turn."""
+    """A pool for one simulator, with its clock and its limits."""
 
     def __init__(self, sim: Simulator, folder: Path) -> None:
         self.clock = Clock()
@@ -125,7 +125,7 @@ async def test_an_old_connection_is_replaced(tmp_path: Path) -> None:
     async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
         await rig.ask()
         rig.clock.ahead += MAX_AGE
-        assert (await rig.ask())[2]  # it was kept for its idle time, and is not kept after this
+        assert (await rig.ask())[2]  # its idle time was not over; its age is checked when it is put back
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
         assert rig.lifetime.idle_limit(rig.clock()) == DEFAULT_IDLE_LIMIT
@@ -223,7 +223,7 @@ async def test_odd_answers_are_read_as_they_are_meant(
 
 
 async def answer_early(sim: Simulator, answer: bytes, received: list[bytes]) -> asyncio.Server:
-    """A gateway that answers each head at once and keeps the connection, whatever body is still to come."""
+    """A gateway that answers each head at once, before the body, and keeps the connection."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         received.append(b"")
@@ -310,7 +310,7 @@ async def test_a_connection_whose_socket_is_gone_has_something_to_be_read(tmp_pa
         assert not (await rig.ask())[2]
 
 
-# Ways not to get there
+# Errors of connecting
 
 
 async def test_a_name_without_an_address(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def hasten(monkeypatch: pytest.MonkeyPatch, *, session_timeout: float = 8.0, **s
 
 
 class Clock:
-    """The simulator's clock, which a test sets ahead."""
+    """The simulator's clock: the real time and ``ahead``."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -113,21 +113,21 @@ def value_of(record: Received) -> bytes | None:
 
 
 def sessions(sim: Simulator) -> list[str]:
-    """Return, in the order of the record, what was asked inside each session; fails if two of them mix."""
-    courses: list[list[str]] = []
+    """Return what was asked in each session, in the order of arrival; fails if two sessions overlap."""
+    asked: list[list[str]] = []
     values: list[set[bytes | None]] = []
     for record in sim.records:
         if not record.authorized or record.path != CGI.encode():
             continue
         if record.method == "GET":
-            assert not courses or courses[-1][-1] == "logout", courses
-            courses.append(["login"])
+            assert not asked or asked[-1][-1] == "logout", asked
+            asked.append(["login"])
             values.append(set())
         else:
-            courses[-1].append(record.body.partition(b"&")[0].removeprefix(b"action=").decode())
+            asked[-1].append(record.body.partition(b"&")[0].removeprefix(b"action=").decode())
             values[-1].add(value_of(record))
-    assert [len(each) for each in values] == [1] * len(courses)
-    return [" ".join(course) for course in courses]
+    assert [len(each) for each in values] == [1] * len(asked)
+    return [" ".join(each) for each in asked]
 
 
 async def until_waiting(rig: Rig, count: int) -> None:
@@ -207,7 +207,7 @@ async def test_a_session_from_before_a_restart_of_the_proxy_is_kept(tmp_path: Pa
         assert len(sessions(sim)) == 2
 
 
-# Those who do not log out
+# Clients that do not log out
 
 
 async def test_a_holder_that_goes_silent_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ async def test_a_holder_that_goes_silent_is_not_waited_for(tmp_path: Path, monke
         begun = time.monotonic()
         assert await other.poll() == [200] * 4
         assert time.monotonic() - begun >= 0.25
-        # Who was silent finds its session gone, and logs in anew.
+        # The silent one has no session any more, and logs in anew.
         assert (await silent.submit("meterform")).headers["set-cookie"].startswith("session=")
         assert (await silent.log_out()).status_code == 200
         assert await silent.poll() == [200] * 4
@@ -243,7 +243,7 @@ async def test_a_holder_that_never_logs_out_yields_when_others_wait(
         asking = asyncio.create_task(other.session.get(rig.http + CGI, auth=other.auth))
         while not asking.done() and time.monotonic() - begun < 5:
             assert (await endless.submit("meterform")).status_code in {200, 503}
-        # The gateway itself still knows the first one: it says so, which is its own answer and not the proxy's.
+        # The gateway itself still has the first session: this answer is its own, not the proxy's.
         assert LOGGED_IN_ALREADY in (await asking).text
         assert 0.5 < time.monotonic() - begun < 4
 
@@ -318,11 +318,11 @@ async def test_a_stopping_proxy_ends_the_wait_for_a_session(tmp_path: Path) -> N
         assert (answer.status_code, answer.json()["error"]) == (503, "shutting_down")
 
 
-# Taking turns
+# Fairness
 
 
 def greedy_client() -> httpx.AsyncClient:
-    """A client at another address, with as many connections as it likes."""
+    """A client at another address, without a limit of connections."""
     transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2", limits=httpx.Limits(max_connections=None))
     return httpx.AsyncClient(transport=transport, trust_env=False, timeout=20)
 

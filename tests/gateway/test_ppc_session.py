@@ -114,7 +114,7 @@ ANY = CgiRequest((b"a",))
         (ANY, 500, [b"session=new"], Meaning.UNCLEAR, b""),
         (LOGOUT, 200, [], Meaning.ENDED, b""),
         (LOGOUT, 200, [b"session=new"], Meaning.ENDED, b""),
-        (LOGOUT, 401, [], Meaning.CHALLENGED, b""),  # not yet: the login is asked for first
+        (LOGOUT, 401, [], Meaning.CHALLENGED, b""),  # not logged out yet: the login is asked for first
         (LOGOUT, 500, [], Meaning.UNCLEAR, b""),
     ],
 )
@@ -212,13 +212,13 @@ class Gateway:
         ("0 begins -, 1 is:opens:a -", "a"),
         ("0 begins -, 1 is:opens:a -, 2 leaves -", "a"),
         ("0 begins -, 1 is:opens:a -, 2 begins a", "a"),
-        # Somebody is
+        # Somebody is logged in
         ("0 opens:a -", "a"),
         ("0 opens:a -, 1 served a", "a"),
         ("0 opens:a -, 1 unclear a", "a"),
         ("0 opens:a -, 1 begins a", "a"),
         ("0 opens:a -, 1 opens:b a", "b"),  # logged in anew
-        # Adopted: the proxy was restarted
+        # A session from before a restart of the proxy
         ("0 served a", "a"),
         ("0 unclear a", "ab-"),
         ("0 challenged a", "ab-"),
@@ -240,7 +240,7 @@ class Gateway:
         ("0 opens:a -, 1 challenged a, 2 begins a, 20 waits -", "a"),
         ("0 opens:a -, 1 challenged a, 2 begins a, 20 is:served a, 20 leaves a, 49 waits -", "a"),
         ("0 opens:a -, 1 challenged a, 4 waits -, 5 opens:a -, 9 waits -", "a"),
-        # Silent
+        # Idle
         ("0 opens:a -, 29.9 waits -", "a"),
         ("0 opens:a -, 30 waits -", "ab-"),
         ("0 opens:a -, 100 wanted -", "a"),
@@ -248,14 +248,14 @@ class Gateway:
         ("0 opens:a -, 20 begins a, 90 waits -", "a"),
         ("0 opens:a -, 20 begins a, 90 leaves a, 119 waits -", "a"),
         ("0 opens:a -, 20 begins a, 90 leaves a, 120 waits -", "ab-"),
-        # For too long
+        # Held for too long
         ("0 opens:a -, 299 served a, 299.9 waits -", "a"),
         ("0 opens:a -, 299 served a, 300 waits -", "ab-"),
         ("0 opens:a -, 299 served a, 300 wanted -", "ab-"),
         ("0 opens:a -, 299 begins a, 301 waits -", "a"),
         ("0 opens:a -, 299 opens:a a, 300 waits -", "ab-"),
         ("0 opens:a -, 299 opens:b a, 300 waits -", "b"),
-        ("0 opens:a -, 299 served a, 300 waits -, 301 served a, 302 waits -", "a"),  # nobody else wanted it
+        ("0 opens:a -, 299 served a, 300 waits -, 301 served a, 302 waits -", "a"),  # nobody else waited
     ],
 )
 def test_whose_requests_may_start(steps: str, may_start: str) -> None:

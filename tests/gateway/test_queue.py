@@ -38,14 +38,14 @@ class Rig:
         return self.ask("b", LOGIN, gone)
 
     async def log_in(self) -> None:
-        """Have somebody hold the session who does nothing more."""
+        """Open a session whose holder then sends nothing."""
         request = await self.ask("a", LOGIN)
         self.scheduler.record_answer(request, CgiAnswer(Meaning.OPENED, b"a"), time.monotonic())
         self.queue.release(request)
 
 
 def count_timers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return a list of the times for which the event loop is given a timer from now on."""
+    """Return a list that gets the time of each timer of the event loop from now on."""
     loop = asyncio.get_running_loop()
     original: Any = loop.call_at
     times: list[float] = []
@@ -60,7 +60,7 @@ def count_timers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def woken() -> None:
-    """Let tasks that may go on do so."""
+    """Let the tasks run that can."""
     for _ in range(5):
         await asyncio.sleep(0)
 

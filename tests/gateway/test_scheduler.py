@@ -115,7 +115,7 @@ def test_addresses_that_ask_no_more_are_forgotten() -> None:
     for number in range(100):
         (request,) = ask(scheduler, str(number))
         scheduler.release(request, 0)
-    assert len(scheduler._queue._by_address) == REMEMBERED_ADDRESSES  # noqa: SLF001 - nobody overflowing can tell
+    assert len(scheduler._queue._by_address) == REMEMBERED_ADDRESSES  # noqa: SLF001 - not visible from outside
 
 
 @pytest.mark.parametrize("waiting", [0, 32])
@@ -125,7 +125,7 @@ def test_addresses_that_never_have_a_turn_are_forgotten_in_both_queues(waiting: 
     for number in range(500):
         (request,) = ask(scheduler, f"leaving {number}")
         scheduler.release(request, 0)
-    for queue in (scheduler._queue, scheduler._overflow):  # noqa: SLF001 - nobody overflowing can tell
+    for queue in (scheduler._queue, scheduler._overflow):  # noqa: SLF001 - not visible from outside
         assert len(queue._by_address) <= REMEMBERED_ADDRESSES + waiting  # noqa: SLF001 - see above
 
 
@@ -220,7 +220,7 @@ def test_one_login_at_a_time_also_with_more_places() -> None:
     assert states([login, other, *ask(scheduler, "c")]) == [RUNNING, QUEUED, RUNNING]
     scheduler.record_answer(login, OPENED, 1)
     mine = scheduler.acquire("a", of(b"a"), 1)
-    assert mine.state is RUNNING  # though the login's body is still under way
+    assert mine.state is RUNNING  # although the login's body is still on its way
     assert scheduler.release(login, 1) == []
     scheduler.record_answer(mine, ENDED, 2)
     assert scheduler.release(mine, 2) == [other]
@@ -290,7 +290,7 @@ def test_a_holder_that_never_logs_out_has_five_minutes_if_others_wait() -> None:
         mine = scheduler.acquire("a", of(b"a"), now)
         assert mine.state is RUNNING
         scheduler.release(mine, now)
-    # Nobody waited up to now; somebody who does is let in at once.
+    # Nobody waited up to now, so the first who does is started at once.
     assert scheduler.acquire("b", LOGIN, 600).state is RUNNING
     assert scheduler.acquire("a", of(b"a"), 600).state is QUEUED
 
@@ -348,7 +348,7 @@ def test_a_logout_that_fails_keeps_nobody_waiting(sent: bool) -> None:
     assert scheduler.next_change() == 300
     assert scheduler.advance(300) == []
     assert scheduler.session.must_yield
-    assert scheduler.next_change() == 329  # silent, as nothing of the holder may start
+    assert scheduler.next_change() == 329  # idle, because nothing of the holder may start
     if sent:
         logout = scheduler.acquire("", CgiRequest((b"a",), ends=True), 300)
         assert logout.state is RUNNING
@@ -357,7 +357,7 @@ def test_a_logout_that_fails_keeps_nobody_waiting(sent: bool) -> None:
         assert scheduler.advance(329) == [stranger]
 
 
-# What holds for any course of events
+# What holds for any sequence of events
 
 SESSIONS = (b"a", b"b", b"")
 MOVES = st.lists(
@@ -427,7 +427,7 @@ class Watched:
     def started(self, request: QueuedRequest, *, was_alone: bool) -> None:
         cgi = request.cgi
         if cgi is not None and not self.scheduler.session.is_held_by(cgi):
-            assert was_alone  # never beside another that could open a session, or use one
+            assert was_alone  # no other may open a session, or use one, at the same time
         self.active.append(request)
         mine = request.address
         for address in {each.address for each in self.waiting if self.is_passed_over(each)} - {mine}:
@@ -451,7 +451,7 @@ class Watched:
         assert sum(request.state is OVERFLOW for request in self.waiting) <= scheduler.overflow_size
         change = scheduler.next_change()
         assert (change is None) == (not self.waiting)
-        if change is None or change > self.now:  # else it is announced for now
+        if change is None or change > self.now:  # else ``advance`` is due
             assert len(self.active) == scheduler.places or not any(map(self.may_start, self.waiting))
         for address in list(self.passed):
             if not any(self.is_passed_over(each) for each in self.waiting if each.address == address):

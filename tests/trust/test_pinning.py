@@ -1,4 +1,4 @@
-"""The pin against a real gateway in TLS: nothing of a request leaves before the certificate was compared."""
+"""The pin against a real gateway in TLS: nothing of a request is sent before the certificate was compared."""
 
 import asyncio
 import json
@@ -82,7 +82,7 @@ async def test_a_kept_connection_stays_with_the_gateway_it_was_made_to(tmp_path:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         await get(rig)
         await sim.rotate_certificate()
-        # The kept connection ends at the device that holds the trusted key, whatever new ones are shown.
+        # The kept connection was made with the trusted certificate and stays in use.
         assert (await get(rig)).status_code == 200
         sim.close_connections()
         await sim.wait_for_open(0)
@@ -268,7 +268,7 @@ async def test_each_kind_of_key_connects(tmp_path: Path, curve: str) -> None:
 
 
 class LaterFullDisk(Files):
-    """A disk that is full after the first pin."""
+    """A disk that is full while ``full`` is set."""
 
     full = False
 
@@ -282,7 +282,7 @@ async def test_a_disk_that_fills_up_later_stops_nothing(tmp_path: Path, caplog: 
     disk = LaterFullDisk()
     async with Simulator() as sim, proxy_for(sim, tmp_path, files=disk) as rig:
         await get(rig)
-        # A pin without the time of the last contact, as the Go proxy writes it: the next contact completes it.
+        # A pin as the Go proxy writes it, without pem and last_seen: the next contact adds them.
         pin = json.loads(pin_file(rig, sim).read_text())
         pin_file(rig, sim).write_text(json.dumps(pin | {"pem": None, "last_seen": None}))
         disk.full = True

@@ -213,7 +213,7 @@ def test_seeing_a_go_pin_again_fills_it_in() -> None:
     [
         (NOW + timedelta(minutes=59), NOW),
         (NOW + timedelta(minutes=60), NOW + timedelta(minutes=60)),
-        (NOW - timedelta(days=1), NOW - timedelta(days=1)),  # the clock was wrong and was put right
+        (NOW - timedelta(days=1), NOW - timedelta(days=1)),  # the clock was wrong and was set right
         (UNSET, NOW),
     ],
 )
@@ -224,7 +224,7 @@ def test_last_seen_moves_once_an_hour(now: datetime, last_seen: datetime) -> Non
 
 
 def test_trust_is_pure() -> None:
-    # A process of its own: here the tests have imported everything.
+    # In another process: the tests have imported everything in this one.
     program = "import sys, smgw_proxy_addon.trust.policy; print({'ssl', 'asyncio', 'aiohttp'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
