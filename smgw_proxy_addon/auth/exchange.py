@@ -23,15 +23,13 @@ from smgw_proxy_addon.errors import (
     SilentCloseError,
 )
 from smgw_proxy_addon.gateway.connection import Connection
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import values
 from smgw_proxy_addon.proxy.source import Client
 
 _LOGIN_NEEDED: Final = 401
 _LOWEST_ERROR: Final = 400
-_DRAIN_SECONDS: Final = 10.0
-"""For the body of a 401; after that the request goes on over another connection."""
+_LONGEST_REFUSAL: Final = 1_000_000
 
 
 class ClosedAfterChallengeError(Exception):
@@ -122,7 +120,11 @@ class AccountExchange:
 
     async def _challenged(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
         refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt, self._clock())
-        await drain(connection.body(), limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
+        read = 0
+        async for piece in connection.body():
+            read += len(piece)
+            if read > _LONGEST_REFUSAL:
+                break  # the connection is not used again then
         return refused
 
     def _check(self) -> None:

@@ -15,7 +15,6 @@ from typing import Final
 from smgw_proxy_addon.auth.login_once import AccountSource
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.gateway.ppc_session import CgiRequest, Meaning
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import values
@@ -28,9 +27,6 @@ SILENCE: Final = ppc_session.IDLE_TIMEOUT - 1
 
 LAST_LOGOUT: Final = 1.5
 """Seconds that the gateway gets for a logout when the proxy stops."""
-
-_DRAIN_SECONDS: Final = 10.0
-"""For the body of the answer to a logout."""
 
 _LOGOUT: Final = b"action=logout"
 
@@ -149,7 +145,8 @@ class SessionKeeper:
         number = held.account + 1
         try:
             async with self._source.ask(held.account, request, client, Course()) as (answer, body):
-                await drain(body, limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
+                async for _ in body:
+                    pass
             _LOGGER.info(
                 "The session of account %d %s: logged out at the gateway (%d)", number, reason, answer.status
             )

@@ -10,7 +10,7 @@ from typing import Final
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.connector import Connector, OnStep
 from smgw_proxy_addon.gateway.learnt_limit import LearntLimit
-from smgw_proxy_addon.gateway.ppc_session import CgiRequest, read_answer
+from smgw_proxy_addon.gateway.ppc_session import CgiRequest, PpcSession, read_answer
 from smgw_proxy_addon.gateway.queue import PlaceQueue
 from smgw_proxy_addon.gateway.scheduler import QueuedRequest, Scheduler
 from smgw_proxy_addon.http.messages import Answer
@@ -130,6 +130,11 @@ class Pool:
         """Have ``log_out`` called, also repeatedly, while the holder of PPC's session must yield to others."""
         self._scheduler.session.proxy_logs_out = True
         self._queue.on_session_yield = log_out
+
+    @property
+    def session(self) -> PpcSession:
+        """PPC's session and who holds it; to be read only."""
+        return self._scheduler.session
 
     def status(self) -> PoolStatus:
         """Tell how busy the gateway is."""

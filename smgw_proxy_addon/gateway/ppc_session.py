@@ -123,7 +123,6 @@ class PpcSession:
     login_timeout: float = LOGIN_TIMEOUT
     proxy_logs_out: bool = False
     _holder: bytes | None = field(default=None, init=False, repr=False)
-    """The value of the holder's cookie."""
     _opened_at: float = field(default=0.0, init=False)
     _last_end: float = field(default=0.0, init=False)
     _challenged_at: float | None = field(default=None, init=False)
@@ -138,6 +137,11 @@ class PpcSession:
     def free(self) -> bool:
         """Whether any request may start: nobody holds the session, may open it just now, or has to yield it."""
         return self._holder is None and not self._running and self._yielding is None
+
+    @property
+    def holder(self) -> bytes | None:
+        """The value of the holder's cookie."""
+        return self._holder
 
     @property
     def must_yield(self) -> bool:

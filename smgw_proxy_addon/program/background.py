@@ -118,10 +118,11 @@ class Attendants:
             _LOGGER.warning("The gateway %s can be used again, after %.0f s", self._target, seconds)
 
     def _situation(self) -> Situation:
+        accepted = self._trust.accepted
         return Situation(
             self._reachability,
             self._target,
-            certificate=self._trust.accepted,
+            not_after=accepted.not_after if accepted else None,
             refused=self._trust.refused,
             log_failure=self._log_failure(),
             stopped=self._logins.stopped if self._logins else (),

@@ -13,11 +13,12 @@ from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.locales import Language, Notice, day, known
 from smgw_proxy_addon.locales.de import notifications as german
 from smgw_proxy_addon.locales.en import notifications as english
-from smgw_proxy_addon.trust.policy import Certificate, Expiry, expiry, utc_if_set
 
 TEXTS: Final[Mapping[Language, Mapping[str, Notice]]] = {"en": english.WORDS, "de": german.WORDS}
 _LINK: Final[Mapping[Language, str]] = {"en": english.LINK, "de": german.LINK}
 
+_SOON: Final = timedelta(days=30)
+_EARLIEST: Final = 2026
 # A path or a name must not be taken for Markdown.
 _MARKUP: Final = str.maketrans({letter: f"\\{letter}" for letter in "[]()<>*_`#|\\"})
 
@@ -79,14 +80,14 @@ class Reachability:
 class Situation:
     """What is known of the proxy; fingerprints are 64 hexadecimal digits.
 
-    ``certificate`` is the trusted one that was shown last, None before the first contact; ``refused`` the
+    ``not_after`` is of the trusted certificate that was shown last, None before the first contact; ``refused`` the
     certificate that is refused now; ``log_failure`` the sentence that says why no log files are written; ``stopped``
     are the numbers of the accounts that the gateway refused too often.
     """
 
     reachability: Reachability
     target: str
-    certificate: Certificate | None = None
+    not_after: datetime | None = None
     refused: str | None = None
     log_failure: str | None = None
     stopped: Sequence[int] = ()
@@ -98,15 +99,14 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
     target = {"target": situation.target}
     if situation.refused:
         found[Cause.CERTIFICATE_CHANGED] = {**target, "fingerprint": grouped(situation.refused)}
-    elif situation.certificate is not None:
+    elif situation.not_after is not None:
         found[Cause.CERTIFICATE_CHANGED] = None
-    not_after = situation.certificate and situation.certificate.not_after
-    if situation.certificate and not_after and utc_if_set(now):
-        state = expiry(situation.certificate, now)
-        date = {**target, "date": f"{not_after:%Y-%m-%d}"}
-        if state is Expiry.EXPIRED:
+    if situation.not_after is not None and now.year >= _EARLIEST:
+        soon = situation.not_after - now <= _SOON
+        date = {**target, "date": f"{situation.not_after:%Y-%m-%d}"}
+        if situation.not_after < now:
             date["words"] = "certificate_expired"
-        found[Cause.CERTIFICATE_EXPIRES] = date if state in (Expiry.EXPIRED, Expiry.EXPIRES_SOON) else None
+        found[Cause.CERTIFICATE_EXPIRES] = date if soon else None
     failing = situation.reachability
     if failing.known:
         found[Cause.GATEWAY_UNREACHABLE] = None

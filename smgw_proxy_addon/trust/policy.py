@@ -189,7 +189,7 @@ def _dns_names(certificate: "x509.Certificate") -> tuple[str, ...]:
 
 
 def printable(text: str) -> str:
-    """Escape what does not print, as in RFC 4514 section 2.4: the text is shown on terminals and in logs."""
+    """Escape what others wrote, as in RFC 4514 section 2.4: it is shown on terminals and in logs."""
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 

@@ -144,6 +144,7 @@ def test_no_cookie_is_ever_shown() -> None:
     session.begin(request)
     session.record_answer(request, answer, 0)
     assert session.is_held_by(request)
+    assert session.holder == b"SECRET"
     assert "SECRET" not in f"{request!r}{answer!r}{session!r}{request}{answer}{session}"
 
 

@@ -3,20 +3,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smgw_proxy_addon.status.notifications import TEXTS, Cause, Reachability, Situation, causes, notice
-from smgw_proxy_addon.trust.policy import Certificate
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 AFTER = timedelta(minutes=30)
 FAR = NOW + timedelta(days=400)
 
 
-def situation(failures: list[int] | None = None, not_after: datetime | None = None, **known: object) -> Situation:
-    """Give a situation.
-
-    ``failures`` are the minutes before now at which a request failed, ``not_after`` is of the trusted certificate.
-    """
-    if not_after:
-        known["certificate"] = Certificate("ab" * 32, not_after=not_after)
+def situation(failures: list[int] | None = None, **known: object) -> Situation:
+    """Give a situation; ``failures`` are the minutes before now at which a request failed."""
     reachability = Reachability()
     for minutes in failures or []:
         reachability.note("gateway_connect_timeout", answered=False, now=NOW - timedelta(minutes=minutes))
