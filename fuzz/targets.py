@@ -121,22 +121,22 @@ def ppc_sessions(data: bytes) -> None:
     """Recognise requests to PPC's CGI, and read its answers."""
     cookie, _, rest = data.partition(b"\n")
     form, _, lines = rest.partition(b"\n")
-    request = ppc_session.recognise(ppc_session.CGI + b"?" + form, [(b"Cookie", cookie)], form)
+    request = ppc_session.read_request(ppc_session.CGI + b"?" + form, [(b"Cookie", cookie)], form)
     promise(request is not None, "the CGI is recognised")
     if request is None:
         return
     for status in (200, 302, 401, 403, 500):
-        outcome = ppc_session.read(request, status, [(b"Set-Cookie", line) for line in lines.split(b"\n")])
-        lease = ppc_session.SessionLease()
-        lease.begin(request)
-        lease.note(request, outcome, 0.0)
-        lease.end(request, 0.0)
-        if outcome.meaning is ppc_session.Meaning.OPENED:
-            holder = ppc_session.CgiRequest((outcome.opened,))
-            promise(outcome.opened and lease.may_go(holder), "who opened the session holds it")
-        lease.expire(ppc_session.TENURE + ppc_session.SILENCE, wanted=False)
-        promise(lease.free, "every session ends")
-        promise(not outcome.opened or repr(outcome.opened) not in repr(outcome), "no cookie is in a repr")
+        answer = ppc_session.read_answer(request, status, [(b"Set-Cookie", line) for line in lines.split(b"\n")])
+        session = ppc_session.PpcSession()
+        session.begin(request)
+        session.record_answer(request, answer, 0.0)
+        session.end(request, 0.0)
+        if answer.meaning is ppc_session.Meaning.OPENED:
+            holder = ppc_session.CgiRequest((answer.opened,))
+            promise(answer.opened and session.may_start(holder), "who opened the session holds it")
+        session.expire(ppc_session.MAX_DURATION + ppc_session.IDLE_TIMEOUT, holder_waits=False)
+        promise(session.free, "every session ends")
+        promise(not answer.opened or repr(answer.opened) not in repr(answer), "no cookie is in a repr")
 
 
 def shared_reads(data: bytes) -> None:

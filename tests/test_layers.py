@@ -32,6 +32,7 @@ in the package are the room ``root``."""
 PURE: Final = (
     *("config", "fingerprint", "gateway.ppc_session", "gateway.scheduler", "http", "proxy.cache", "server.access"),
     *("server.limits", "server.slow_clients", "text", "trust.pin_file", "trust.policy"),
+    "gateway.learnt_limit",
 )
 IMPURE: Final = frozenset(
     {"aiohttp", "asyncio", "concurrent", "glob", "http", "io", "multiprocessing", "os", "random", "select"}

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from smgw_proxy_addon.config.accounts import Past
+from smgw_proxy_addon.gateway.learnt_limit import LearntLimit
 from smgw_proxy_addon.http.digest import Challenge, DigestError, authorize, parse_challenges
 
 DigestAlgorithm = Literal["auto", "md5", "sha-256"]
@@ -45,12 +46,6 @@ By RFC 7616 the password is right then, but who takes a gateway's word for it wi
 
 NO_ACCIDENT: Final = 30.0
 """Seconds since a nonce was used after which its refusal shows that the gateway had forgotten it."""
-
-SAFE_SHARE: Final = 0.8
-"""The share of a time that a gateway was seen to forget in which a nonce is used again."""
-
-MEMORY: Final = 24 * 3600.0
-"""Seconds after which such a time is forgotten: it may have been a restart of the gateway."""
 
 _PREFERENCE: Final[Mapping[DigestAlgorithm, tuple[str, ...]]] = {
     "auto": ("sha-256", "md5"),
@@ -114,8 +109,8 @@ class GatewayLogin:
         self._taken_lately = False  # since the start
         self._proven = False
         self._used = 0.0
-        self._longest = math.inf
-        self._learnt = 0.0
+        self._nonce_age = LearntLimit(math.inf)
+        """For how long this gateway knows a nonce that is not used."""
 
     @property
     def initial(self) -> str:
@@ -166,11 +161,9 @@ class GatewayLogin:
 
         A nonce that the gateway will have forgotten is not used: some gateways take that for a wrong password.
         """
-        if now - self._learnt > MEMORY:
-            self._longest = math.inf
         idle = now - self._used
         challenge, fresh = self._challenge, self._fresh and idle < NO_ACCIDENT
-        if challenge is None or self.stopped or (idle > self._longest and not fresh):
+        if challenge is None or self.stopped or (idle > self._nonce_age.value(now) and not fresh):
             return None
         self._count, self._fresh, self._used = self._count + 1, False, now
         # One cnonce for each nonce: then a session key (-sess) is the same however it is understood.
@@ -245,7 +238,7 @@ class GatewayLogin:
     def _learn(self, attempt: Attempt, now: float) -> None:
         """Learn from a refusal for how long this gateway knows a nonce."""
         if attempt.idle >= NO_ACCIDENT and not attempt.fresh:
-            self._longest, self._learnt = attempt.idle * SAFE_SHARE, now
+            self._nonce_age.observe(attempt.idle, now)
 
     def _answers(self, attempt: Attempt) -> bool:
         """Whether it is an answer to the challenge at hand."""

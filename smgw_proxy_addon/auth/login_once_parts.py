@@ -37,6 +37,6 @@ def login_once(
     ]
     own = OwnLogins(transparent, logins, clock, remember)
     keeper = SessionKeeper(own)
-    pool.log_out(keeper.give_way)
+    pool.log_out_holders(keeper.give_way)
     shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)
     return LoginOnce(porter, shared, keeper), own, keeper

@@ -22,7 +22,7 @@ from smgw_proxy_addon.proxy.source import Client, Course
 
 _LOGGER: Final = logging.getLogger(__name__)
 
-SILENCE: Final = ppc_session.SILENCE - 1
+SILENCE: Final = ppc_session.IDLE_TIMEOUT - 1
 """Seconds after which a holder is logged out: just before others may go, who would be refused by the gateway."""
 
 LAST_LOGOUT: Final = 1.5
@@ -56,7 +56,7 @@ class SessionKeeper:
         self, account: int, request: GatewayRequest, client: Client, course: Course
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask as the source does. Raises ``SessionBusyError`` for the session of another account."""
-        cgi = ppc_session.recognise(request.target, request.headers, request.body)
+        cgi = ppc_session.read_request(request.target, request.headers, request.body)
         holding = cgi is not None and self._holds(cgi)
         if holding:
             if self._held and self._held.account != account:
@@ -96,7 +96,7 @@ class SessionKeeper:
 
     def _note(self, account: int, request: GatewayRequest, cgi: CgiRequest, answer: Answer) -> bool:
         """Learn from an answer; tells whether it gave the session to the account."""
-        outcome = ppc_session.read(cgi, answer.status, answer.headers)
+        outcome = ppc_session.read_answer(cgi, answer.status, answer.headers)
         value = outcome.opened
         if outcome.meaning is Meaning.SERVED and not self._held and cgi.sessions:
             value = cgi.sessions[0]  # the proxy was restarted in the middle of this session

@@ -1,11 +1,11 @@
-"""One connection to the gateway: our own small HTTP/1.1, for one exchange at a time.
+"""One connection to the gateway: HTTP/1.1 with one exchange at a time.
 
-A request is sent once and never again. No cookies, no redirects, no decompression, no added headers: the gateway
-sees what it would see directly. What is sent is written here byte for byte, because Digest signs the target and
-gateways care about the case of header names.
+A request is sent once. No cookies, no redirects, no decompression, no added headers. Requests are written byte for
+byte, because Digest signs the target and some gateways depend on the case of header names.
 """
 
 import asyncio
+import math
 import select
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -16,25 +16,25 @@ from smgw_proxy_addon.errors import (
     ReadTimeoutError,
     SilentCloseError,
 )
-from smgw_proxy_addon.gateway.messages import Reading
+from smgw_proxy_addon.gateway.messages import AnswerParser
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.policy import Certificate
 
 CLOSE_TIMEOUT: Final = 2.0
-"""Seconds that the gateway has to answer our close_notify."""
+"""Seconds that the gateway gets to answer close_notify."""
 
 FRESH: Final = 2.0
-"""Seconds after an answer in which a connection that closes cannot have been idle for too long."""
+"""Seconds after an answer. A connection that closes within them was not closed for being idle."""
 
 _READ_AHEAD: Final = 65536
-"""Bytes of a body that may wait to be passed on; beyond them nothing more is read from the gateway."""
+"""Bytes of a body that may be buffered; with more, reading from the gateway pauses."""
 
 
 class Connection(asyncio.Protocol):
     """One TLS connection to the gateway, for one exchange at a time.
 
-    ``certificate`` is what the gateway showed. ``on_idle_end`` is called when an idle connection ends: with True
-    if the gateway closed it in order.
+    ``certificate`` is what the gateway showed. ``on_idle_end`` is called when an idle connection ends, with True if
+    the gateway closed it in order. ``opened`` and ``answered`` (the end of the last answer) are times of ``clock``.
     """
 
     certificate: Certificate
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
         self._read_timeout = read_timeout
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._reading: Reading | None = None
+        self._parser: AnswerParser | None = None
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -59,77 +59,78 @@ class Connection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Whether another request may follow: nothing was sent yet, or all was sent and answered."""
+        """Whether another request may be sent: the last one, if any, was sent and answered completely."""
         if self._ended or self.transport.is_closing():
             return False
-        reading = self._reading
-        # A gateway that answered before it had the whole request would take the next one for the rest of it.
-        return reading is None or (self._sent and reading.complete and reading.keeps_alive and not reading.stray)
+        parser = self._parser
+        # After an answer to half a request, the gateway would read the next one as the rest of that.
+        return parser is None or (self._sent and parser.complete and parser.keeps_alive and not parser.excess)
 
     async def exchange(self, request: GatewayRequest) -> Answer:
         """Send a request and wait for the head of its answer.
 
-        Raises ``GatewayError``: lost, silent, not HTTP, too slow; and what the request's body raises.
+        Raises ``ConnectionLostError``, ``SilentCloseError``, ``BadAnswerError``, ``TruncatedAnswerError``,
+        ``ReadTimeoutError``, and what the request's body raises.
         """
         self.on_idle_end = None
         kept_idle = self.answered is not None and self._clock() - self.answered >= FRESH
         self._sent = False
-        reading = self._reading = Reading(request.method)
+        parser = self._parser = AnswerParser(request.method)
         try:
             if request.body is None or isinstance(request.body, bytes):
                 self._write(request.head() + _framed(request.body or b"", chunked=request.chunked))
                 if self._writable:
-                    await self._drain()
+                    await self._wait_writable()
                 self._sent = True
-                return await self._head(reading)
-            return await self._exchange_streaming(request, request.body, reading)
+                return await self._head(parser)
+            return await self._exchange_streaming(request, request.body, parser)
         except EOFError:
             if request.has_login and self._sent and not kept_idle:
                 raise SilentCloseError("closed without an answer") from None
             raise ConnectionLostError("closed without an answer") from None
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Give the answer's body piece by piece, decoded from its transfer coding.
+        """Yield the answer's body without its transfer coding.
 
-        Raises ``TruncatedAnswerError``, ``BadAnswerError`` or ``ReadTimeoutError`` in the middle of it.
+        Raises ``TruncatedAnswerError``, ``BadAnswerError`` or ``ReadTimeoutError``.
         """
-        reading = self._reading
+        parser = self._parser
         deadline = self._loop.time() + self._read_timeout
-        while reading:
-            if reading.pieces:
-                data = b"".join(reading.pieces)
-                reading.pieces.clear()
-                reading.waiting = 0
+        while parser:
+            if parser.pieces:
+                data = b"".join(parser.pieces)
+                parser.pieces.clear()
+                parser.buffered = 0
                 if self._paused:
                     self._paused = False
                     self.transport.resume_reading()
                 yield data
                 deadline = self._loop.time() + self._read_timeout
-            elif reading.complete:
+            elif parser.complete:
                 return
-            elif reading.problem:
-                raise reading.problem
+            elif parser.problem:
+                raise parser.problem
             else:
-                await self._news(deadline)
+                await self._wait_for_input(deadline)
 
-    def quiet(self) -> bool:
-        """Tell whether nothing has come in that the event loop has not read yet."""
+    def has_unread_input(self) -> bool:
+        """Tell whether the kernel has bytes or the end of the connection that the event loop has not read yet."""
         raw = self.transport.get_extra_info("socket")
         if raw is None or raw.fileno() < 0:
-            return False  # TLS lets go of it one turn of the loop before it tells
+            return True  # closed: ``connection_lost`` follows in the loop's next iteration
         poll = select.poll()
         poll.register(raw.fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return bool(poll.poll(0))
 
     async def close(self) -> None:
-        """Close cleanly, with close_notify; by force if the gateway does not play along."""
+        """Close with close_notify; without it if the gateway does not answer within ``CLOSE_TIMEOUT``."""
         self.on_idle_end = None
         self.transport.close()
         await asyncio.wait({self._lost}, timeout=CLOSE_TIMEOUT)
         self.abort()
 
     def abort(self) -> None:
-        """Drop the connection at once."""
+        """Close the connection at once, without close_notify."""
         self.on_idle_end = None
         with suppress(AttributeError):  # Python before 3.11.3, for a TLS transport that was closed twice
             self.transport.abort()
@@ -141,28 +142,28 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read a part of the answer, or what nobody asked for."""
-        reading = self._reading
-        if reading is None:
+        """Read a part of the answer, or bytes that belong to none."""
+        parser = self._parser
+        if parser is None:
             self._end(None, closed=False)  # bytes before any request
             return
-        reading.feed(data)
-        if reading.complete:
-            if self.answered is None or not reading.stray:
+        parser.feed(data)
+        if parser.complete:
+            if self.answered is None or not parser.excess:
                 self.answered = self._clock()
-            if reading.stray and self.on_idle_end:
+            if parser.excess and self.on_idle_end:
                 self._end(None, closed=False)
-        elif reading.waiting > _READ_AHEAD and not self._paused:
+        elif parser.buffered > _READ_AHEAD and not self._paused:
             self._paused = True
             self.transport.pause_reading()
         self._wake()
 
     def eof_received(self) -> None:
-        """Learn that the gateway closes in order."""
+        """Note that the gateway closes in order."""
         self._end(None, closed=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Learn that the connection is gone."""
+        """Note that the connection is closed."""
         self._end(exc, closed=exc is None)
         if self._watchdog:
             self._watchdog.cancel()
@@ -170,23 +171,21 @@ class Connection(asyncio.Protocol):
             self._lost.set_result(None)
 
     def pause_writing(self) -> None:
-        """Wait before more is written."""
+        """Have writers wait."""
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """Write on."""
+        """Let writers go on."""
         if self._writable and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
-
-    # Inside
 
     def _end(self, error: Exception | None, *, closed: bool) -> None:
         if self._ended:
             return
         self._ended = True
-        if self._reading:
-            self._reading.end(error)
+        if self._parser:
+            self._parser.end(error)
         self._wake()
         if self._writable and not self._writable.done():
             self._writable.set_result(None)
@@ -202,22 +201,22 @@ class Connection(asyncio.Protocol):
             raise EOFError
         self.transport.write(data)
 
-    async def _head(self, reading: Reading, *, patient: bool = False) -> Answer:
-        # For all of it: the client may have left, which nobody notices before something is sent to it.
-        deadline = float("inf") if patient else self._loop.time() + self._read_timeout
-        while not reading.head_complete:
-            if reading.problem:
-                raise reading.problem
+    async def _head(self, parser: AnswerParser, *, deadline: float | None = None) -> Answer:
+        # One deadline for the whole head: while nothing is sent to the client, nobody notices that it has left.
+        deadline = self._loop.time() + self._read_timeout if deadline is None else deadline
+        while not parser.head_complete:
+            if parser.problem:
+                raise parser.problem
             if self._ended:
                 raise EOFError
-            await self._news(deadline)
-        return reading.answer()
+            await self._wait_for_input(deadline)
+        return parser.answer()
 
-    async def _news(self, deadline: float) -> None:
-        """Wait until something comes in; raises ReadTimeoutError at the ``deadline``, a time of the loop's clock."""
+    async def _wait_for_input(self, deadline: float) -> None:
+        """Wait for input; raises ReadTimeoutError at the ``deadline``, a time of the loop's clock."""
         self._waiter = self._loop.create_future()
         self._deadline = deadline
-        if self._watchdog is None and deadline != float("inf"):
+        if self._watchdog is None and deadline != math.inf:
             self._watchdog = self._loop.call_at(deadline, self._watch)
         try:
             await self._waiter
@@ -225,16 +224,16 @@ class Connection(asyncio.Protocol):
             self._waiter = None
 
     def _watch(self) -> None:
-        """End a wait that is too long. One timer serves all waits: making one for each costs more than the wait."""
+        """End a wait that is too long. One timer serves all waits: one for each costs more than the wait."""
         self._watchdog = None
-        if self._waiter is None or self._waiter.done() or self._deadline == float("inf"):
+        if self._waiter is None or self._waiter.done() or self._deadline == math.inf:
             return
         if self._loop.time() < self._deadline:
             self._watchdog = self._loop.call_at(self._deadline, self._watch)
         else:
             self._waiter.set_exception(ReadTimeoutError(seconds=f"{self._read_timeout:g}"))
 
-    async def _drain(self) -> None:
+    async def _wait_writable(self) -> None:
         if self._writable is None:
             return
         if not (await asyncio.wait({self._writable}, timeout=self._read_timeout))[0]:
@@ -243,11 +242,11 @@ class Connection(asyncio.Protocol):
             raise EOFError
 
     async def _exchange_streaming(
-        self, request: GatewayRequest, pieces: AsyncIterator[bytes], reading: Reading
+        self, request: GatewayRequest, pieces: AsyncIterator[bytes], parser: AnswerParser
     ) -> Answer:
-        """Send a large body while listening: a gateway may answer, 401 say, before it has all of it."""
+        """Send a large body and read meanwhile: a gateway may answer before it has the whole, with 401 say."""
         sending = asyncio.create_task(self._send_pieces(request, pieces))
-        receiving = asyncio.create_task(self._head(reading, patient=True))
+        receiving = asyncio.create_task(self._head(parser, deadline=math.inf))
         try:
             await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
             self._sent = sending.done() and sending.exception() is None
@@ -267,17 +266,17 @@ class Connection(asyncio.Protocol):
         self._write(request.head())
         async for piece in pieces:
             self._write(_chunk(piece) if request.chunked else piece)
-            await self._drain()
+            await self._wait_writable()
         if request.chunked:
             self._write(_LAST_CHUNK)
-            await self._drain()
+            await self._wait_writable()
 
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 def _chunk(data: bytes) -> bytes:
-    # An empty chunk would end the body.
+    # A chunk of length 0 ends the body.
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 

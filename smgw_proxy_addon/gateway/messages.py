@@ -1,7 +1,6 @@
-"""Messages to and from the gateway: a request as it is sent, an answer as it is read.
+"""Reads the gateway's answers with llhttp (httptools); refuses what is ambiguous or has no end.
 
-llhttp (httptools) reads; what is dangerous in an answer, or has no end, is refused here. No connection is known here,
-and nothing is waited for.
+Bytes go in, the head and pieces of the body come out: no connection is known here and nothing is waited for.
 """
 
 import re
@@ -18,30 +17,32 @@ if TYPE_CHECKING:
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_HEAD: Final = 262144
+"""Bytes of an answer without a byte of its body in between."""
 _MAX_INTERIM: Final = 16
 _FRAMING: Final = frozenset({b"transfer-encoding", b"content-length"})
 _OK: Final = 200
 _SWITCHING: Final = 101
 
 
-class Reading:
-    """What llhttp has found of one answer; called back by it while bytes are fed."""
+class AnswerParser:
+    """Parses one answer. Its ``on_…`` methods are called by llhttp while bytes are fed."""
 
     def __init__(self, method: bytes) -> None:
         self._bodiless = method == b"HEAD"
         self._interim = 0
         self._parser = httptools.HttpResponseParser(self)
-        # A bare line feed ends a line (RFC 9112 section 2.2): the head is written anew for the client.
+        # A bare LF ends a line (RFC 9112 section 2.2). No risk for the client: its head is written anew.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
-        self._beside_body = 0  # bytes since the last one of a body
+        self._beside_body = 0
+        """Bytes since the last one of the body."""
         self._until_close = False
         self._complete = False
-        self.heard = False
+        self.started = False
         self.pieces: deque[bytes] = deque()
-        self.waiting = 0
+        self.buffered = 0
         """Bytes in ``pieces``."""
-        self.stray = False
-        """Whether more came than the answer."""
+        self.excess = False
+        """Whether bytes came after the end of the answer."""
         self.keeps_alive = False
         self.problem: GatewayError | None = None
         self._begin()
@@ -53,28 +54,28 @@ class Reading:
 
     @property
     def head_complete(self) -> bool:
-        """Whether the head of the final answer is there."""
+        """Whether the head of the final answer was read."""
         return self._status is not None
 
     @property
     def complete(self) -> bool:
-        """Whether the answer is there up to its end."""
+        """Whether the answer was read to its end."""
         return self._complete
 
     def answer(self) -> Answer:
-        """Give the head, with the body if that is complete; its pieces stay."""
+        """Return the head, and the body if that is complete; ``pieces`` keeps it, too."""
         return Answer(
             self._status or 0,
-            b"" if _CONTROL.search(self._reason) else self._reason,  # nobody needs it (RFC 9112 section 4)
+            b"" if _CONTROL.search(self._reason) else self._reason,  # may be left out (RFC 9112 section 4)
             self._headers,
             b"".join(self.pieces) if self._complete else None,
         )
 
     def feed(self, data: bytes) -> None:
         """Read further bytes."""
-        self.heard = True
+        self.started = True
         if self._complete:
-            self.stray = True
+            self.excess = True
             return
         self._beside_body += len(data)
         try:
@@ -82,37 +83,37 @@ class Reading:
         except httptools.HttpParserUpgrade:
             self._refuse("a switch of protocols that nobody asked for")
         except httptools.HttpParserError as error:
-            # What llhttp says may quote the gateway: only its kind is passed on.
+            # Only the kind of the error: its text may quote the gateway.
             self._refuse(type(error).__name__)
         if self._beside_body > _MAX_HEAD:
             self._refuse("a head, a trailer or a chunk's size without end")
 
     def end(self, error: BaseException | None) -> None:
-        """Learn that the connection has ended: in order, or by an error."""
+        """Note that the connection has ended, in order or by ``error``."""
         if self._until_close and error is None and self.problem is None:
             self._complete = True
-        elif not self._complete and self.problem is None and self.heard:
+        elif not self._complete and self.problem is None and self.started:
             self.problem = TruncatedAnswerError(type(error).__name__ if error else "closed")
 
     def _refuse(self, detail: str) -> None:
         if self._complete:
-            self.stray = True
+            self.excess = True
         elif self.problem is None:
             self.problem = BadAnswerError(detail)
 
     # Called by llhttp
 
     def on_message_begin(self) -> None:
-        """Note that a message begins: ours, the one after an interim answer, or one that nobody asked for."""
-        self.stray = self.stray or self._complete
+        """Note that a message begins: after a complete answer, one that nobody asked for."""
+        self.excess = self.excess or self._complete
 
     def on_status(self, status: bytes) -> None:
-        """Take (a part of) the reason phrase."""
+        """Add a part of the reason phrase."""
         if not self._complete:
             self._reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; one of the trailer is dropped."""
+        """Add a header; those of a trailer are dropped."""
         if self._status is None:
             self._headers.append((name, value.rstrip(b" \t")))
 
@@ -137,16 +138,16 @@ class Reading:
             self._finish()
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
+        """Add a piece of the body."""
         if self._complete:
-            self.stray = True
+            self.excess = True
         else:
             self._beside_body = 0
             self.pieces.append(body)
-            self.waiting += len(body)
+            self.buffered += len(body)
 
     def on_message_complete(self) -> None:
-        """End the answer, or begin anew after an interim one (RFC 9110 section 15.2): no client waits for those."""
+        """End the answer. After an interim one (RFC 9110 section 15.2), which is dropped, begin anew."""
         if self._status is not None:
             self._finish()
             return

@@ -1,8 +1,8 @@
-"""Whose the one session of a PPC gateway is, and what requests and answers of its CGI mean for that.
+"""Who holds the one session of a PPC gateway, and what its CGI's requests and answers say about that.
 
-The gateway allows one session at a time, held by whoever knows the value of its cookie; all integrations of one
-Home Assistant share an address, so the address does not tell. Pure: nothing is sent or waited for here, and nothing
-is read but the cookie's value and the names of two actions. No value of a cookie ever appears in a ``repr``.
+The gateway allows one session at a time. Whoever sends its cookie holds it: the address does not tell, because all
+integrations of one Home Assistant share one. Pure. Reads only the cookie's value and the names of two actions; no
+cookie value appears in a ``repr``.
 """
 
 from collections.abc import Iterable
@@ -16,42 +16,42 @@ from urllib.parse import parse_qsl
 CGI: Final = b"/cgi-bin/hanservice.cgi"
 """The one program that a PPC gateway serves."""
 
-SILENCE: Final = 30.0
-"""Seconds without a request after which a session is taken to be left behind."""
+IDLE_TIMEOUT: Final = 30.0
+"""Seconds without a request after which a holder is taken to have left without a logout."""
 
-TENURE: Final = 300.0
+MAX_DURATION: Final = 300.0
 """Seconds after which a session is over for the proxy when others wait."""
 
-DOUBT: Final = 3.0
-"""Seconds that a holder who was asked for a login (401) gets to be answered well: clients log in at once or never."""
+LOGIN_TIMEOUT: Final = 3.0
+"""Seconds that a holder has to log in after a 401: clients do it at once or never."""
 
 _BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 
 _COOKIE: Final = b"session"
-_ENDING: Final = frozenset({"logout", "selftest"})  # the self-test restarts the gateway
+_ENDING_ACTIONS: Final = frozenset({"logout", "selftest"})  # the self-test restarts the gateway
 _LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
-"""What expired before this has expired for every client, however wrong the gateway's clock is."""
+"""A cookie that expired before this is deleted by every client, however wrong the gateway's clock is."""
 
 
 class Meaning(Enum):
     """What an answer of the CGI says about the session of its request."""
 
     OPENED = auto()
-    """There is a new one, whose value is in the answer."""
+    """There is a new session; its value is in the answer."""
     SERVED = auto()
     CHALLENGED = auto()
-    """A login is asked for. Digest clients get this in the middle of a session, too, and go on with it."""
+    """A login is asked for. Digest clients also get this in the middle of a session, and go on with it."""
     ENDED = auto()
-    """Logged out, refused, or its cookie was taken away."""
+    """Logged out, refused, or the cookie was deleted."""
     UNCLEAR = auto()
-    """An error that leaves the session as it is."""
+    """An error that says nothing about the session."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """An answer's meaning, and the value of the session that it opened."""
+class CgiAnswer:
+    """The meaning of an answer, and the value of the session that it opened."""
 
     meaning: Meaning
     opened: bytes = field(default=b"", repr=False)
@@ -65,10 +65,10 @@ class CgiRequest:
     ends: bool = False
 
 
-def recognise(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: object) -> CgiRequest | None:
-    """Return what a request is for the gateway's session, ``None`` if it is not for the CGI.
+def read_request(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: object) -> CgiRequest | None:
+    """Return what a request means for the session, None if it is not for the CGI.
 
-    ``target`` is in origin form; a ``body`` that is not whole (``bytes``) is not looked at.
+    ``target`` is in origin form. A ``body`` that is not ``bytes`` comes in pieces and is not read.
     """
     path, _, query = target.partition(b"?")
     if path != CGI:
@@ -85,7 +85,7 @@ def recognise(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: objec
     )
 
 
-def read(request: CgiRequest, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Outcome:
+def read_answer(request: CgiRequest, status: int, headers: Iterable[tuple[bytes, bytes]]) -> CgiAnswer:
     """Return what an answer means for the session of its request."""
     opened: bytes | None = None
     deleted = False
@@ -97,140 +97,157 @@ def read(request: CgiRequest, status: int, headers: Iterable[tuple[bytes, bytes]
                 deleted = not given or _expired(attributes)
                 opened = None if deleted else given
     if deleted or status == _FORBIDDEN:
-        return Outcome(Meaning.ENDED)
+        return CgiAnswer(Meaning.ENDED)
     if status == _UNAUTHORIZED:
-        return Outcome(Meaning.CHALLENGED)
+        return CgiAnswer(Meaning.CHALLENGED)
     if status >= _BAD_REQUEST:
-        return Outcome(Meaning.UNCLEAR)
+        return CgiAnswer(Meaning.UNCLEAR)
     if request.ends:
-        return Outcome(Meaning.ENDED)
-    return Outcome(Meaning.SERVED) if opened is None else Outcome(Meaning.OPENED, opened)
+        return CgiAnswer(Meaning.ENDED)
+    return CgiAnswer(Meaning.SERVED) if opened is None else CgiAnswer(Meaning.OPENED, opened)
 
 
 @dataclass
-class SessionLease:
-    """Who holds the gateway's session; times are in seconds, ``now`` of one clock.
+class PpcSession:
+    """The gateway's session and who holds it; times are in seconds, ``now`` is always of the same clock.
 
-    ``may_go`` asks, ``begin``, ``note`` and ``end`` tell how a request fares at the gateway, ``expire`` that time
-    has passed. A request that knows no session, or another one, may open one: it goes alone.
+    ``may_start`` says whether a request may be sent; ``begin``, ``record_answer`` and ``end`` follow it at the
+    gateway. None stands for a request that is not for the CGI: it may always be sent and changes nothing.
 
-    With ``logs_out`` the proxy itself logs a holder out whose tenure is over, and nobody else goes before that.
+    A request that names no session, or another one, may open one: it is sent only while no other is under way. With
+    ``proxy_logs_out``, nobody else may start before the proxy has logged out a holder whose session is over.
     """
 
-    silence: float = SILENCE
-    tenure: float = TENURE
-    doubt: float = DOUBT
-    logs_out: bool = False
+    idle_timeout: float = IDLE_TIMEOUT
+    max_duration: float = MAX_DURATION
+    login_timeout: float = LOGIN_TIMEOUT
+    proxy_logs_out: bool = False
     _holder: bytes | None = field(default=None, init=False, repr=False)
-    _since: float = field(default=0.0, init=False)
-    _heard: float = field(default=0.0, init=False)
-    _doubted: float | None = field(default=None, init=False)
-    _newcomer: CgiRequest | None = field(default=None, init=False)
-    _active: int = field(default=0, init=False)
+    _opened_at: float = field(default=0.0, init=False)
+    _last_end: float = field(default=0.0, init=False)
+    _challenged_at: float | None = field(default=None, init=False)
+    """When the holder got a 401 that no good answer has followed."""
+    _opener: CgiRequest | None = field(default=None, init=False)
+    """The request under way that may open a session."""
+    _running: int = field(default=0, init=False)
     _yielding: bytes | None = field(default=None, init=False, repr=False)
-    """The session whose tenure is over, from then until somebody else goes: its holder is not to be first again."""
+    """The session that is over, until somebody else's request starts: its holder must not be the first again."""
 
     @property
     def free(self) -> bool:
-        """Whether any request may go: nobody holds the session, or is about to, or has to give way."""
-        return self._holder is None and not self._active and self._yielding is None
+        """Whether any request may start: nobody holds the session, may open it just now, or has to yield it."""
+        return self._holder is None and not self._running and self._yielding is None
 
     @property
-    def over(self) -> bool:
-        """Whether the holder gives way: its tenure is over, and others wait."""
+    def holder(self) -> bytes | None:
+        """The value of the holder's cookie."""
+        return self._holder
+
+    @property
+    def must_yield(self) -> bool:
+        """Whether the session of the holder is over because others wait."""
         return self._holder is not None and self._holder == self._yielding
 
-    def holds(self, request: CgiRequest) -> bool:
+    def is_held_by(self, request: CgiRequest | None) -> bool:
         """Tell whether a request is the holder's."""
-        return self._holder is not None and self._holder in request.sessions
+        return request is not None and self._holder is not None and self._holder in request.sessions
 
-    def yields(self, request: CgiRequest) -> bool:
-        """Tell whether a request has to give way to those of others."""
-        return self._yielding is not None and self._yielding in request.sessions
+    def contends(self, request: CgiRequest | None) -> bool:
+        """Tell whether a request needs the session and is not of its holder, nor of one that had to yield."""
+        return request is not None and not self.is_held_by(request) and not self._yields(request)
 
-    def may_go(self, request: CgiRequest) -> bool:
+    def may_start(self, request: CgiRequest | None) -> bool:
         """Tell whether a request may be sent now without putting somebody's session at risk."""
-        if self.over:
-            return self.holds(request) and request.ends and not self._active
-        if self._holder is None and not self._active:
-            return not self.yields(request)
-        return self.holds(request)
+        if request is None:
+            return True
+        if self.must_yield:
+            return self.is_held_by(request) and request.ends and not self._running
+        if self._holder is None and not self._running:
+            return not self._yields(request)
+        return self.is_held_by(request)
 
-    def begin(self, request: CgiRequest) -> None:
-        """Note that a request goes to the gateway."""
-        self._active += 1
-        if not self.holds(request):
-            self._newcomer = request
+    def begin(self, request: CgiRequest | None) -> None:
+        """Note that a request is sent."""
+        if request is None:
+            return
+        self._running += 1
+        if not self.is_held_by(request):
+            self._opener = request
             self._yielding = None
 
-    def note(self, request: CgiRequest, outcome: Outcome, now: float) -> None:
-        """Note what an answer's head means."""
-        if outcome.meaning is Meaning.OPENED:
-            self._take(outcome.opened, now)
-        elif request is self._newcomer:
-            # Its cookie is good and yet unknown: the proxy was restarted in the middle of this session.
-            if outcome.meaning is Meaning.SERVED and request.sessions:
-                self._take(request.sessions[0], now)
-        elif self.holds(request):
-            if outcome.meaning is Meaning.ENDED:
+    def record_answer(self, request: CgiRequest, answer: CgiAnswer, now: float) -> None:
+        """Note what the head of an answer means."""
+        if answer.meaning is Meaning.OPENED:
+            self._hold(answer.opened, now)
+        elif request is self._opener:
+            # Served with a cookie that is not known here: the proxy was restarted in the middle of this session.
+            if answer.meaning is Meaning.SERVED and request.sessions:
+                self._hold(request.sessions[0], now)
+        elif self.is_held_by(request):
+            if answer.meaning is Meaning.ENDED:
                 self._holder = None
-            elif outcome.meaning is Meaning.SERVED:
-                self._doubted = None
-            elif outcome.meaning is Meaning.CHALLENGED and self._doubted is None:
-                self._doubted = now
+            elif answer.meaning is Meaning.SERVED:
+                self._challenged_at = None
+            elif answer.meaning is Meaning.CHALLENGED and self._challenged_at is None:
+                self._challenged_at = now
 
-    def end(self, request: CgiRequest, now: float) -> None:
-        """Note that a request has left the gateway, with or without an answer."""
-        self._active -= 1
-        self._heard = now
-        if self.over and request.ends and self.holds(request):
-            self._holder = None  # whatever came of it: nobody else can end this session
-        if request is self._newcomer:
-            self._newcomer = None
+    def end(self, request: CgiRequest | None, now: float) -> None:
+        """Note that a request is over, with or without an answer."""
+        if request is None:
+            return
+        self._running -= 1
+        self._last_end = now
+        if self.must_yield and request.ends and self.is_held_by(request):
+            self._holder = None  # whether or not the logout was answered: nobody else can end this session
+        if request is self._opener:
+            self._opener = None
 
-    def give_way(self, now: float, *, others: bool) -> None:
-        """Note whether ``others`` wait: once its tenure is over, a holder starts nothing more then but its logout."""
-        if not others:
+    def update_yielding(self, now: float, *, others_wait: bool) -> None:
+        """Have the holder yield if ``others_wait`` and it held the session for long enough: it may only log out."""
+        if not others_wait:
             self._yielding = None
-        elif self._holder is not None and now >= self._since + self.tenure:
+        elif self._holder is not None and now >= self._opened_at + self.max_duration:
             self._yielding = self._holder
 
-    def ends_at(self, *, wanted: bool) -> float | None:
-        """Tell when the session is over for those who wait; ``None`` if that is not for the time to say.
+    def expires_at(self, *, holder_waits: bool) -> float | None:
+        """Return when the session is over for those who wait; None while time alone does not end it.
 
-        ``wanted`` tells whether the holder has a request that waits: then it is not silent.
+        A holder with a request that waits (``holder_waits``) is not idle.
         """
-        if self._holder is None or self._active:
+        if self._holder is None or self._running:
             return None
-        ends = self._since + self.tenure
-        if self.logs_out and self.over:
-            return self._heard + self.silence  # the logout has not come
-        if not wanted:
-            ends = min(ends, self._heard + self.silence)
-            if self._doubted is not None:
-                ends = min(ends, self._doubted + self.doubt)
-        return ends
+        if self.proxy_logs_out and self.must_yield:
+            return self._last_end + self.idle_timeout  # no logout was sent
+        expires = self._opened_at + self.max_duration
+        if not holder_waits:
+            expires = min(expires, self._last_end + self.idle_timeout)
+            if self._challenged_at is not None:
+                expires = min(expires, self._challenged_at + self.login_timeout)
+        return expires
 
-    def expire(self, now: float, *, wanted: bool) -> None:
+    def expire(self, now: float, *, holder_waits: bool) -> None:
         """End the session if its time is over."""
-        ends = self.ends_at(wanted=wanted)
-        if ends is not None and now >= ends:
+        expires = self.expires_at(holder_waits=holder_waits)
+        if expires is not None and now >= expires:
             self._holder = None
 
-    def _take(self, session: bytes, now: float) -> None:
+    def _hold(self, session: bytes, now: float) -> None:
         if session != self._holder:
-            self._holder, self._since = session, now
-        self._doubted = None
+            self._holder, self._opened_at = session, now
+        self._challenged_at = None
+
+    def _yields(self, request: CgiRequest) -> bool:
+        return self._yielding is not None and self._yielding in request.sessions
 
 
 def _session(pair: bytes) -> bytes | None:
-    """Return the value of a cookie if it is the session's; some clients put it into quotes."""
+    """Return the value of a cookie if it is the session's. Some clients put quotes around it."""
     name, given, value = pair.partition(b"=")
     return value.strip(b' \t"') if given and name.strip(b" \t") == _COOKIE else None
 
 
 def _expired(attributes: list[bytes]) -> bool:
-    """Tell whether a cookie is set only to be deleted; ``Max-Age`` counts first (RFC 6265 section 5.3)."""
+    """Tell whether the attributes delete the cookie. ``Max-Age`` wins over ``Expires`` (RFC 6265 section 5.3)."""
     values = {}
     for attribute in attributes:
         name, _, value = attribute.partition(b"=")
@@ -248,4 +265,4 @@ def _ends(form: bytes) -> bool:
     """Tell whether a form or query has an action that ends the session."""
     if b"action" not in form:
         return False
-    return any(name == "action" and value in _ENDING for name, value in parse_qsl(form.decode("latin-1")))
+    return any(name == "action" and value in _ENDING_ACTIONS for name, value in parse_qsl(form.decode("latin-1")))

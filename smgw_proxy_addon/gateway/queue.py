@@ -1,6 +1,6 @@
-"""Waiting for a turn at the gateway: the schedule's decisions, brought to those who wait for them.
+"""Lets tasks wait for a place at the gateway, as the scheduler decides.
 
-Owns the one timer that tells the schedule that time has passed. Decides nothing, and knows no connection.
+Owns the one timer that calls the scheduler back. Decides nothing itself, and knows no connection.
 """
 
 import asyncio
@@ -14,104 +14,107 @@ from smgw_proxy_addon.errors import (
     SessionBusyError,
     ShuttingDownError,
 )
-from smgw_proxy_addon.gateway.scheduler import Claim, Schedule, Ticket, Turn
+from smgw_proxy_addon.gateway.ppc_session import CgiRequest
+from smgw_proxy_addon.gateway.scheduler import QueuedRequest, QueueState, Scheduler
 
 
-class Turns:
-    """Hands out the places of a schedule."""
+class PlaceQueue:
+    """Hands out the places of a scheduler."""
 
-    def __init__(self, schedule: Schedule, clock: Callable[[], float]) -> None:
-        self._schedule = schedule
+    def __init__(self, scheduler: Scheduler, clock: Callable[[], float]) -> None:
+        self._scheduler = scheduler
         self._clock = clock
-        self._waiting: dict[Ticket, asyncio.Future[bool]] = {}
-        """The result says whether the schedule has decided; if not, all are sent away."""
-        self._alarm: asyncio.TimerHandle | None = None
-        self._due = 0.0
-        self.on_session_over: Callable[[], None] | None = None
-        """Is called, also repeatedly, while the holder of the session has to give way to those who wait."""
+        self._waiters: dict[QueuedRequest, asyncio.Future[bool]] = {}
+        """The result is False when the wait is cancelled for all, else the request's state or ``gone`` tells why."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self.on_session_yield: Callable[[], None] | None = None
+        """Called, also repeatedly, while the holder of the session must yield to those who wait."""
 
-    async def take(self, claim: Claim, gone: asyncio.Future[None]) -> Ticket:
-        """Wait for a place, which is to be given back with ``leave``.
+    async def acquire(
+        self, gone: asyncio.Future[None], *, address: str = "", cgi: CgiRequest | None = None
+    ) -> QueuedRequest:
+        """Wait for a place, to be given back with ``release``. Does not suspend if there is a free one.
 
-        ``gone`` is done when the client has left: it loses its place in the queue (``ClientGoneError``).
+        ``gone`` is done when the client has left: the wait ends with ``ClientGoneError``.
         Raises ``BusyError``, ``QueueTimeoutError``, ``SessionBusyError`` or ``ShuttingDownError``.
         """
         if gone.done():
             raise ClientGoneError
-        ticket = self._schedule.ask(claim, self._clock())
-        if ticket.turn is not Turn.GO:
+        request = self._scheduler.acquire(address, cgi, self._clock())
+        if request.state is not QueueState.RUNNING:
             try:
-                await self._wait(ticket, gone)
+                await self._wait(request, gone)
             except BaseException:
-                self.leave(ticket)
+                self.release(request)
                 raise
-        return ticket
+        return request
 
-    def leave(self, ticket: Ticket) -> None:
+    def release(self, request: QueuedRequest) -> None:
         """Give a place back."""
-        self._tell(self._schedule.leave(ticket, self._clock()))
+        self._wake_all(self._scheduler.release(request, self._clock()))
 
-    def send_away(self) -> None:
-        """Let nobody wait any longer (``ShuttingDownError``)."""
-        for turn in self._waiting.values():
-            if not turn.done():
-                turn.set_result(False)
+    def cancel_all(self) -> None:
+        """End all waits with ``ShuttingDownError``."""
+        for waiter in self._waiters.values():
+            if not waiter.done():
+                waiter.set_result(False)
 
     def close(self) -> None:
         """Stop the timer."""
-        if self._alarm:
-            self._alarm.cancel()
+        if self._timer:
+            self._timer.cancel()
 
-    async def _wait(self, ticket: Ticket, gone: asyncio.Future[None]) -> None:
-        if ticket.turn is Turn.REFUSED:
+    async def _wait(self, request: QueuedRequest, gone: asyncio.Future[None]) -> None:
+        if request.state is QueueState.REJECTED:
             raise BusyError
-        turn = self._waiting[ticket] = asyncio.get_running_loop().create_future()
-        leave = partial(_wake, turn)
-        gone.add_done_callback(leave)
-        self._look_ahead()
+        waiter = self._waiters[request] = asyncio.get_running_loop().create_future()
+        wake = partial(_wake, waiter)
+        gone.add_done_callback(wake)
+        self._after_change()
         try:
-            decided = await turn
+            decided = await waiter
         finally:
-            gone.remove_done_callback(leave)
-            del self._waiting[ticket]
+            gone.remove_done_callback(wake)
+            del self._waiters[request]
         if not decided:
             raise ShuttingDownError
         if gone.done():
             raise ClientGoneError
-        match ticket.turn:
-            case Turn.REFUSED:
+        match request.state:
+            case QueueState.REJECTED:
                 raise BusyError
-            case Turn.LATE:
-                raise QueueTimeoutError(seconds=f"{self._schedule.patience:g}")
-            case Turn.BUSY:
-                raise SessionBusyError(seconds=f"{self._schedule.session_patience:g}")
+            case QueueState.TIMED_OUT:
+                raise QueueTimeoutError(seconds=f"{self._scheduler.queue_timeout:g}")
+            case QueueState.SESSION_BUSY:
+                raise SessionBusyError(seconds=f"{self._scheduler.session_timeout:g}")
 
-    def _tell(self, tickets: list[Ticket]) -> None:
-        for ticket in tickets:
-            _wake(self._waiting[ticket])
-        if self._waiting:
-            self._look_ahead()
+    def _wake_all(self, requests: list[QueuedRequest]) -> None:
+        for request in requests:
+            _wake(self._waiters[request])
+        if self._waiters:
+            self._after_change()
 
-    def _look_ahead(self) -> None:
-        self._set_alarm()
-        if self.on_session_over and self._schedule.session.over:
-            self.on_session_over()
+    def _after_change(self) -> None:
+        self._set_timer()
+        if self.on_session_yield and self._scheduler.session.must_yield:
+            self.on_session_yield()
 
-    def _set_alarm(self) -> None:
-        """See to it that time passes for those who wait. The alarm may be early: it is not moved back."""
-        change = self._schedule.next_change()
-        if change is None or (self._alarm is not None and self._due <= change):
+    def _set_timer(self) -> None:
+        """Have the timer fire at the next change. It may fire too early: a later change does not move it."""
+        change = self._scheduler.next_change()
+        if change is None or (self._timer is not None and self._timer_due <= change):
             return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._due = change
-        self._alarm = asyncio.get_running_loop().call_later(change - self._clock(), self._let_time_pass)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = change
+        self._timer = asyncio.get_running_loop().call_later(change - self._clock(), self._advance)
 
-    def _let_time_pass(self) -> None:
-        self._alarm = None
-        self._tell(self._schedule.advance(self._clock()))
+    def _advance(self) -> None:
+        self._timer = None
+        self._wake_all(self._scheduler.advance(self._clock()))
 
 
-def _wake(turn: asyncio.Future[bool], _gone: asyncio.Future[None] | None = None) -> None:
-    if not turn.done():
-        turn.set_result(True)
+def _wake(waiter: asyncio.Future[bool], _gone: asyncio.Future[None] | None = None) -> None:
+    if not waiter.done():
+        waiter.set_result(True)

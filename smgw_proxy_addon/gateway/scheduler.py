@@ -1,9 +1,11 @@
-"""Who may talk to the gateway now, who waits, who is refused; and how long a silent connection may be kept.
+"""Decides which request may go to the gateway now, which one waits and which one is rejected.
 
-Gateways lock up under parallel requests, so there are few places (one, unless the user asks for more). They are
-handed out in turn to the addresses that ask, and to the requests of one address in the order of asking; who would
-put somebody else's session at risk waits aside. Pure: no waiting is done here. The caller asks, is told, says when a
-place is free, and comes back when ``next_change`` says so.
+Gateways lock up under parallel requests, so there are few places (one, unless the user asks for more). A free place
+goes to the waiting addresses in turn, and to the requests of one address in the order of arrival. A request that
+would put somebody else's session at risk (``ppc_session``) waits, and blocks nobody behind it. A request that finds
+the queue full waits in the overflow queue for a short time.
+
+Pure. The caller obeys each request's ``state``, calls ``release`` when it is done and ``advance`` at ``next_change``.
 """
 
 from collections import OrderedDict, deque
@@ -12,297 +14,250 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
-from smgw_proxy_addon.gateway.ppc_session import CgiRequest, Outcome, SessionLease
+from smgw_proxy_addon.gateway.ppc_session import CgiAnswer, CgiRequest, PpcSession
 
-DOOR: Final = 256
-"""Requests that may stand at the door."""
+OVERFLOW_SIZE: Final = 256
+"""Requests in the overflow queue."""
 
-DOOR_PATIENCE: Final = 2.0
-"""Seconds that a request stands at the door: a burst on a fast gateway is over by then."""
+OVERFLOW_TIMEOUT: Final = 2.0
+"""Seconds that a request waits in the overflow queue: a burst on a fast gateway is over by then."""
 
-SESSION_PATIENCE: Final = 8.0
-"""Seconds after which a request is not kept waiting for somebody else's session: clients give up at 10 s."""
+SESSION_TIMEOUT: Final = 8.0
+"""Seconds that a request waits for somebody else's session to end: clients give up at 10 s."""
 
-REMEMBERED: Final = 32
-"""Addresses whose turn is remembered while they have nothing to ask."""
-
-IDLE_LIMIT_UNSEEN: Final = 540.0
-"""Seconds that a silent connection is kept before a limit was seen: Theben closes after 600 s."""
-
-MAX_AGE: Final = 47 * 3600.0
-"""Seconds after which a connection is replaced: Theben ends a TLS session after 48 h."""
-
-SAFE_SHARE: Final = 0.8
-"""The share of a limit that was seen which is used."""
-
-MEMORY: Final = 24 * 3600.0
-"""Seconds after which a limit is forgotten: a gateway that restarted looks like one that closes early."""
-
-NOT_AN_IDLE_LIMIT: Final = 1.0
-"""A gateway that closes within this many seconds did not wait for anything: it closes after each answer."""
+REMEMBERED_ADDRESSES: Final = 32
+"""Addresses whose turn is remembered while none of their requests waits."""
 
 
-class Turn(Enum):
-    """What a ticket's owner may do."""
+class QueueState(Enum):
+    """What has become of a request for a place."""
 
-    GO = auto()
-    WAIT = auto()
-    """In the room."""
-    DOOR = auto()
-    """Outside of the full room."""
-    REFUSED = auto()
-    """There was no space."""
-    LATE = auto()
-    """Its turn has not come in time."""
-    BUSY = auto()
+    RUNNING = auto()
+    """It has a place."""
+    QUEUED = auto()
+    OVERFLOW = auto()
+    """It waits in the overflow queue, because the queue was full."""
+    REJECTED = auto()
+    """Both queues were full, or the queue stayed full for too long."""
+    TIMED_OUT = auto()
+    """It waited in the queue for too long."""
+    SESSION_BUSY = auto()
     """Somebody else's session did not end in time."""
 
 
-@dataclass(frozen=True)
-class Claim:
-    """Who asks for a place (the proxy itself has no address), and what for if it is PPC's CGI."""
-
-    address: str = ""
-    cgi: CgiRequest | None = None
-
-
 @dataclass(eq=False)
-class Ticket:
-    """One request's claim to a place since it ``asked`` (seconds); compared by identity."""
+class QueuedRequest:
+    """A client's request for a place; ``arrived`` is in seconds. Compared by identity.
 
-    claim: Claim
-    asked: float
-    turn: Turn = Turn.WAIT
+    ``address`` is empty for a request of the proxy itself, ``cgi`` is None for a request that is not for PPC's CGI.
+    """
+
+    address: str
+    cgi: CgiRequest | None
+    arrived: float
+    state: QueueState = QueueState.QUEUED
 
 
-class _Line:
-    """Tickets that wait: each address has its turn, and its own tickets go in the order of asking."""
+class _FairQueue:
+    """Requests that wait: addresses take turns, and those of one address keep the order of arrival."""
 
     def __init__(self) -> None:
-        self._ring: OrderedDict[str, deque[Ticket]] = OrderedDict()
-        """By the last turn, the longest ago first; also of addresses that do not wait, or each would be new."""
+        self._by_address: OrderedDict[str, deque[QueuedRequest]] = OrderedDict()
+        """The address whose last turn is the longest ago comes first. Idle addresses stay, or each would seem new."""
         self._length = 0
 
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[Ticket]:
-        for queue in self._ring.values():
+    def __iter__(self) -> Iterator[QueuedRequest]:
+        for queue in self._by_address.values():
             yield from queue
 
     def count(self, address: str) -> int:
-        """Tell how many of an address wait."""
-        return len(self._ring.get(address, ()))
+        """Return how many requests of an address wait."""
+        return len(self._by_address.get(address, ()))
 
-    def oldest(self) -> float:
-        """Tell when the first of those who wait has asked."""
-        return min(ticket.asked for ticket in self.heads())
+    def oldest_arrival(self) -> float:
+        """Return when the first of the waiting requests arrived."""
+        return min(request.arrived for request in self.heads())
 
-    def add(self, ticket: Ticket) -> None:
-        """Take a place at the end."""
-        self._ring.setdefault(ticket.claim.address, deque()).append(ticket)
+    def add(self, request: QueuedRequest) -> None:
+        """Add a request behind those of its address."""
+        self._by_address.setdefault(request.address, deque()).append(request)
         self._length += 1
 
-    def heads(self) -> Iterator[Ticket]:
-        """Yield the first ticket of each address."""
-        return (queue[0] for queue in self._ring.values() if queue)
+    def heads(self) -> Iterator[QueuedRequest]:
+        """Yield the first request of each address."""
+        return (queue[0] for queue in self._by_address.values() if queue)
 
-    def remove(self, ticket: Ticket) -> None:
-        """Give a place up, if the ticket has one."""
-        queue = self._ring.get(ticket.claim.address)
-        if queue and ticket in queue:
-            queue.remove(ticket)
+    def remove(self, request: QueuedRequest) -> None:
+        """Remove a request if it is here."""
+        queue = self._by_address.get(request.address)
+        if queue and request in queue:
+            queue.remove(request)
             self._length -= 1
-            if not queue and len(self._ring) > REMEMBERED:
-                del self._ring[ticket.claim.address]  # it may never have a turn, and so must not stay
+            if not queue and len(self._by_address) > REMEMBERED_ADDRESSES:
+                del self._by_address[request.address]  # ``end_turn`` may never be called for it
 
-    def had_its_turn(self, address: str) -> None:
+    def end_turn(self, address: str) -> None:
         """Put an address behind all others."""
-        self._ring.setdefault(address, deque())
-        self._ring.move_to_end(address)
-        if len(self._ring) > REMEMBERED:
-            idle = next((each for each, queue in self._ring.items() if not queue and each != address), None)
+        self._by_address.setdefault(address, deque())
+        self._by_address.move_to_end(address)
+        if len(self._by_address) > REMEMBERED_ADDRESSES:
+            idle = next((each for each, queue in self._by_address.items() if not queue and each != address), None)
             if idle is not None:
-                del self._ring[idle]
+                del self._by_address[idle]
 
 
 @dataclass
-class Schedule:
-    """``places`` requests at a time at the gateway, and at most ``room`` that wait for a place.
+class Scheduler:
+    """At most ``places`` requests at the gateway and ``queue_size`` in the queue; one address may fill half of it.
 
-    One address fills half of the room at most. Who finds no space stands at the ``door`` for a short time. The
-    patiences are the seconds that a request waits in all, at the door, and for somebody else's session.
+    Timeouts are seconds since the request's arrival.
     """
 
     places: int
-    room: int
-    patience: float
-    door: int = DOOR
-    door_patience: float = DOOR_PATIENCE
-    session_patience: float = SESSION_PATIENCE
-    session: SessionLease = field(default_factory=SessionLease)
-    _active: set[Ticket] = field(default_factory=set, init=False)
-    _inside: _Line = field(default_factory=_Line, init=False)
-    _outside: _Line = field(default_factory=_Line, init=False)
+    queue_size: int
+    queue_timeout: float
+    overflow_size: int = OVERFLOW_SIZE
+    overflow_timeout: float = OVERFLOW_TIMEOUT
+    session_timeout: float = SESSION_TIMEOUT
+    session: PpcSession = field(default_factory=PpcSession)
+    _running: set[QueuedRequest] = field(default_factory=set, init=False)
+    _queue: _FairQueue = field(default_factory=_FairQueue, init=False)
+    _overflow: _FairQueue = field(default_factory=_FairQueue, init=False)
 
     @property
-    def active(self) -> int:
-        """How many are at the gateway."""
-        return len(self._active)
+    def running(self) -> int:
+        """How many requests have a place."""
+        return len(self._running)
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place, in the room or at the door."""
-        return len(self._inside) + len(self._outside)
+        """How many requests wait for a place, in both queues."""
+        return len(self._queue) + len(self._overflow)
 
-    def ask(self, claim: Claim, now: float) -> Ticket:
-        """Ask for a place; the ticket's ``turn`` is the answer."""
-        ticket = Ticket(claim, now)
+    def acquire(self, address: str, cgi: CgiRequest | None, now: float) -> QueuedRequest:
+        """Ask for a place; the ``state`` of the result is the answer."""
+        request = QueuedRequest(address, cgi, now)
         if not self.session.free:
-            newcomer = self._is_other(ticket)
-            self.session.give_way(now, others=newcomer or any(map(self._is_other, self._everybody())))
-            if newcomer and not self.waiting:
-                self.session.expire(now, wanted=False)
-        if len(self._active) < self.places and self._may_go(ticket):
-            self._let_go(ticket)
-        elif self._fits(ticket):
-            self._inside.add(ticket)
-        elif len(self._outside) < self.door:
-            ticket.turn = Turn.DOOR
-            self._outside.add(ticket)
+            contends = self.session.contends(cgi)
+            self.session.update_yielding(now, others_wait=contends or self._others_wait())
+            if contends and not self.waiting:
+                self.session.expire(now, holder_waits=False)
+        if len(self._running) < self.places and self.session.may_start(cgi):
+            self._start(request)
+        elif self._fits(request):
+            self._queue.add(request)
+        elif len(self._overflow) < self.overflow_size:
+            request.state = QueueState.OVERFLOW
+            self._overflow.add(request)
         else:
-            ticket.turn = Turn.REFUSED
-        return ticket
+            request.state = QueueState.REJECTED
+        return request
 
-    def note(self, ticket: Ticket, outcome: Outcome, now: float) -> None:
-        """Note what the answer to a request for the CGI means for the session."""
-        if ticket.claim.cgi is not None:
-            self.session.note(ticket.claim.cgi, outcome, now)
-
-    def leave(self, ticket: Ticket, now: float) -> list[Ticket]:
-        """Give up a place or the wait for one; returns the tickets that may go now."""
-        if ticket in self._active:
-            self._active.remove(ticket)
-            if ticket.claim.cgi is not None:
-                self.session.end(ticket.claim.cgi, now)
+    def release(self, request: QueuedRequest, now: float) -> list[QueuedRequest]:
+        """Give up a place or the wait for one; returns the requests that have a place now."""
+        if request in self._running:
+            self._running.remove(request)
+            self.session.end(request.cgi, now)
         else:
-            self._inside.remove(ticket)
-            self._outside.remove(ticket)
-        return self._admit(now)
+            self._remove(request)
+        return self._start_waiting(now)
 
-    def advance(self, now: float) -> list[Ticket]:
-        """Let time pass; returns the tickets that may go now and those that have waited for too long."""
-        admitted = self._admit(now)
-        late = [ticket for line in (self._inside, self._outside) for ticket in line if self._give_up(ticket, now)]
-        for ticket in late:
-            self._inside.remove(ticket)
-            self._outside.remove(ticket)
-        # Once more: a holder that gave way to those who are late now may go on.
-        self._enter()
-        return admitted + late + self._admit(now)
+    def record_answer(self, request: QueuedRequest, answer: CgiAnswer, now: float) -> None:
+        """Note what the answer to a request for the CGI says about the session."""
+        if request.cgi is not None:
+            self.session.record_answer(request.cgi, answer, now)
+
+    def advance(self, now: float) -> list[QueuedRequest]:
+        """Apply the timeouts; returns the requests that have a place now and those that waited for too long."""
+        started = self._start_waiting(now)
+        expired = [request for request in self._all_waiting() if self._expire(request, now)]
+        for request in expired:
+            self._remove(request)
+        self._refill()
+        # Again: a holder that yielded to requests which have expired now may go on.
+        return started + expired + self._start_waiting(now)
 
     def next_change(self) -> float | None:
-        """Tell when to ``advance``: the earliest time at which there is something to return, if any."""
+        """Return the earliest time at which ``advance`` has something to return, None if nobody waits."""
         if not self.waiting:
             return None
         changes = []
-        if self._inside:
-            changes.append(self._inside.oldest() + self.patience)
-        if self._outside:
-            changes.append(self._outside.oldest() + self.door_patience)
+        if self._queue:
+            changes.append(self._queue.oldest_arrival() + self.queue_timeout)
+        if self._overflow:
+            changes.append(self._overflow.oldest_arrival() + self.overflow_timeout)
         if not self.session.free:
-            barred = [ticket.asked for ticket in self._everybody() if not self._may_go(ticket)]
-            if barred:
-                changes.append(min(barred) + self.session_patience)
-                ends = self.session.ends_at(wanted=self._holder_waits())
-                changes += [] if ends is None else [ends]
+            blocked = [each.arrived for each in self._all_waiting() if not self.session.may_start(each.cgi)]
+            if blocked:
+                changes.append(min(blocked) + self.session_timeout)
+                expires = self.session.expires_at(holder_waits=self._holder_waits())
+                changes += [] if expires is None else [expires]
         return min(changes)
 
-    def _admit(self, now: float) -> list[Ticket]:
+    def _start_waiting(self, now: float) -> list[QueuedRequest]:
+        """Give the free places to waiting requests."""
         if not self.waiting:
             return []
         if not self.session.free:
-            others = any(map(self._is_other, self._everybody()))
-            self.session.give_way(now, others=others)
-            if others:
-                self.session.expire(now, wanted=self._holder_waits())
-        admitted = []
-        while len(self._active) < self.places:
-            # From the door only if nobody in the room may go: all of those wait for a session.
-            ticket = next(filter(self._may_go, self._everybody()), None)
-            if ticket is None:
+            others_wait = self._others_wait()
+            self.session.update_yielding(now, others_wait=others_wait)
+            if others_wait:
+                self.session.expire(now, holder_waits=self._holder_waits())
+        started = []
+        while len(self._running) < self.places:
+            # One of the overflow queue only if the whole queue waits for a session.
+            request = next((each for each in self._all_waiting() if self.session.may_start(each.cgi)), None)
+            if request is None:
                 break
-            self._inside.remove(ticket)
-            self._outside.remove(ticket)
-            self._let_go(ticket)
-            admitted.append(ticket)
-        self._enter()
-        return admitted
+            self._remove(request)
+            self._start(request)
+            started.append(request)
+        self._refill()
+        return started
 
-    def _enter(self) -> None:
-        """Let those at the door into the room while there is space."""
-        while (ticket := next(filter(self._fits, self._outside.heads()), None)) is not None:
-            self._outside.remove(ticket)
-            self._outside.had_its_turn(ticket.claim.address)
-            ticket.turn = Turn.WAIT
-            self._inside.add(ticket)
+    def _refill(self) -> None:
+        """Move requests from the overflow queue to the queue while there is space."""
+        while (request := next(filter(self._fits, self._overflow.heads()), None)) is not None:
+            self._overflow.remove(request)
+            self._overflow.end_turn(request.address)
+            request.state = QueueState.QUEUED
+            self._queue.add(request)
 
-    def _let_go(self, ticket: Ticket) -> None:
-        ticket.turn = Turn.GO
-        self._active.add(ticket)
-        self._inside.had_its_turn(ticket.claim.address)
-        if ticket.claim.cgi is not None:
-            self.session.begin(ticket.claim.cgi)
+    def _start(self, request: QueuedRequest) -> None:
+        request.state = QueueState.RUNNING
+        self._running.add(request)
+        self._queue.end_turn(request.address)
+        self.session.begin(request.cgi)
 
-    def _give_up(self, ticket: Ticket, now: float) -> bool:
-        """Tell a ticket that has waited for too long."""
-        if not self._may_go(ticket) and now >= ticket.asked + self.session_patience:
-            ticket.turn = Turn.BUSY
-        elif ticket.turn is Turn.DOOR and now >= ticket.asked + self.door_patience:
-            ticket.turn = Turn.REFUSED
-        elif now >= ticket.asked + self.patience:
-            ticket.turn = Turn.LATE
+    def _expire(self, request: QueuedRequest, now: float) -> bool:
+        """End the wait of a request whose time is over; tells whether it is."""
+        if not self.session.may_start(request.cgi) and now >= request.arrived + self.session_timeout:
+            request.state = QueueState.SESSION_BUSY
+        elif request.state is QueueState.OVERFLOW and now >= request.arrived + self.overflow_timeout:
+            request.state = QueueState.REJECTED
+        elif now >= request.arrived + self.queue_timeout:
+            request.state = QueueState.TIMED_OUT
         else:
             return False
         return True
 
-    def _may_go(self, ticket: Ticket) -> bool:
-        return ticket.claim.cgi is None or self.session.may_go(ticket.claim.cgi)
+    def _fits(self, request: QueuedRequest) -> bool:
+        share = max(1, self.queue_size // 2)
+        return len(self._queue) < self.queue_size and self._queue.count(request.address) < share
 
-    def _fits(self, ticket: Ticket) -> bool:
-        share = max(1, self.room // 2)
-        return len(self._inside) < self.room and self._inside.count(ticket.claim.address) < share
+    def _remove(self, request: QueuedRequest) -> None:
+        self._queue.remove(request)
+        self._overflow.remove(request)
 
     def _holder_waits(self) -> bool:
-        return any(ticket.claim.cgi and self.session.holds(ticket.claim.cgi) for ticket in self._everybody())
+        return any(self.session.is_held_by(request.cgi) for request in self._all_waiting())
 
-    def _is_other(self, ticket: Ticket) -> bool:
-        cgi = ticket.claim.cgi
-        return cgi is not None and not self.session.holds(cgi) and not self.session.yields(cgi)
+    def _others_wait(self) -> bool:
+        return any(self.session.contends(request.cgi) for request in self._all_waiting())
 
-    def _everybody(self) -> Iterator[Ticket]:
-        yield from self._inside
-        yield from self._outside
-
-
-@dataclass
-class Lifetime:
-    """How long a connection may be kept, from what this gateway was seen to do. ``now`` is in seconds."""
-
-    _limit_seen: float | None = None
-    _seen_at: float = 0.0
-
-    def idle_limit(self, now: float) -> float:
-        """Give the seconds of silence after which a connection is retired."""
-        if self._limit_seen is None or now - self._seen_at > MEMORY:
-            return IDLE_LIMIT_UNSEEN
-        return self._limit_seen * SAFE_SHARE
-
-    def gateway_closed(self, idle: float, now: float) -> None:
-        """Learn that the gateway closed a connection after ``idle`` seconds of silence."""
-        if idle >= NOT_AN_IDLE_LIMIT:
-            self._limit_seen, self._seen_at = idle, now
-
-    def keep(self, age: float, now: float) -> float:
-        """Give the seconds that a connection of this ``age`` (seconds) may be silent from now, 0 if it must go."""
-        return max(0.0, min(self.idle_limit(now), MAX_AGE - age))
+    def _all_waiting(self) -> Iterator[QueuedRequest]:
+        yield from self._queue
+        yield from self._overflow

@@ -20,9 +20,10 @@ from smgw_proxy_addon.program.instance_lock import Desk, HostMarks, Mark, MarkEr
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface, local_interfaces
 from smgw_proxy_addon.server.own_networks import OwnNetworks
-from smgw_proxy_addon.status.doctor import ANSWER_SECONDS, Doctor, ExaminableTrust
+from smgw_proxy_addon.status.doctor import ANSWER_SECONDS, Doctor
 from smgw_proxy_addon.status.notifications import Reachability, Situation
 from smgw_proxy_addon.status.supervisor import Notifier, Supervisor
+from smgw_proxy_addon.trust.pinning import GatewayTrust
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.login_once import OwnLogins
@@ -45,7 +46,7 @@ class Attendants:
         self,
         options: Options,
         pool: Pool,
-        trust: ExaminableTrust,
+        trust: GatewayTrust,
         supervisor: Supervisor | None,
         *,
         logins: "OwnLogins | None" = None,
@@ -134,7 +135,7 @@ class Attendants:
 def gateway_doctor(
     options: Options,
     pool: Pool,
-    trust: ExaminableTrust,
+    trust: GatewayTrust,
     supervisor: Supervisor | None,
     *,
     stores: bool = True,

@@ -11,7 +11,6 @@ from typing import Final
 from smgw_proxy_addon.auth.login_once import OwnLogins
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.gateway.pool import Pool
-from smgw_proxy_addon.gateway.tls import GatewayTrust
 from smgw_proxy_addon.server.certificate import local_names
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
@@ -23,6 +22,7 @@ from smgw_proxy_addon.status.page.pages import Pages
 from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader
 from smgw_proxy_addon.status.supervisor import Supervisor
+from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.store import TrustStore
 
 _LOGGER: Final = logging.getLogger(__name__)

@@ -13,7 +13,16 @@ from typing import Final, TextIO
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.fingerprint import grouped
-from smgw_proxy_addon.trust.policy import Accept, Certificate, Expiry, Origin, Pin, Policy, decide, expiry
+from smgw_proxy_addon.trust.policy import (
+    Certificate,
+    Decision,
+    Expiry,
+    Origin,
+    Pin,
+    Policy,
+    expiry,
+    judge_certificate,
+)
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 
 _WIDTH: Final = 39  # eight groups of a fingerprint
@@ -66,7 +75,7 @@ def run_trust(
 
 def _show(store: TrustStore, options: str, now: datetime) -> Iterator[str]:
     pin, refused = store.load(), store.refused()
-    if pin and refused and decide(pin, refused.certificate, Policy()) == Accept():
+    if pin and refused and judge_certificate(pin, refused.certificate, Policy()) is Decision.ACCEPT:
         refused = None  # accepted since
     yield f"Gateway {store.name}"
     yield ""

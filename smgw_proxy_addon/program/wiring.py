@@ -13,8 +13,9 @@ from smgw_proxy_addon.auth.login_store import LoginMemory
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.errors import OutOfDescriptorsError
 from smgw_proxy_addon.files import Files
-from smgw_proxy_addon.gateway.pool import Connector, Pool
-from smgw_proxy_addon.gateway.scheduler import Lifetime, Schedule
+from smgw_proxy_addon.gateway.connector import Connector
+from smgw_proxy_addon.gateway.pool import Lifetime, Pool
+from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Attendants
@@ -27,8 +28,9 @@ from smgw_proxy_addon.server.connection import ClientServer
 from smgw_proxy_addon.server.limits import Limits
 from smgw_proxy_addon.server.listeners import Listener
 from smgw_proxy_addon.server.request_body import MB
-from smgw_proxy_addon.status.doctor import Doctor, ExaminableTrust
+from smgw_proxy_addon.status.doctor import Doctor
 from smgw_proxy_addon.status.supervisor import Supervisor
+from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy
 from smgw_proxy_addon.trust.store import TrustStore
 
@@ -125,7 +127,7 @@ class Proxy:
         if self._reloading:
             self._reloading.cancel()
         await self.entrance.close()
-        self.pool.send_away()
+        self.pool.cancel_waiting()
         await self._frontend.stop(grace)
         if self.logins:
             await cast("LoginOnce", self._source).close()
@@ -145,10 +147,10 @@ class Proxy:
 
 def gateway_side(
     options: Options, store: TrustStore, clock: Callable[[], float] = time.monotonic
-) -> tuple[ExaminableTrust, Pool]:
+) -> tuple[GatewayTrust, Pool]:
     """Make what leads to the gateway: its pin, and the connections."""
     target = options.target
-    trust = ExaminableTrust(
+    trust = GatewayTrust(
         store,
         Policy(options.certificate_fingerprint),
         target=target.name,
@@ -163,8 +165,8 @@ def gateway_side(
         read_timeout=options.read_timeout,
         clock=clock,
     )
-    schedule = Schedule(options.max_connections, ROOM, PATIENCE)
-    return trust, Pool(connector, schedule, Lifetime(), clock=clock)
+    scheduler = Scheduler(options.max_connections, ROOM, PATIENCE)
+    return trust, Pool(connector, scheduler, Lifetime(), clock=clock)
 
 
 def _source(

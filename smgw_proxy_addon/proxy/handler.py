@@ -25,6 +25,7 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ShuttingDownError,
 )
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.locales import explain
@@ -36,9 +37,6 @@ from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.slow_clients import LONGEST
 
 _LOGGER: Final = logging.getLogger(__name__)
-
-DRAIN_LIMIT: Final = 1_000_000
-"""Bytes of an answer that are read for a client that has left, so that the gateway can finish in peace."""
 
 _BRIEFLY: Final = 2.0
 """Seconds in which it has to finish while others wait: a new connection takes no longer."""
@@ -217,11 +215,11 @@ class Frontend:
                 await delivery.finish(request, response, hold)
         except ConnectionError:
             visit.fail(ClientGoneError())
-            await _drain(body, self._read_timeout)
+            await drain(body, limit=DRAIN_LIMIT, seconds=self._read_timeout)
         except ClientStalledError as error:
             visit.fail(error)
             connection.hang_up(request, force=True)
-            await _drain(body, min(self._read_timeout, _BRIEFLY))
+            await drain(body, limit=DRAIN_LIMIT, seconds=min(self._read_timeout, _BRIEFLY))
         except GatewayError as error:
             # The client must see that its answer is not whole: without a length only a reset tells.
             visit.fail(error)
@@ -271,19 +269,6 @@ class Frontend:
         if connection.is_last(request) or isinstance(error, last):
             response.force_close()
         return response
-
-
-async def _drain(body: AsyncIterator[bytes], within: float) -> None:
-    """Let the gateway finish an answer that nobody takes any more, if that takes at most so many seconds."""
-    drained = 0
-    try:
-        async with asyncio.timeout(within):
-            async for piece in body:
-                drained += len(piece)
-                if drained > DRAIN_LIMIT:
-                    return
-    except (GatewayError, TimeoutError):
-        return
 
 
 def _log_bodies(visit: Visit) -> None:

@@ -13,7 +13,6 @@ from smgw_proxy_addon.errors import ClientGoneError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.pool import Pool
-from smgw_proxy_addon.gateway.scheduler import Claim
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server.slow_clients import Hold
 
@@ -77,16 +76,16 @@ class Transparent:
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Wait for a place at the gateway, and send the request once, or as ``exchange`` does."""
         asked = self._clock()
-        claim = Claim(client.address, ppc_session.recognise(request.target, request.headers, request.body))
+        cgi = ppc_session.read_request(request.target, request.headers, request.body)
         try:
-            async with self._pool.lease(client.gone, claim=claim) as lease:
+            async with self._pool.lease(client.gone, address=client.address, cgi=cgi) as lease:
                 course.waiting, course.connecting, course.reused = lease.waited, lease.connecting, lease.reused
                 course.hold.others_wait = self._pool.others_wait
                 asked = self._clock()
                 if client.gone.done():
                     raise ClientGoneError
                 answer = await exchange(lease.connection, request)
-                lease.answered(answer)
+                lease.record_answer(answer)
                 yield answer, lease.connection.body()
         finally:
             course.hold.others_wait = None

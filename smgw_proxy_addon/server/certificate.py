@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.trust.policy import Expiry, describe, expiry
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
         return certfile, keyfile
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        from smgw_proxy_addon.server import self_signed  # noqa: PLC0415 - see ``_check_expiry``
+        from smgw_proxy_addon.server import self_signed  # noqa: PLC0415 - 8 MB that a proxy without HTTPS can do without
 
         certificate, key = self_signed.make(names, max(now, _NOT_EARLIER_THAN))
         # A stop between the two leaves a pair that does not match, which is made again at the next start.
@@ -173,14 +174,14 @@ def _problem(error: OSError, certfile: tuple[Path, bytes], keyfile: tuple[Path, 
 
 
 def _check_expiry(certfile: Path, now: datetime) -> None:
-    from smgw_proxy_addon.server import self_signed  # noqa: PLC0415 - loads 8 MB that a proxy without HTTPS can do without
-
     try:
-        expires = self_signed.expires(_read(certfile))
+        certificate = describe(ssl.PEM_cert_to_DER_cert(_read(certfile).decode()))
     except ValueError:
         raise _BrokenError(f"{certfile} cannot be parsed") from None
-    if expires <= now:
-        raise _BrokenError(f"{certfile} expired on {expires.date()}")
+    if certificate.not_after is None:
+        raise _BrokenError(f"{certfile} cannot be parsed")
+    if expiry(certificate, now) is Expiry.EXPIRED:
+        raise _BrokenError(f"{certfile} expired on {certificate.not_after.date()}")
 
 
 def _read(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Self-signed certificates for the HTTPS listener: made, and their end read. Never touches a file."""
+"""Makes self-signed certificates for the HTTPS listener. Never touches a file."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -13,11 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME: Final = timedelta(days=3650)
-
-
-def expires(pem: bytes) -> datetime:
-    """Tell until when a certificate is valid, in UTC. Raises ValueError for what is no certificate."""
-    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
 
 
 def make(names: Sequence[str], now: datetime) -> tuple[bytes, bytes]:

@@ -8,10 +8,10 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from smgw_proxy_addon.config.target import Target
 from smgw_proxy_addon.errors import (
@@ -24,13 +24,14 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, discard
 from smgw_proxy_addon.gateway.pool import Lease, Pool
-from smgw_proxy_addon.gateway.tls import GatewayTrust
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.locales import findings
 from smgw_proxy_addon.server.interfaces import Interface
 from smgw_proxy_addon.status.findings import Finding, Place, Step, judge_address, judge_answer, judge_failure
-from smgw_proxy_addon.trust.policy import Certificate, describe, expiry
+from smgw_proxy_addon.trust.pinning import FirstContactError, GatewayTrust
+from smgw_proxy_addon.trust.policy import Certificate, expiry
 
 PATHS: Final = (b"/", b"/cgi-bin/hanservice.cgi", b"/smgw/m2m")
 """Where gateways ask for a login: the page for people, PPC's and Theben's own. The next one only if need be."""
@@ -39,7 +40,6 @@ ANSWER_SECONDS: Final = 30.0
 """How long an answer is waited for: less than the proxy waits, since a person does."""
 
 _NAME_SECONDS: Final = 10.0
-_BODY_LIMIT: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,38 +55,6 @@ class Check:
 
 Diagnose = Callable[[str], Awaitable[Sequence[Check]]]
 """Examines everything and tells it in a language, ``en`` or ``de``."""
-
-
-class FirstContactError(Exception):
-    """An examination found that nobody is trusted yet: its connection ends, ``certificate`` is what was shown."""
-
-    def __init__(self, certificate: Certificate) -> None:
-        super().__init__(certificate.fingerprint)
-        self.certificate = certificate
-
-
-class ExaminableTrust(GatewayTrust):
-    """The pin of a running proxy, which an examination can look at without trusting the first one that answers."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._looking: set[asyncio.Task[Any] | None] = set()
-
-    @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Have every first contact of this task end with ``FirstContactError``, before it is settled."""
-        task = asyncio.current_task()
-        self._looking.add(task)
-        try:
-            yield
-        finally:
-            self._looking.discard(task)
-
-    async def settle(self, der: bytes) -> Certificate:
-        """Make the verdict last, but for a first contact of who only looks."""
-        if self.learns and asyncio.current_task() in self._looking:
-            raise FirstContactError(describe(der))
-        return await super().settle(der)
 
 
 @dataclass
@@ -119,7 +87,7 @@ class Doctor:
     def __init__(
         self,
         pool: Pool,
-        trust: ExaminableTrust,
+        trust: GatewayTrust,
         target: Target,
         *,
         host: str,
@@ -179,7 +147,7 @@ class Doctor:
             try:
                 first_contact = await self._is_first_contact()
                 gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                with self._trust.looking() if self._stores else nullcontext():
+                with self._trust.without_learning() if self._stores else nullcontext():
                     async with self._pool.lease(gone, run.step) as lease:
                         reused = lease.reused
                         await self._examine_lease(run, lease, first_contact=first_contact)
@@ -220,11 +188,7 @@ class Doctor:
         try:
             async with asyncio.timeout(self._answer_seconds):
                 answer = await connection.exchange(request)
-                size = 0
-                async for piece in connection.body():
-                    size += len(piece)
-                    if size > _BODY_LIMIT:
-                        break
+                await discard(connection.body(), limit=DRAIN_LIMIT)  # a broken body is a finding, too
                 return answer
         except TimeoutError:
             raise ReadTimeoutError(seconds=f"{self._answer_seconds:g}") from None

@@ -1,1 +1,1 @@
-"""The pinned certificate: the decision, its storage, and the check inside the TLS handshake."""
+"""The pinned certificate: the decision, its file, and the running proxy's copy of it."""

@@ -1,6 +1,6 @@
-"""How a pin is spelled in its file: the Go proxy's fields in its spelling, then ours.
+"""The file format of a pin: the fields of the Go smgw-proxy as it writes them, then ours.
 
-Pure: a file goes in and out as bytes. What is wrong in a file is an error here, never "no pin".
+Pure: a file goes in and out as bytes. A damaged file is an error, never "no pin".
 """
 
 import base64
@@ -13,13 +13,13 @@ from typing import Final
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
 from smgw_proxy_addon.trust.policy import Certificate, Origin, Pin, printable
 
-# What Go's time.Time.String() gives for a certificate's date; a fraction and the zone's name vary.
+# As Go's time.Time.String() writes a date; a fraction and the name of the zone may be there.
 _GO_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)? ([+-]\d{4})( .*)?")
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----\s(.*)-----END CERTIFICATE-----\s*", re.DOTALL)
 
 
 def encode(pin: Pin) -> bytes:
-    """Write the pin as a file: the Go proxy's fields in its spelling, then ours, which Go ignores."""
+    """Return the content of a pin's file. The Go proxy ignores our fields."""
     certificate = pin.certificate
     document = {
         "fingerprint": certificate.fingerprint,
@@ -37,16 +37,16 @@ def encode(pin: Pin) -> bytes:
 
 
 def decode(data: bytes) -> Pin:
-    """Read the pin in a file of ours or of the Go proxy. Fields that we do not know are ignored.
+    """Read a pin's file, of ours or of the Go proxy. Ignores unknown fields.
 
-    Raises ValueError, in words for people, for anything that is not a whole and consistent pin.
+    Raises ValueError, in words for people, for a pin that is not complete and consistent.
     """
     try:
         document = json.loads(data.decode())
     except (ValueError, RecursionError):
         raise ValueError("not a JSON text") from None
     if not isinstance(document, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - the one error that callers have to know
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the only error that callers handle
     fingerprint = normalise_fingerprint(_text(document, "fingerprint") or "")
     pem = _text(document, "pem")
     if pem is not None and hashlib.sha256(_der(pem)).hexdigest() != fingerprint:

@@ -1,8 +1,7 @@
-"""Owns every trust decision: what a certificate is, and whether it may be talked to.
+"""Decides which certificate of a gateway is trusted, and what its dates give reason to say.
 
-Nobody else compares fingerprints. Pure: certificates go in as bytes, ``now`` is an argument.
-It must never raise because of what a certificate says about itself: gateways show strange ones, and a pin
-needs only the bytes.
+Nobody else compares fingerprints or dates. Pure: certificates go in as bytes, ``now`` is an argument. Never raises
+because of a certificate's content: gateways show strange ones, and a pin needs only the bytes.
 """
 
 import base64
@@ -10,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from enum import Enum
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
@@ -19,15 +18,16 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 _SOON: Final = timedelta(days=30)
-_SEEN_AGAIN: Final = timedelta(hours=1)
+_SEEN_INTERVAL: Final = timedelta(hours=1)
 _FIRST_YEAR: Final = 2026
+"""A clock that shows an earlier year has not been set."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A gateway's certificate. Everything but the fingerprint is for people and may be empty."""
+    """A gateway's certificate. All but the fingerprint is information for people and may be empty."""
 
     fingerprint: str
     """SHA-256 of the DER, 64 lower-case hexadecimal digits."""
@@ -39,7 +39,7 @@ class Certificate:
     not_after: datetime | None = None
     dns_names: tuple[str, ...] = ()
     pem: str | None = None
-    """None only in a pin that the Go proxy wrote."""
+    """None only in a pin that the Go smgw-proxy wrote."""
 
 
 class Origin(Enum):
@@ -51,7 +51,7 @@ class Origin(Enum):
 
 @dataclass(frozen=True)
 class Pin:
-    """A stored certificate. Times are UTC, whole seconds, None where the clock was unset or Go wrote it."""
+    """A trusted certificate. Times are UTC in whole seconds; None if the clock was unset or the Go proxy wrote it."""
 
     certificate: Certificate
     first_seen: datetime | None = None
@@ -61,9 +61,9 @@ class Pin:
 
 @dataclass(frozen=True)
 class Policy:
-    """With a fingerprint only that certificate is accepted; without one the first is learnt.
+    """With a fingerprint, only that certificate is accepted; without one, the first that is shown.
 
-    Raises ValueError for what is no fingerprint.
+    Raises ValueError if the text is no fingerprint.
     """
 
     fingerprint: str | None = None
@@ -73,34 +73,25 @@ class Policy:
             object.__setattr__(self, "fingerprint", normalise_fingerprint(self.fingerprint))
 
 
-class Reason(Enum):
-    """Why a certificate is refused."""
+class Decision(Enum):
+    """What to do with a gateway that shows a certificate."""
 
-    CHANGED = "changed"
-    """Another one is pinned."""
-    NOT_ALLOWED = "not_allowed"
-    """Another one is configured."""
+    LEARN = auto()
+    """Nothing is pinned yet: store this certificate before the first request."""
+    ACCEPT = auto()
+    CHANGED = auto()
+    """Another certificate is pinned: send nothing."""
+    NOT_ALLOWED = auto()
+    """Another certificate is configured: send nothing."""
 
-
-@dataclass(frozen=True)
-class Learn:
-    """Nothing is pinned yet: store this certificate, then talk."""
-
-
-@dataclass(frozen=True)
-class Accept:
-    """Talk."""
-
-
-@dataclass(frozen=True)
-class Reject:
-    """Send nothing."""
-
-    reason: Reason
+    @property
+    def rejects(self) -> bool:
+        """Whether nothing may be sent."""
+        return self in (Decision.CHANGED, Decision.NOT_ALLOWED)
 
 
 class Expiry(Enum):
-    """What the dates of a certificate give reason to say. None of it forbids the connection."""
+    """A warning about the dates of a certificate. The certificate stays trusted."""
 
     EXPIRED = "expired"
     EXPIRES_SOON = "expires_soon"
@@ -108,45 +99,44 @@ class Expiry(Enum):
     NOT_YET_VALID = "not_yet_valid"
 
 
-def decide(pin: Pin | None, presented: Certificate, policy: Policy) -> Learn | Accept | Reject:
-    """Whether ``presented`` may be talked to. A configured fingerprint leaves the pin out of it."""
+def judge_certificate(pin: Pin | None, presented: Certificate, policy: Policy) -> Decision:
+    """Decide about the certificate ``presented``. With a configured fingerprint the pin does not count."""
     if policy.fingerprint is not None:
-        return Accept() if presented.fingerprint == policy.fingerprint else Reject(Reason.NOT_ALLOWED)
+        return Decision.ACCEPT if presented.fingerprint == policy.fingerprint else Decision.NOT_ALLOWED
     if pin is None:
-        return Learn()
-    return Accept() if presented.fingerprint == pin.certificate.fingerprint else Reject(Reason.CHANGED)
+        return Decision.LEARN
+    return Decision.ACCEPT if presented.fingerprint == pin.certificate.fingerprint else Decision.CHANGED
 
 
 def seen_again(pin: Pin, presented: Certificate, now: datetime) -> Pin:
-    """``pin`` after its certificate was shown at ``now``; equal to ``pin`` if nothing is worth writing.
+    """Return ``pin`` after its own certificate was shown at ``now``; an equal one if nothing is worth writing.
 
-    Fills in what a pin of the Go proxy lacks; moves ``last_seen`` at most once an hour, to spare SD cards.
-    Must only be called with the pin's own certificate.
+    Adds what a pin of the Go proxy lacks. Changes ``last_seen`` at most once an hour, to spare SD cards.
     """
     certificate = presented if pin.certificate.pem is None else pin.certificate
-    when = moment(now)
+    when = utc_if_set(now)
     if when is None:
         return replace(pin, certificate=certificate)
-    fresh = pin.last_seen is not None and timedelta(0) <= when - pin.last_seen < _SEEN_AGAIN
+    fresh = pin.last_seen is not None and timedelta(0) <= when - pin.last_seen < _SEEN_INTERVAL
     last_seen = pin.last_seen if fresh else when
     return replace(pin, certificate=certificate, first_seen=pin.first_seen or when, last_seen=last_seen)
 
 
-def moment(now: datetime) -> datetime | None:
-    """``now`` in UTC and whole seconds, None while the clock is plainly unset.
+def utc_if_set(now: datetime) -> datetime | None:
+    """Return ``now`` in UTC and whole seconds, None while the clock is unset.
 
-    A Raspberry Pi has no clock of its own and starts in the past until it has asked the network.
+    A Raspberry Pi has no battery-backed clock: after a start it shows a time in the past until it has network time.
     """
     now = now.astimezone(UTC)
     return now.replace(microsecond=0) if now.year >= _FIRST_YEAR else None
 
 
 def expiry(certificate: Certificate, now: datetime) -> Expiry | None:
-    """Tell what to warn about: nothing while the clock is plainly unset.
+    """Return what to warn about; None if the dates are fine or unknown, or while the clock is unset.
 
-    Both dates belong to the validity (RFC 5280 section 4.1.2.5).
+    Both dates are inside the validity (RFC 5280 section 4.1.2.5).
     """
-    when = moment(now)
+    when = utc_if_set(now)
     if when is None:
         return None
     if certificate.not_before is not None and when < certificate.not_before:
@@ -159,9 +149,9 @@ def expiry(certificate: Certificate, now: datetime) -> Expiry | None:
 
 
 def describe(der: bytes, known: Pin | None = None) -> Certificate:
-    """Read the certificate in ``der``. What is unreadable stays empty: a fingerprint is enough to pin it.
+    """Read the certificate in ``der``; unreadable fields stay empty.
 
-    If it is that of ``known``, what is known of it is given back.
+    Returns the certificate of ``known`` without parsing if that is the same.
     """
     plain = Certificate(fingerprint=hashlib.sha256(der).hexdigest(), pem=_pem(der))
     if known and (known.certificate.fingerprint, known.certificate.pem) == (plain.fingerprint, plain.pem):
@@ -172,7 +162,7 @@ def describe(der: bytes, known: Pin | None = None) -> Certificate:
     parsed = _field(lambda: x509.load_der_x509_certificate(der), None)
     if parsed is None:
         return plain
-    # Go's spellings of what RFC 4514 leaves as a dotted number.
+    # As Go writes the attributes that RFC 4514 leaves as dotted numbers.
     spelt = {NameOID.SERIAL_NUMBER: "SERIALNUMBER", NameOID.POSTAL_CODE: "POSTALCODE"}
     return replace(
         plain,
@@ -187,7 +177,7 @@ def describe(der: bytes, known: Pin | None = None) -> Certificate:
 def _field(read: Callable[[], T], default: T) -> T:
     try:
         return read()
-    except Exception:  # noqa: BLE001 - each field of a strange certificate fails with an error of its own
+    except Exception:  # noqa: BLE001 - cryptography raises many kinds of errors for malformed fields
         return default
 
 

@@ -1,9 +1,8 @@
-"""Owns the pins on disk: one file per gateway, its last refused certificate, and every change to them.
+"""Owns the pins on disk: one file per gateway, one for its last refused certificate, and every change to them.
 
-It must never take a file that it cannot read for a missing one, never leave a gateway between two pins, and
-never decide what is trusted: ``trust.py`` does. Every change is made under one lock per folder, which other
-processes (the ``trust`` command) respect, and by a new file that takes the old one's place. Everything
-here must be run in executor.
+An unreadable file is never taken for a missing one, and a gateway is never without its pin in the middle of a
+change. What is trusted is decided in ``policy``. Every change holds one lock per folder, which other processes (the
+``trust`` command) respect, and replaces the file. All of it must be run in executor.
 """
 
 import errno
@@ -21,35 +20,35 @@ from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.files import Files, cause_of, draft_of
 from smgw_proxy_addon.trust.pin_file import decode, encode
 from smgw_proxy_addon.trust.policy import (
-    Accept,
     Certificate,
+    Decision,
     Origin,
     Pin,
     Policy,
-    decide,
-    moment,
+    judge_certificate,
     seen_again,
+    utc_if_set,
 )
 
-LOCK_PATIENCE: Final = 5.0
+LOCK_TIMEOUT: Final = 5.0
 """Seconds to wait for another program that changes a pin."""
 
-_LOCK_PAUSE: Final = 0.02
+_LOCK_INTERVAL: Final = 0.02
 
 Signature = tuple[tuple[int, ...], ...]
 
 
 class AcceptProblem(Enum):
-    """Why there is nothing to accept."""
+    """Why ``accept`` changed nothing."""
 
     NOTHING_REFUSED = "nothing_refused"
     OTHER_REFUSED = "other_refused"
-    """The certificate that was asked for is not the one that was refused last."""
+    """Another certificate than the given one was refused last."""
     ALREADY_TRUSTED = "already_trusted"
 
 
 class TrustCommandError(Exception):
-    """``accept`` would not do what was asked for; nothing was changed.
+    """``accept`` cannot do what was asked for; nothing was changed.
 
     ``asked`` and ``refused`` are fingerprints, None where there is none.
     """
@@ -64,10 +63,10 @@ class TrustCommandError(Exception):
 class TrustStore:
     """The pin of one gateway in ``folder``, which is made when something has to be stored.
 
-    ``name`` is the target: host, or host:port. ``aliases`` are other names that the Go proxy may have used
-    for it: read where the own file is missing, and removed once that is written. Raises ValueError for names
-    that are no file names. Methods raise PinUnreadableError (``file``, ``problem``) and those that change
-    something PinNotWrittenError (``folder``, ``problem``). All must be run in executor.
+    ``name`` is the target: host, or host:port. ``aliases`` are other names that the Go proxy may have used for it:
+    their files are read if the own one is missing, and removed once that is written. Raises ValueError for a name
+    that cannot name a file. Methods raise PinUnreadableError (``file``, ``problem``), those that change something
+    also PinNotWrittenError (``folder``, ``problem``). All must be run in executor.
     """
 
     def __init__(self, folder: Path, name: str, aliases: tuple[str, ...] = (), files: Files | None = None) -> None:
@@ -83,9 +82,9 @@ class TrustStore:
         return next((pin for pin in pins if pin is not None), None)
 
     def refused(self) -> Pin | None:
-        """Read the certificate that was refused last, perhaps accepted since. Must be run in executor.
+        """Read the certificate that was refused last; it may be accepted by now. Must be run in executor.
 
-        None as well if its file is damaged: nothing is trusted because of it, and the gateway shows it again.
+        None if there is none or if its file is damaged: the gateway will show it again.
         """
         try:
             return _load(self._files, self._refused)
@@ -93,33 +92,33 @@ class TrustStore:
             return None
 
     def gone(self) -> bool:
-        """Tell whether the folder itself is missing, which ``forget`` never leads to. Must be run in executor."""
+        """Tell whether the folder itself is missing; ``forget`` never removes it. Must be run in executor."""
         return not self._folder.is_dir()
 
     def signature(self) -> Signature:
-        """Tell one state of the pin's file from another, by a stat. Take it before ``load``, not after.
+        """Return a value that changes with the pin's file, from a stat. Take it before ``load``, not after.
 
         Must be run in executor.
         """
         return tuple(_stat(path) for path in (self._path, *self._aliases))
 
     def learn(self, certificate: Certificate, now: datetime) -> Pin:
-        """Store the first certificate and return the pin of now: perhaps another process was faster.
+        """Store the first certificate; returns the pin, which another process may have stored before.
 
-        The caller decides by that pin. Must be run in executor.
+        Must be run in executor.
         """
         with self._changing():
             pin = self.load()
             if pin is None:
-                when = moment(now)
+                when = utc_if_set(now)
                 pin = Pin(certificate, when, when, Origin.FIRST_USE)
                 self._store(pin)
             return pin
 
     def seen(self, certificate: Certificate, now: datetime) -> None:
-        """Note that the pinned certificate was shown; does nothing if it is not the pinned one any more.
+        """Store that the pinned certificate was shown; does nothing if another one is pinned by now.
 
-        A failure is worth a warning only. Must be run in executor.
+        No decision depends on it. Must be run in executor.
         """
         if self._seen(certificate, now) is None:
             return
@@ -128,27 +127,24 @@ class TrustStore:
                 self._store(pin)
 
     def refuse(self, certificate: Certificate, now: datetime) -> None:
-        """Keep a refused certificate for ``accept``. A failure is worth a warning only.
-
-        Must be run in executor.
-        """
+        """Store a refused certificate for ``accept``. No decision depends on it. Must be run in executor."""
         with self._changing():
             before = self.refused()
-            again = before if before and decide(before, certificate, Policy()) == Accept() else None
+            again = before if before and judge_certificate(before, certificate, Policy()) is Decision.ACCEPT else None
             refused = seen_again(again or Pin(certificate), certificate, now)
             if refused != before:
                 self._write(self._refused, encode(refused))
 
     def accept(self, fingerprint: str | None, now: datetime) -> Pin:
-        """Trust the certificate that was refused last, provided that it has ``fingerprint`` if that is given.
+        """Trust the certificate that was refused last; if ``fingerprint`` is given, only a certificate that has it.
 
         Raises TrustCommandError if there is no such certificate, ValueError for what is no fingerprint. An
         unreadable pin has to be forgotten first. Must be run in executor.
         """
-        self._acceptable(fingerprint)  # leaves no new folder behind where there is nothing to accept
+        self._acceptable(fingerprint)  # first without the lock, which would make the folder
         with self._changing():
             refused = self._acceptable(fingerprint)
-            when = moment(now)
+            when = utc_if_set(now)
             first, last = refused.first_seen or when, refused.last_seen or when
             pin = Pin(refused.certificate, first, last, Origin.ACCEPTED)
             self._store(pin)
@@ -160,7 +156,7 @@ class TrustStore:
 
         Must be run in executor.
         """
-        # The pin goes last: until then a killed process leaves it in force, and never an alias's older one.
+        # The pin is removed last: if the process is killed before, it still counts, and no older one of an alias.
         paths = [path for path in (self._refused, *self._aliases, self._path) if _stat(path)]
         if paths:
             with self._changing():
@@ -170,7 +166,7 @@ class TrustStore:
 
     def _seen(self, certificate: Certificate, now: datetime) -> Pin | None:
         pin = self.load()
-        if pin is None or decide(pin, certificate, Policy()) != Accept():
+        if pin is None or judge_certificate(pin, certificate, Policy()) is not Decision.ACCEPT:
             return None
         after = seen_again(pin, certificate, now)
         return after if after != pin else None
@@ -179,12 +175,12 @@ class TrustStore:
         policy = Policy(fingerprint)
         pin, refused = self.load(), self.refused()
         shown = refused.certificate.fingerprint if refused else None
-        wanted = pin and policy.fingerprint and decide(None, pin.certificate, policy) == Accept()
-        if wanted or (pin and refused and decide(pin, refused.certificate, Policy()) == Accept()):
+        wanted = pin and policy.fingerprint and judge_certificate(None, pin.certificate, policy) is Decision.ACCEPT
+        if wanted or (pin and refused and judge_certificate(pin, refused.certificate, Policy()) is Decision.ACCEPT):
             raise TrustCommandError(AcceptProblem.ALREADY_TRUSTED, policy.fingerprint, shown)
         if refused is None:
             raise TrustCommandError(AcceptProblem.NOTHING_REFUSED, policy.fingerprint, None)
-        if policy.fingerprint and decide(None, refused.certificate, policy) != Accept():
+        if policy.fingerprint and judge_certificate(None, refused.certificate, policy) is not Decision.ACCEPT:
             raise TrustCommandError(AcceptProblem.OTHER_REFUSED, policy.fingerprint, shown)
         return refused
 
@@ -219,7 +215,7 @@ class TrustStore:
             self._remove(alias)
 
     def _write(self, path: Path, data: bytes) -> None:
-        # One fixed name: the lock makes the draft ours, so what is there was left by a killed process.
+        # The draft has a fixed name: under the lock, an old one can only be left from a killed process.
         self._files.put(path, data, draft=draft_of(path))
 
     def _remove(self, path: Path) -> None:
@@ -281,14 +277,14 @@ def _file_name(name: str) -> str:
 
 
 def _take(lock: int) -> None:
-    """Take the lock, but wait for it no longer than another program can need for a change."""
-    until = time.monotonic() + LOCK_PATIENCE
+    """Take the lock. Raises TimeoutError after ``LOCK_TIMEOUT``."""
+    until = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise TimeoutError(errno.ETIMEDOUT, "another program holds the lock of the folder") from None
-            time.sleep(_LOCK_PAUSE)  # flock can wait without limit or not at all
+            time.sleep(_LOCK_INTERVAL)  # flock waits without a limit or not at all
         else:
             return

@@ -84,7 +84,7 @@ async def test_a_holder_whose_tenure_is_over_is_logged_out_for_who_waits(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, places: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    hasten(monkeypatch, tenure=1.0)
+    hasten(monkeypatch, max_duration=1.0)
     async with two_clients(tmp_path, max_connections=places) as (sim, _, (first, second)):
         await first.log_in()
         cookie = first.session.cookies["session"]
@@ -119,7 +119,7 @@ async def submit_until_refused(client: PpcClient) -> None:
 async def test_who_comes_after_the_tenure_has_the_holder_logged_out_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasten(monkeypatch, tenure=0.0)
+    hasten(monkeypatch, max_duration=0.0)
     async with two_clients(tmp_path) as (sim, _, (first, second)):
         await first.log_in()
         assert "form_meterform" in (await first.submit("meterform")).text  # nobody waits
@@ -130,7 +130,7 @@ async def test_who_comes_after_the_tenure_has_the_holder_logged_out_at_once(
 async def test_a_logout_for_who_waits_that_fails_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasten(monkeypatch, tenure=0.0)
+    hasten(monkeypatch, max_duration=0.0)
     async with two_clients(tmp_path) as (sim, _, (first, second)):
         await first.log_in()
         sim.faults.set("drop", times=1)

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from simulator.certificates import CertificateOptions, make_identity
-from smgw_proxy_addon.proxy.handler import DRAIN_LIMIT
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT
 from tests.hostile_answers import ANSWERS, BROKEN, ERROR, TWO, Answer, Outcome, Passed, chunked, ok
 from tests.rig import Rig, proxy_for
 
@@ -29,7 +29,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Gateway:
-    """Answers as the test says, but for ``/fine``; ``serve`` gets the connection after a request's head."""
+    """Answers ``/fine`` well; any other request as ``serve`` does, which gets the connection after the head."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -68,7 +68,7 @@ class Gateway:
         writer.close()
 
     def say(self, answer: Answer, *, split: bool) -> None:
-        """Answer the next requests so."""
+        """Answer the next requests with ``answer``, at once or byte by byte."""
 
         async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             for piece in [answer.raw[at : at + 1] for at in range(len(answer.raw))] if split else [answer.raw]:
@@ -96,7 +96,7 @@ class Gateway:
 
 
 class Client:
-    """A strict client: what it cannot read is a failure of the proxy."""
+    """A strict client: an answer that it cannot read is a fault of the proxy."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -172,7 +172,7 @@ async def rig(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 
 async def check(rig: Rig, answer: Answer) -> None:
-    """Let one client get the answer, then the same and another one a good one."""
+    """Let one client get the answer; then the same client and another one must get a good one."""
     async with Client.of(rig) as client:
         client.ask(b"/case", answer.method)
         outcome = await client.outcome()
@@ -223,7 +223,7 @@ def test_the_table_is_large_and_its_names_are_distinct() -> None:
 
 @asynccontextmanager
 async def impatient(folder: Path) -> AsyncIterator[tuple[Gateway, Rig]]:
-    """A proxy that waits for its gateway for half a second only."""
+    """A proxy with a read timeout of half a second."""
     async with (
         Gateway.listening() as gateway,
         proxy_for(f"127.0.0.1:{gateway.port}", folder, hasten={"read_timeout": 0.5}) as rig,
@@ -240,7 +240,7 @@ async def check_that_others_are_served(rig: Rig) -> None:
 HEAD: Final = b"HTTP/1.1 200 OK\r\n"
 PIECE: Final = 65_536
 MUCH: Final = 16_000_000
-"""Bytes; what is poured in vain stays far below it, whatever the kernel's buffers hold."""
+"""Bytes. The proxy reads far fewer of an endless answer, even with the kernel's buffers counted."""
 
 
 @pytest.mark.parametrize(

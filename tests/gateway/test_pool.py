@@ -20,16 +20,18 @@ from smgw_proxy_addon.errors import (
     RefusedError,
     UnreachableError,
 )
-from smgw_proxy_addon.gateway.pool import Connector, Pool
-from smgw_proxy_addon.gateway.scheduler import IDLE_LIMIT_UNSEEN, MAX_AGE, Lifetime, Schedule
-from smgw_proxy_addon.gateway.tls import GatewayTrust
+from smgw_proxy_addon.gateway.connector import Connector
+from smgw_proxy_addon.gateway.learnt_limit import FORGOTTEN_AFTER
+from smgw_proxy_addon.gateway.pool import DEFAULT_IDLE_LIMIT, MAX_AGE, Lifetime, Pool
+from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy
 from smgw_proxy_addon.trust.store import TrustStore
 
 
 class Clock:
-    """Seconds that pass when a test says so, on top of the real ones."""
+    """The real seconds, and ``ahead`` on top of them."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -54,13 +56,13 @@ def connector_for(folder: Path, clock: Clock, *, host: str, port: int, connect_t
 
 
 class PoolRig:
-    """A pool in front of one simulator, with the parts that tests turn."""
+    """A pool for one simulator, with its clock and its limits."""
 
     def __init__(self, sim: Simulator, folder: Path) -> None:
         self.clock = Clock()
         self.lifetime = Lifetime()
         connector = connector_for(folder, self.clock, host=sim.host, port=sim.port)
-        self.pool = Pool(connector, Schedule(1, 8, 5), self.lifetime, clock=self.clock)
+        self.pool = Pool(connector, Scheduler(1, 8, 5), self.lifetime, clock=self.clock)
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def ask(self, target: bytes = b"/sim/status/200", **fields: Any) -> tuple[Answer, bytes, bool]:
@@ -116,17 +118,17 @@ async def test_a_connection_that_breaks_teaches_no_limit(tmp_path: Path) -> None
         sim.close_connections(idle_only=True, reset=True)
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
-        assert rig.lifetime.idle_limit(rig.clock()) == IDLE_LIMIT_UNSEEN
+        assert rig.lifetime.idle_limit(rig.clock()) == DEFAULT_IDLE_LIMIT
 
 
 async def test_an_old_connection_is_replaced(tmp_path: Path) -> None:
     async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
         await rig.ask()
         rig.clock.ahead += MAX_AGE
-        assert (await rig.ask())[2]  # it was kept for its idle time, and is not kept after this
+        assert (await rig.ask())[2]  # its idle time was not over; its age is checked when it is put back
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
-        assert rig.lifetime.idle_limit(rig.clock()) == IDLE_LIMIT_UNSEEN
+        assert rig.lifetime.idle_limit(rig.clock()) == DEFAULT_IDLE_LIMIT
 
 
 async def test_a_connection_with_bytes_that_nobody_asked_for_is_not_used(tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ async def test_odd_answers_are_read_as_they_are_meant(
 
 
 async def answer_early(sim: Simulator, answer: bytes, received: list[bytes]) -> asyncio.Server:
-    """A gateway that answers each head at once and keeps the connection, whatever body is still to come."""
+    """A gateway that answers each head at once, before the body, and keeps the connection."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         received.append(b"")
@@ -297,18 +299,18 @@ async def test_a_connection_that_is_lost_while_it_is_being_retired(tmp_path: Pat
         assert rig.pool.status().kept_for is None
 
 
-async def test_a_connection_whose_socket_is_gone_is_not_quiet(tmp_path: Path) -> None:
+async def test_a_connection_whose_socket_is_gone_has_something_to_be_read(tmp_path: Path) -> None:
     async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
         await rig.ask()
         async with rig.pool.lease(rig.gone) as lease:
-            assert lease.connection.quiet()
+            assert not lease.connection.has_unread_input()
             lease.connection.abort()
-            await asyncio.sleep(0)  # the socket is closed, which the connection is told in the next turn
-            assert not lease.connection.quiet()
+            await asyncio.sleep(0)  # the socket is closed, which the connection learns in the loop's next iteration
+            assert lease.connection.has_unread_input()
         assert not (await rig.ask())[2]
 
 
-# Ways not to get there
+# Errors of connecting
 
 
 async def test_a_name_without_an_address(tmp_path: Path) -> None:
@@ -346,3 +348,35 @@ def test_nothing_of_a_client_or_a_login_is_in_a_repr() -> None:
     headers = [(b"Authorization", b"secret"), (b"Set-Cookie", b"session=secret")]
     request = GatewayRequest(b"POST", b"/?tkn=secret", headers, b"secret", chunked=False, has_login=True)
     assert "secret" not in f"{request!r} {Answer(200, b'OK', headers, b'secret')!r}"
+
+
+# How long a connection is kept
+
+
+def test_a_connection_is_kept_for_nine_minutes_before_a_limit_was_seen() -> None:
+    assert Lifetime().keep(age=0, now=0) == DEFAULT_IDLE_LIMIT
+
+
+def test_a_connection_is_kept_for_four_fifths_of_the_limit_that_was_seen() -> None:
+    lifetime = Lifetime()
+    lifetime.gateway_closed(idle=100, now=0)
+    assert lifetime.keep(age=0, now=10) == pytest.approx(80)
+
+
+def test_a_gateway_that_closes_after_each_answer_teaches_no_limit() -> None:
+    lifetime = Lifetime()
+    lifetime.gateway_closed(idle=0.2, now=0)
+    assert lifetime.idle_limit(now=0) == DEFAULT_IDLE_LIMIT
+
+
+def test_a_connection_is_not_kept_past_47_hours() -> None:
+    lifetime = Lifetime()
+    assert lifetime.keep(age=MAX_AGE - 10, now=0) == pytest.approx(10)
+    assert lifetime.keep(age=MAX_AGE + 1, now=0) == 0
+
+
+def test_a_limit_is_forgotten_after_a_day_so_that_one_restart_of_the_gateway_is() -> None:
+    lifetime = Lifetime()
+    lifetime.gateway_closed(idle=3, now=100)
+    assert lifetime.idle_limit(now=100 + FORGOTTEN_AFTER) == pytest.approx(2.4)
+    assert lifetime.idle_limit(now=101 + FORGOTTEN_AFTER) == DEFAULT_IDLE_LIMIT

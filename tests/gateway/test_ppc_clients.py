@@ -1,4 +1,4 @@
-"""Several clients at a gateway that allows one session, through the whole proxy; and no client starves another."""
+"""Several clients of a gateway that allows one session, through the whole proxy; and no client starves another."""
 
 import asyncio
 import time
@@ -15,8 +15,8 @@ import pytest
 
 from simulator.gateway import Simulator
 from simulator.messages import Received
-from smgw_proxy_addon.gateway.ppc_session import SessionLease
-from smgw_proxy_addon.gateway.scheduler import Schedule
+from smgw_proxy_addon.gateway.ppc_session import PpcSession
+from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.logs import request_line
 from smgw_proxy_addon.program import wiring
 from tests.rig import Rig, proxy_for
@@ -86,15 +86,15 @@ async def clients(rig: Rig, sim: Simulator, count: int = 2, *, fresh: bool = Fal
             await each.session.aclose()
 
 
-def hasten(monkeypatch: pytest.MonkeyPatch, *, session_patience: float = 8.0, **lease: Any) -> None:
-    """Give the proxies of this test other limits of time."""
+def hasten(monkeypatch: pytest.MonkeyPatch, *, session_timeout: float = 8.0, **session: Any) -> None:
+    """Give the proxies of this test other timeouts."""
     monkeypatch.setattr(
-        wiring, "Schedule", partial(Schedule, session_patience=session_patience, session=SessionLease(**lease))
+        wiring, "Scheduler", partial(Scheduler, session_timeout=session_timeout, session=PpcSession(**session))
     )
 
 
 class Clock:
-    """The simulator's clock, which a test sets ahead."""
+    """The simulator's clock: the real time and ``ahead``."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -113,21 +113,21 @@ def value_of(record: Received) -> bytes | None:
 
 
 def sessions(sim: Simulator) -> list[str]:
-    """Return, in the order of the record, what was asked inside each session; fails if two of them mix."""
-    courses: list[list[str]] = []
+    """Return what was asked in each session, in the order of arrival; fails if two sessions overlap."""
+    asked: list[list[str]] = []
     values: list[set[bytes | None]] = []
     for record in sim.records:
         if not record.authorized or record.path != CGI.encode():
             continue
         if record.method == "GET":
-            assert not courses or courses[-1][-1] == "logout", courses
-            courses.append(["login"])
+            assert not asked or asked[-1][-1] == "logout", asked
+            asked.append(["login"])
             values.append(set())
         else:
-            courses[-1].append(record.body.partition(b"&")[0].removeprefix(b"action=").decode())
+            asked[-1].append(record.body.partition(b"&")[0].removeprefix(b"action=").decode())
             values[-1].add(value_of(record))
-    assert [len(each) for each in values] == [1] * len(courses)
-    return [" ".join(course) for course in courses]
+    assert [len(each) for each in values] == [1] * len(asked)
+    return [" ".join(each) for each in asked]
 
 
 async def until_waiting(rig: Rig, count: int) -> None:
@@ -207,11 +207,11 @@ async def test_a_session_from_before_a_restart_of_the_proxy_is_kept(tmp_path: Pa
         assert len(sessions(sim)) == 2
 
 
-# Those who do not log out
+# Clients that do not log out
 
 
 async def test_a_holder_that_goes_silent_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hasten(monkeypatch, silence=0.3)
+    hasten(monkeypatch, idle_timeout=0.3)
     clock = Clock()
     async with (
         Simulator(vendor="ppc", clock=clock) as sim,
@@ -223,16 +223,16 @@ async def test_a_holder_that_goes_silent_is_not_waited_for(tmp_path: Path, monke
         begun = time.monotonic()
         assert await other.poll() == [200] * 4
         assert time.monotonic() - begun >= 0.25
-        # Who was silent finds its session gone, and logs in anew.
+        # The silent one has no session any more, and logs in anew.
         assert (await silent.submit("meterform")).headers["set-cookie"].startswith("session=")
         assert (await silent.log_out()).status_code == 200
         assert await silent.poll() == [200] * 4
 
 
-async def test_a_holder_that_never_logs_out_gives_way_when_others_wait(
+async def test_a_holder_that_never_logs_out_yields_when_others_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasten(monkeypatch, tenure=0.6)
+    hasten(monkeypatch, max_duration=0.6)
     async with (
         Simulator(vendor="ppc", request_delay=0.01) as sim,
         proxy_for(sim, tmp_path) as rig,
@@ -243,7 +243,7 @@ async def test_a_holder_that_never_logs_out_gives_way_when_others_wait(
         asking = asyncio.create_task(other.session.get(rig.http + CGI, auth=other.auth))
         while not asking.done() and time.monotonic() - begun < 5:
             assert (await endless.submit("meterform")).status_code in {200, 503}
-        # The gateway itself still knows the first one: it says so, which is its own answer and not the proxy's.
+        # The gateway itself still has the first session: this answer is its own, not the proxy's.
         assert LOGGED_IN_ALREADY in (await asking).text
         assert 0.5 < time.monotonic() - begun < 4
 
@@ -251,7 +251,7 @@ async def test_a_holder_that_never_logs_out_gives_way_when_others_wait(
 async def test_who_waits_for_too_long_is_told_so_and_the_holder_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasten(monkeypatch, session_patience=0.2)
+    hasten(monkeypatch, session_timeout=0.2)
     async with (
         Simulator(vendor="ppc") as sim,
         proxy_for(sim, tmp_path) as rig,
@@ -304,7 +304,7 @@ async def test_a_login_whose_answer_never_came_keeps_nobody_out(tmp_path: Path) 
         assert await second.poll() == [200] * 4
 
 
-async def test_a_stopping_proxy_sends_those_away_who_wait_for_a_session(tmp_path: Path) -> None:
+async def test_a_stopping_proxy_ends_the_wait_for_a_session(tmp_path: Path) -> None:
     async with (
         Simulator(vendor="ppc") as sim,
         proxy_for(sim, tmp_path) as rig,
@@ -313,16 +313,16 @@ async def test_a_stopping_proxy_sends_those_away_who_wait_for_a_session(tmp_path
         await first.log_in()
         waiting = asyncio.create_task(second.session.get(rig.http + CGI))
         await until_waiting(rig, 1)
-        rig.proxy.pool.send_away()
+        rig.proxy.pool.cancel_waiting()
         answer = await waiting
         assert (answer.status_code, answer.json()["error"]) == (503, "shutting_down")
 
 
-# Taking turns
+# Fairness
 
 
 def greedy_client() -> httpx.AsyncClient:
-    """A client at another address, with as many connections as it likes."""
+    """A client at another address, without a limit of connections."""
     transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2", limits=httpx.Limits(max_connections=None))
     return httpx.AsyncClient(transport=transport, trust_env=False, timeout=20)
 
@@ -358,9 +358,11 @@ async def test_a_burst_of_64_clients_on_a_fast_gateway_is_served_whole(tmp_path:
         assert (sim.connections, sim.journal.peak_working) == (1, 1)
 
 
-async def test_the_time_at_the_door_is_waiting_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits: dict[str, Any] = {"door_patience": 0.15}
-    monkeypatch.setattr(wiring, "Schedule", partial(Schedule, **limits))
+async def test_the_time_in_the_overflow_queue_is_waiting_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: dict[str, Any] = {"overflow_timeout": 0.15}
+    monkeypatch.setattr(wiring, "Scheduler", partial(Scheduler, **limits))
     monkeypatch.setattr(wiring, "ROOM", 0)
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         gate = asyncio.Event()

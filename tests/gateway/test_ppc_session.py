@@ -1,4 +1,4 @@
-"""What a PPC gateway's requests and answers mean for its session, and whose it is, as tables."""
+"""What a PPC gateway's requests and answers mean for its session, and who holds it, as tables."""
 
 from collections.abc import AsyncIterator
 
@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.gateway.ppc_session import CGI, CgiRequest, Meaning, Outcome, SessionLease, read, recognise
+from smgw_proxy_addon.gateway.ppc_session import (
+    CGI,
+    CgiAnswer,
+    CgiRequest,
+    Meaning,
+    PpcSession,
+    read_answer,
+    read_request,
+)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -19,7 +27,7 @@ Headers = list[tuple[bytes, bytes]]
     [b"/", b"/cgi-bin/", CGI + b"/", b"/" + CGI, CGI + b"x", b"/cgi-bin/HANSERVICE.cgi", b"*", b"/smgw/m2m?" + CGI],
 )
 def test_only_the_cgi_has_a_session(target: bytes) -> None:
-    assert recognise(target, [(b"Cookie", b"session=a")], b"action=logout") is None
+    assert read_request(target, [(b"Cookie", b"session=a")], b"action=logout") is None
 
 
 @pytest.mark.parametrize(
@@ -37,7 +45,7 @@ def test_only_the_cgi_has_a_session(target: bytes) -> None:
     ],
 )
 def test_the_sessions_that_cookies_name(cookies: list[bytes], sessions: tuple[bytes, ...]) -> None:
-    request = recognise(CGI + b"?x", [(b"Host", b"h"), *((b"cooKie", cookie) for cookie in cookies)], None)
+    request = read_request(CGI + b"?x", [(b"Host", b"h"), *((b"cooKie", cookie) for cookie in cookies)], None)
     assert request is not None
     assert request.sessions == sessions
 
@@ -68,7 +76,7 @@ async def pieces() -> AsyncIterator[bytes]:
     ],
 )
 def test_which_requests_end_their_session(query: bytes, body: object, ends: bool) -> None:
-    request = recognise(CGI + query, [], body)
+    request = read_request(CGI + query, [], body)
     assert request is not None
     assert request.ends is ends
 
@@ -106,7 +114,7 @@ ANY = CgiRequest((b"a",))
         (ANY, 500, [b"session=new"], Meaning.UNCLEAR, b""),
         (LOGOUT, 200, [], Meaning.ENDED, b""),
         (LOGOUT, 200, [b"session=new"], Meaning.ENDED, b""),
-        (LOGOUT, 401, [], Meaning.CHALLENGED, b""),  # not yet: the login is asked for first
+        (LOGOUT, 401, [], Meaning.CHALLENGED, b""),  # not logged out yet: the login is asked for first
         (LOGOUT, 500, [], Meaning.UNCLEAR, b""),
     ],
 )
@@ -114,37 +122,40 @@ def test_what_an_answer_means(
     request_: CgiRequest, status: int, cookies: list[bytes], meaning: Meaning, opened: bytes
 ) -> None:
     headers = [(b"Server", b"SmartMeterGateway"), *((b"sET-cookie", cookie) for cookie in cookies)]
-    assert read(request_, status, headers) == Outcome(meaning, opened)
+    assert read_answer(request_, status, headers) == CgiAnswer(meaning, opened)
 
 
 @given(st.binary(), st.binary(), st.binary(), st.integers(100, 599))
 def test_nothing_that_clients_or_gateways_send_breaks_it(
     query: bytes, cookie: bytes, body: bytes, status: int
 ) -> None:
-    request = recognise(CGI + b"?" + query, [(b"Cookie", b"session=" + cookie)], b"action=" + body)
+    request = read_request(CGI + b"?" + query, [(b"Cookie", b"session=" + cookie)], b"action=" + body)
     assert request is not None
-    read(request, status, [(b"Set-Cookie", b"session=x; Expires=" + cookie), (b"Set-Cookie", b"session=" + cookie)])
+    read_answer(
+        request, status, [(b"Set-Cookie", b"session=x; Expires=" + cookie), (b"Set-Cookie", b"session=" + cookie)]
+    )
 
 
 def test_no_cookie_is_ever_shown() -> None:
-    lease = SessionLease()
-    request = recognise(CGI, [(b"Cookie", b"session=SECRET")], None)
+    session = PpcSession()
+    request = read_request(CGI, [(b"Cookie", b"session=SECRET")], None)
     assert request is not None
-    outcome = read(request, 200, [(b"Set-Cookie", b"session=SECRET")])
-    lease.begin(request)
-    lease.note(request, outcome, 0)
-    assert lease.holds(request)
-    assert "SECRET" not in f"{request!r}{outcome!r}{lease!r}{request}{outcome}{lease}"
+    answer = read_answer(request, 200, [(b"Set-Cookie", b"session=SECRET")])
+    session.begin(request)
+    session.record_answer(request, answer, 0)
+    assert session.is_held_by(request)
+    assert session.holder == b"SECRET"
+    assert "SECRET" not in f"{request!r}{answer!r}{session!r}{request}{answer}{session}"
 
 
-# Whose the session is
+# Who holds the session
 
 
 class Gateway:
-    """Plays requests one after the other; ``holder`` is what the state machine says afterwards."""
+    """Plays requests one after the other; ``may_start`` is what the session allows afterwards."""
 
     def __init__(self) -> None:
-        self.lease = SessionLease()
+        self.session = PpcSession()
         self.active: list[CgiRequest] = []
 
     def play(self, step: str) -> None:
@@ -153,40 +164,40 @@ class Gateway:
         now = float(at)
         request = CgiRequest(() if session == "-" else (session.encode(),))
         if what == "begins":
-            assert self.lease.may_go(request)
-            self.lease.begin(request)
+            assert self.session.may_start(request)
+            self.session.begin(request)
             self.active.append(request)
         elif what == "leaves":
-            self.lease.end(self.active.pop(0), now)
+            self.session.end(self.active.pop(0), now)
         elif what in ("waits", "wanted"):
-            self.lease.expire(now, wanted=what == "wanted")
+            self.session.expire(now, holder_waits=what == "wanted")
         elif what.startswith("is:"):
-            self.note(self.active[0], what.removeprefix("is:"), now)
+            self.record_answer(self.active[0], what.removeprefix("is:"), now)
         else:
-            assert self.lease.may_go(request)
-            self.lease.begin(request)
-            self.note(request, what, now)
-            self.lease.end(request, now)
+            assert self.session.may_start(request)
+            self.session.begin(request)
+            self.record_answer(request, what, now)
+            self.session.end(request, now)
 
-    def note(self, request: CgiRequest, what: str, now: float) -> None:
+    def record_answer(self, request: CgiRequest, what: str, now: float) -> None:
         if what.startswith("opens:"):
-            outcome = Outcome(Meaning.OPENED, what.removeprefix("opens:").encode())
+            answer = CgiAnswer(Meaning.OPENED, what.removeprefix("opens:").encode())
         else:
-            outcome = Outcome(Meaning[what.upper()])
-        self.lease.note(request, outcome, now)
+            answer = CgiAnswer(Meaning[what.upper()])
+        self.session.record_answer(request, answer, now)
 
     @property
-    def may_go(self) -> str:
-        """Whose requests may go: ``-`` is one without a cookie."""
+    def may_start(self) -> str:
+        """Whose requests may start: ``-`` is one without a cookie."""
         return "".join(
             name
             for name, request in (("a", ANY), ("b", CgiRequest((b"b",))), ("-", CgiRequest()))
-            if self.lease.may_go(request)
+            if self.session.may_start(request)
         )
 
 
 @pytest.mark.parametrize(
-    ("steps", "may_go"),
+    ("steps", "may_start"),
     [
         # Nobody is logged in
         ("", "ab-"),
@@ -202,13 +213,13 @@ class Gateway:
         ("0 begins -, 1 is:opens:a -", "a"),
         ("0 begins -, 1 is:opens:a -, 2 leaves -", "a"),
         ("0 begins -, 1 is:opens:a -, 2 begins a", "a"),
-        # Somebody is
+        # Somebody is logged in
         ("0 opens:a -", "a"),
         ("0 opens:a -, 1 served a", "a"),
         ("0 opens:a -, 1 unclear a", "a"),
         ("0 opens:a -, 1 begins a", "a"),
         ("0 opens:a -, 1 opens:b a", "b"),  # logged in anew
-        # Adopted: the proxy was restarted
+        # A session from before a restart of the proxy
         ("0 served a", "a"),
         ("0 unclear a", "ab-"),
         ("0 challenged a", "ab-"),
@@ -230,7 +241,7 @@ class Gateway:
         ("0 opens:a -, 1 challenged a, 2 begins a, 20 waits -", "a"),
         ("0 opens:a -, 1 challenged a, 2 begins a, 20 is:served a, 20 leaves a, 49 waits -", "a"),
         ("0 opens:a -, 1 challenged a, 4 waits -, 5 opens:a -, 9 waits -", "a"),
-        # Silent
+        # Idle
         ("0 opens:a -, 29.9 waits -", "a"),
         ("0 opens:a -, 30 waits -", "ab-"),
         ("0 opens:a -, 100 wanted -", "a"),
@@ -238,27 +249,27 @@ class Gateway:
         ("0 opens:a -, 20 begins a, 90 waits -", "a"),
         ("0 opens:a -, 20 begins a, 90 leaves a, 119 waits -", "a"),
         ("0 opens:a -, 20 begins a, 90 leaves a, 120 waits -", "ab-"),
-        # For too long
+        # Held for too long
         ("0 opens:a -, 299 served a, 299.9 waits -", "a"),
         ("0 opens:a -, 299 served a, 300 waits -", "ab-"),
         ("0 opens:a -, 299 served a, 300 wanted -", "ab-"),
         ("0 opens:a -, 299 begins a, 301 waits -", "a"),
         ("0 opens:a -, 299 opens:a a, 300 waits -", "ab-"),
         ("0 opens:a -, 299 opens:b a, 300 waits -", "b"),
-        ("0 opens:a -, 299 served a, 300 waits -, 301 served a, 302 waits -", "a"),  # nobody else wanted it
+        ("0 opens:a -, 299 served a, 300 waits -, 301 served a, 302 waits -", "a"),  # nobody else waited
     ],
 )
-def test_who_may_go(steps: str, may_go: str) -> None:
+def test_whose_requests_may_start(steps: str, may_start: str) -> None:
     gateway = Gateway()
     for step in filter(None, steps.split(", ")):
         gateway.play(step)
-    assert gateway.may_go == may_go
+    assert gateway.may_start == may_start
 
 
-def test_a_request_that_is_sent_again_is_judged_by_whose_the_session_is_then() -> None:
-    lease = SessionLease()
+def test_a_request_that_is_sent_again_counts_for_the_session_of_that_time() -> None:
+    session = PpcSession()
     for meaning in (Meaning.SERVED, Meaning.ENDED):
-        lease.begin(ANY)
-        lease.note(ANY, Outcome(meaning), 0)
-        lease.end(ANY, 0)
-    assert lease.free
+        session.begin(ANY)
+        session.record_answer(ANY, CgiAnswer(meaning), 0)
+        session.end(ANY, 0)
+    assert session.free

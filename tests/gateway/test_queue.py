@@ -1,4 +1,4 @@
-"""Those who wait for their turn: told in time, woken by one timer, gone without a trace."""
+"""Waiting for a place: woken in time, with one timer, and nothing is left of a wait that ended."""
 
 import asyncio
 import time
@@ -14,33 +14,38 @@ from smgw_proxy_addon.errors import (
     SessionBusyError,
     ShuttingDownError,
 )
-from smgw_proxy_addon.gateway.ppc_session import CgiRequest, Meaning, Outcome, SessionLease
-from smgw_proxy_addon.gateway.queue import Turns
-from smgw_proxy_addon.gateway.scheduler import Claim, Schedule, Ticket
+from smgw_proxy_addon.gateway.ppc_session import CgiAnswer, CgiRequest, Meaning, PpcSession
+from smgw_proxy_addon.gateway.queue import PlaceQueue
+from smgw_proxy_addon.gateway.scheduler import QueuedRequest, Scheduler
 
-LOGIN = Claim("b", CgiRequest())
+LOGIN = CgiRequest()
 
 
 class Rig:
-    """Turns with short patiences, and the timers that they set."""
+    """A queue with short timeouts."""
 
     def __init__(self, **limits: Any) -> None:
-        self.schedule = Schedule(**{"places": 1, "room": 8, "patience": 5.0} | limits)
-        self.turns = Turns(self.schedule, time.monotonic)
+        self.scheduler = Scheduler(**{"places": 1, "queue_size": 8, "queue_timeout": 5.0} | limits)
+        self.queue = PlaceQueue(self.scheduler, time.monotonic)
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def ask(self, claim: Claim = LOGIN, gone: asyncio.Future[None] | None = None) -> asyncio.Task[Ticket]:
-        return asyncio.create_task(self.turns.take(claim, gone or self.gone))
+    def ask(
+        self, address: str = "b", cgi: CgiRequest | None = None, gone: asyncio.Future[None] | None = None
+    ) -> asyncio.Task[QueuedRequest]:
+        return asyncio.create_task(self.queue.acquire(gone or self.gone, address=address, cgi=cgi))
+
+    def ask_login(self, gone: asyncio.Future[None] | None = None) -> asyncio.Task[QueuedRequest]:
+        return self.ask("b", LOGIN, gone)
 
     async def log_in(self) -> None:
-        """Have somebody hold the session who does nothing more."""
-        ticket = await self.ask(Claim("a", CgiRequest()))
-        self.schedule.note(ticket, Outcome(Meaning.OPENED, b"a"), time.monotonic())
-        self.turns.leave(ticket)
+        """Open a session whose holder then sends nothing."""
+        request = await self.ask("a", LOGIN)
+        self.scheduler.record_answer(request, CgiAnswer(Meaning.OPENED, b"a"), time.monotonic())
+        self.queue.release(request)
 
 
 def count_timers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return a list of the times for which the event loop is given a timer from now on."""
+    """Return a list that gets the time of each timer of the event loop from now on."""
     loop = asyncio.get_running_loop()
     original: Any = loop.call_at
     times: list[float] = []
@@ -55,135 +60,137 @@ def count_timers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def woken() -> None:
-    """Let tasks that may go on do so."""
+    """Let the tasks run that can."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-async def test_who_goes_at_once_costs_no_timer_and_those_who_wait_one_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_place_at_once_costs_no_timer_and_all_waits_one_together(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig()
     timers = count_timers(monkeypatch)
     for _ in range(3):
-        rig.turns.leave(await rig.turns.take(Claim("a"), rig.gone))
+        rig.queue.release(await rig.ask("a"))
     assert timers == []
-    running = await rig.turns.take(Claim("a"), rig.gone)
-    waiting = [rig.ask(Claim("a")) for _ in range(4)]
+    running = await rig.ask("a")
+    waiting = [rig.ask("a") for _ in range(4)]
     await woken()
     assert len(timers) == 1
     for each in waiting:
-        rig.turns.leave(running)
+        rig.queue.release(running)
         running = await each
-    rig.turns.leave(running)
+    rig.queue.release(running)
     assert len(timers) == 1
-    rig.turns.close()
+    rig.queue.close()
 
 
 @pytest.mark.parametrize(
     ("limits", "error"),
     [
-        ({"room": 8, "patience": 0.05}, QueueTimeoutError),
-        ({"room": 0, "door_patience": 0.05}, BusyError),
-        ({"room": 0, "door": 0}, BusyError),
-        ({"room": 8, "session_patience": 0.05}, SessionBusyError),
+        ({"queue_size": 8, "queue_timeout": 0.05}, QueueTimeoutError),
+        ({"queue_size": 0, "overflow_timeout": 0.05}, BusyError),
+        ({"queue_size": 0, "overflow_size": 0}, BusyError),
+        ({"queue_size": 8, "session_timeout": 0.05}, SessionBusyError),
     ],
-    ids=["room", "door", "full", "session"],
+    ids=["queue", "overflow", "full", "session"],
 )
-async def test_who_waits_for_too_long_is_told_why(limits: dict[str, float], error: type[ProxyError]) -> None:
+async def test_a_wait_that_is_too_long_ends_with_its_reason(
+    limits: dict[str, float], error: type[ProxyError]
+) -> None:
     rig = Rig(**limits)
     await rig.log_in()
-    running = await rig.ask(Claim("x"))
+    running = await rig.ask("x")
     begun = time.monotonic()
     with pytest.raises(error) as raised:
-        await asyncio.wait_for(rig.ask(), 4)
+        await asyncio.wait_for(rig.ask_login(), 4)
     assert type(raised.value) is error
-    assert time.monotonic() - begun >= (0 if limits.get("door") == 0 else 0.05)
-    assert rig.schedule.waiting == 0
-    rig.turns.leave(running)
+    assert time.monotonic() - begun >= (0 if limits.get("overflow_size") == 0 else 0.05)
+    assert rig.scheduler.waiting == 0
+    rig.queue.release(running)
 
 
 async def test_the_timer_is_set_for_the_earliest_of_those_who_wait() -> None:
-    rig = Rig(patience=30, room=2, door_patience=0.05)
-    await rig.ask(Claim("x"))
-    inside, outside = rig.ask(Claim("y")), rig.ask(Claim("y"))
+    rig = Rig(queue_timeout=30, queue_size=2, overflow_timeout=0.05)
+    await rig.ask("x")
+    queued, overflowing = rig.ask("y"), rig.ask("y")
     with pytest.raises(BusyError):
-        await asyncio.wait_for(outside, 4)
-    assert not inside.done()
-    inside.cancel()
-    rig.turns.close()
+        await asyncio.wait_for(overflowing, 4)
+    assert not queued.done()
+    queued.cancel()
+    rig.queue.close()
 
 
 async def test_a_session_that_is_left_behind_ends_by_itself() -> None:
-    rig = Rig(session=SessionLease(silence=0.1))
+    rig = Rig(session=PpcSession(idle_timeout=0.1))
     await rig.log_in()
-    ticket = await asyncio.wait_for(rig.ask(), 4)
-    rig.turns.leave(ticket)
+    request = await asyncio.wait_for(rig.ask_login(), 4)
+    rig.queue.release(request)
 
 
 async def test_a_holder_that_is_asked_for_a_login_and_never_comes_back_is_not_waited_for() -> None:
-    rig = Rig(session=SessionLease(doubt=0.1))
+    rig = Rig(session=PpcSession(login_timeout=0.1))
     await rig.log_in()
-    stranger = rig.ask()
+    stranger = rig.ask_login()
     await woken()
-    ticket = await rig.ask(Claim("a", CgiRequest((b"a",))))
-    rig.schedule.note(ticket, Outcome(Meaning.CHALLENGED), time.monotonic())
-    rig.turns.leave(ticket)
-    rig.turns.leave(await asyncio.wait_for(stranger, 4))
+    request = await rig.ask("a", CgiRequest((b"a",)))
+    rig.scheduler.record_answer(request, CgiAnswer(Meaning.CHALLENGED), time.monotonic())
+    rig.queue.release(request)
+    rig.queue.release(await asyncio.wait_for(stranger, 4))
 
 
 async def test_a_client_that_leaves_while_it_waits_gives_up_its_place_at_once() -> None:
     rig = Rig()
     await rig.log_in()
     gone = asyncio.get_running_loop().create_future()
-    waiting = rig.ask(gone=gone)
+    waiting = rig.ask_login(gone)
     await woken()
-    assert rig.schedule.waiting == 1
+    assert rig.scheduler.waiting == 1
     gone.set_result(None)
     with pytest.raises(ClientGoneError):
         await asyncio.wait_for(waiting, 2)
-    assert rig.schedule.waiting == 0
+    assert rig.scheduler.waiting == 0
     with pytest.raises(ClientGoneError):
-        await rig.ask(gone=gone)
-    rig.turns.close()
+        await rig.ask_login(gone)
+    rig.queue.close()
 
 
 async def test_a_client_that_leaves_in_the_moment_of_its_turn_passes_it_on() -> None:
     rig = Rig()
-    running = await rig.ask(Claim("x"))
+    running = await rig.ask("x")
     gone = asyncio.get_running_loop().create_future()
-    first, second = rig.ask(Claim("y"), gone), rig.ask(Claim("z"))
+    first, second = rig.ask("y", gone=gone), rig.ask("z")
     await woken()
-    rig.turns.leave(running)
+    rig.queue.release(running)
     gone.set_result(None)
     with pytest.raises(ClientGoneError):
         await first
-    rig.turns.leave(await asyncio.wait_for(second, 4))
-    assert (rig.schedule.active, rig.schedule.waiting) == (0, 0)
-    rig.turns.close()
+    rig.queue.release(await asyncio.wait_for(second, 4))
+    assert (rig.scheduler.running, rig.scheduler.waiting) == (0, 0)
+    rig.queue.close()
 
 
 async def test_a_cancelled_wait_passes_its_turn_on() -> None:
     rig = Rig()
-    running = await rig.ask(Claim("x"))
-    first, second = rig.ask(Claim("y")), rig.ask(Claim("z"))
+    running = await rig.ask("x")
+    first, second = rig.ask("y"), rig.ask("z")
     await woken()
-    rig.turns.leave(running)
+    rig.queue.release(running)
     first.cancel()
-    rig.turns.leave(await asyncio.wait_for(second, 4))
+    rig.queue.release(await asyncio.wait_for(second, 4))
     assert first.cancelled()
-    assert (rig.schedule.active, rig.schedule.waiting) == (0, 0)
-    rig.turns.close()
+    assert (rig.scheduler.running, rig.scheduler.waiting) == (0, 0)
+    rig.queue.close()
 
 
-async def test_all_who_wait_are_sent_away() -> None:
-    rig = Rig(room=2)
+async def test_all_waits_are_cancelled() -> None:
+    rig = Rig(queue_size=2)
     await rig.log_in()
-    running = await rig.ask(Claim("x"))
-    waiting = [rig.ask(), rig.ask(Claim("y")), rig.ask(Claim("y"))]
+    running = await rig.ask("x")
+    waiting = [rig.ask_login(), rig.ask("y"), rig.ask("y")]
     await woken()
-    rig.turns.send_away()
+    rig.queue.cancel_all()
     for each in waiting:
         with pytest.raises(ShuttingDownError):
             await each
-    assert (rig.schedule.active, rig.schedule.waiting) == (1, 0)
-    rig.turns.leave(running)
-    rig.turns.close()
+    assert (rig.scheduler.running, rig.scheduler.waiting) == (1, 0)
+    rig.queue.release(running)
+    rig.queue.close()

@@ -369,7 +369,7 @@ async def test_one_too_large_to_be_shared_is_bounded_like_any_other(tmp_path: Pa
 async def test_a_slow_reader_gives_a_session_away_that_is_over(
     tmp_path: Path, slow: SlowClient, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    hasten(monkeypatch, tenure=0.1)
+    hasten(monkeypatch, max_duration=0.1)
     async with running(tmp_path, mode, vendor="ppc") as (sim, rig):
         first, second = PpcClient(rig.http, sim), PpcClient(rig.http, sim)
         await first.log_in()

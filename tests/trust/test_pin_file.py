@@ -1,4 +1,4 @@
-"""The spelling of a pin in its file: ours, the Go proxy's, and what is neither."""
+"""The file format of a pin: our files, those of the Go proxy, damaged ones."""
 
 import json
 from datetime import UTC, datetime

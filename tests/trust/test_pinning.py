@@ -1,4 +1,4 @@
-"""The pin against a real gateway in TLS: nothing of a request leaves before the certificate was compared."""
+"""The pin against a real gateway in TLS: nothing of a request is sent before the certificate was compared."""
 
 import asyncio
 import json
@@ -11,8 +11,9 @@ import pytest
 
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
+from smgw_proxy_addon.errors import CertificateChangedError
 from smgw_proxy_addon.files import Files
-from smgw_proxy_addon.gateway.tls import GatewayTrust, UntrustedError
+from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy, describe
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
@@ -81,7 +82,7 @@ async def test_a_kept_connection_stays_with_the_gateway_it_was_made_to(tmp_path:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         await get(rig)
         await sim.rotate_certificate()
-        # The kept connection ends at the device that holds the trusted key, whatever new ones are shown.
+        # The kept connection was made with the trusted certificate and stays in use.
         assert (await get(rig)).status_code == 200
         sim.close_connections()
         await sim.wait_for_open(0)
@@ -212,10 +213,10 @@ def trust_of(folder: Path) -> GatewayTrust:
 async def test_of_two_certificates_at_first_contact_the_first_handshake_wins(tmp_path: Path) -> None:
     trust = trust_of(tmp_path)
     trust.judge(b"first")
-    with pytest.raises(UntrustedError):
+    with pytest.raises(CertificateChangedError):
         trust.judge(b"second")
     await trust.settle(b"first")
-    with pytest.raises(UntrustedError):
+    with pytest.raises(CertificateChangedError):
         trust.judge(b"second")
 
 
@@ -224,9 +225,9 @@ async def test_of_two_programs_at_first_contact_the_first_on_disk_wins(tmp_path:
     ours.judge(b"first")
     theirs.judge(b"second")
     await theirs.settle(b"second")
-    with pytest.raises(Exception, match="certificate_changed"):
+    with pytest.raises(CertificateChangedError):
         await ours.settle(b"first")
-    with pytest.raises(UntrustedError):
+    with pytest.raises(CertificateChangedError):
         ours.judge(b"first")
 
 
@@ -267,7 +268,7 @@ async def test_each_kind_of_key_connects(tmp_path: Path, curve: str) -> None:
 
 
 class LaterFullDisk(Files):
-    """A disk that is full after the first pin."""
+    """A disk that is full while ``full`` is set."""
 
     full = False
 
@@ -281,7 +282,7 @@ async def test_a_disk_that_fills_up_later_stops_nothing(tmp_path: Path, caplog: 
     disk = LaterFullDisk()
     async with Simulator() as sim, proxy_for(sim, tmp_path, files=disk) as rig:
         await get(rig)
-        # A pin without the time of the last contact, as the Go proxy writes it: the next contact completes it.
+        # A pin as the Go proxy writes it, without pem and last_seen: the next contact adds them.
         pin = json.loads(pin_file(rig, sim).read_text())
         pin_file(rig, sim).write_text(json.dumps(pin | {"pem": None, "last_seen": None}))
         disk.full = True
@@ -329,5 +330,5 @@ async def test_a_pin_that_changes_between_handshake_and_request_is_compared_agai
     trust.judge(b"first")
     await asyncio.to_thread(store.accept, None, datetime(2026, 11, 2, tzinfo=UTC))
     await trust.refresh()
-    with pytest.raises(Exception, match="certificate_changed"):
+    with pytest.raises(CertificateChangedError):
         await trust.settle(b"first")

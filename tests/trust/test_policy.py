@@ -17,20 +17,17 @@ from hypothesis import strategies as st
 from smgw_proxy_addon.fingerprint import grouped, normalise_fingerprint
 from smgw_proxy_addon.trust.pin_file import decode, encode
 from smgw_proxy_addon.trust.policy import (
-    Accept,
     Certificate,
+    Decision,
     Expiry,
-    Learn,
     Origin,
     Pin,
     Policy,
-    Reason,
-    Reject,
-    decide,
     describe,
     expiry,
-    moment,
+    judge_certificate,
     seen_again,
+    utc_if_set,
 )
 from tests.pins import GO_PIN, NOW, UNSET, certificates, fingerprints, pins
 
@@ -64,33 +61,31 @@ def pin(fingerprint: str) -> Pin:
 @pytest.mark.parametrize(
     ("stored", "presented", "allowed", "decision"),
     [
-        (None, A, None, Learn()),
-        (A, A, None, Accept()),
-        (A, B, None, Reject(Reason.CHANGED)),
-        (None, A, A, Accept()),
-        (None, B, A, Reject(Reason.NOT_ALLOWED)),
-        (A, A, B, Reject(Reason.NOT_ALLOWED)),
-        (B, A, A, Accept()),
+        (None, A, None, Decision.LEARN),
+        (A, A, None, Decision.ACCEPT),
+        (A, B, None, Decision.CHANGED),
+        (None, A, A, Decision.ACCEPT),
+        (None, B, A, Decision.NOT_ALLOWED),
+        (A, A, B, Decision.NOT_ALLOWED),
+        (B, A, A, Decision.ACCEPT),
     ],
 )
-def test_the_table_of_decisions(
-    stored: str | None, presented: str, allowed: str | None, decision: Learn | Accept | Reject
-) -> None:
-    assert decide(pin(stored) if stored else None, Certificate(presented), Policy(allowed)) == decision
+def test_the_table_of_decisions(stored: str | None, presented: str, allowed: str | None, decision: Decision) -> None:
+    assert judge_certificate(pin(stored) if stored else None, Certificate(presented), Policy(allowed)) is decision
 
 
 @given(st.none() | pins, certificates(), st.none() | fingerprints)
 def test_only_the_trusted_bytes_are_accepted(stored: Pin | None, presented: Certificate, allowed: str | None) -> None:
     trusted = allowed or (stored and stored.certificate.fingerprint)
-    decision = decide(stored, presented, Policy(allowed))
-    assert (decision == Learn()) == (trusted is None)
-    assert (decision == Accept()) == (trusted == presented.fingerprint)
+    decision = judge_certificate(stored, presented, Policy(allowed))
+    assert (decision is Decision.LEARN) == (trusted is None)
+    assert (decision is Decision.ACCEPT) == (trusted == presented.fingerprint)
 
 
 @given(pins, certificates())
 def test_what_a_certificate_says_about_itself_never_decides(stored: Pin, presented: Certificate) -> None:
     alike = replace(stored.certificate, fingerprint=presented.fingerprint)
-    assert decide(stored, alike, Policy()) == decide(stored, presented, Policy())
+    assert judge_certificate(stored, alike, Policy()) is judge_certificate(stored, presented, Policy())
 
 
 def test_a_policy_takes_a_fingerprint_as_people_paste_it() -> None:
@@ -200,10 +195,10 @@ def test_expiry_of_odd_certificates() -> None:
     assert expiry(Certificate(A), NOW) is None
 
 
-def test_moments_are_utc_and_none_while_the_clock_is_unset() -> None:
+def test_times_are_utc_and_none_while_the_clock_is_unset() -> None:
     berlin = timezone(timedelta(hours=1))
-    assert moment(datetime(2026, 1, 1, 0, 59, 59, 999, tzinfo=berlin)) is None
-    assert moment(datetime(2026, 1, 1, 1, 0, 0, 999, tzinfo=berlin)) == datetime(2026, 1, 1, tzinfo=UTC)
+    assert utc_if_set(datetime(2026, 1, 1, 0, 59, 59, 999, tzinfo=berlin)) is None
+    assert utc_if_set(datetime(2026, 1, 1, 1, 0, 0, 999, tzinfo=berlin)) == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_seeing_a_go_pin_again_fills_it_in() -> None:
@@ -218,7 +213,7 @@ def test_seeing_a_go_pin_again_fills_it_in() -> None:
     [
         (NOW + timedelta(minutes=59), NOW),
         (NOW + timedelta(minutes=60), NOW + timedelta(minutes=60)),
-        (NOW - timedelta(days=1), NOW - timedelta(days=1)),  # the clock was wrong and was put right
+        (NOW - timedelta(days=1), NOW - timedelta(days=1)),  # the clock was wrong and was set right
         (UNSET, NOW),
     ],
 )
@@ -229,7 +224,7 @@ def test_last_seen_moves_once_an_hour(now: datetime, last_seen: datetime) -> Non
 
 
 def test_trust_is_pure() -> None:
-    # A process of its own: here the tests have imported everything.
-    program = "import sys, smgw_proxy_addon.trust; print({'ssl', 'asyncio', 'aiohttp'} & set(sys.modules))"
+    # In another process: the tests have imported everything in this one.
+    program = "import sys, smgw_proxy_addon.trust.policy; print({'ssl', 'asyncio', 'aiohttp'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

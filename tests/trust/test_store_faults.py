@@ -18,7 +18,7 @@ STEPS = ["create", "write", "sync", "replace", "sync_folder"]
 
 
 class FailingFiles(Files):
-    """One step fails, as a full, broken or read-only medium makes it fail."""
+    """One step fails, as on a full, broken or read-only disk."""
 
     def __init__(self, step: str, code: int) -> None:
         self._step = step
@@ -64,7 +64,7 @@ class FailingFiles(Files):
 
 
 class DyingFiles(Files):
-    """The process is killed before the step of this number, the halves of a write counted as two."""
+    """The process is killed before the step with this number; a write counts as two steps."""
 
     def __init__(self, death: int) -> None:
         self._left = death
@@ -125,7 +125,7 @@ def test_a_first_pin_that_cannot_be_written(folder: Path, step: str, code: int) 
         TrustStore(folder, NAME, files=FailingFiles(step, code)).learn(OLD, NOW)
     assert raised.value.facts == {"folder": str(folder), "problem": os.strerror(code)}
     stored = TrustStore(folder, NAME).load()
-    if step == "sync_folder":  # in force, only perhaps not after a power cut
+    if step == "sync_folder":  # stored, but perhaps lost by a power cut
         assert stored is None or stored.certificate == OLD
     else:
         assert stored is None
@@ -203,7 +203,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(folder: Path, code: int) -> No
 
 
 def killed_at_every_step(folder: Path, action: str) -> str:
-    """One letter per run for what is stored after it (old, new, -): killed before step 1, 2… and at last not."""
+    """Return one letter per run for what is stored afterwards (old, new, -): killed before step 1, 2…, never."""
     program = [sys.executable, __file__, str(folder), action]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(program, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -255,7 +255,7 @@ def test_what_a_killed_process_left_is_cleaned_by_the_next_write(folder: Path, s
 
 
 def kill_at_every_step(folder: Path, action: str) -> None:
-    # In a process of its own, which has no threads and may fork.
+    # In a process without threads, which may fork.
     letters = {None: "-", OLD.fingerprint: "o", NEW.fingerprint: "n"}
     before = {path: path.read_bytes() for path in folder.glob("*")}
     for death in range(1, 100):

@@ -10,12 +10,12 @@ from smgw_proxy_addon.auth.login_once import OwnLogins
 from smgw_proxy_addon.config.target import Target
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
-from smgw_proxy_addon.gateway.tls import GatewayTrust
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
 from smgw_proxy_addon.status.page.observer import Observer
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
-from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy, Reject, decide
+from smgw_proxy_addon.trust.pinning import GatewayTrust
+from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy, judge_certificate
 from smgw_proxy_addon.trust.store import TrustStore
 
 
@@ -168,7 +168,7 @@ def is_same(pin: Pin, fingerprint: str) -> bool:
 
 
 def _is_shown(refused: Pin, pin: Pin, shown: str | None) -> bool:
-    if not isinstance(decide(pin, refused.certificate, Policy()), Reject):
+    if not judge_certificate(pin, refused.certificate, Policy()).rejects:
         return False  # accepted since
     if shown is not None:
         return is_same(refused, shown)
@@ -177,4 +177,4 @@ def _is_shown(refused: Pin, pin: Pin, shown: str | None) -> bool:
 
 
 def _differs(pin: Pin | None, shown: str, policy: Policy) -> bool:
-    return isinstance(decide(pin, Certificate(shown), policy), Reject)
+    return judge_certificate(pin, Certificate(shown), policy).rejects

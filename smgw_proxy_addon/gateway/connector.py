@@ -1,0 +1,129 @@
+"""Makes connections to the gateway and names what goes wrong."""
+
+import asyncio
+import socket
+import ssl
+import traceback
+from collections.abc import Callable
+from typing import Literal
+
+from smgw_proxy_addon.errors import (
+    CertificateChangedError,
+    ConnectTimeoutError,
+    HandshakeError,
+    NameUnknownError,
+    OutOfDescriptorsError,
+    ProxyError,
+    RefusedError,
+    UnreachableError,
+)
+from smgw_proxy_addon.gateway.connection import CLOSE_TIMEOUT, Connection
+from smgw_proxy_addon.gateway.tls import UntrustedError, client_context
+from smgw_proxy_addon.trust.pinning import GatewayTrust
+
+OnStep = Callable[[Literal["tcp", "tls"], float], None]
+"""Called after each step of a new connection with the seconds that it took."""
+
+
+class Connector:
+    """Makes connections to one gateway."""
+
+    def __init__(
+        self,
+        trust: GatewayTrust,
+        *,
+        host: str,
+        port: int,
+        server_name: str | None,
+        connect_timeout: float,
+        read_timeout: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.trust = trust
+        self._host = host
+        self._port = port
+        self._server_name = server_name
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._clock = clock
+        self._context = client_context(trust.judge)
+
+    async def connect(self, on_step: OnStep | None = None) -> Connection:
+        """Connect, check the certificate and store it if it is new: after this, requests may be sent.
+
+        Raises ``GatewayError``, ``OutOfDescriptorsError`` and ``FirstContactError`` (see ``GatewayTrust``).
+        """
+        with self.trust.handshake():
+            connection = await self._shake_hands(on_step)
+            der = connection.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            try:
+                connection.certificate = await self.trust.settle(der)
+            except BaseException as error:
+                connection.abort()
+                if isinstance(error, CertificateChangedError):
+                    await self.trust.report(error, der)
+                raise
+        return connection
+
+    async def _shake_hands(self, on_step: OnStep | None) -> Connection:
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await self._open(on_step or _ignore)
+        except TimeoutError:
+            raise ConnectTimeoutError(target=self._host, seconds=f"{self._connect_timeout:g}") from None
+        except UntrustedError as error:
+            traceback.clear_frames(error.__traceback__)
+            problem, der = error.problem, error.der
+        except (OSError, UnicodeError) as error:
+            # A frame in the error's traceback holds the error itself. This cycle would keep the connection and its
+            # buffer of 256 kB until the garbage collector runs, which counts objects and not bytes.
+            traceback.clear_frames(error.__traceback__)
+            raise _translated(error, self._host) from None
+        await self.trust.report(problem, der)
+        raise problem
+
+    async def _open(self, on_step: OnStep) -> Connection:
+        loop = asyncio.get_running_loop()
+        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        # One address after the other, no race (RFC 8305): the gateway must never see two connections at once.
+        for position, (family, *_, address) in enumerate(addresses, start=1):
+            connecting = socket.socket(family, socket.SOCK_STREAM)
+            connecting.setblocking(False)
+            begun = self._clock()
+            try:
+                await loop.sock_connect(connecting, address)
+                break
+            except BaseException as error:
+                connecting.close()
+                if position == len(addresses) or not isinstance(error, OSError):
+                    raise
+        connected = self._clock()
+        on_step("tcp", connected - begun)
+        _, connection = await loop.create_connection(
+            lambda: Connection(read_timeout=self._read_timeout, clock=self._clock),
+            sock=connecting,
+            ssl=self._context,
+            server_hostname=self._server_name or "",
+            ssl_shutdown_timeout=CLOSE_TIMEOUT,
+        )
+        on_step("tls", self._clock() - connected)
+        return connection
+
+
+def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
+    """Return the proxy's error for one of the operating system or of TLS."""
+    if OutOfDescriptorsError.is_behind(error):
+        return OutOfDescriptorsError(str(error))
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return NameUnknownError(str(error), target=target)
+    if isinstance(error, ssl.SSLError):
+        return HandshakeError(error.reason or type(error).__name__, target=target)
+    if isinstance(error, ConnectionRefusedError):
+        return RefusedError(target=target)
+    if isinstance(error, ConnectionError):
+        return HandshakeError("the connection was closed during the handshake", target=target)
+    return UnreachableError(error.strerror or str(error), target=target)
+
+
+def _ignore(_step: str, _seconds: float) -> None:
+    """Stand in for ``OnStep``."""
