@@ -21,7 +21,8 @@ from typing import Final, TextIO
 
 from smgw_proxy_addon.errors import ABORT
 from smgw_proxy_addon.log_files import LogFiles
-from smgw_proxy_addon.redaction import printable, redact_target
+from smgw_proxy_addon.redaction import redact_target
+from smgw_proxy_addon.text import printable
 
 _LOGGER: Final = logging.getLogger(__name__)
 _PACKAGE: Final = __name__.partition(".")[0]

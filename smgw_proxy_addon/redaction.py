@@ -4,20 +4,16 @@ Owns the escaping of text and the masking of targets and bodies for logs, pages 
 much rather than too little, and must never change what is forwarded: its results are for people only.
 """
 
-import codecs
 import json
 import re
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
+from smgw_proxy_addon.text import LIMIT, printable
+
 MASK: Final = "***"
-TARGET_LIMIT: Final = 1000
-"""Characters of a target or header that are shown."""
 BODY_LIMIT: Final = 4000
 """Characters of a body that are shown."""
-
-# Looked up now: its module is a file, and the log must be able to tell that no file can be opened any more.
-_ESCAPE: Final = codecs.lookup("unicode_escape").encode
 
 _SECRET_PARTS: Final = (
     *("apikey", "auth", "credential", "kennwort", "passphrase", "passw"),
@@ -38,20 +34,6 @@ _TELLING: Final = re.compile(r"[=?@%]")
 _BINARY: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 
 
-def printable(value: bytes | str, limit: int = TARGET_LIMIT) -> str:
-    r"""Return ``value`` on one line, every character that does not print as its escape (``\n``, ``\x1b``).
-
-    That is what ``str.isprintable`` says: control characters, line and paragraph separators, bidirectional
-    overrides, surrogates. Bytes that are not UTF-8 are escaped too. A backslash stays as it is, so that doing
-    it twice changes nothing. The result has at most ``limit`` characters, the last one "…" if it was cut.
-    """
-    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-    text = text[: limit + 1]  # escaping only makes longer
-    if not text.isprintable():
-        text = "".join(letter if letter.isprintable() else _ESCAPE(letter)[0].decode() for letter in text)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
 def is_secret_name(name: str) -> bool:
     """Say whether the value of a parameter, field or header of this name must not be shown."""
     plain = re.sub(r"[^a-z0-9]", "", name.casefold())
@@ -60,7 +42,7 @@ def is_secret_name(name: str) -> bool:
     return plain in _SECRET_WORDS or any(word.lower() in _SECRET_WORDS for word in _WORD.findall(name))
 
 
-def redact_target(target: bytes | str, limit: int = TARGET_LIMIT) -> str:
+def redact_target(target: bytes | str, limit: int = LIMIT) -> str:
     """Return a request target or URL that may be shown: values of secret parameters and user names masked."""
     text = _text(target)
     if text.startswith("/") and not _TELLING.search(text):

@@ -24,7 +24,8 @@ from smgw_proxy_addon.config.schema import (
     Option,
 )
 from smgw_proxy_addon.config.target import Network, Target, read_target
-from smgw_proxy_addon.config.validators import printable
+from smgw_proxy_addon.config.validators import ECHO_LIMIT
+from smgw_proxy_addon.text import printable
 
 
 class OptionError(ValueError):
@@ -146,7 +147,7 @@ def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[st
     for name in given:
         if name not in known:
             nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
-            raise OptionError(printable(name), f"there is no such option{nearest}", ", ".join(known))
+            raise OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
     keys: dict[object, object] = {}
     for option in table:
         default = vol.UNDEFINED if option.default is None else option.default

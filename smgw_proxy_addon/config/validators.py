@@ -11,27 +11,22 @@ from typing import Final, TypeVar
 import voluptuous as vol
 
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
-from smgw_proxy_addon.text import plain
+from smgw_proxy_addon.text import printable
 
-_LONGEST_ECHO: Final = 60
+ECHO_LIMIT: Final = 60
+"""Characters of a wrong value that an error message repeats."""
 
 _T = TypeVar("_T")
-
-
-def printable(text: str) -> str:
-    """Return a text from outside in a form that is safe and short enough for one line of the log."""
-    shown = plain(text[:_LONGEST_ECHO])
-    return shown if len(text) <= _LONGEST_ECHO else f"{shown}…"
 
 
 def echo(value: object) -> str:
     """Quote a value for an answer, in JSON's words."""
     match value:
         case str():
-            return f'"{printable(value)}"'
+            return f'"{printable(value, ECHO_LIMIT)}"'
         case bool():
             return str(value).lower()
-        case int() if value.bit_length() > _LONGEST_ECHO:
+        case int() if value.bit_length() > ECHO_LIMIT:
             return "this number"  # Python refuses to print one of thousands of digits
         case int() | float():
             return str(value)

@@ -16,7 +16,7 @@ from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.locales import Explanation, Language, day, known
 from smgw_proxy_addon.locales.de import errors as german
 from smgw_proxy_addon.locales.en import errors as english
-from smgw_proxy_addon.text import plain
+from smgw_proxy_addon.text import printable
 
 TEXTS: Final[Mapping[Language, Mapping[str, Explanation]]] = {"en": english.WORDS, "de": german.WORDS}
 _WHAT_TO_DO: Final[Mapping[Language, str]] = {"en": english.WHAT_TO_DO, "de": german.WHAT_TO_DO}
@@ -39,7 +39,7 @@ FACTS: Final[Mapping[str, str]] = {
 }
 """The facts that the texts can use; each may be missing, then the words around it are left out."""
 
-_LONGEST_FACT: Final = 200
+_FACT_LIMIT: Final = 200
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
 _QUALITY: Final = re.compile(r"q\s*=\s*(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.IGNORECASE)
@@ -54,7 +54,7 @@ def explain_code(code: str, language: str, values: Mapping[str, str]) -> Explana
     """Return the words for an error's code with the facts that are known; raises KeyError for an unknown code."""
     chosen = known(language)
     words = TEXTS[chosen][code]
-    facts = {name: day(plain(value[:_LONGEST_FACT]), chosen) for name, value in values.items()}
+    facts = {name: day(printable(value, _FACT_LIMIT), chosen) for name, value in values.items()}
     for name in ("pinned", "presented"):
         if _FINGERPRINT.fullmatch(facts.get(name, "")):
             facts[f"{name}_groups"] = grouped(facts[name].upper())

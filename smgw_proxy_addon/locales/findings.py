@@ -9,7 +9,7 @@ from typing import Final
 from smgw_proxy_addon.locales import Language, Outcome, day, known
 from smgw_proxy_addon.locales.de import findings as german
 from smgw_proxy_addon.locales.en import findings as english
-from smgw_proxy_addon.text import plain
+from smgw_proxy_addon.text import printable
 
 TEXTS: Final[Mapping[Language, Mapping[str, Outcome]]] = {"en": english.WORDS, "de": german.WORDS}
 _STEPS: Final[Mapping[Language, Mapping[str, str]]] = {"en": english.STEPS, "de": german.STEPS}
@@ -19,7 +19,7 @@ def tell(code: str, facts: Mapping[str, str], language: str) -> Outcome:
     """Return sentence and remedy; an unknown language is answered in English."""
     chosen = known(language)
     sentence, remedy = TEXTS[chosen][code]
-    shown = {name: day(plain(value), chosen) for name, value in facts.items()}
+    shown = {name: day(printable(value), chosen) for name, value in facts.items()}
     return Outcome(sentence.format_map(shown), remedy.format_map(shown))
 
 

@@ -13,12 +13,12 @@ from typing import Final, NoReturn
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.config.options import OptionError, Options, from_command_line
 from smgw_proxy_addon.config.schema import COMMAND_LINE_OPTIONS, Option
-from smgw_proxy_addon.config.validators import printable
 from smgw_proxy_addon.program.addon import run_app
 from smgw_proxy_addon.program.doctor_command import run_doctor
 from smgw_proxy_addon.program.run import run, trust_store
 from smgw_proxy_addon.program.trust_command import run_trust
 from smgw_proxy_addon.server.listeners import StartError
+from smgw_proxy_addon.text import printable
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_OPTIONS: Final = 2

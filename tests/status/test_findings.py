@@ -140,4 +140,4 @@ def test_a_second_challenge_may_be_the_one() -> None:
 def test_what_a_device_says_about_itself_cannot_move_the_cursor() -> None:
     finding = judge_answer(200, [], place(), host="h", subject="CN=\x1b[2J{at}")
     words = tell(finding.code, finding.facts, "en")
-    assert "CN=?[2J{at}" in words.sentence
+    assert "CN=\\x1b[2J{at}" in words.sentence

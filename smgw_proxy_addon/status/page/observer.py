@@ -11,9 +11,10 @@ from typing import Final
 
 from smgw_proxy_addon.errors import GatewayError, ProxyError
 from smgw_proxy_addon.logs import LineFormatter, RequestRecord, settled
-from smgw_proxy_addon.redaction import printable, redact_target
+from smgw_proxy_addon.redaction import redact_target
 from smgw_proxy_addon.status.history import Activity, Entry
 from smgw_proxy_addon.status.page.vendor import Vendor, from_answer, user_path
+from smgw_proxy_addon.text import printable
 
 LINES: Final = 300
 """Lines of the log that are kept."""
