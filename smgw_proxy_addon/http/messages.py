@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from smgw_proxy_addon.http.rewrite import Headers
+from smgw_proxy_addon.http.headers import Headers
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from smgw_proxy_addon.errors import BadRequestError
-
-Headers = list[tuple[bytes, bytes]]
+from smgw_proxy_addon.http.headers import Headers, tokens, values
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -117,16 +116,12 @@ def request_framing(headers: Iterable[tuple[bytes, bytes]], *, http_11: bool = T
     Transfer-Encoding and Content-Length, either of them twice, another coding than chunked, any coding before
     HTTP/1.1, or no number.
     """
-    lengths, codings = [], []
-    for name, value in headers:
-        if name.lower() == b"content-length":
-            lengths.append(value.strip(b" \t"))
-        elif name.lower() == b"transfer-encoding":
-            codings.append(value.strip(b" \t").lower())
+    headers = list(headers)
+    lengths, codings = values(headers, b"content-length"), values(headers, b"transfer-encoding")
     if len(lengths) + len(codings) > 1:
         raise BadRequestError("more than one framing")
     if codings:
-        if codings != [b"chunked"] or not http_11:
+        if codings[0].lower() != b"chunked" or not http_11:
             raise BadRequestError("a transfer coding other than chunked")
         return Framing(chunked=True)
     if lengths:
@@ -188,13 +183,10 @@ def shared_headers(headers: Headers, *, cache_status: bytes, age: int | None) ->
 def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     headers = list(headers)
     names = {name.lower() for name, _ in headers}
-    dropped = set(_HOP_BY_HOP)
-    for name, value in headers:
-        if name.lower() == b"connection":
-            dropped.update({option.strip(b" \t").lower() for option in value.split(b",")} - _END_TO_END)
+    dropped = _HOP_BY_HOP | (tokens(headers, b"connection") - _END_TO_END)
     if b"transfer-encoding" in names:
         # It overrides Content-Length, which must not be passed on then (RFC 9112 section 6.3).
-        dropped.add(b"content-length")
+        dropped |= {b"content-length"}
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 
@@ -247,8 +239,3 @@ def _canonical_host(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         return host
-
-
-def values(headers: Headers, name: bytes) -> list[bytes]:
-    """Give the values of all headers of one name, which is in lower case."""
-    return [value for each, value in headers if each.lower() == name]
