@@ -19,7 +19,8 @@ from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.acceptor import Entrance
-from smgw_proxy_addon.server.certificate import ListenerCertificate, local_names
+from smgw_proxy_addon.server.certificate import ListenerCertificate
+from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_listeners, own_certificate, user_certificate
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore, stored_pins

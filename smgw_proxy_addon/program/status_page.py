@@ -12,7 +12,7 @@ from smgw_proxy_addon.auth.login_once import OwnLogins
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.gateway.tls import GatewayTrust
-from smgw_proxy_addon.server.certificate import local_names
+from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
 from smgw_proxy_addon.status.page.decisions import Decisions
