@@ -1,4 +1,4 @@
-"""What runs beside the requests: the doctor, the desk where the doctor command asks for it, and the notifications.
+"""What runs beside the requests: the doctor with its local endpoint, the notifications, the own networks.
 
 None of it may delay or fail a request: what cannot be started is logged, and the proxy goes on without it.
 """
@@ -16,7 +16,8 @@ from smgw_proxy_addon.errors import ForeignNetworkError
 from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.gateway.tls import offers_brainpool
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.program.instance_lock import Desk, HostMarks, Mark, MarkError
+from smgw_proxy_addon.program.diagnosis_endpoint import DiagnosisEndpoint
+from smgw_proxy_addon.program.instance_lock import InstanceError, InstanceLock
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface, local_interfaces
 from smgw_proxy_addon.server.own_networks import OwnNetworks
@@ -64,8 +65,8 @@ class Attendants:
         self._outage = 0.0  # its start; no setting of the clock shall change its length
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
-        marks = HostMarks(options.target.connect_host, options.target.port)
-        self._desk = Desk(Mark(options.cert_dir, options.target.name), marks, self._diagnosis)
+        lock = InstanceLock(options.cert_dir, options.target.name)
+        self._endpoint = DiagnosisEndpoint(lock, self._diagnosis)
         self._notifications = options.notifications
         self.notifier: Notifier | None = None
         if supervisor:
@@ -77,11 +78,11 @@ class Attendants:
     async def start(self) -> None:
         """Begin. Raises nothing."""
         try:
-            if not await self._desk.open():
+            if not await self._endpoint.open():
                 _LOGGER.warning(
                     "Another smgw-proxy on this computer asks the same gateway: stop one, two at a time can lock it"
                 )
-        except (MarkError, OSError) as error:
+        except (InstanceError, OSError) as error:
             _LOGGER.info("smgw-proxy doctor cannot ask this proxy: %s", error)
         if self.notifier:
             # Those that an earlier run left must not stay when they are switched off.
@@ -96,7 +97,7 @@ class Attendants:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._supervisor:
             await self._supervisor.close()
-        await self._desk.close()
+        await self._endpoint.close()
 
     def note(self, record: RequestRecord) -> None:
         """Learn from a finished request whether the gateway can be reached, and that a network is not known.

@@ -15,7 +15,8 @@ from smgw_proxy_addon.locales import Language, Report, known
 from smgw_proxy_addon.locales.de import findings as german
 from smgw_proxy_addon.locales.en import findings as english
 from smgw_proxy_addon.program.background import gateway_doctor
-from smgw_proxy_addon.program.instance_lock import Contact, HostMarks, Mark, MarkError, ask
+from smgw_proxy_addon.program.diagnosis_endpoint import request_diagnosis
+from smgw_proxy_addon.program.instance_lock import Endpoint, InstanceError, InstanceLock
 from smgw_proxy_addon.program.wiring import PATIENCE, gateway_side
 from smgw_proxy_addon.status.doctor import Check
 from smgw_proxy_addon.trust.policy import Certificate, Pin
@@ -23,12 +24,12 @@ from smgw_proxy_addon.trust.store import TrustStore
 
 _WIDTH: Final = 100
 _INDENT: Final = " " * 10
-_LONGEST_EXAMINATION: Final = PATIENCE + 120.0
+_EXAMINATION_SECONDS: Final = PATIENCE + 120.0
 _WORDS: Final[Mapping[Language, Report]] = {"en": english.REPORT, "de": german.REPORT}
 
 
 class ReadOnlyStore(TrustStore):
-    """Reads the pin and changes nothing, so that looking trusts nobody."""
+    """Read-only store."""
 
     def learn(self, certificate: Certificate, now: datetime) -> Pin:
         """Return the pin of now, or the one that the certificate would get. Must be run in executor."""
@@ -50,32 +51,20 @@ def run_doctor(options: Options, language: str, out: TextIO) -> int:
     # What the parts log is for the proxy's log; here the checks say it.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        contact = Mark(options.cert_dir, options.target.name).read()
-        checks = asyncio.run(_consult(contact, language) if contact else _examine_alone(options, language))
-    except MarkError as error:
+        endpoint = InstanceLock(options.cert_dir, options.target.name).read()
+        checks = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, language))
+    except InstanceError as error:
         out.write(f"smgw-proxy: {error}.\n")
         return 1
     out.writelines(f"{line}\n" for line in _lines(options.target.name, checks, language))
     return int(any(check.ok is False for check in checks))
 
 
-async def _consult(contact: Contact, language: str) -> list[Check]:
+async def _ask(endpoint: Endpoint, language: str) -> list[Check]:
     try:
-        return [Check(**each) for each in await ask(contact, language, _LONGEST_EXAMINATION)]
+        return [Check(**each) for each in await request_diagnosis(endpoint, language, _EXAMINATION_SECONDS)]
     except TypeError:
-        raise MarkError("The proxy that runs for this gateway is of another version") from None
-
-
-async def _examine_alone(options: Options, language: str) -> list[Check]:
-    """Examine without a running proxy, having made sure that there is none. Raises MarkError."""
-    marks = HostMarks(options.target.connect_host, options.target.port)
-    if await asyncio.to_thread(marks.held, await marks.resolve()):
-        folder = await asyncio.to_thread(options.cert_dir.absolute)
-        raise MarkError(
-            f"A proxy on this computer asks this gateway already, but not as {options.target.name} with the folder "
-            f"{folder}: pass the --target and --cert-dir that it was started with, or stop it first"
-        )
-    return await _examine(options, language)
+        raise InstanceError("The proxy that runs for this gateway is of another version") from None
 
 
 async def _examine(options: Options, language: str) -> list[Check]:
