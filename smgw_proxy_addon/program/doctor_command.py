@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, TextIO
 
 from smgw_proxy_addon.config.options import Options
-from smgw_proxy_addon.locales import Language, Report, known
+from smgw_proxy_addon.locales import Language, Report, pick_language
 from smgw_proxy_addon.locales.de import findings as german
 from smgw_proxy_addon.locales.en import findings as english
 from smgw_proxy_addon.program.background import gateway_doctor
@@ -77,7 +77,7 @@ async def _examine(options: Options, language: str) -> list[Check]:
 
 
 def _lines(target: str, checks: Sequence[Check], language: str) -> Iterator[str]:
-    words = _WORDS[known(language)]
+    words = _WORDS[pick_language(language)]
     yield f"Gateway {target}"
     for check in checks:
         state = {True: words.ok, False: words.failed, None: words.warning if check.remedy else words.skipped}[

@@ -27,7 +27,7 @@ from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.gateway.tls import GatewayTrust
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.locales import findings
+from smgw_proxy_addon.locales.explain import explain_finding, name_step
 from smgw_proxy_addon.server.interfaces import Interface
 from smgw_proxy_addon.status.findings import Finding, Place, Step, judge_address, judge_answer, judge_failure
 from smgw_proxy_addon.trust.policy import Certificate, describe, expiry
@@ -279,8 +279,8 @@ def _ordered(run: _Examination) -> Iterator[Finding]:
 
 
 def _told(finding: Finding, language: str) -> Check:
-    words = findings.tell(finding.code, finding.facts, language)
-    name = findings.step_name(finding.step, language)
+    words = explain_finding(finding.code, language, finding.facts)
+    name = name_step(finding.step, language)
     return Check(name, finding.ok, finding.seconds, words.sentence, words.remedy)
 
 

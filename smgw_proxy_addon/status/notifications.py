@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from smgw_proxy_addon.fingerprint import grouped
-from smgw_proxy_addon.locales import Language, Notice, day, known
+from smgw_proxy_addon.locales import Language, Notice, format_date, pick_language
 from smgw_proxy_addon.locales.de import notifications as german
 from smgw_proxy_addon.locales.en import notifications as english
 
@@ -122,8 +122,8 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
 
 def notice(cause: Cause, facts: Mapping[str, str], language: str, page: str | None) -> Notice:
     """Put a cause into words, with a link to ``page`` if that is known; an unknown language means English."""
-    chosen = known(language.partition("-")[0].lower())
+    chosen = pick_language(language.partition("-")[0].lower())
     words = TEXTS[chosen][facts.get("words", cause)]
-    shown = {name: day(value, chosen).translate(_MARKUP) for name, value in facts.items()}
+    shown = {name: format_date(value, chosen).translate(_MARKUP) for name, value in facts.items()}
     message = words.message.format_map(shown)
     return Notice(words.title, f"{message}\n\n[{_LINK[chosen]}]({page})" if page else message)

@@ -22,7 +22,7 @@ from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
 from smgw_proxy_addon.config.options import Options, from_command_line
 from smgw_proxy_addon.gateway.tls import offers_brainpool
-from smgw_proxy_addon.locales.findings import TEXTS, tell
+from smgw_proxy_addon.locales.explain import FINDINGS, explain_finding
 from smgw_proxy_addon.program.background import gateway_doctor
 from smgw_proxy_addon.program.cli import run_command
 from smgw_proxy_addon.program.doctor_command import ReadOnlyStore, run_doctor
@@ -55,7 +55,7 @@ def fault(findings: Mapping[Step, Finding]) -> Finding:
     """Return the one step that failed, which has words in both languages."""
     (failed,) = [finding for finding in findings.values() if finding.ok is False]
     for language in ("en", "de"):
-        words = tell(failed.code, failed.facts, language)
+        words = explain_finding(failed.code, language, failed.facts)
         assert words.sentence
         assert words.remedy
         assert "{" not in words.sentence + words.remedy
@@ -242,7 +242,7 @@ async def test_a_changed_certificate(tmp_path: Path) -> None:
         await asyncio.to_thread(store.learn, describe(b"another"), datetime.now(UTC))
         findings = await examine(options)
         assert (fault(findings).step, fault(findings).code) == (Step.CERTIFICATE, "certificate_changed")
-        remedy = tell("certificate_changed", fault(findings).facts, "en").remedy
+        remedy = explain_finding("certificate_changed", "en", fault(findings).facts).remedy
         assert f"smgw-proxy trust accept --target {sim.authority} --fingerprint {sim.fingerprint}\n" in remedy
         assert codes(findings)[1:3] == ["tcp_ok", "tls_ok"]
         assert sim.journal.heads == 0
@@ -262,7 +262,7 @@ async def test_an_unreadable_pin(tmp_path: Path) -> None:
         (options.cert_dir / f"{options.target.name}.json").write_text("{")
         findings = await examine(options)
         assert (fault(findings).step, fault(findings).code) == (Step.CERTIFICATE, "pin_unreadable")
-        remedy = tell("pin_unreadable", fault(findings).facts, "en").remedy
+        remedy = explain_finding("pin_unreadable", "en", fault(findings).facts).remedy
         assert f"smgw-proxy trust forget --target {sim.authority}" in remedy
         assert sim.connections == 0
 
@@ -272,8 +272,8 @@ async def test_an_emh_gateway_that_wants_another_host(tmp_path: Path) -> None:
         options = options_for(sim.authority, tmp_path, host_header="meter.example.org")
         found = fault(await examine(options))
         assert (found.step, found.code) == (Step.HTTP, "http_forbidden")
-        assert "meter.example.org" in tell(found.code, found.facts, "en").sentence
-        assert "host_header" in tell(found.code, found.facts, "de").remedy
+        assert "meter.example.org" in explain_finding(found.code, "en", found.facts).sentence
+        assert "host_header" in explain_finding(found.code, "de", found.facts).remedy
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ async def test_a_gateway_that_takes_too_long(tmp_path: Path) -> None:
         sim.faults.set("stall")
         found = fault(await examine(options_for(sim.authority, tmp_path), seconds=0.3))
         assert found.code == "http_silent"
-        assert "0.3" in tell(found.code, found.facts, "en").sentence
+        assert "0.3" in explain_finding(found.code, "en", found.facts).sentence
 
 
 @pytest.mark.parametrize(
@@ -312,9 +312,9 @@ async def test_a_device_that_is_no_gateway(tmp_path: Path, answer: bytes, code: 
 
 
 def test_every_outcome_has_words_in_both_languages() -> None:
-    assert set(TEXTS["en"]) == set(TEXTS["de"])
-    for code, words in TEXTS["en"].items():
-        assert bool(words.remedy) == bool(TEXTS["de"][code].remedy), code
+    assert set(FINDINGS["en"]) == set(FINDINGS["de"])
+    for code, words in FINDINGS["en"].items():
+        assert bool(words.remedy) == bool(FINDINGS["de"][code].remedy), code
 
 
 # Beside a running proxy

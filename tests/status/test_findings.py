@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from smgw_proxy_addon.errors import HandshakeError, ProxyError, QueueTimeoutError, RefusedError, UnreachableError
-from smgw_proxy_addon.locales.findings import tell
+from smgw_proxy_addon.locales.explain import explain_finding
 from smgw_proxy_addon.server.interfaces import Interface
 from smgw_proxy_addon.status.findings import Finding, Place, Step, judge_address, judge_answer, judge_failure
 
@@ -27,7 +27,7 @@ def place(
 def judged(where: Place, *interfaces: Interface, reached: bool | None = False) -> Finding:
     finding = judge_address(where, [LOOPBACK, HOME, *interfaces], reached=reached)
     for language in ("en", "de"):
-        assert "{" not in "".join(tell(finding.code, finding.facts, language))
+        assert "{" not in "".join(explain_finding(finding.code, language, finding.facts))
     return finding
 
 
@@ -85,7 +85,7 @@ def test_the_address_to_add(gateway: str, add: str, netmask: str) -> None:
 
 
 def test_the_dialog_is_told_field_by_field() -> None:
-    remedy = tell("address_missing_app", judged(place()).facts, "en").remedy
+    remedy = explain_finding("address_missing_app", "en", judged(place()).facts).remedy
     for words in (
         "Settings → System → Network → Configure network interfaces → end0 → IPv4",
         "address 192.168.1.50/24, gateway 192.168.1.1, DNS 192.168.1.1",
@@ -102,7 +102,7 @@ def test_the_dialog_is_told_field_by_field() -> None:
 def test_without_any_interface_there_is_still_something_to_add() -> None:
     facts = judge_address(place(), [LOOPBACK], reached=False).facts
     assert facts["interface"] == "eth0"
-    assert "{" not in "".join(tell("address_missing_app", facts, "en"))
+    assert "{" not in "".join(explain_finding("address_missing_app", "en", facts))
 
 
 @pytest.mark.parametrize(
@@ -123,13 +123,13 @@ def test_failures(error: ProxyError, done: dict[Step, float], own: bool, step: S
     finding = judge_failure(error, place(), done, own_address=own)
     assert (finding.step, finding.code) == (step, code)
     for language in ("en", "de"):
-        assert "{" not in "".join(tell(finding.code, finding.facts, language))
+        assert "{" not in "".join(explain_finding(finding.code, language, finding.facts))
 
 
 def test_a_wrong_port_is_named() -> None:
     finding = judge_failure(RefusedError(), place(port=8443), {}, own_address=True)
     assert finding.code == "tcp_refused_port"
-    assert "443" in tell(finding.code, finding.facts, "en").remedy
+    assert "443" in explain_finding(finding.code, "en", finding.facts).remedy
 
 
 def test_a_second_challenge_may_be_the_one() -> None:
@@ -139,5 +139,5 @@ def test_a_second_challenge_may_be_the_one() -> None:
 
 def test_what_a_device_says_about_itself_cannot_move_the_cursor() -> None:
     finding = judge_answer(200, [], place(), host="h", subject="CN=\x1b[2J{at}")
-    words = tell(finding.code, finding.facts, "en")
+    words = explain_finding(finding.code, "en", finding.facts)
     assert "CN=\\x1b[2J{at}" in words.sentence

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from smgw_proxy_addon.locales import Language
-from smgw_proxy_addon.locales.findings import step_name, tell
+from smgw_proxy_addon.locales.explain import explain_finding, name_step
 from smgw_proxy_addon.status.findings import Finding, Step
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class Result:
 def told(findings: Sequence[Finding], language: Language) -> Iterator[Check]:
     """Put findings into words."""
     for each in findings:
-        words = tell(each.code, each.facts, language)
-        yield Check(step_name(each.step, language), each.ok, each.seconds, words.sentence, words.remedy)
+        words = explain_finding(each.code, language, each.facts)
+        yield Check(name_step(each.step, language), each.ok, each.seconds, words.sentence, words.remedy)
 
 
 class Diagnosis:

@@ -18,7 +18,7 @@ from aiohttp import web
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.locales import Language
-from smgw_proxy_addon.locales.explain import choose_language
+from smgw_proxy_addon.server.error_answer import choose_language
 from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.bundle import bundle
 from smgw_proxy_addon.status.page.decisions import Act, Decisions

@@ -11,7 +11,7 @@ from smgw_proxy_addon.config.options import parse_target
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import PoolStatus
 from smgw_proxy_addon.locales import Language
-from smgw_proxy_addon.locales.explain import TEXTS
+from smgw_proxy_addon.locales.explain import ERRORS
 from smgw_proxy_addon.status.history import Activity, Entry
 from smgw_proxy_addon.status.page.locale import Texts
 from smgw_proxy_addon.status.page.observer import GATEWAY_CODES
@@ -178,7 +178,7 @@ def test_every_verdict_has_words_and_the_bad_ones_a_remedy(now: State, language:
     if verdict.level == "bad" or verdict.code:
         assert told.remedy
     if verdict.code and verdict.level == "bad":
-        assert TEXTS[language][verdict.code].title in told.sentence
+        assert ERRORS[language][verdict.code].title in told.sentence
     assert Texts("de")("verdict.works") not in told.sentence or language == "de"
 
 
