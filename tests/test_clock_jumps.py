@@ -12,7 +12,7 @@ import pytest
 from simulator.gateway import Simulator
 from smgw_proxy_addon.log_files import LogFiles
 from smgw_proxy_addon.program import background, wiring
-from smgw_proxy_addon.status.notifications import Cause, Reachability, Situation, causes
+from smgw_proxy_addon.status.notifications import Cause, Reachability, Situation, find_causes
 from smgw_proxy_addon.trust.policy import Accept, Policy, decide
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.faults.scene import IN_BOTH_MODES, PASSWORD, USER, Mode, options_of
@@ -77,11 +77,11 @@ def test_an_outage_ends_whatever_the_clock_says(jump: timedelta) -> None:
     seen = Reachability()
     seen.note("gateway_timeout", answered=False, now=NOW)
     seen.note("gateway_timeout", answered=False, now=NOW + jump)
-    told = causes(Situation(seen, NAME), NOW + jump, timedelta(minutes=15))
+    told = find_causes(Situation(seen, NAME), NOW + jump, timedelta(minutes=15))
     # A jump forward looks like a day of failures; nothing tells the two apart, and it is taken away at once.
     assert (told[Cause.GATEWAY_UNREACHABLE] is not None) == (jump > timedelta(0))
     seen.note(None, answered=True, now=NOW)
-    assert causes(Situation(seen, NAME), NOW, timedelta(minutes=15))[Cause.GATEWAY_UNREACHABLE] is None
+    assert find_causes(Situation(seen, NAME), NOW, timedelta(minutes=15))[Cause.GATEWAY_UNREACHABLE] is None
 
 
 # The whole proxy, while clients ask

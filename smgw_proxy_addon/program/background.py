@@ -23,7 +23,8 @@ from smgw_proxy_addon.server.interfaces import Interface, local_interfaces
 from smgw_proxy_addon.server.own_networks import OwnNetworks
 from smgw_proxy_addon.status.doctor import ANSWER_SECONDS, Doctor, ExaminableTrust
 from smgw_proxy_addon.status.notifications import Reachability, Situation
-from smgw_proxy_addon.status.supervisor import Notifier, Supervisor
+from smgw_proxy_addon.status.notifier import Notifier
+from smgw_proxy_addon.status.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.login_once import OwnLogins
@@ -34,7 +35,7 @@ _APP_DATA: Final = "/data"
 """Where the app keeps its certificates, whether it has a Supervisor to ask or not."""
 
 
-class Attendants:
+class Background:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
     ``logins`` are those of the proxy itself, if it has any. ``log_failure`` says why no log files are written, None
@@ -118,11 +119,10 @@ class Attendants:
             _LOGGER.warning("The gateway %s can be used again, after %.0f s", self._target, seconds)
 
     def _situation(self) -> Situation:
-        accepted = self._trust.accepted
         return Situation(
             self._reachability,
             self._target,
-            not_after=accepted.not_after if accepted else None,
+            certificate=self._trust.accepted,
             refused=self._trust.refused,
             log_failure=self._log_failure(),
             stopped=self._logins.stopped if self._logins else (),
@@ -167,7 +167,7 @@ def _interfaces(
 ) -> Callable[[], Awaitable[Sequence[Interface] | None]]:
     async def interfaces() -> Sequence[Interface] | None:
         if supervisor:
-            return await supervisor.interfaces()
+            return await supervisor.fetch_interfaces()
         # Inside the app, the computer's own interfaces are those of a container.
         return None if _in_app(options) else await asyncio.to_thread(local_interfaces)
 

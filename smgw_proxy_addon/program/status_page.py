@@ -99,7 +99,7 @@ class StatusPage:
 
     async def _ask_ports(self, supervisor: Supervisor, server: StatusServer) -> None:
         """Put the host's ports in the place of the container's; a change of theirs starts the app anew."""
-        ports = await supervisor.ports()
+        ports = await supervisor.fetch_ports()
         if ports is None:
             return
         ways = []
