@@ -22,6 +22,7 @@ from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface, local_interfaces
 from smgw_proxy_addon.server.own_networks import OwnNetworks
 from smgw_proxy_addon.status.doctor import ANSWER_SECONDS, Doctor, ExaminableTrust
+from smgw_proxy_addon.status.findings import Destination
 from smgw_proxy_addon.status.notifications import Reachability, Situation
 from smgw_proxy_addon.status.notifier import Notifier
 from smgw_proxy_addon.status.supervisor import Supervisor
@@ -129,7 +130,7 @@ class Background:
         )
 
     async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:
-        return [asdict(check) for check in await self.doctor.diagnose(language)]
+        return [asdict(report) for report in await self.doctor.diagnose(language)]
 
 
 def gateway_doctor(
@@ -143,17 +144,20 @@ def gateway_doctor(
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Doctor:
     """Make the doctor for the options' gateway; ``stores`` and what follows as in ``Doctor``."""
+    destination = Destination(
+        options.target,
+        host_header=options.host_header or options.target.authority,
+        in_app=_in_app(options) or supervisor is not None,
+        brainpool=offers_brainpool() if brainpool is None else brainpool,
+    )
     return Doctor(
         pool,
         trust,
-        options.target,
-        host=options.host_header or options.target.authority,
+        destination,
         interfaces=_interfaces(options, supervisor),
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,
-        in_app=_in_app(options) or supervisor is not None,
         stores=stores,
-        brainpool=offers_brainpool() if brainpool is None else brainpool,
         answer_seconds=answer_seconds,
     )
 

@@ -18,7 +18,7 @@ from smgw_proxy_addon.program.background import gateway_doctor
 from smgw_proxy_addon.program.diagnosis_endpoint import request_diagnosis
 from smgw_proxy_addon.program.instance_lock import Endpoint, InstanceError, InstanceLock
 from smgw_proxy_addon.program.wiring import PATIENCE, gateway_side
-from smgw_proxy_addon.status.doctor import Check
+from smgw_proxy_addon.status.doctor import StepReport
 from smgw_proxy_addon.trust.policy import Certificate, Pin
 from smgw_proxy_addon.trust.store import TrustStore
 
@@ -52,22 +52,22 @@ def run_doctor(options: Options, language: str, out: TextIO) -> int:
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         endpoint = InstanceLock(options.cert_dir, options.target.name).read()
-        checks = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, language))
+        reports = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, language))
     except InstanceError as error:
         out.write(f"smgw-proxy: {error}.\n")
         return 1
-    out.writelines(f"{line}\n" for line in _lines(options.target.name, checks, language))
-    return int(any(check.ok is False for check in checks))
+    out.writelines(f"{line}\n" for line in _lines(options.target.name, reports, language))
+    return int(any(report.ok is False for report in reports))
 
 
-async def _ask(endpoint: Endpoint, language: str) -> list[Check]:
+async def _ask(endpoint: Endpoint, language: str) -> list[StepReport]:
     try:
-        return [Check(**each) for each in await request_diagnosis(endpoint, language, _EXAMINATION_SECONDS)]
+        return [StepReport(**each) for each in await request_diagnosis(endpoint, language, _EXAMINATION_SECONDS)]
     except TypeError:
         raise InstanceError("The proxy that runs for this gateway is of another version") from None
 
 
-async def _examine(options: Options, language: str) -> list[Check]:
+async def _examine(options: Options, language: str) -> list[StepReport]:
     target = options.target
     trust, pool = gateway_side(options, ReadOnlyStore(options.cert_dir, target.name, target.aliases))
     try:
@@ -76,21 +76,21 @@ async def _examine(options: Options, language: str) -> list[Check]:
         await pool.close()
 
 
-def _lines(target: str, checks: Sequence[Check], language: str) -> Iterator[str]:
+def _lines(target: str, reports: Sequence[StepReport], language: str) -> Iterator[str]:
     words = _WORDS[pick_language(language)]
     yield f"Gateway {target}"
-    for check in checks:
-        state = {True: words.ok, False: words.failed, None: words.warning if check.remedy else words.skipped}[
-            check.ok
+    for report in reports:
+        state = {True: words.ok, False: words.failed, None: words.warning if report.remedy else words.skipped}[
+            report.ok
         ]
-        took = "" if check.seconds is None else f" ({check.seconds:.2f} s)"
+        took = "" if report.seconds is None else f" ({report.seconds:.2f} s)"
         yield ""
-        yield f"{state:<9} {check.name}{took}"
-        yield from _paragraphs(check.sentence)
-        if check.remedy:
-            yield from _paragraphs(words.what_to_do + check.remedy)
+        yield f"{state:<9} {report.name}{took}"
+        yield from _paragraphs(report.sentence)
+        if report.remedy:
+            yield from _paragraphs(words.what_to_do + report.remedy)
     yield ""
-    yield words.bad if any(check.ok is False for check in checks) else words.good
+    yield words.bad if any(report.ok is False for report in reports) else words.good
 
 
 def _paragraphs(text: str) -> Iterator[str]:

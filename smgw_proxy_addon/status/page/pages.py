@@ -10,9 +10,10 @@ from smgw_proxy_addon import __version__
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
+from smgw_proxy_addon.status.doctor import report_findings
 from smgw_proxy_addon.status.history import LAST_REQUESTS, MANY_POLLS
 from smgw_proxy_addon.status.page import chart, guides
-from smgw_proxy_addon.status.page.diagnosis import Result, told
+from smgw_proxy_addon.status.page.diagnosis import Result
 from smgw_proxy_addon.status.page.locale import Texts
 from smgw_proxy_addon.status.page.state import State, is_same
 from smgw_proxy_addon.status.page.verdict import judge, words
@@ -95,7 +96,7 @@ class Pages:
             visit,
             **view,
             diagnosis=diagnosis,
-            checks=None if found is None else list(told(found, visit.language)),
+            checks=None if found is None else report_findings(found, visit.language),
             diagnosable=diagnosable,
             notice=visit.notice,
         )
