@@ -117,7 +117,7 @@ async def _serve(
     def report(record: logs.RequestRecord) -> None:
         logs.log_request(record)
         if page:
-            page.observer(record)
+            page.recorder.record(record)
 
     store = trust_store(options)
     supervisor = Supervisor(token) if token else None
@@ -134,17 +134,7 @@ async def _serve(
     loop.set_exception_handler(partial(_on_fault, proxy.entrance))
     await proxy.start()
     if page:
-        await page.start(
-            store=store,
-            trust=proxy.trust,
-            pool=proxy.pool,
-            logins=proxy.logins,
-            serving=lambda: proxy.serving,
-            diagnose=proxy.doctor.examine,
-            supervisor=supervisor,
-            log_failure=log_failure,
-            connections=lambda: proxy.entrance.counts,
-        )
+        await page.start(proxy, store, supervisor=supervisor, log_failure=log_failure)
     _LOGGER.info("Ready")
     code = await stop
     _LOGGER.info("Stopping")

@@ -40,8 +40,8 @@ def from_subject(subject: str) -> Vendor | None:
     return _MAKERS[found[1].upper()] if found else None
 
 
-def user_path(target: str, status: int) -> str | None:
-    """Give Theben's path of the user who logged in, such as ``/smgw/m2m/ETHE0300186023.sm``."""
+def find_user_path(target: str, status: int) -> str | None:
+    """Return Theben's path of the user who logged in, such as ``/smgw/m2m/ETHE0300186023.sm``."""
     found = _USER_PATH.match(target)
     return found[0] if found and _found(status) else None
 
