@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.log_files import LogFiles
+from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.program import background, wiring
 from smgw_proxy_addon.status.notifications import Cause, Reachability, Situation, find_causes
 from smgw_proxy_addon.trust.policy import Accept, Policy, decide
@@ -37,10 +37,7 @@ def test_no_log_line_is_lost_and_the_files_stay_few(tmp_path: Path, jumps: tuple
     files = LogFiles(
         tmp_path,
         "test.log",
-        rotation=timedelta(hours=12),
-        retention=timedelta(days=7),
-        max_file_bytes=100_000,
-        max_total_bytes=1_000_000,
+        FileLimits(timedelta(hours=12), timedelta(days=7), 100_000, 1_000_000),
         report=_silent,
         clock=lambda: now,
     )

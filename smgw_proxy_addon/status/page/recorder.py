@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Final
 
 from smgw_proxy_addon.errors import GatewayError, ProxyError
-from smgw_proxy_addon.logs import LineFormatter, RequestRecord, settled
+from smgw_proxy_addon.log_writer import LineFormatter, complete
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.redaction import redact_target
 from smgw_proxy_addon.status.history import Entry, History
 from smgw_proxy_addon.status.page.vendor import Vendor, find_user_path, from_answer
@@ -75,7 +76,7 @@ class LogBuffer(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record; it is formatted when the lines are read. Never raises."""
-        kept = settled(record)
+        kept = complete(record)
         if kept.exc_info or kept.stack_info:
             self.format(kept)  # now: the traceback would keep its frames and all their objects
             kept.exc_info = None
