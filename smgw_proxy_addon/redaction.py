@@ -1,7 +1,6 @@
-"""What may be shown of things that came from outside: no control character, no secret.
+"""Masks secrets in targets and bodies for logs, pages and reports.
 
-Owns the escaping of text and the masking of targets and bodies for logs, pages and reports. Masks too
-much rather than too little, and must never change what is forwarded: its results are for people only.
+Masks too much rather than too little. Its results are for people only, never forwarded.
 """
 
 import json
@@ -20,22 +19,21 @@ _SECRET_PARTS: Final = (
     *("privatekey", "pwd", "secret", "session", "tkn", "token"),
 )
 _SECRET_WORDS: Final = frozenset({"otp", "pass", "pin", "pw", "sid"})
-"""Too short to be looked for inside of other words ("shopping")."""
-
+"""Too short to be searched inside other words ("shopping")."""
 
 _PAIR: Final = re.compile(r"(?:^|[;?&#\r\n])([^=;?&#\r\n]*)=")
 _INPUT: Final = re.compile(r"<input\b(?:\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z)|[^>\"'])*>?", re.IGNORECASE)
-_NAME: Final = re.compile(  # possessive, and only from a word's start: a long word costs no more than its length
+_NAME: Final = re.compile(  # possessive, and only from the start of a word: linear time
     r"""(?<=["'])[^"'\s<>]++(?=["'])|(?<![\w.\[\]-])[\w.\[\]-]++(?=["']?\s*[:=>])"""
 )
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _FORM: Final = re.compile(r"[^\s<{\[\"=]+=")
-_TELLING: Final = re.compile(r"[=?@%]")
+_SUSPECT: Final = re.compile(r"[=?@%]")
 _BINARY: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 
 
 def is_secret_name(name: str) -> bool:
-    """Say whether the value of a parameter, field or header of this name must not be shown."""
+    """Tell whether the value of a parameter, field or header of this name must not be shown."""
     plain = re.sub(r"[^a-z0-9]", "", name.casefold())
     if any(part in plain for part in _SECRET_PARTS):
         return True
@@ -43,21 +41,21 @@ def is_secret_name(name: str) -> bool:
 
 
 def redact_target(target: bytes | str, limit: int = LIMIT) -> str:
-    """Return a request target or URL that may be shown: values of secret parameters and user names masked."""
+    """Return a request target or URL with user names and the values of secret parameters masked."""
     text = _text(target)
-    if text.startswith("/") and not _TELLING.search(text):
-        return printable(text, limit)  # most requests: nothing in it can be a value or a user name
+    if text.startswith("/") and not _SUSPECT.search(text):
+        return printable(text, limit)  # most requests: no parameter and no user name
     if text.startswith("//"):
         text = re.sub(r"\A//[^/?#]*@", f"//{MASK}@", text)
     elif not text.startswith("/"):
         text = re.sub(r"\A([A-Za-z][A-Za-z0-9+.-]*://)?[^?#]*@", rf"\1{MASK}@", text)
-    path, mark, query = text[: limit + 1].partition("?")  # what is not shown needs no work
+    path, separator, query = text[: limit + 1].partition("?")  # the rest is not shown
     path = "/".join(map(_redact_pairs, path.split("/")))
-    return printable(path + mark + _redact_form(query), limit)
+    return printable(path + separator + _redact_form(query), limit)
 
 
 def redact_body(body: bytes, limit: int = BODY_LIMIT) -> str:
-    """Return a body, or the beginning of one, that may be shown.
+    """Return a body, or the beginning of one, with secrets masked.
 
     JSON and forms lose the values of secret fields, HTML its secret ``<input>`` elements. Of any other text, such
     as JSON that was cut, a line ends at the first secret name. Binary and multipart bodies are not shown.
@@ -85,7 +83,7 @@ def _redact_form(text: str) -> str:
 
 
 def _redact_pairs(segment: str) -> str:
-    """Mask from the first secret's value to the end: whether ``;`` ends a value differs between servers."""
+    """Mask from the first secret's value to the end: servers differ in whether ``;`` ends a value."""
     end = _first_secret(segment)
     if end is not None:
         return segment[:end] + MASK

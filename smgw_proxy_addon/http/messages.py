@@ -8,7 +8,7 @@ from smgw_proxy_addon.http.headers import Headers
 
 @dataclass(frozen=True)
 class GatewayRequest:
-    """What is sent: end-to-end headers, the body whole or in pieces (``None``: no body)."""
+    """A request to the gateway: end-to-end headers, the body whole or in pieces (``None``: no body)."""
 
     method: bytes
     target: bytes = field(repr=False)
@@ -18,7 +18,7 @@ class GatewayRequest:
     has_login: bool
 
     def head(self) -> bytes:
-        """Give the request line and headers as they go over the wire."""
+        """Return the request line and headers as they are sent."""
         lines = [b"%b %b HTTP/1.1" % (self.method, self.target)]
         lines += [b"%b: %b" % header for header in self.headers]
         if self.chunked:
@@ -30,7 +30,7 @@ class GatewayRequest:
 class Answer:
     """The head of the gateway's answer; ``headers`` in the gateway's own case and order.
 
-    ``whole`` is the body if all of it came together with the head: there is nothing more to wait for.
+    ``whole`` is the body, if all of it came together with the head.
     """
 
     status: int
