@@ -1,7 +1,6 @@
-"""Single values between a person and the proxy: how one is read that was typed, and how one is shown.
+"""Readers of single values that a user has typed. Pure: paths are not opened.
 
-Owns what options, addresses and texts for people have in common. Every reader raises ``vol.Invalid`` with what is
-wrong in plain words, safe for one line of the log. Never opens a file: a path is only a path here.
+Every reader raises ``vol.Invalid`` with a plain text that fits into one line of the log.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ _T = TypeVar("_T")
 
 
 def echo(value: object) -> str:
-    """Quote a value for an answer, in JSON's words."""
+    """Quote a wrong value for an error message, in JSON's words."""
     match value:
         case str():
             return f'"{printable(value, ECHO_LIMIT)}"'
@@ -36,7 +35,7 @@ def echo(value: object) -> str:
 
 
 def read_line(value: object) -> str:
-    """Read a text of one line, without the white space around it; it is never empty."""
+    """Read a text of one line, not empty, without the white space around it."""
     if not isinstance(value, str):
         raise vol.Invalid(f"{echo(value)} is not a text")
     text = value.strip()

@@ -1,6 +1,6 @@
 """What runs beside the requests: the doctor with its local endpoint, the notifications, the own networks.
 
-None of it may delay or fail a request: what cannot be started is logged, and the proxy goes on without it.
+None of it delays or fails a request. What cannot be started is logged.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _LOGGER: Final = logging.getLogger(__name__)
 
 _APP_DATA: Final = "/data"
-"""Where the app keeps its certificates, whether it has a Supervisor to ask or not."""
+"""The app's folder of certificates is below it, with or without a Supervisor."""
 
 
 class Background:
@@ -64,7 +64,7 @@ class Background:
         self._log_failure = log_failure
         self._now = now
         self._monotonic = monotonic
-        self._outage = 0.0  # its start; no setting of the clock shall change its length
+        self._outage = 0.0  # its start in monotonic seconds
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
         lock = InstanceLock(options.cert_dir, options.target.name)
@@ -78,7 +78,7 @@ class Background:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin. Raises nothing."""
+        """Start everything. Raises nothing."""
         try:
             if not await self._endpoint.open():
                 _LOGGER.warning(
@@ -87,13 +87,13 @@ class Background:
         except (InstanceError, OSError) as error:
             _LOGGER.info("smgw-proxy doctor cannot ask this proxy: %s", error)
         if self.notifier:
-            # Those that an earlier run left must not stay when they are switched off.
+            # Switched off, the notifications of an earlier run are dismissed.
             work = self.notifier.run() if self._notifications else self.notifier.withdraw()
             self._tasks.append(asyncio.create_task(work))
         self._tasks.append(asyncio.create_task(self._own_networks.run()))
 
     async def stop(self) -> None:
-        """End everything."""
+        """Stop everything."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -102,7 +102,7 @@ class Background:
         await self._endpoint.close()
 
     def note(self, record: RequestRecord) -> None:
-        """Learn from a finished request whether the gateway can be reached, and that a network is not known.
+        """Learn from a finished request whether the gateway can be reached, and whether to look for new networks.
 
         Logs the start and the end of an outage.
         """

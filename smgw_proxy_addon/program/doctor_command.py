@@ -1,6 +1,6 @@
-"""Owns what ``smgw-proxy doctor`` says in a terminal, and whom it asks: the running proxy if there is one.
+"""``smgw-proxy doctor``: asks the running proxy if there is one, else examines by itself, and prints the result.
 
-It must never open a second connection beside a running proxy's, and never store or change what is trusted.
+Opens no second connection beside that of a running proxy, and stores or changes no pin.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class ReadOnlyStore(TrustStore):
     """Read-only store."""
 
     def learn(self, certificate: Certificate, now: datetime) -> Pin:
-        """Return the pin of now, or the one that the certificate would get. Must be run in executor."""
+        """Return the stored pin, or the one that the certificate would get. Must be run in executor."""
         del now
         return self.load() or Pin(certificate)
 
@@ -48,7 +48,7 @@ def run_doctor(options: Options, language: str, out: TextIO) -> int:
 
     ``language`` is ``en`` or ``de``. Must be run outside an event loop.
     """
-    # What the parts log is for the proxy's log; here the checks say it.
+    # The report says what the log of a proxy would say.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         endpoint = InstanceLock(options.cert_dir, options.target.name).read()
