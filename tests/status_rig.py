@@ -29,7 +29,7 @@ from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
 
 PREFIX: Final = "/api/hassio_ingress/Fv5-kZt_0"
-"""Where the page is for the browser; the token is the Supervisor's."""
+"""The path of the page for the browser; the token in it is the Supervisor's."""
 
 LOGIN: Final = httpx.DigestAuth("demo", "gateway")
 
@@ -38,7 +38,7 @@ _HOP_BY_HOP: Final = frozenset({"connection", "content-length", "content-encodin
 
 @dataclass
 class Status:
-    """The page's address and what is behind it."""
+    """A running status page and its parts."""
 
     url: str
     rig: Rig
@@ -167,7 +167,7 @@ class Ingress:
 
 
 async def staged_diagnosis() -> Sequence[Finding]:
-    """Give the result of a diagnosis without a network."""
+    """Return the findings of a diagnosis without a network."""
     at = {"at": "10.11.120.2:443", "seconds": "10"}
     own = {"own": "10.11.120.10/24", "interface": "end0"}
     dates = {"not_after": "2026-12-24", "groups": "ABAB CDCD", "subject": "CN=ETHE0300186023.SMGW"}

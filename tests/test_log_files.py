@@ -37,7 +37,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
 @dataclass
 class Disk:
-    """A folder of log files with a clock, and the faults that its opener is told to make."""
+    """A folder of log files with a clock, and the faults that its opener makes."""
 
     folder: Path
     now: float = NOON

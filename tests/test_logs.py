@@ -1,4 +1,4 @@
-"""The log as a whole: the line's form, threads that hang, and what foreign loggers send."""
+"""The log as a whole: format of lines, writers that hang, records of other libraries."""
 
 import asyncio
 import errno
@@ -44,7 +44,7 @@ TIMES = "waiting=0ms connecting=1312ms answering=420ms"
 
 
 class Console(io.StringIO):
-    """A console that can hang until it is let go, and that says when it has written something."""
+    """A console that can hang until it is released."""
 
     def __init__(self) -> None:
         super().__init__()

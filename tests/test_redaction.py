@@ -1,4 +1,4 @@
-"""What may be shown: no control character and no secret, whatever comes in."""
+"""Nothing that is shown holds a control character or a secret, whatever comes in."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What is printed is on one line and moves no cursor."""
+"""Escaped text is on one line and holds no control character."""
 
 import pytest
 from hypothesis import given

@@ -39,9 +39,8 @@ _APP_DATA: Final = "/data"
 class Background:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
-    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` says why no log files are written, None
-    while they are; ``now`` is an aware local time,
-    ``monotonic`` gives seconds that never jump.
+    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` returns why no log files are written,
+    None while they are; ``now`` is an aware local time, ``monotonic`` returns seconds that never jump.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ _DOCTOR_OPTIONS: Final = ("target", "host_header", "certificate_fingerprint", "c
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage before it."""
+    """Prints an error in one line, without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_OPTIONS, f"smgw-proxy: {message} (smgw-proxy --help lists the options)\n")
@@ -62,7 +62,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def reported(start: Callable[[], int], name: Callable[[str], str] = str) -> int:
-    """Start the program, and say in one line why it cannot: ``name`` gives the user's name of an option."""
+    """Start the program; if it cannot, print why in one line. ``name`` spells an option as the user does."""
     try:
         return start()
     except OptionError as error:
@@ -156,17 +156,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     default = "" if option.kind == "bool" or option.default in (None, ()) else f" (default: {option.default})"
-    told = f"{option.allowed}{default}".replace("%", "%%")
+    text = f"{option.allowed}{default}".replace("%", "%%")
     flags = _flags(option.name)
     if option.kind == "bool":
         action = "store_false" if option.default else "store_true"
-        parser.add_argument(*flags, dest=option.name, action=action, default=None, help=told)
+        parser.add_argument(*flags, dest=option.name, action=action, default=None, help=text)
     elif option.kind == "accounts":
-        parser.add_argument(*flags, dest=option.name, metavar="FILE", help=told)
+        parser.add_argument(*flags, dest=option.name, metavar="FILE", help=text)
     elif option.kind == "names":
-        parser.add_argument(*flags, dest=option.name, action="append", metavar="NAME", help=f"{told}; repeatable")
+        parser.add_argument(*flags, dest=option.name, action="append", metavar="NAME", help=f"{text}; repeatable")
     else:
-        parser.add_argument(*flags, dest=option.name, metavar="VALUE", help=told)
+        parser.add_argument(*flags, dest=option.name, metavar="VALUE", help=text)
 
 
 def _flags(name: str) -> tuple[str, ...]:

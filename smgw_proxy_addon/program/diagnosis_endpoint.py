@@ -36,7 +36,7 @@ class DiagnosisEndpoint:
         return await asyncio.to_thread(self._lock.acquire, Endpoint(port, self._token))
 
     async def close(self) -> None:
-        """Release the lock and stop listening; whoever waits for an answer gets none."""
+        """Release the lock and stop listening; running requests get no answer."""
         await asyncio.to_thread(self._lock.release)
         if self._server is not None:
             self._server.close()

@@ -271,7 +271,7 @@ def _network(address: Address) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _what_to_add(address: Address, interfaces: Interfaces) -> dict[str, str]:
-    """Give the fields of the network dialog, and the command that fills them in."""
+    """Return the fields of the network dialog, and the command that fills them in."""
     network = _network(address)
     last = 13 if int(address) & 0xFF == 12 else 12  # noqa: PLR2004 - any one but the gateway's own
     # The gateway's own last group but one is kept: 169.254.0.0/16 is a large network, too.

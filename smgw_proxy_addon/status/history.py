@@ -158,7 +158,7 @@ class History:
         """The last one that the gateway answered."""
         self.last_failure: Entry | None = None
         self.last_outcome: Entry | None = None
-        """The last one that says something about the gateway: its answer, or its failure."""
+        """The last one that the gateway answered or that failed at the gateway."""
         self.unanswered_logins = 0
         """How many of the gateway's last answers in a row were 401."""
         self._entries: deque[Entry] = deque(maxlen=LAST_REQUESTS)
@@ -218,7 +218,7 @@ class History:
         return bucket if bucket.number == number else Bucket(number)
 
     def _count_client(self, entry: Entry) -> bool:
-        """Count for the client; tells whether a poll of the gateway begins with this request."""
+        """Count for the client; return whether a poll of the gateway begins with this request."""
         client = self._clients.pop(entry.client, None) or _Client(entry.at)
         self._clients[entry.client] = client  # at the end: the order is that of the last request
         if len(self._clients) > CLIENTS:

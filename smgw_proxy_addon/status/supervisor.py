@@ -66,12 +66,12 @@ class Supervisor:
         return language if isinstance(language, str) else None
 
     async def create_notification(self, identifier: str, words: Notice) -> bool:
-        """Show a notification, in the place of one with the same identifier; tell whether that succeeded."""
+        """Show a notification, replacing one with the same identifier; return whether that succeeded."""
         body = {"notification_id": identifier, "title": words.title, "message": words.message}
         return await self._call("POST", f"{_SERVICE}/create", body) is not None
 
     async def dismiss_notification(self, identifier: str) -> bool:
-        """Take a notification away, if there is one; tell whether that succeeded."""
+        """Remove a notification, if there is one; return whether that succeeded."""
         return await self._call("POST", f"{_SERVICE}/dismiss", {"notification_id": identifier}) is not None
 
     async def close(self) -> None:

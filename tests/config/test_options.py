@@ -1,4 +1,4 @@
-"""What a person may type as an option, and the one line that answers what cannot be used."""
+"""The allowed values of options, and the one line for a wrong one."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ Read = TypeVar("Read")
 
 
 def outcome(read: Callable[[Given], Read], value: Given) -> Read | None:
-    """Return what was read, or none after one printable line that says why not."""
+    """Return what was read, None after one printable line with the reason."""
     try:
         return read(value)
     except OptionError as error:

@@ -1,4 +1,4 @@
-"""Rewriting: what changes between client and gateway, and that nothing else does."""
+"""What changes between client and gateway, and that everything else passes."""
 
 import pytest
 from hypothesis import given

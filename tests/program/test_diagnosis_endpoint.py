@@ -1,4 +1,4 @@
-"""The running proxy answers a diagnosis to who knows the token of its lock file."""
+"""The running proxy answers with a diagnosis if the token is that of its lock file."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The doctor against real sockets: each staged fault has its own cause, and looking disturbs nothing."""
+"""The doctor against real sockets: each fault gets its own cause, and an examination changes nothing."""
 
 import asyncio
 import io
@@ -71,7 +71,7 @@ async def device(
     talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
     context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[str]:
-    """Run something that is no gateway; give its address."""
+    """Run a device that is no gateway; yield its address."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -105,7 +105,7 @@ def nobody_listens() -> Iterator[str]:
 
 @contextmanager
 def packets_are_swallowed() -> Iterator[str]:
-    """Give an address whose queue of connections is full, so that the kernel drops every further SYN."""
+    """Yield an address whose queue of connections is full, so that the kernel drops every further SYN."""
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)

@@ -1,4 +1,4 @@
-"""Counters of what happened lately: right, and bounded."""
+"""The history of requests counts right and is bounded."""
 
 import sys
 from datetime import UTC, datetime, timedelta

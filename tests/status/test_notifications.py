@@ -15,7 +15,7 @@ def ending(not_after: datetime) -> Certificate:
 
 
 def situation(failures: list[int] | None = None, **known: object) -> Situation:
-    """Give a situation; ``failures`` are the minutes before now at which a request failed."""
+    """Return a situation; requests failed ``failures`` minutes before now."""
     reachability = Reachability()
     for minutes in failures or []:
         reachability.note("gateway_connect_timeout", answered=False, now=NOW - timedelta(minutes=minutes))

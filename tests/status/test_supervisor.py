@@ -1,4 +1,4 @@
-"""Home Assistant's APIs, stood in for by a real HTTP server: what it gets, and that nobody waits for it."""
+"""Home Assistant's APIs, replaced by a real HTTP server: what it gets, and that no request waits for it."""
 
 import asyncio
 import ipaddress
@@ -59,7 +59,7 @@ NETWORK = {
 
 @dataclass
 class StandIn:
-    """A Supervisor that keeps what it is told."""
+    """A Supervisor that records the notifications."""
 
     url: str = ""
     language: str = "de"
@@ -67,7 +67,7 @@ class StandIn:
     ports: dict[str, int | None] | None = None
     works: bool = True
     answers: asyncio.Event = field(default_factory=asyncio.Event)
-    """Unset, it hangs."""
+    """While it is not set, no request is answered."""
     calls: list[tuple[str, str]] = field(default_factory=list)
     """The verb and the cause of each notification."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -95,7 +95,7 @@ class StandIn:
         return web.json_response([])
 
     def taken(self) -> list[tuple[str, str]]:
-        """Return what it was told since the last time."""
+        """Return the notifications since the last call."""
         calls, self.calls = self.calls, []
         return calls
 
@@ -178,7 +178,7 @@ async def test_the_doctor_in_the_app_tells_the_fields_of_the_dialog(tmp_path: Pa
 
 @dataclass
 class Day:
-    """A day that is played: the clock is turned by hand, the gateway is a simulated one."""
+    """A simulated day: the test sets the clock, the gateway is the simulator."""
 
     sim: Simulator
     told: StandIn
@@ -209,7 +209,7 @@ class Day:
         )
 
     async def asks(self, minutes: float = 15) -> list[tuple[str, str]]:
-        """Let time pass, then a client ask; return what the stand-in was told because of it."""
+        """Let time pass, then send a request; return the notifications that it caused."""
         self.now += timedelta(minutes=minutes)
         code = None
         self.sim.close_connections()
@@ -224,13 +224,13 @@ class Day:
         return await self.updates()
 
     async def updates(self) -> list[tuple[str, str]]:
-        """Return what the stand-in is told after an update."""
+        """Update the notifier; return the notifications."""
         assert self.background.notifier
         await self.background.notifier.update()
         return self.told.taken()
 
     def fails(self) -> str:
-        """Let something fail that nobody has to ask for; return the name of the cause that is told."""
+        """Let something fail that needs no request; return the name of its cause."""
         if self.logins:
             self.logins.recall({1: Past(refusals=2)})
             return "login_stopped"

@@ -1,4 +1,4 @@
-"""The diagnosis file: what somebody else needs to help, as one text without secrets."""
+"""The diagnosis file: all that others need to help, as one text without secrets."""
 
 import platform
 import re

@@ -69,7 +69,7 @@ class Pages:
 
     def load(self) -> None:
         """Read all templates, so that no request waits for a file. Must be run in executor."""
-        import jinja2  # noqa: PLC0415 - 2 MB that a proxy whose page nobody opens can do without
+        import jinja2  # noqa: PLC0415 - 2 MB, only once the page is opened
 
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("smgw_proxy_addon.status.page", "templates"),

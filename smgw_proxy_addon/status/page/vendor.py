@@ -27,7 +27,7 @@ _MAKERS: Final = {"THE": Vendor.THEBEN, "PPC": Vendor.PPC, "EMH": Vendor.EMH}
 def from_answer(target: str, status: int) -> Vendor | None:
     """Tell the make from a target that the gateway itself answered with ``status``.
 
-    A refusal says nothing: a gateway may ask for the login before it looks at the path.
+    A refusal proves nothing: a gateway may ask for the login before it looks at the path.
     """
     if not _found(status):
         return None

@@ -1,4 +1,4 @@
-"""What the page is made of: words, addresses, the make of a gateway, shapes, buffer."""
+"""What the page is made of: words, addresses, the make of a gateway, shapes, records."""
 
 import logging
 import string

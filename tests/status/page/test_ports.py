@@ -1,4 +1,4 @@
-"""What the page inside Home Assistant learns from the Supervisor."""
+"""The page inside Home Assistant shows the ports that the Supervisor names."""
 
 import asyncio
 import logging

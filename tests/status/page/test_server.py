@@ -1,4 +1,4 @@
-"""The status page over HTTP: what it shows, who may see it, and what changes something."""
+"""The status page over HTTP: its content, who may see it, and its actions."""
 
 import asyncio
 import html
