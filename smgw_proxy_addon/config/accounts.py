@@ -23,10 +23,10 @@ class Account:
 
 
 class Past(NamedTuple):
-    """How the gateway has answered an account's present password.
+    """What the gateway has said of an account with its present password.
 
-    ``taken``: a login succeeded. Since then, ``refusals`` counts refused logins and ``closed`` connections that were
-    closed instead of an answer.
+    ``taken``: it has let it in. ``refusals`` of the password, and connections ``closed`` instead of an answer to it,
+    are counted since then.
     """
 
     taken: bool = False
@@ -35,7 +35,7 @@ class Past(NamedTuple):
 
 
 Pasts = Mapping[int, Past]
-"""By the number of the account, from 1; accounts without any answer are missing."""
+"""Those of the accounts of which the gateway has said something, by their numbers from 1."""
 
 
 def read_accounts(value: object) -> tuple[Account, ...]:

@@ -8,7 +8,7 @@ from smgw_proxy_addon.http.headers import Headers
 
 @dataclass(frozen=True)
 class GatewayRequest:
-    """A request to the gateway: end-to-end headers, the body whole or in pieces (``None``: no body)."""
+    """What is sent: end-to-end headers, the body whole or in pieces (``None``: no body)."""
 
     method: bytes
     target: bytes = field(repr=False)
