@@ -17,6 +17,7 @@ from smgw_proxy_addon.config.options import OptionError, from_command_line, from
 from smgw_proxy_addon.errors import BadRequestError, RequestError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.http import digest, rewrite
+from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.proxy import cache
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.trust import pin_file
@@ -28,12 +29,12 @@ _HOP_BY_HOP: Final = frozenset(
 )
 
 
-def _pairs(data: bytes) -> rewrite.Headers:
+def _pairs(data: bytes) -> Headers:
     """Read header lines as a lenient parser might."""
     return [(name, value.strip(b" \t\r")) for name, _, value in (line.partition(b":") for line in data.split(b"\n"))]
 
 
-def _lower(headers: rewrite.Headers) -> list[bytes]:
+def _lower(headers: Headers) -> list[bytes]:
     return [name.lower() for name, _ in headers]
 
 

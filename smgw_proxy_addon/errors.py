@@ -1,22 +1,21 @@
-"""Every failure the proxy can name: a stable code, and what the client gets for it.
+"""All failures: each has a stable code and the status that the client gets.
 
-One flat hierarchy. A status of ``ABORT`` means that the client's connection is closed without an answer,
-which is how some gateways say "wrong password" and how their clients read it. The words for people are in
-``words``; ``facts`` are the values those words need (never a secret).
+With the status ``ABORT`` the client's connection is closed without an answer: some gateways say "wrong password"
+this way, and their clients read it so. The texts for people are in ``locales``.
 """
 
 import errno
 from typing import ClassVar, Final
 
 ABORT: Final = 0
-"""In place of a status: close the client's connection, send nothing."""
+"""Instead of a status: close the client's connection, send nothing."""
 
 
 class ProxyError(Exception):
     """A failure with a stable code.
 
-    ``facts`` fill the placeholders of the explanation: short strings without secrets, such as ``target`` or
-    ``fingerprint``. ``detail`` is a technical addition for the log.
+    ``facts`` fill the placeholders of the text: short strings without secrets, such as ``target`` or
+    ``fingerprint``. ``detail`` is technical, for the log.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -31,7 +30,7 @@ class ProxyError(Exception):
 
 
 class RequestError(ProxyError):
-    """The request cannot be passed on: the client's side is at fault."""
+    """The request cannot be forwarded: the client is at fault."""
 
 
 class BadRequestError(RequestError):
@@ -42,7 +41,7 @@ class BadRequestError(RequestError):
 
 
 class LoginRequiredError(RequestError):
-    """Clients log in at the proxy, and this one has not, or not well; ``detail`` says what was wrong.
+    """The client must log in at the proxy; ``detail`` says what was wrong with its login.
 
     ``challenge`` is the value of ``WWW-Authenticate``; it must not be logged.
     """
@@ -56,7 +55,7 @@ class LoginRequiredError(RequestError):
 
 
 class TooManyLoginsError(RequestError):
-    """Too many logins of the client's address wait to be checked, because wrong ones came before (RFC 6585)."""
+    """Too many logins of the client's address wait to be checked after wrong ones (RFC 6585)."""
 
     code = "too_many_logins"
     status = 429
@@ -64,28 +63,28 @@ class TooManyLoginsError(RequestError):
 
 
 class RequestLineTooLongError(BadRequestError):
-    """The request line is longer than any that a gateway understands."""
+    """The request line is longer than any gateway accepts."""
 
     code = "request_line_too_long"
     status = 414
 
 
 class HeadersTooLargeError(BadRequestError):
-    """One header, or all of them together, take more room than the proxy gives (RFC 6585 section 5)."""
+    """One header, or all of them together, are too large (RFC 6585 section 5)."""
 
     code = "headers_too_large"
     status = 431
 
 
 class BodyTooLargeError(BadRequestError):
-    """The body is larger than the option ``max_body_mb`` allows; what follows of it is not read."""
+    """The body is larger than the option ``max_body_mb`` allows; the rest of it is not read."""
 
     code = "body_too_large"
     status = 413
 
 
 class ForeignNetworkError(RequestError):
-    """The peer's address is outside the networks that may come in."""
+    """The peer's address is outside the allowed networks."""
 
     code = "foreign_network"
     status = 403
@@ -99,7 +98,7 @@ class ForeignOriginError(RequestError):
 
 
 class MethodNotAllowedError(RequestError):
-    """CONNECT (this is no proxy for other hosts) or TRACE (nobody needs its echo but those who spy)."""
+    """CONNECT (this is no forward proxy) or TRACE (its echo helps only attackers)."""
 
     code = "method_not_allowed"
     status = 405
@@ -134,7 +133,7 @@ class MisdirectedRequestError(RequestError):
 
 
 class BusyError(ProxyError):
-    """The gateway's places are taken and no more may wait, or the wait was too long."""
+    """The gateway's connections are in use and the queue is full, or the wait was too long."""
 
     code = "queue_full"
     status = 503
@@ -142,13 +141,13 @@ class BusyError(ProxyError):
 
 
 class QueueTimeoutError(BusyError):
-    """Waited for a place at the gateway for too long."""
+    """Waited in the gateway's queue for too long."""
 
     code = "queue_timeout"
 
 
 class TooManyConnectionsError(ProxyError):
-    """Every connection that clients may have is at work."""
+    """All client connections that are allowed are in use."""
 
     code = "too_many_connections"
     status = 503
@@ -163,7 +162,7 @@ class SessionBusyError(BusyError):
 
 
 class OutOfDescriptorsError(ProxyError):
-    """The proxy can open neither a connection nor a file: neither the gateway nor its pin is to blame."""
+    """The proxy can open neither connections nor files; gateway and pin are not at fault."""
 
     code = "out_of_descriptors"
     status = 503
@@ -171,7 +170,7 @@ class OutOfDescriptorsError(ProxyError):
 
     @staticmethod
     def is_behind(error: BaseException | None) -> bool:
-        """Tell whether an error of the operating system means this: the process has used up its own, or all have."""
+        """Tell whether an error of the operating system means this, for the process or the whole system."""
         return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
 
 
@@ -184,7 +183,7 @@ class ShuttingDownError(ProxyError):
 
 
 class GatewayError(ProxyError):
-    """The gateway, or the way to it, is at fault."""
+    """The gateway, or the network to it, is at fault."""
 
     code = "gateway_error"
     status = 502
@@ -203,7 +202,7 @@ class NameUnknownError(GatewayError):
 
 
 class RefusedError(GatewayError):
-    """Somebody answers at the address, nobody at the port."""
+    """A device answers at the address, but the port is closed."""
 
     code = "gateway_refused"
 
@@ -216,25 +215,25 @@ class ConnectTimeoutError(GatewayError):
 
 
 class HandshakeError(GatewayError):
-    """TLS did not come about: alert, no common cipher or curve, or no TLS at all."""
+    """The TLS handshake failed: alert, no common cipher or curve, or no TLS at all."""
 
     code = "gateway_tls_failed"
 
 
 class CertificateChangedError(GatewayError):
-    """The gateway shows another certificate than the pinned one. Nothing was sent to it."""
+    """The gateway's certificate is not the pinned one. Nothing was sent to it."""
 
     code = "certificate_changed"
 
 
 class CertificateNotAllowedError(GatewayError):
-    """The gateway shows another certificate than the configured fingerprint. Nothing was sent to it."""
+    """The gateway's certificate has not the configured fingerprint. Nothing was sent to it."""
 
     code = "certificate_not_allowed"
 
 
 class PinUnreadableError(GatewayError):
-    """The stored certificate cannot be read or parsed: forwarding stops, nothing is learnt again."""
+    """The stored pin cannot be read or parsed: forwarding stops, no new pin is learnt."""
 
     code = "pin_unreadable"
 
@@ -253,7 +252,7 @@ class ConnectionLostError(GatewayError):
 
 
 class SilentCloseError(ConnectionLostError):
-    """A healthy connection was closed instead of an answer to a login: "wrong password" in Theben's words."""
+    """A healthy connection was closed instead of an answer to a login: Theben's way to say "wrong password"."""
 
     code = "gateway_closed_without_answer"
     status = ABORT
@@ -261,26 +260,26 @@ class SilentCloseError(ConnectionLostError):
 
 
 class GatewayLoginRefusedError(GatewayError):
-    """The gateway does not take the proxy's own login with one of its accounts."""
+    """The gateway refuses the proxy's login with one of its accounts."""
 
     code = "gateway_login_refused"
 
 
 class GatewayLoginPausedError(GatewayError):
-    """The gateway closed the connection instead of answering the account's login: nothing was sent for a while."""
+    """The gateway closed the connection instead of answering the account's login: no login is sent for a while."""
 
     code = "gateway_login_paused"
     status = 503
 
 
 class GatewayLoginStoppedError(GatewayError):
-    """The gateway refused the account's password twice: nothing was sent, and nothing will be."""
+    """The gateway refused the account's password twice: no login is sent any more."""
 
     code = "gateway_login_stopped"
 
 
 class LoginExpiredError(GatewayError):
-    """The gateway wants a new login for a request that cannot be sent a second time. The next one has it."""
+    """The gateway wants a new login for a request that cannot be repeated. The next request has it."""
 
     code = "login_expired"
     status = 503
@@ -288,7 +287,7 @@ class LoginExpiredError(GatewayError):
 
 
 class BadAnswerError(GatewayError):
-    """What came is not HTTP."""
+    """The answer is not HTTP."""
 
     code = "gateway_bad_answer"
 
@@ -300,7 +299,7 @@ class TruncatedAnswerError(GatewayError):
 
 
 class ReadTimeoutError(GatewayError):
-    """The gateway took the request and did not answer in time."""
+    """The gateway did not answer the request in time."""
 
     code = "gateway_timeout"
     status = 504

@@ -1,8 +1,4 @@
-"""The folder of the certificates: how its files are read, and how one gets new content.
-
-Owns the way in which nothing is lost when the power goes or the medium is full. Knows nothing of what is in the
-files.
-"""
+"""Reads and replaces the files in the folder of certificates; a power cut or a full medium loses nothing."""
 
 import errno
 import os
@@ -12,28 +8,28 @@ from stat import S_ISREG
 from typing import Final
 
 _MAX_SIZE: Final = 1 << 20
-"""Bytes of a pin file. OpenSSL takes certificates up to 100 kB; a longer file is none of ours."""
+"""Bytes of a pin file: OpenSSL accepts certificates up to 100 kB."""
 _OWNER_ONLY: Final = 0o600
 
 
 def draft_of(path: Path) -> Path:
-    """Tell what a file is called until it is complete."""
+    """Return the name of a file until it is complete."""
     return path.with_name(f".{path.name}.new")
 
 
 def cause_of(error: Exception) -> str:
-    """Say in the operating system's words, or the error's own, what is wrong with a file."""
+    """Return the operating system's text for an error, or the error's own."""
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 class Files:
-    """The file system, one method for each step of a change: tests make a step fail, or the process die.
+    """The file system, one method per step: tests override one to make it fail or to kill the process.
 
     Methods raise OSError and must be run in executor.
     """
 
     def read(self, path: Path) -> bytes:
-        """Read a file. A link is an error, also one to nowhere; ValueError says what else is no file of ours."""
+        """Read a file. Raises OSError for a link, ValueError for what is not a regular file or too large."""
         # O_NONBLOCK: opening a named pipe must not wait for a writer.
         flags = os.O_NOFOLLOW | os.O_NONBLOCK
         with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
@@ -45,9 +41,9 @@ class Files:
         return data
 
     def put(self, path: Path, data: bytes, *, draft: Path, mode: int = _OWNER_ONLY) -> None:
-        """Give ``path`` new content, which is complete on the medium before it takes the name.
+        """Replace the content of ``path``; it is complete on the medium before it gets the name.
 
-        ``draft`` is what it is called until then, in the same folder; nobody else may use that name now.
+        ``draft`` is its name until then, in the same folder; nothing else may use that name meanwhile.
         """
         if len(data) > _MAX_SIZE:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
@@ -70,7 +66,7 @@ class Files:
         self.sync_folder(path.parent)
 
     def make_folder(self, path: Path) -> None:
-        """Make ``path`` for its owner only, and keep its name through a power cut."""
+        """Make ``path`` for its owner only; its name survives a power cut."""
         path.mkdir(mode=0o700, parents=True)
         self.sync_folder(path.parent)
 
@@ -79,7 +75,7 @@ class Files:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
 
     def give(self, descriptor: int, folder: Path) -> None:
-        """Make a new file the folder's owner's: root may run the trust command beside a service of less rights."""
+        """Give a new file to the folder's owner: root may run the trust command beside an unprivileged service."""
         owner = folder.stat()
         if os.geteuid() == 0 and owner.st_uid != 0:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
@@ -90,7 +86,7 @@ class Files:
             data = data[os.write(descriptor, data) :]
 
     def sync(self, descriptor: int) -> None:
-        """Wait until the medium has it."""
+        """Wait until the file is on the medium."""
         os.fsync(descriptor)
 
     def replace(self, source: Path, target: Path) -> None:
@@ -102,12 +98,12 @@ class Files:
         path.unlink(missing_ok=True)
 
     def sync_folder(self, path: Path) -> None:
-        """Wait until the medium has the folder's names."""
+        """Wait until the folder's names are on the medium."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sync(descriptor)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # some network shares have no such thing
+            if error.errno != errno.EINVAL:  # some network shares cannot
                 raise
         finally:
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""A certificate's fingerprint as people write it."""
+"""A certificate's fingerprint, as read from and written for people."""
 
 import re
 from typing import Final
@@ -9,9 +9,9 @@ _FINGERPRINT_PREFIX: Final = re.compile(r"^sha-?256(\s+fingerprint)?\s*[:=]")
 
 
 def normalise_fingerprint(text: str) -> str:
-    """64 lower-case digits from what people paste: colons, spaces, upper case, a ``sha256:`` in front.
+    """Return 64 lower-case digits; colons, spaces, upper case and a ``sha256:`` before them are allowed.
 
-    Raises ValueError with words for people; they never repeat the text.
+    Raises ValueError with a text for people that does not repeat the input.
     """
     digits = _FINGERPRINT_PREFIX.sub("", text.strip().lower())
     digits = re.sub(r"[\s:]", "", digits)
@@ -22,5 +22,5 @@ def normalise_fingerprint(text: str) -> str:
 
 
 def grouped(fingerprint: str) -> str:
-    """Write a fingerprint in groups of four, as people compare it."""
+    """Return a fingerprint in groups of four digits."""
     return " ".join(fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4))

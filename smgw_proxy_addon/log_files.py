@@ -1,8 +1,8 @@
-"""The files that the log is written to: their names, rotation, retention, and what happens when they fail.
+"""The log's files: names, rotation, retention, and failures of the disk.
 
-Owns files named ``YYYY-MM-DD_HH-MM-SS_<file name>`` in one folder, in local time. Runs in a thread of its own:
-every call may block. Must never touch a file of another name, follow a link, or raise because of the disk: lines
-that cannot be written are counted, and the way back is found by itself.
+Files are named ``YYYY-MM-DD_HH-MM-SS_<file name>``, in local time, all in one folder. Every call may block. Never
+touches a file of another name, never follows a link, and never raises because of the disk: lines that cannot be
+written are counted, and writing is tried again by itself.
 """
 
 import errno
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 RETRY_SECONDS: Final = 30.0
-"""How long nothing is tried after a failure."""
-_SURVIVORS: Final = 3
-"""So many of the newest files are kept, however old the clock says they are."""
+"""Pause after a failure."""
+_ALWAYS_KEPT: Final = 3
+"""The newest files that are kept, whatever their age by the clock."""
 _CLOCK_SLACK: Final = 3600.0
-"""So far in the future a file's name may lie: the hour that summer time's end repeats."""
+"""How far in the future a file's name may be: the hour that is repeated when summer time ends."""
 _STAMP: Final = "%Y-%m-%d_%H-%M-%S"
 _REMEDIES: Final = {
     errno.ENOSPC: "free some space on it",
@@ -38,7 +38,7 @@ _OTHER_REMEDY: Final = "look after the folder or choose another one"
 @dataclass(frozen=True, order=True, slots=True)
 class _LogFile:
     started: float
-    """When it was begun, by its name: seconds since the epoch."""
+    """Seconds since the epoch, by its name."""
     number: int
     """0, or which of several in the same second."""
     name: str
@@ -52,24 +52,31 @@ class _Current:
     started: float
 
 
-class LogFiles:
-    """Appends lines to the newest file and begins a new one every ``rotation`` or ``max_file_bytes``.
+@dataclass(frozen=True, slots=True)
+class FileLimits:
+    """A new file begins every ``rotation`` or ``max_file_bytes``; ``retention`` and ``max_total_bytes`` bound all."""
 
-    ``retention`` and ``max_total_bytes`` bound what is kept. ``report(failure)`` is called once when the
-    files fail, with a sentence that names cause and remedy, and once when they work again (``failure`` false).
-    ``clock`` gives seconds since the epoch, ``monotonic`` any seconds that never jump; ``open_file`` takes a
-    path, flags and mode and returns a descriptor, as ``os.open``. Used by one thread only.
+    rotation: timedelta
+    retention: timedelta
+    max_file_bytes: int = 10_000_000
+    max_total_bytes: int = 100_000_000
+
+
+class LogFiles:
+    """Appends lines to the newest file, and begins new ones within ``limits``.
+
+    ``report(text, failure)`` is called once when the files fail, with a sentence that names cause and remedy, and
+    once when they work again (``failure`` false). ``clock`` returns seconds since the epoch, ``monotonic`` seconds
+    that never jump; ``open_file`` takes a path, flags and mode and returns a descriptor, as ``os.open``. For one
+    thread only.
     """
 
     def __init__(
         self,
         folder: Path,
         file_name: str,
+        limits: FileLimits,
         *,
-        rotation: timedelta,
-        retention: timedelta,
-        max_file_bytes: int,
-        max_total_bytes: int,
         report: Callable[[str, bool], None],
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -80,16 +87,13 @@ class LogFiles:
         self._pattern = re.compile(
             rf"(\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-([1-9]\d{{0,5}}))?_{re.escape(file_name)}", re.ASCII
         )
-        self._rotation = rotation.total_seconds()
-        self._retention = retention.total_seconds()
-        self._max_file_bytes = max_file_bytes
-        self._max_total_bytes = max_total_bytes
+        self._limits = limits
         self._report = report
         self._clock = clock
         self._monotonic = monotonic
         self._open_file = open_file
         self._current: _Current | None = None
-        self._recent: list[str] = []  # names in the order of use: the clock may have jumped between them
+        self._recent: list[str] = []  # names in the order of use, which clock jumps do not change
         self._missed = 0
         self._retry_at = 0.0
 
@@ -131,15 +135,15 @@ class LogFiles:
 
     def _append(self, data: bytes) -> None:
         now = self._clock()
-        current = self._still_there() or self._open(now)
+        current = self._reuse() or self._open(now)
         size = os.fstat(current.descriptor).st_size
-        if size and (not self._fresh(current.started, now) or size + len(data) > self._max_file_bytes):
-            current = self._begin(now)
+        if size and (not self._is_current(current.started, now) or size + len(data) > self._limits.max_file_bytes):
+            current = self._create(now)
         while data:
             data = data[os.write(current.descriptor, data) :]
 
-    def _still_there(self) -> _Current | None:
-        """Return the open file, unless somebody removed it or mounted something over its folder."""
+    def _reuse(self) -> _Current | None:
+        """Return the open file, unless it was removed or something was mounted over its folder."""
         if self._current is None:
             return None
         opened = os.fstat(self._current.descriptor)
@@ -150,30 +154,30 @@ class LogFiles:
         self.close()
         return None
 
-    def _fresh(self, started: float, now: float) -> bool:
-        return -_CLOCK_SLACK <= now - started < self._rotation
+    def _is_current(self, started: float, now: float) -> bool:
+        return -_CLOCK_SLACK <= now - started < self._limits.rotation.total_seconds()
 
     def _open(self, now: float) -> _Current:
-        """Open the newest file that has not run out, or a new one."""
+        """Open the newest file if it is current and not full, else a new one."""
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         for file in reversed(self._list()):
-            if self._fresh(file.started, now) and file.size < self._max_file_bytes:
-                # One that belongs to somebody else (the program ran as root before) is left alone.
+            if self._is_current(file.started, now) and file.size < self._limits.max_file_bytes:
+                # A file of another user (the program ran as root before) is left alone.
                 with suppress(PermissionError):
-                    return self._continue(file)
+                    return self._append_to(file)
                 break
-        return self._begin(now)
+        return self._create(now)
 
-    def _continue(self, file: _LogFile) -> _Current:
+    def _append_to(self, file: _LogFile) -> _Current:
         path = self._folder / file.name
-        # O_NONBLOCK: a pipe that was put in the file's place must not hold the thread.
+        # O_NONBLOCK: opening a named pipe of this name must not block.
         flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         current = self._use(_Current(self._open_file(path, flags, 0), path, file.started))
         if file.size and os.pread(current.descriptor, 1, file.size - 1) != b"\n":
-            os.write(current.descriptor, b"\n")  # ends a line that a full disk or a power cut left unfinished
+            os.write(current.descriptor, b"\n")  # ends a line that a full disk or a power cut left incomplete
         return current
 
-    def _begin(self, now: float) -> _Current:
+    def _create(self, now: float) -> _Current:
         """Make a new file, then delete what is too old or too much."""
         self.close()
         files = self._list()
@@ -184,7 +188,7 @@ class LogFiles:
         while True:
             name = f"{stamp}-{number}_{self._file_name}" if number else f"{stamp}_{self._file_name}"
             path = self._folder / name
-            with suppress(FileExistsError):  # a folder or a link of that name, or another process was faster
+            with suppress(FileExistsError):  # a folder or link of that name, or one of another process
                 current = self._use(_Current(self._open_file(path, flags, 0o640), path, now))
                 self._tidy(now, [*files, _LogFile(now, number, name, 0)])
                 return current
@@ -193,43 +197,43 @@ class LogFiles:
     def _use(self, current: _Current) -> _Current:
         self._current = current
         name = current.path.name
-        self._recent = [*(each for each in self._recent if each != name), name][-_SURVIVORS:]
+        self._recent = [*(each for each in self._recent if each != name), name][-_ALWAYS_KEPT:]
         return current
 
     def _list(self) -> list[_LogFile]:
-        """Return the files of our own pattern, the oldest first; links and folders are none."""
+        """Return the log files, the oldest first, without links and folders."""
         files = []
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 name = self._pattern.fullmatch(entry.name)
                 started = _instant(name[1]) if name else None
-                with suppress(FileNotFoundError):  # another process tidies up, too
+                with suppress(FileNotFoundError):  # another process deletes, too
                     if name and started is not None and entry.is_file(follow_symlinks=False):
                         size = entry.stat(follow_symlinks=False).st_size
                         files.append(_LogFile(started, int(name[2] or 0), entry.name, size))
         return sorted(files)
 
     def _tidy(self, now: float, files: list[_LogFile]) -> None:
-        """Delete files older than the retention, and the oldest until a full new one has room as well.
+        """Delete files older than the retention, and the oldest until there is room for one more full file.
 
-        When the clock jumps, names tell no age. So the newest by name survive, the newest of those that are not
-        from the future, and those used last.
+        After a clock jump, names do not tell the age. Always kept are the newest by name, the newest of those that
+        are not from the future, and those used last.
         """
         files = sorted(files)
         past = [file for file in files if file.started <= now]
-        survivors = {file.name for file in files[-_SURVIVORS:] + past[-_SURVIVORS:]}.union(self._recent)
-        room = self._max_total_bytes - self._max_file_bytes
+        kept = {file.name for file in files[-_ALWAYS_KEPT:] + past[-_ALWAYS_KEPT:]}.union(self._recent)
+        room = self._limits.max_total_bytes - self._limits.max_file_bytes
         for file in reversed(files):
             room -= file.size
-            if file.name not in survivors and (room < 0 or now - file.started > self._retention):
-                with suppress(OSError):  # not ours to delete: no reason to stop logging
+            if file.name not in kept and (room < 0 or now - file.started > self._limits.retention.total_seconds()):
+                with suppress(OSError):  # no right to delete is no reason to stop logging
                     (self._folder / file.name).unlink()
 
 
 def _instant(stamp: str) -> float | None:
     """Return the seconds since the epoch of a file name's local time, or ``None`` if there is no such time.
 
-    Of an hour that comes twice, the later one: nothing is deleted or ended too early.
+    Of a repeated hour, the later one: nothing is deleted or rotated too early.
     """
     try:
         return datetime.strptime(stamp, _STAMP).replace(fold=1).astimezone().timestamp()

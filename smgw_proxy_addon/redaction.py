@@ -1,81 +1,61 @@
-"""What may be shown of things that came from outside: no control character, no secret.
+"""Masks secrets in targets and bodies for logs, pages and reports.
 
-Owns the escaping of text and the masking of targets and bodies for logs, pages and reports. Masks too
-much rather than too little, and must never change what is forwarded: its results are for people only.
+Masks too much rather than too little. Its results are for people only, never forwarded.
 """
 
-import codecs
 import json
 import re
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
+from smgw_proxy_addon.text import LIMIT, printable
+
 MASK: Final = "***"
-TARGET_LIMIT: Final = 1000
-"""Characters of a target or header that are shown."""
 BODY_LIMIT: Final = 4000
 """Characters of a body that are shown."""
-
-# Looked up now: its module is a file, and the log must be able to tell that no file can be opened any more.
-_ESCAPE: Final = codecs.lookup("unicode_escape").encode
 
 _SECRET_PARTS: Final = (
     *("apikey", "auth", "credential", "kennwort", "passphrase", "passw"),
     *("privatekey", "pwd", "secret", "session", "tkn", "token"),
 )
 _SECRET_WORDS: Final = frozenset({"otp", "pass", "pin", "pw", "sid"})
-"""Too short to be looked for inside of other words ("shopping")."""
-
+"""Too short to be searched inside other words ("shopping")."""
 
 _PAIR: Final = re.compile(r"(?:^|[;?&#\r\n])([^=;?&#\r\n]*)=")
 _INPUT: Final = re.compile(r"<input\b(?:\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z)|[^>\"'])*>?", re.IGNORECASE)
-_NAME: Final = re.compile(  # possessive, and only from a word's start: a long word costs no more than its length
+_NAME: Final = re.compile(  # possessive, and only from the start of a word: linear time
     r"""(?<=["'])[^"'\s<>]++(?=["'])|(?<![\w.\[\]-])[\w.\[\]-]++(?=["']?\s*[:=>])"""
 )
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _FORM: Final = re.compile(r"[^\s<{\[\"=]+=")
-_TELLING: Final = re.compile(r"[=?@%]")
+_SUSPECT: Final = re.compile(r"[=?@%]")
 _BINARY: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 
 
-def printable(value: bytes | str, limit: int = TARGET_LIMIT) -> str:
-    r"""Return ``value`` on one line, every character that does not print as its escape (``\n``, ``\x1b``).
-
-    That is what ``str.isprintable`` says: control characters, line and paragraph separators, bidirectional
-    overrides, surrogates. Bytes that are not UTF-8 are escaped too. A backslash stays as it is, so that doing
-    it twice changes nothing. The result has at most ``limit`` characters, the last one "…" if it was cut.
-    """
-    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-    text = text[: limit + 1]  # escaping only makes longer
-    if not text.isprintable():
-        text = "".join(letter if letter.isprintable() else _ESCAPE(letter)[0].decode() for letter in text)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
 def is_secret_name(name: str) -> bool:
-    """Say whether the value of a parameter, field or header of this name must not be shown."""
+    """Tell whether the value of a parameter, field or header of this name must not be shown."""
     plain = re.sub(r"[^a-z0-9]", "", name.casefold())
     if any(part in plain for part in _SECRET_PARTS):
         return True
     return plain in _SECRET_WORDS or any(word.lower() in _SECRET_WORDS for word in _WORD.findall(name))
 
 
-def redact_target(target: bytes | str, limit: int = TARGET_LIMIT) -> str:
-    """Return a request target or URL that may be shown: values of secret parameters and user names masked."""
+def redact_target(target: bytes | str, limit: int = LIMIT) -> str:
+    """Return a request target or URL with user names and the values of secret parameters masked."""
     text = _text(target)
-    if text.startswith("/") and not _TELLING.search(text):
-        return printable(text, limit)  # most requests: nothing in it can be a value or a user name
+    if text.startswith("/") and not _SUSPECT.search(text):
+        return printable(text, limit)  # most requests: no parameter and no user name
     if text.startswith("//"):
         text = re.sub(r"\A//[^/?#]*@", f"//{MASK}@", text)
     elif not text.startswith("/"):
         text = re.sub(r"\A([A-Za-z][A-Za-z0-9+.-]*://)?[^?#]*@", rf"\1{MASK}@", text)
-    path, mark, query = text[: limit + 1].partition("?")  # what is not shown needs no work
+    path, separator, query = text[: limit + 1].partition("?")  # the rest is not shown
     path = "/".join(map(_redact_pairs, path.split("/")))
-    return printable(path + mark + _redact_form(query), limit)
+    return printable(path + separator + _redact_form(query), limit)
 
 
 def redact_body(body: bytes, limit: int = BODY_LIMIT) -> str:
-    """Return a body, or the beginning of one, that may be shown.
+    """Return a body, or the beginning of one, with secrets masked.
 
     JSON and forms lose the values of secret fields, HTML its secret ``<input>`` elements. Of any other text, such
     as JSON that was cut, a line ends at the first secret name. Binary and multipart bodies are not shown.
@@ -103,7 +83,7 @@ def _redact_form(text: str) -> str:
 
 
 def _redact_pairs(segment: str) -> str:
-    """Mask from the first secret's value to the end: whether ``;`` ends a value differs between servers."""
+    """Mask from the first secret's value to the end: servers differ in whether ``;`` ends a value."""
     end = _first_secret(segment)
     if end is not None:
         return segment[:end] + MASK

@@ -1,6 +1,24 @@
-"""Text from outside in a form that is safe to show."""
+"""Escaping of text from outside: what is printed to a terminal, a log or a page stays on one line."""
+
+import codecs
+from typing import Final
+
+LIMIT: Final = 1000
+"""Characters that are shown by default."""
+
+# Looked up at import: the codec's module is a file, and no file can be opened when descriptors run out.
+_ESCAPE: Final = codecs.lookup("unicode_escape").encode
 
 
-def plain(text: str) -> str:
-    """Return a text from outside with a question mark for all that does not print, so that it moves no cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+def printable(value: bytes | str, limit: int = LIMIT) -> str:
+    r"""Return ``value`` on one line, every character that does not print as its escape (``\n``, ``\x1b``).
+
+    "Prints" is ``str.isprintable``: no control characters, line and paragraph separators, bidirectional overrides,
+    surrogates. Bytes that are not UTF-8 are escaped too. A backslash stays as it is: escaping twice changes nothing.
+    The result has at most ``limit`` characters, the last one "…" if it was cut.
+    """
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+    text = text[: limit + 1]  # escaping only makes longer
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else _ESCAPE(letter)[0].decode() for letter in text)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

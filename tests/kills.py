@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
-from smgw_proxy_addon.log_files import LogFiles
+from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.trust.policy import Certificate, Pin
 from smgw_proxy_addon.trust.store import TrustCommandError, TrustStore
 from tests.pins import ALIAS, NAME, NEW, NOW, OLD, THIRD
@@ -69,10 +69,7 @@ def log_in(folder: Path) -> LogFiles:
     return LogFiles(
         folder / "logs",
         "test.log",
-        rotation=timedelta(days=1),
-        retention=timedelta(days=7),
-        max_file_bytes=FILE_BYTES,
-        max_total_bytes=TOTAL_BYTES,
+        FileLimits(timedelta(days=1), timedelta(days=7), FILE_BYTES, TOTAL_BYTES),
         report=_complain,
     )
 

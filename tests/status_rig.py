@@ -17,18 +17,19 @@ from aiohttp import web
 from simulator.gateway import Simulator
 from smgw_proxy_addon.config.options import from_command_line
 from smgw_proxy_addon.status.findings import Finding, Step
-from smgw_proxy_addon.status.page.decisions import Decisions
+from smgw_proxy_addon.status.page.actions import Actions
+from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnose, Diagnosis
-from smgw_proxy_addon.status.page.guides import Way
-from smgw_proxy_addon.status.page.observer import LogMemory, Observer
+from smgw_proxy_addon.status.page.guides import ProxyAddress
 from smgw_proxy_addon.status.page.pages import Pages
+from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
 from smgw_proxy_addon.status.page.server import StatusServer
-from smgw_proxy_addon.status.page.state import Reader
+from smgw_proxy_addon.status.page.state import Reader, RunningProxy
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
 
 PREFIX: Final = "/api/hassio_ingress/Fv5-kZt_0"
-"""Where the page is for the browser; the token is the Supervisor's."""
+"""The path of the page for the browser; the token in it is the Supervisor's."""
 
 LOGIN: Final = httpx.DigestAuth("demo", "gateway")
 
@@ -37,14 +38,14 @@ _HOP_BY_HOP: Final = frozenset({"connection", "content-length", "content-encodin
 
 @dataclass
 class Status:
-    """The page's address and what is behind it."""
+    """A running status page and its parts."""
 
     url: str
     rig: Rig
     store: TrustStore
-    observer: Observer
+    recorder: RequestRecorder
     server: StatusServer
-    log: LogMemory
+    log: LogBuffer
 
     @property
     def port(self) -> int:
@@ -72,33 +73,31 @@ async def status_for(
     **options: Any,
 ) -> AsyncIterator[Status]:
     """Run a proxy for the simulator with its status page at a free port of ``host``."""
-    observer = Observer(utc_now)
-    log = LogMemory()
+    recorder = RequestRecorder(utc_now)
+    log = LogBuffer()
     pages = await asyncio.to_thread(Pages)
     async with proxy_for(sim, folder, **options) as rig:
         target = sim if isinstance(sim, str) else sim.authority
         checked = from_command_line({"target": target, "cert_dir": str(rig.cert_dir)})
         store = TrustStore(rig.cert_dir, checked.target.name)
-        rig.listen(observer)
-        reader = Reader(
-            target=checked.target,
-            store=store,
-            trust=rig.proxy.trust,
-            pool=rig.proxy.pool,
-            observer=observer,
-            now=utc_now,
+        rig.listen(recorder.record)
+        running = RunningProxy(
+            checked.target,
+            store,
+            rig.proxy.trust,
+            rig.proxy.pool,
+            serving=lambda: rig.proxy.serving,
             logins=rig.proxy.logins,
         )
+        reader = Reader(running, recorder, utc_now)
         diagnosis = Diagnosis(diagnose, utc_now) if diagnose else None
         server = StatusServer(
-            options=checked,
-            pages=pages,
-            reader=reader,
-            decisions=Decisions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins),
-            log=log,
-            ways=(Way("inside", "local-smgw-proxy", 8080, 443), Way("network", None, 8080)),
-            now=utc_now,
-            serving=lambda: rig.proxy.serving,
+            pages,
+            reader,
+            Actions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins),
+            write_bundle=lambda state: write_bundle(state, checked, log.lines()),
+            addresses=(ProxyAddress("inside", "local-smgw-proxy", 8080, 443), ProxyAddress("network", None, 8080)),
+            serving=running.serving,
             ingress=ingress,
             diagnosis=diagnosis,
         )
@@ -107,7 +106,7 @@ async def status_for(
         logging.getLogger().addHandler(log)
         try:
             url = f"http://{host}:{listening.getsockname()[1]}"
-            yield Status(url, rig, store, observer, server, log)
+            yield Status(url, rig, store, recorder, server, log)
         finally:
             logging.getLogger().removeHandler(log)
             await server.stop()
@@ -168,7 +167,7 @@ class Ingress:
 
 
 async def staged_diagnosis() -> Sequence[Finding]:
-    """Give the result of a diagnosis without a network."""
+    """Return the findings of a diagnosis without a network."""
     at = {"at": "10.11.120.2:443", "seconds": "10"}
     own = {"own": "10.11.120.10/24", "interface": "end0"}
     dates = {"not_after": "2026-12-24", "groups": "ABAB CDCD", "subject": "CN=ETHE0300186023.SMGW"}

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.log_files import LogFiles
+from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.program import background, wiring
-from smgw_proxy_addon.status.notifications import Cause, Reachability, Situation, causes
+from smgw_proxy_addon.status.notifications import Cause, Reachability, Situation, find_causes
 from smgw_proxy_addon.trust.policy import Decision, Policy, judge_certificate
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.faults.scene import IN_BOTH_MODES, PASSWORD, USER, Mode, options_of
@@ -37,10 +37,7 @@ def test_no_log_line_is_lost_and_the_files_stay_few(tmp_path: Path, jumps: tuple
     files = LogFiles(
         tmp_path,
         "test.log",
-        rotation=timedelta(hours=12),
-        retention=timedelta(days=7),
-        max_file_bytes=100_000,
-        max_total_bytes=1_000_000,
+        FileLimits(timedelta(hours=12), timedelta(days=7), 100_000, 1_000_000),
         report=_silent,
         clock=lambda: now,
     )
@@ -77,11 +74,11 @@ def test_an_outage_ends_whatever_the_clock_says(jump: timedelta) -> None:
     seen = Reachability()
     seen.note("gateway_timeout", answered=False, now=NOW)
     seen.note("gateway_timeout", answered=False, now=NOW + jump)
-    told = causes(Situation(seen, NAME), NOW + jump, timedelta(minutes=15))
+    told = find_causes(Situation(seen, NAME), NOW + jump, timedelta(minutes=15))
     # A jump forward looks like a day of failures; nothing tells the two apart, and it is taken away at once.
     assert (told[Cause.GATEWAY_UNREACHABLE] is not None) == (jump > timedelta(0))
     seen.note(None, answered=True, now=NOW)
-    assert causes(Situation(seen, NAME), NOW, timedelta(minutes=15))[Cause.GATEWAY_UNREACHABLE] is None
+    assert find_causes(Situation(seen, NAME), NOW, timedelta(minutes=15))[Cause.GATEWAY_UNREACHABLE] is None
 
 
 # The whole proxy, while clients ask

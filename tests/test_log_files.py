@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.log_files import RETRY_SECONDS, LogFiles
+from smgw_proxy_addon.log_files import RETRY_SECONDS, FileLimits, LogFiles
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -37,7 +37,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
 @dataclass
 class Disk:
-    """A folder of log files with a clock, and the faults that its opener is told to make."""
+    """A folder of log files with a clock, and the faults that its opener makes."""
 
     folder: Path
     now: float = NOON
@@ -64,10 +64,7 @@ class Disk:
         return LogFiles(
             self.folder,
             name,
-            rotation=timedelta(seconds=rotation),
-            retention=timedelta(seconds=retention),
-            max_file_bytes=max_file_bytes,
-            max_total_bytes=max_total_bytes,
+            FileLimits(timedelta(seconds=rotation), timedelta(seconds=retention), max_file_bytes, max_total_bytes),
             report=lambda text, failure: self.reports.append((text, failure)),
             clock=lambda: self.now,
             monotonic=lambda: self.uptime,

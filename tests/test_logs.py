@@ -1,4 +1,4 @@
-"""The log as a whole: the line's form, threads that hang, and what foreign loggers send."""
+"""The log as a whole: format of lines, writers that hang, records of other libraries."""
 
 import asyncio
 import errno
@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from smgw_proxy_addon import logs
 from smgw_proxy_addon.errors import ABORT
-from smgw_proxy_addon.log_files import LogFiles
-from smgw_proxy_addon.logs import LineFormatter, Logging, RequestRecord, WriterHandler, log_request, request_line
+from smgw_proxy_addon.log_files import FileLimits, LogFiles
+from smgw_proxy_addon.log_writer import LineFormatter, WriterHandler
+from smgw_proxy_addon.logs import Logging, RequestRecord, log_request, request_line
 from tests.waiting import wait_until
 
 OURS = logging.getLogger("smgw_proxy_addon.test")
@@ -43,7 +44,7 @@ TIMES = "waiting=0ms connecting=1312ms answering=420ms"
 
 
 class Console(io.StringIO):
-    """A console that can hang until it is let go, and that says when it has written something."""
+    """A console that can hang until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -268,10 +269,7 @@ def test_files_that_hang_do_not_hold_up_the_end(start: Start, console: Console, 
     files = HangingFiles(
         tmp_path,
         "proxy.log",
-        rotation=timedelta(1),
-        retention=timedelta(1),
-        max_file_bytes=1000,
-        max_total_bytes=1000,
+        FileLimits(timedelta(1), timedelta(1), 1000, 1000),
         report=logging_.report,
     )
     logging_.add_files(files)

@@ -23,8 +23,8 @@ from smgw_proxy_addon.errors import (
     SilentCloseError,
 )
 from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.http.rewrite import values
 from smgw_proxy_addon.proxy.source import Client
 
 _LOGIN_NEEDED: Final = 401

@@ -17,8 +17,8 @@ from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallenge
 from smgw_proxy_addon.auth.gateway_login import GatewayLogin, Standing
 from smgw_proxy_addon.auth.trial import Trial
 from smgw_proxy_addon.config.accounts import Past, Pasts
+from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.http.rewrite import Headers
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
 from smgw_proxy_addon.proxy.source import Client, Course, Transparent
 

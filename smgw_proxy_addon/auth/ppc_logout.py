@@ -16,8 +16,8 @@ from smgw_proxy_addon.auth.login_once import AccountSource
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.ppc_session import CgiRequest, Meaning
+from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.http.rewrite import values
 from smgw_proxy_addon.proxy.source import Client, Course
 
 _LOGGER: Final = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
-"""The accounts: logins at the gateway that the proxy keeps itself, their reading, and what the gateway said of them.
+"""The accounts: gateway logins of the proxy itself, how they are read, and what the gateway has answered to them.
 
-Neither a name nor a password is ever shown, and a complaint names an entry by its position alone. Never opens a file.
+No name or password is ever shown: an error names an entry by its position. Pure: no file is opened.
 """
 
 import unicodedata
@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 import voluptuous as vol
 
 _UNWRITABLE: Final = frozenset({"Cc", "Cs"})
-"""Of Unicode's categories: control characters, and halves of characters."""
+"""Unicode categories: control characters, surrogates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A login at the gateway, which is asked of the proxy's clients too; never shown anywhere."""
+    """A login at the gateway, and of clients at the proxy; never shown."""
 
     username: str = field(repr=False)
     password: str = field(repr=False)
@@ -51,7 +51,7 @@ def read_accounts(value: object) -> tuple[Account, ...]:
 
 
 def _read_account(entry: object, position: int) -> Account:
-    """Read one account; what is wrong with it is said without its values."""
+    """Read one account; the error does not hold its values."""
     if not isinstance(entry, Mapping) or set(entry) != {"username", "password"}:
         raise vol.Invalid(f'entry {position} is not a "username" with a "password" and nothing else')
     username, password = entry["username"], entry["password"]

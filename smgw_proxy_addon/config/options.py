@@ -1,7 +1,7 @@
-"""What a person chose, as a whole: from the app's file or the command line up to a frozen ``Options``.
+"""The user's options as a whole: from the app's file or the command line to a frozen ``Options``.
 
-Owns the plain line that says what is wrong with it; which options there are is said in ``option_table``. Never opens
-a file, asks the network or reads the clock: a path is only a path here.
+Owns the line that says what is wrong with an option; the options themselves are defined in ``schema``. Pure: paths
+are not opened.
 """
 
 import dataclasses
@@ -24,7 +24,8 @@ from smgw_proxy_addon.config.schema import (
     Option,
 )
 from smgw_proxy_addon.config.target import Network, Target, read_target
-from smgw_proxy_addon.config.validators import printable
+from smgw_proxy_addon.config.validators import ECHO_LIMIT
+from smgw_proxy_addon.text import printable
 
 
 class OptionError(ValueError):
@@ -68,11 +69,11 @@ class Options:
     allowed_hosts: tuple[str, ...]
     """Further names that clients may use for the proxy, in lower case; ``*`` stands for any."""
     accounts: tuple[Account, ...]
-    """The logins that the proxy keeps itself; with none, clients log in at the gateway."""
+    """The gateway logins of the proxy itself; without any, clients log in at the gateway."""
     digest_algorithm: Literal["auto", "md5", "sha-256"]
-    """How the proxy answers the gateway's challenges."""
+    """Which algorithm the proxy answers the gateway's challenges with."""
     check_origin: bool
-    """Whether what the page of another site made a browser send is refused."""
+    """Whether requests that a page of another site made a browser send are refused."""
     max_body_mb: int
     """Of a request, in millions of bytes."""
     port: int
@@ -86,7 +87,7 @@ class Options:
     notifications: bool
     """Whether Home Assistant shows notifications."""
     notify_after_minutes: int
-    """Minutes of failures before it is told that the gateway cannot be reached."""
+    """Minutes of failures before a notification says that the gateway cannot be reached."""
 
 
 def parse_target(text: str) -> Target:
@@ -138,7 +139,7 @@ def from_file_text(text: str) -> Options:
 
 def summary(options: Options) -> list[str]:
     """Return one line ``name: value`` per option for the log at start."""
-    return [f"{each.name}: {_told(getattr(options, each.name))}" for each in dataclasses.fields(options)]
+    return [f"{each.name}: {_spell(getattr(options, each.name))}" for each in dataclasses.fields(options)]
 
 
 def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[st
     for name in given:
         if name not in known:
             nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
-            raise OptionError(printable(name), f"there is no such option{nearest}", ", ".join(known))
+            raise OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
     keys: dict[object, object] = {}
     for option in table:
         default = vol.UNDEFINED if option.default is None else option.default
@@ -169,14 +170,14 @@ def _certificate_with_key(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _told(value: object) -> str:
+def _spell(value: object) -> str:
     match value:
         case None | ():
             return "not set"
         case bool():
             return "yes" if value else "no"
         case (Account(), *_):
-            return str(len(value))  # how many: neither a name nor a password belongs into a log
+            return str(len(value))  # their number only: no name or password in a log
         case tuple():
             return ", ".join(map(str, value))
         case Target():

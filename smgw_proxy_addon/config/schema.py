@@ -1,7 +1,6 @@
-"""The table of the options: the type, range and default of each, once, for the app and for the command line.
+"""The table of the options: type, range and default of each, for the app and for the command line.
 
-Owns what one value may be and how it is spelled in words; what is made of all of them together is ``options``'s to
-say. Every reader raises ``vol.Invalid``. Never opens a file, asks the network or reads the clock.
+Every reader raises ``vol.Invalid``. Pure: paths are not opened.
 """
 
 import ipaddress
@@ -34,7 +33,7 @@ from smgw_proxy_addon.config.validators import (
 )
 
 TARGET_ALLOWED: Final = "a name or an address such as 10.11.120.2, [fe80::1%eth0] or smgw.local:8443"
-"""What a gateway's address may be, for a person."""
+"""The allowed forms of a gateway's address, for a person."""
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
@@ -75,7 +74,7 @@ def _read_networks(value: object) -> tuple[Network, ...]:
 
 
 def _read_networks_of_app(value: object) -> tuple[Network, ...]:
-    """Read networks; Home Assistant itself and its other apps stay inside."""
+    """Read networks, and add that of Home Assistant and its apps."""
     networks = _read_networks(value)
     return (*networks, _APP_NETWORK) if networks and _APP_NETWORK not in networks else networks
 
@@ -138,7 +137,7 @@ _COMMON: Final = (
 _DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")
 _NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
 _APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
-"""Where Home Assistant and its apps reach each other."""
+"""The network of Home Assistant and its apps."""
 _DEFAULT_TARGET: Final = "10.11.120.2"
 _NOTIFY_AFTER: Final = 30
 
@@ -146,7 +145,7 @@ APP_OPTIONS: Final = (
     Option("target", "str", TARGET_ALLOWED, read_target, _DEFAULT_TARGET, required=True),
     _text("certfile", below("/ssl"), "the name of a file in /ssl, such as fullchain.pem"),
     _text("keyfile", below("/ssl"), "the name of a file in /ssl, such as privkey.pem"),
-    # Below /share only: the program takes its log folder over as its own, and /data would end up in backups.
+    # Below /share only: the program takes ownership of its log folder, and /data is part of backups.
     _text("log_dir", below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
     Option("accounts", "accounts", "a list of user names with their passwords", read_accounts, default=()),
@@ -188,7 +187,7 @@ APP_FIXED: Final[dict[str, Any]] = {
     "cert_dir": Path("/data/certs"),
     "status_port": 8099,
 }
-"""What the app has no option for: the container's inside is the same everywhere."""
+"""Values without an option in the app: the container is the same everywhere."""
 
 COMMAND_LINE_FIXED: Final[dict[str, Any]] = {"notifications": False, "notify_after_minutes": _NOTIFY_AFTER}
-"""What only the app has an option for: elsewhere there is no Home Assistant to tell."""
+"""Values with an option in the app only: elsewhere there is no Home Assistant."""

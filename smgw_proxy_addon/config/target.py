@@ -1,7 +1,6 @@
-"""Where the gateway is: every spelling of its address that a person may use, and every one that others need.
+"""The gateway's address: the forms that a user may enter, and the forms that sockets, TLS and HTTP need.
 
-Owns ``Target`` and the reading of addresses and names, whose readers raise ``vol.Invalid`` with what is wrong in
-plain words. Never asks the network what a name means.
+The readers of addresses and names raise ``vol.Invalid`` with a plain text. No name is resolved.
 """
 
 import ipaddress
@@ -137,7 +136,7 @@ def read_network(text: str) -> Network:
     except ValueError:
         raise vol.Invalid(f"{echo(text)} is not a network or an address") from None
     if network.version == 6 and network.network_address.ipv4_mapped and network.prefixlen >= _MAPPED:  # noqa: PLR2004 - IPv6
-        # What comes in over such an address is told as IPv4.
+        # The peer of such a connection is handled as IPv4.
         return ipaddress.ip_network((network.network_address.ipv4_mapped, network.prefixlen - _MAPPED))
     return network
 

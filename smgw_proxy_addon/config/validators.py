@@ -1,7 +1,6 @@
-"""Single values between a person and the proxy: how one is read that was typed, and how one is shown.
+"""Readers of single values that a user has typed. Pure: paths are not opened.
 
-Owns what options, addresses and texts for people have in common. Every reader raises ``vol.Invalid`` with what is
-wrong in plain words, safe for one line of the log. Never opens a file: a path is only a path here.
+Every reader raises ``vol.Invalid`` with a plain text that fits into one line of the log.
 """
 
 from collections.abc import Callable
@@ -11,27 +10,22 @@ from typing import Final, TypeVar
 import voluptuous as vol
 
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
-from smgw_proxy_addon.text import plain
+from smgw_proxy_addon.text import printable
 
-_LONGEST_ECHO: Final = 60
+ECHO_LIMIT: Final = 60
+"""Characters of a wrong value that an error message repeats."""
 
 _T = TypeVar("_T")
 
 
-def printable(text: str) -> str:
-    """Return a text from outside in a form that is safe and short enough for one line of the log."""
-    shown = plain(text[:_LONGEST_ECHO])
-    return shown if len(text) <= _LONGEST_ECHO else f"{shown}…"
-
-
 def echo(value: object) -> str:
-    """Quote a value for an answer, in JSON's words."""
+    """Quote a wrong value for an error message, in JSON's words."""
     match value:
         case str():
-            return f'"{printable(value)}"'
+            return f'"{printable(value, ECHO_LIMIT)}"'
         case bool():
             return str(value).lower()
-        case int() if value.bit_length() > _LONGEST_ECHO:
+        case int() if value.bit_length() > ECHO_LIMIT:
             return "this number"  # Python refuses to print one of thousands of digits
         case int() | float():
             return str(value)
@@ -41,7 +35,7 @@ def echo(value: object) -> str:
 
 
 def read_line(value: object) -> str:
-    """Read a text of one line, without the white space around it; it is never empty."""
+    """Read a text of one line, not empty, without the white space around it."""
     if not isinstance(value, str):
         raise vol.Invalid(f"{echo(value)} is not a text")
     text = value.strip()

@@ -13,7 +13,7 @@ from smgw_proxy_addon.errors import BadAnswerError, GatewayError, TruncatedAnswe
 from smgw_proxy_addon.http.messages import Answer
 
 if TYPE_CHECKING:
-    from smgw_proxy_addon.http.rewrite import Headers
+    from smgw_proxy_addon.http.headers import Headers
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_HEAD: Final = 262144

@@ -1,1 +1,1 @@
-"""Pure HTTP: header rewriting and Digest. No sockets, files or clock."""
+"""Pure HTTP: headers, their rewriting, Digest. No sockets, files or clock."""

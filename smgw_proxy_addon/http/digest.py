@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - the grammar's token (RFC 9110 section 5.6.2)
@@ -39,7 +39,7 @@ class DigestError(ValueError):
 
 @dataclass(frozen=True)
 class Challenge:
-    """What a server asks for in ``WWW-Authenticate``; ``algorithm`` as received, none means MD5."""
+    """A challenge of ``WWW-Authenticate``; ``algorithm`` as received, None means MD5."""
 
     realm: str
     nonce: str = field(repr=False)
@@ -65,7 +65,7 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Authorization:
-    """What a client answered in ``Authorization``: the values as received, without quotes and escapes."""
+    """The credentials of ``Authorization``: the values as received, without quotes and escapes."""
 
     username: str = field(repr=False)
     realm: str
@@ -78,12 +78,26 @@ class Authorization:
     cnonce: str | None = field(repr=False)
     opaque: str | None = field(repr=False)
 
+    def header(self) -> str:
+        """Return the ``Authorization`` value."""
+        parts = [
+            f"{name}={_quote(getattr(self, name))}" for name in ("username", "realm", "nonce", "uri", "response")
+        ]
+        if self.algorithm is not None:
+            parts.append(f"algorithm={self.algorithm}")
+        if self.qop is not None:
+            parts.append(f"qop={self.qop}, nc={self.nc}")
+        if self.cnonce is not None:
+            parts.append(f"cnonce={_quote(self.cnonce)}")
+        if self.opaque is not None:
+            parts.append(f"opaque={_quote(self.opaque)}")
+        return "Digest " + ", ".join(parts)
+
 
 def parse_challenges(value: str) -> list[Challenge]:
     """Return the Digest challenges of one ``WWW-Authenticate`` value, in order.
 
-    Other schemes are passed over, and so is what nobody could answer: a challenge without realm or nonce,
-    or a value that cannot be parsed.
+    Skipped are other schemes, challenges without realm or nonce, and a value that cannot be parsed.
     """
     try:
         parsed = [parameters for scheme, parameters in _parse(value) if scheme.lower() == "digest"]
@@ -153,32 +167,17 @@ def authorize(
         algorithm=challenge.algorithm,
         qop=qop,
         nc=f"{nc:08x}" if qop else None,
-        # RFC 2069 knows no cnonce, but a session key cannot be computed without one
+        # RFC 2069 has no cnonce, but a session key cannot be computed without one
         cnonce=cnonce if qop or _is_session(challenge.algorithm) else None,
         opaque=challenge.opaque,
     )
-    parts = [
-        f"username={_quote(username)}",
-        f"realm={_quote(answer.realm)}",
-        f"nonce={_quote(answer.nonce)}",
-        f"uri={_quote(uri)}",
-        f'response="{_response(answer, password=password, method=method)}"',
-    ]
-    if answer.algorithm is not None:
-        parts.append(f"algorithm={answer.algorithm}")
-    if qop is not None:
-        parts.append(f"qop={qop}, nc={answer.nc}")
-    if answer.cnonce is not None:
-        parts.append(f"cnonce={_quote(answer.cnonce)}")
-    if answer.opaque is not None:
-        parts.append(f"opaque={_quote(answer.opaque)}")
-    return "Digest " + ", ".join(parts)
+    return replace(answer, response=_response(answer, password=password, method=method)).header()
 
 
 def verify(authorization: Authorization, *, password: str, method: str) -> bool:
     """Tell whether ``response`` is right for its own ``uri``, nonce and counter, in constant time.
 
-    Whether those are the request's target and a nonce that was handed out is the caller's question.
+    The caller checks that the ``uri`` is the request's target and that it issued the nonce.
     """
     try:
         expected = _response(authorization, password=password, method=method)
@@ -188,7 +187,7 @@ def verify(authorization: Authorization, *, password: str, method: str) -> bool:
 
 
 def _response(authorization: Authorization, *, password: str, method: str) -> str:
-    """Compute the response (RFC 7616 section 3.4.1); the field of that name is not read."""
+    """Compute the response (RFC 7616 section 3.4.1); ``authorization.response`` is not read."""
     algorithm = "md5" if authorization.algorithm is None else authorization.algorithm.lower()
     digest = _ALGORITHMS.get(algorithm.removesuffix(_SESSION))
     if digest is None:
@@ -226,7 +225,7 @@ def _quote(text: str) -> str:
 def _parse(value: str) -> list[tuple[str, dict[str, str]]]:
     """Return each scheme with its parameters, names in lower case (RFC 9110 sections 11.3 and 11.4).
 
-    Raises DigestError for what does not fit the grammar and for a name that comes twice within a scheme.
+    Raises DigestError for a syntax error and for a name that is repeated within a scheme.
     """
     parsed: list[tuple[str, dict[str, str]]] = []
     for scheme, name, text in _scan(value):

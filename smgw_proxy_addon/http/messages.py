@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from smgw_proxy_addon.http.rewrite import Headers
+from smgw_proxy_addon.http.headers import Headers
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class GatewayRequest:
     has_login: bool
 
     def head(self) -> bytes:
-        """Give the request line and headers as they go over the wire."""
+        """Return the request line and headers as they are sent."""
         lines = [b"%b %b HTTP/1.1" % (self.method, self.target)]
         lines += [b"%b: %b" % header for header in self.headers]
         if self.chunked:
@@ -30,7 +30,7 @@ class GatewayRequest:
 class Answer:
     """The head of the gateway's answer; ``headers`` in the gateway's own case and order.
 
-    ``whole`` is the body if all of it came together with the head: there is nothing more to wait for.
+    ``whole`` is the body, if all of it came together with the head.
     """
 
     status: int

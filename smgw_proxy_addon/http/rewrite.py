@@ -1,11 +1,10 @@
-"""What is changed between client and gateway: the only place that edits headers, and the request's framing.
+"""The changes to headers between client and gateway, and the request's framing.
 
-Headers are pairs of raw bytes in the case and order in which they were received. What is not named here passes
-byte for byte: gateways and their clients depend on odd headers (repeated ones, ``X-Content-Length``, a doubled
-cookie). Nothing is ever added for a gateway but a missing ``Host``: it must see what it would see without the proxy.
+Headers that are not named here pass byte for byte, in their case and order: gateways and their clients depend on
+unusual ones (repeated headers, ``X-Content-Length``, a doubled cookie). For the gateway only a missing ``Host`` is
+added.
 
-The framing of the next hop (``Transfer-Encoding``, ``Connection``) is written by the connection that sends, not
-here.
+The framing of the next hop (``Transfer-Encoding``, ``Connection``) is written by the connection that sends.
 """
 
 import ipaddress
@@ -15,8 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from smgw_proxy_addon.errors import BadRequestError
-
-Headers = list[tuple[bytes, bytes]]
+from smgw_proxy_addon.http.headers import Headers, tokens, values
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -24,7 +22,7 @@ _HOP_BY_HOP: Final = frozenset(
         *(b"connection", b"proxy-connection", b"keep-alive", b"te", b"transfer-encoding", b"upgrade"),
         b"http2-settings",  # belongs to an Upgrade (RFC 7540 section 3.2.1)
         b"trailer",  # announces trailers of the chunked coding, which ends here
-        # of the next proxy, and this one asks for nothing (RFC 9110 section 11.7)
+        # for the next proxy only (RFC 9110 section 11.7); this one asks for no login
         *(b"proxy-authenticate", b"proxy-authentication-info", b"proxy-authorization"),
     }
 )
@@ -38,13 +36,13 @@ _END_TO_END: Final = frozenset(
 )
 """Stay even if ``Connection`` names them.
 
-A sender must not name a field that is meant for all recipients (RFC 9110 section 7.6.1); obeying one that does
-would let it strip the framing, the login or the protection of an answer.
+A sender must not name a field that is meant for all recipients (RFC 9110 section 7.6.1). Otherwise it could strip
+the framing, the login or the protection of an answer.
 """
 
 _NEVER_TO_THE_CLIENT: Final = frozenset(
     {
-        # The browser would bind the proxy's name to HTTPS, with all that is served under it on other ports.
+        # The browser would use HTTPS for all ports of the proxy's name.
         b"strict-transport-security",
         b"alt-svc",  # names another port of the gateway, which the proxy does not have
     }
@@ -55,7 +53,7 @@ _LONGEST_LENGTH: Final = 18
 
 _URL: Final = re.compile(rb"(?:https?:)?//(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[^\]@]*\]|[^:@\[\]]+)(?::(?P<port>\d{0,5}))?")
-_USUAL_PORTS: Final = frozenset({80, 443})
+_DEFAULT_PORTS: Final = frozenset({80, 443})
 
 
 @dataclass(frozen=True)
@@ -73,21 +71,21 @@ class Framing:
 
 @dataclass(frozen=True)
 class GatewayNames:
-    """What the gateway may call itself in a ``Location``: hosts in lower case (IPv6 compressed, bare)."""
+    """The gateway's names in a ``Location``: hosts in lower case (IPv6 compressed, without brackets)."""
 
     hosts: frozenset[str]
-    ports: frozenset[int] = _USUAL_PORTS
+    ports: frozenset[int] = _DEFAULT_PORTS
 
     @classmethod
     def of(cls, host: str, port: int, *host_headers: str) -> Self:
-        """Name the gateway at ``host`` (IPv6 without brackets) and ``port``, and as ``Host`` headers call it.
+        """Return the names of the gateway at ``host`` (IPv6 without brackets) and ``port``, and of ``Host`` headers.
 
-        The usual ports count as well: behind a router that maps ports the gateway knows only its own.
+        The default ports count as well: behind a router that maps ports, the gateway names its own port.
         """
         parts = [part for part in map(_split_authority, host_headers) if part]
         return cls(
             frozenset({_canonical_host(host), *(name for name, _ in parts)}),
-            _USUAL_PORTS | {port} | {each for _, each in parts if each is not None},
+            _DEFAULT_PORTS | {port} | {each for _, each in parts if each is not None},
         )
 
     def include(self, authority: str) -> bool:
@@ -113,20 +111,15 @@ def origin_form(target: bytes) -> bytes:
 def request_framing(headers: Iterable[tuple[bytes, bytes]], *, http_11: bool = True) -> Framing:
     """Tell how the request's body is delimited (RFC 9112 section 6.3).
 
-    Raises BadRequestError where two readers could disagree, which is what request smuggling needs: both
-    Transfer-Encoding and Content-Length, either of them twice, another coding than chunked, any coding before
-    HTTP/1.1, or no number.
+    Raises BadRequestError where two parsers could disagree (request smuggling): both Transfer-Encoding and
+    Content-Length, either of them twice, another coding than chunked, any coding before HTTP/1.1, or no number.
     """
-    lengths, codings = [], []
-    for name, value in headers:
-        if name.lower() == b"content-length":
-            lengths.append(value.strip(b" \t"))
-        elif name.lower() == b"transfer-encoding":
-            codings.append(value.strip(b" \t").lower())
+    headers = list(headers)
+    lengths, codings = values(headers, b"content-length"), values(headers, b"transfer-encoding")
     if len(lengths) + len(codings) > 1:
         raise BadRequestError("more than one framing")
     if codings:
-        if codings != [b"chunked"] or not http_11:
+        if codings[0].lower() != b"chunked" or not http_11:
             raise BadRequestError("a transfer coding other than chunked")
         return Framing(chunked=True)
     if lengths:
@@ -176,9 +169,9 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], *, gateway: Gateway
 
 
 def shared_headers(headers: Headers, *, cache_status: bytes, age: int | None) -> Headers:
-    """Return an answer's headers with how it came about: ``Cache-Status`` (RFC 9211) after that of earlier caches.
+    """Return the headers of an answer that may be shared, with ``Cache-Status`` (RFC 9211) after earlier ones.
 
-    ``age`` in seconds, of an answer that was kept, takes the place of any other ``Age`` (RFC 9111 section 5.1).
+    ``age`` in seconds, of an answer from the cache, replaces any other ``Age`` (RFC 9111 section 5.1).
     """
     if age is not None:
         headers = [*(each for each in headers if each[0].lower() != b"age"), (b"Age", b"%d" % age)]
@@ -188,13 +181,10 @@ def shared_headers(headers: Headers, *, cache_status: bytes, age: int | None) ->
 def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     headers = list(headers)
     names = {name.lower() for name, _ in headers}
-    dropped = set(_HOP_BY_HOP)
-    for name, value in headers:
-        if name.lower() == b"connection":
-            dropped.update({option.strip(b" \t").lower() for option in value.split(b",")} - _END_TO_END)
+    dropped = _HOP_BY_HOP | (tokens(headers, b"connection") - _END_TO_END)
     if b"transfer-encoding" in names:
         # It overrides Content-Length, which must not be passed on then (RFC 9112 section 6.3).
-        dropped.add(b"content-length")
+        dropped |= {b"content-length"}
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 
@@ -202,14 +192,14 @@ def _cookie(value: bytes, *, plain: bool) -> bytes:
     """Take attributes out of a ``Set-Cookie`` value; all that stays keeps its bytes.
 
     Split as browsers do (RFC 6265 section 5.2): at every semicolon, quotes mean nothing. Names with the prefix
-    ``__Secure-`` or ``__Host-`` stay although no browser takes them over plain HTTP: the gateway expects its
-    own name back, and other clients return it.
+    ``__Secure-`` or ``__Host-`` stay, although browsers refuse them over plain HTTP: other clients return them, and
+    the gateway expects its own name.
     """
     pair, *attributes = value.split(b";")
-    return b";".join([pair, *(each for each in attributes if not _goes(each, plain=plain))])
+    return b";".join([pair, *(each for each in attributes if not _is_dropped(each, plain=plain))])
 
 
-def _goes(attribute: bytes, *, plain: bool) -> bool:
+def _is_dropped(attribute: bytes, *, plain: bool) -> bool:
     name, _, value = (part.strip(b" \t").lower() for part in attribute.partition(b"="))
     if name == b"domain":
         return True
@@ -247,8 +237,3 @@ def _canonical_host(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         return host
-
-
-def values(headers: Headers, name: bytes) -> list[bytes]:
-    """Give the values of all headers of one name, which is in lower case."""
-    return [value for each, value in headers if each.lower() == name]

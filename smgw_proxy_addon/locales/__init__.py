@@ -1,7 +1,7 @@
-"""All that a person reads, one subpackage for each language: for a translator, who needs nothing else of the proxy.
+"""All texts that a person reads, one subpackage for each language.
 
-Owns the words only: the modules that ask for them own the codes and facts. Every language has the same modules, and
-they hold the same keys.
+Every language has the same modules, and they hold the same keys. Codes and facts are owned by the modules that use
+the texts.
 """
 
 import re
@@ -11,8 +11,8 @@ from typing import Final, Literal, NamedTuple
 Language = Literal["en", "de"]
 
 
-def known(language: str) -> Language:
-    """Return a language that there are words in; English stands for an unknown one."""
+def pick_language(language: str) -> Language:
+    """Return ``language`` if there are texts in it, else English."""
     return "de" if language == "de" else "en"
 
 
@@ -20,10 +20,10 @@ _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)( \d\d:\d\d)?(:\d\d)?(\.\d+)?([
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def day(text: str, language: Language) -> str:
-    """Write a text that is a date as people do, without its seconds and its zone; leave every other as it is.
+def format_date(text: str, language: Language) -> str:
+    """Write a text that is an ISO 8601 date as people do; leave every other text as it is.
 
-    The hour stays where it is all that follows the date: somebody rounded it for people.
+    A time of day is kept only without seconds: such a time was rounded for people.
     """
     found = _DATE.fullmatch(text)
     if found is None or not 1 <= int(found[2]) <= len(_MONTHS):

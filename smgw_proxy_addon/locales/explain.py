@@ -1,11 +1,8 @@
-"""What an error means and what to do about it, in English and German, for a person who is no technician.
+"""Puts errors and findings into words: their texts in English or German, with the facts filled in.
 
-Owns the choice of language and form by the request's headers, and which facts the words may use. Decides nothing
-about the error itself, and never shows anything but the facts that the error carries.
+Decides nothing about an error or a finding, and shows nothing but the facts that it carries.
 """
 
-import html
-import json
 import re
 import string
 from collections.abc import Mapping
@@ -13,13 +10,19 @@ from typing import Final
 
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.fingerprint import grouped
-from smgw_proxy_addon.locales import Explanation, Language, day, known
-from smgw_proxy_addon.locales.de import errors as german
-from smgw_proxy_addon.locales.en import errors as english
-from smgw_proxy_addon.text import plain
+from smgw_proxy_addon.locales import Explanation, Language, Outcome, format_date, pick_language
+from smgw_proxy_addon.locales.de import errors as german_errors
+from smgw_proxy_addon.locales.de import findings as german_findings
+from smgw_proxy_addon.locales.en import errors as english_errors
+from smgw_proxy_addon.locales.en import findings as english_findings
+from smgw_proxy_addon.text import printable
 
-TEXTS: Final[Mapping[Language, Mapping[str, Explanation]]] = {"en": english.WORDS, "de": german.WORDS}
-_WHAT_TO_DO: Final[Mapping[Language, str]] = {"en": english.WHAT_TO_DO, "de": german.WHAT_TO_DO}
+ERRORS: Final[Mapping[Language, Mapping[str, Explanation]]] = {"en": english_errors.WORDS, "de": german_errors.WORDS}
+FINDINGS: Final[Mapping[Language, Mapping[str, Outcome]]] = {
+    "en": english_findings.WORDS,
+    "de": german_findings.WORDS,
+}
+_STEPS: Final[Mapping[Language, Mapping[str, str]]] = {"en": english_findings.STEPS, "de": german_findings.STEPS}
 
 FACTS: Final[Mapping[str, str]] = {
     "target": "the gateway's address as configured",
@@ -37,12 +40,11 @@ FACTS: Final[Mapping[str, str]] = {
     "presented_not_after": "end of validity of the certificate that the gateway shows",
     "presented_subject": "subject of the certificate that the gateway shows",
 }
-"""The facts that the texts can use; each may be missing, then the words around it are left out."""
+"""The facts that the texts of errors can use; each may be missing, then the words around it are left out."""
 
-_LONGEST_FACT: Final = 200
+_FACT_LIMIT: Final = 200
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
-_QUALITY: Final = re.compile(r"q\s*=\s*(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.IGNORECASE)
 
 
 def explain(error: ProxyError, language: str) -> Explanation:
@@ -50,52 +52,31 @@ def explain(error: ProxyError, language: str) -> Explanation:
     return explain_code(error.code, language, error.facts)
 
 
-def explain_code(code: str, language: str, values: Mapping[str, str]) -> Explanation:
+def explain_code(code: str, language: str, facts: Mapping[str, str]) -> Explanation:
     """Return the words for an error's code with the facts that are known; raises KeyError for an unknown code."""
-    chosen = known(language)
-    words = TEXTS[chosen][code]
-    facts = {name: day(plain(value[:_LONGEST_FACT]), chosen) for name, value in values.items()}
+    chosen = pick_language(language)
+    words = ERRORS[chosen][code]
+    shown = {name: format_date(printable(value, _FACT_LIMIT), chosen) for name, value in facts.items()}
     for name in ("pinned", "presented"):
-        if _FINGERPRINT.fullmatch(facts.get(name, "")):
-            facts[f"{name}_groups"] = grouped(facts[name].upper())
-    return Explanation(_fill(words.title, facts), _fill(words.cause, facts), _fill(words.remedy, facts))
+        if _FINGERPRINT.fullmatch(shown.get(name, "")):
+            shown[f"{name}_groups"] = grouped(shown[name].upper())
+    return Explanation(_fill(words.title, shown), _fill(words.cause, shown), _fill(words.remedy, shown))
 
 
-def choose_language(accept_language: str | None) -> Language:
-    """Return the language that the client likes best (RFC 9110 section 12.5.4), English if it names neither."""
-    best: Language = "en"
-    highest = 0.0
-    for tag, quality in _weighted(accept_language):
-        primary = tag.partition("-")[0]
-        if quality > highest and primary in ("en", "de"):
-            best, highest = "de" if primary == "de" else "en", quality
-    return best
+def explain_finding(code: str, language: str, facts: Mapping[str, str]) -> Outcome:
+    """Return sentence and remedy for a step of the network diagnosis; every fact that the text uses must be given.
 
-
-def wants_html(accept: str | None) -> bool:
-    """Tell whether the client names text/html, as browsers do; ``*/*`` alone is a program."""
-    return any(kind == "text/html" and quality > 0 for kind, quality in _weighted(accept))
-
-
-def body(error: ProxyError, *, accept: str | None, accept_language: str | None) -> tuple[str, bytes]:
-    """Return content type and body of the answer that explains an error: a page, or JSON.
-
-    ``accept`` and ``accept_language`` are the request's headers of these names.
+    Raises KeyError for an unknown code or a missing fact.
     """
-    language = choose_language(accept_language)
-    words = explain(error, language)
-    if wants_html(accept):
-        page = _PAGE.substitute(
-            language=language,
-            title=html.escape(words.title),
-            cause=html.escape(words.cause),
-            remedy=html.escape(words.remedy),
-            remedy_title=html.escape(_WHAT_TO_DO[language]),
-            code=html.escape(error.code),
-        )
-        return "text/html; charset=utf-8", page.encode()
-    answer = {"error": error.code, "title": words.title, "cause": words.cause, "remedy": words.remedy}
-    return "application/json", json.dumps(answer, ensure_ascii=False).encode()
+    chosen = pick_language(language)
+    sentence, remedy = FINDINGS[chosen][code]
+    shown = {name: format_date(printable(value), chosen) for name, value in facts.items()}
+    return Outcome(sentence.format_map(shown), remedy.format_map(shown))
+
+
+def name_step(step: str, language: str) -> str:
+    """Return what people call a step of the network diagnosis."""
+    return _STEPS[pick_language(language)][step]
 
 
 def _fill(text: str, facts: Mapping[str, str]) -> str:
@@ -106,48 +87,3 @@ def _fill(text: str, facts: Mapping[str, str]) -> str:
         return match[1].format_map(facts) if all(facts.get(name) for name in needed) else ""
 
     return _OPTIONAL.sub(part, text)
-
-
-def _weighted(header: str | None) -> list[tuple[str, float]]:
-    """Read a header of values with weights (RFC 9110 section 12.4.2); one with a broken weight is left out."""
-    values = []
-    for entry in (header or "").split(","):
-        value, *parameters = (part.strip() for part in entry.split(";"))
-        weights = [part for part in parameters if part[:1] in ("q", "Q")]
-        matches = [_QUALITY.fullmatch(part) for part in weights]
-        if value and all(matches):
-            values.append((value.lower(), min([float(match[1]) for match in matches if match], default=1.0)))
-    return values
-
-
-_PAGE: Final = string.Template("""<!DOCTYPE html>
-<html lang="$language">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-body { max-width: 42rem; margin: 2rem auto; padding: 0 1rem; font: 1.05rem/1.5 system-ui, sans-serif;
-       background: #fff; color: #1c1c1c }
-h1 { font-size: 1.5rem; line-height: 1.25 }
-h2 { font-size: 1.1rem }
-p { white-space: pre-line; overflow-wrap: anywhere }
-footer { margin-top: 2rem; border-top: 1px solid #767676; color: #595959; font-size: .9rem }
-@media (prefers-color-scheme: dark) {
-  body { background: #1c1c1c; color: #e6e6e6 }
-  footer { color: #ababab }
-}
-</style>
-</head>
-<body>
-<main>
-<h1>$title</h1>
-<p>$cause</p>
-<h2>$remedy_title</h2>
-<p>$remedy</p>
-</main>
-<footer><p>smgw-proxy · <code>$code</code></p></footer>
-</body>
-</html>
-""")

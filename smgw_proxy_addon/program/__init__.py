@@ -1,1 +1,1 @@
-"""The program and its commands: everything else is put together here. Imports from every other room."""
+"""The program and its commands. Imports from every other room."""

@@ -1,4 +1,4 @@
-"""The start inside the Home Assistant app: options from the Supervisor, and out of root's rights."""
+"""The start inside the Home Assistant app: reads the Supervisor's options, drops root's rights."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from smgw_proxy_addon.server.listeners import StartError
 _LOGGER: Final = logging.getLogger(__name__)
 
 _LOG_FILE: Final = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?_.+", re.ASCII)
-"""What the log's files are called, whatever ``log_file`` was in earlier days."""
+"""The names of log files, with any earlier value of ``log_file``."""
 
 
 def run_app(root: Path = Path("/"), user: str = "smgw") -> int:
@@ -32,7 +32,7 @@ def run_app(root: Path = Path("/"), user: str = "smgw") -> int:
         try:
             account.take_over(options.log_dir, root / "share", lambda name: bool(_LOG_FILE.fullmatch(name)), 0o755)
         except PrivilegeError as error:
-            # The log itself will say once more that it has no files; the proxy works without.
+            # The proxy works without log files.
             _LOGGER.warning("No log files: %s", error)
         account.become()
 

@@ -1,6 +1,6 @@
-"""What runs beside the requests: the doctor, the desk where the doctor command asks for it, and the notifications.
+"""What runs beside the requests: the doctor with its local endpoint, the notifications, the own networks.
 
-None of it may delay or fail a request: what cannot be started is logged, and the proxy goes on without it.
+None of it delays or fails a request. What cannot be started is logged.
 """
 
 import asyncio
@@ -16,13 +16,16 @@ from smgw_proxy_addon.errors import ForeignNetworkError
 from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.gateway.tls import offers_brainpool
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.program.instance_lock import Desk, HostMarks, Mark, MarkError
+from smgw_proxy_addon.program.diagnosis_endpoint import DiagnosisEndpoint
+from smgw_proxy_addon.program.instance_lock import InstanceError, InstanceLock
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface, local_interfaces
 from smgw_proxy_addon.server.own_networks import OwnNetworks
 from smgw_proxy_addon.status.doctor import ANSWER_SECONDS, Doctor
+from smgw_proxy_addon.status.findings import Destination
 from smgw_proxy_addon.status.notifications import Reachability, Situation
-from smgw_proxy_addon.status.supervisor import Notifier, Supervisor
+from smgw_proxy_addon.status.notifier import Notifier
+from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 
 if TYPE_CHECKING:
@@ -31,15 +34,14 @@ if TYPE_CHECKING:
 _LOGGER: Final = logging.getLogger(__name__)
 
 _APP_DATA: Final = "/data"
-"""Where the app keeps its certificates, whether it has a Supervisor to ask or not."""
+"""The app's folder of certificates is below it, with or without a Supervisor."""
 
 
-class Attendants:
+class Background:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
-    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` says why no log files are written, None
-    while they are; ``now`` is an aware local time,
-    ``monotonic`` gives seconds that never jump.
+    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` returns why no log files are written,
+    None while they are; ``now`` is an aware local time, ``monotonic`` returns seconds that never jump.
     """
 
     def __init__(
@@ -62,11 +64,11 @@ class Attendants:
         self._log_failure = log_failure
         self._now = now
         self._monotonic = monotonic
-        self._outage = 0.0  # its start; no setting of the clock shall change its length
+        self._outage = 0.0  # its start in monotonic seconds
         self._reachability = Reachability()
         self.doctor = gateway_doctor(options, pool, trust, supervisor)
-        marks = HostMarks(options.target.connect_host, options.target.port)
-        self._desk = Desk(Mark(options.cert_dir, options.target.name), marks, self._diagnosis)
+        lock = InstanceLock(options.cert_dir, options.target.name)
+        self._endpoint = DiagnosisEndpoint(lock, self._diagnosis)
         self._notifications = options.notifications
         self.notifier: Notifier | None = None
         if supervisor:
@@ -76,31 +78,31 @@ class Attendants:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin. Raises nothing."""
+        """Start everything. Raises nothing."""
         try:
-            if not await self._desk.open():
+            if not await self._endpoint.open():
                 _LOGGER.warning(
                     "Another smgw-proxy on this computer asks the same gateway: stop one, two at a time can lock it"
                 )
-        except (MarkError, OSError) as error:
+        except (InstanceError, OSError) as error:
             _LOGGER.info("smgw-proxy doctor cannot ask this proxy: %s", error)
         if self.notifier:
-            # Those that an earlier run left must not stay when they are switched off.
+            # Switched off, the notifications of an earlier run are dismissed.
             work = self.notifier.run() if self._notifications else self.notifier.withdraw()
             self._tasks.append(asyncio.create_task(work))
         self._tasks.append(asyncio.create_task(self._own_networks.run()))
 
     async def stop(self) -> None:
-        """End everything."""
+        """Stop everything."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._supervisor:
             await self._supervisor.close()
-        await self._desk.close()
+        await self._endpoint.close()
 
     def note(self, record: RequestRecord) -> None:
-        """Learn from a finished request whether the gateway can be reached, and that a network is not known.
+        """Learn from a finished request whether the gateway can be reached, and whether to look for new networks.
 
         Logs the start and the end of an outage.
         """
@@ -118,18 +120,17 @@ class Attendants:
             _LOGGER.warning("The gateway %s can be used again, after %.0f s", self._target, seconds)
 
     def _situation(self) -> Situation:
-        accepted = self._trust.accepted
         return Situation(
             self._reachability,
             self._target,
-            not_after=accepted.not_after if accepted else None,
+            certificate=self._trust.accepted,
             refused=self._trust.refused,
             log_failure=self._log_failure(),
             stopped=self._logins.stopped if self._logins else (),
         )
 
     async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:
-        return [asdict(check) for check in await self.doctor.diagnose(language)]
+        return [asdict(report) for report in await self.doctor.diagnose(language)]
 
 
 def gateway_doctor(
@@ -143,17 +144,20 @@ def gateway_doctor(
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Doctor:
     """Make the doctor for the options' gateway; ``stores`` and what follows as in ``Doctor``."""
+    destination = Destination(
+        options.target,
+        host_header=options.host_header or options.target.authority,
+        in_app=_in_app(options) or supervisor is not None,
+        brainpool=offers_brainpool() if brainpool is None else brainpool,
+    )
     return Doctor(
         pool,
         trust,
-        options.target,
-        host=options.host_header or options.target.authority,
+        destination,
         interfaces=_interfaces(options, supervisor),
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,
-        in_app=_in_app(options) or supervisor is not None,
         stores=stores,
-        brainpool=offers_brainpool() if brainpool is None else brainpool,
         answer_seconds=answer_seconds,
     )
 
@@ -167,7 +171,7 @@ def _interfaces(
 ) -> Callable[[], Awaitable[Sequence[Interface] | None]]:
     async def interfaces() -> Sequence[Interface] | None:
         if supervisor:
-            return await supervisor.interfaces()
+            return await supervisor.fetch_interfaces()
         # Inside the app, the computer's own interfaces are those of a container.
         return None if _in_app(options) else await asyncio.to_thread(local_interfaces)
 

@@ -13,12 +13,12 @@ from typing import Final, NoReturn
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.config.options import OptionError, Options, from_command_line
 from smgw_proxy_addon.config.schema import COMMAND_LINE_OPTIONS, Option
-from smgw_proxy_addon.config.validators import printable
 from smgw_proxy_addon.program.addon import run_app
 from smgw_proxy_addon.program.doctor_command import run_doctor
 from smgw_proxy_addon.program.run import run, trust_store
 from smgw_proxy_addon.program.trust_command import run_trust
 from smgw_proxy_addon.server.listeners import StartError
+from smgw_proxy_addon.text import printable
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_OPTIONS: Final = 2
@@ -41,7 +41,7 @@ _DOCTOR_OPTIONS: Final = ("target", "host_header", "certificate_fingerprint", "c
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage before it."""
+    """Prints an error in one line, without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_OPTIONS, f"smgw-proxy: {message} (smgw-proxy --help lists the options)\n")
@@ -62,7 +62,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def reported(start: Callable[[], int], name: Callable[[str], str] = str) -> int:
-    """Start the program, and say in one line why it cannot: ``name`` gives the user's name of an option."""
+    """Start the program; if it cannot, print why in one line. ``name`` spells an option as the user does."""
     try:
         return start()
     except OptionError as error:
@@ -156,17 +156,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     default = "" if option.kind == "bool" or option.default in (None, ()) else f" (default: {option.default})"
-    told = f"{option.allowed}{default}".replace("%", "%%")
+    text = f"{option.allowed}{default}".replace("%", "%%")
     flags = _flags(option.name)
     if option.kind == "bool":
         action = "store_false" if option.default else "store_true"
-        parser.add_argument(*flags, dest=option.name, action=action, default=None, help=told)
+        parser.add_argument(*flags, dest=option.name, action=action, default=None, help=text)
     elif option.kind == "accounts":
-        parser.add_argument(*flags, dest=option.name, metavar="FILE", help=told)
+        parser.add_argument(*flags, dest=option.name, metavar="FILE", help=text)
     elif option.kind == "names":
-        parser.add_argument(*flags, dest=option.name, action="append", metavar="NAME", help=f"{told}; repeatable")
+        parser.add_argument(*flags, dest=option.name, action="append", metavar="NAME", help=f"{text}; repeatable")
     else:
-        parser.add_argument(*flags, dest=option.name, metavar="VALUE", help=told)
+        parser.add_argument(*flags, dest=option.name, metavar="VALUE", help=text)
 
 
 def _flags(name: str) -> tuple[str, ...]:

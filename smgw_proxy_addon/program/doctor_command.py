@@ -1,6 +1,6 @@
-"""Owns what ``smgw-proxy doctor`` says in a terminal, and whom it asks: the running proxy if there is one.
+"""``smgw-proxy doctor``: asks the running proxy if there is one, else examines by itself, and prints the result.
 
-It must never open a second connection beside a running proxy's, and never store or change what is trusted.
+Opens no second connection beside that of a running proxy, and stores or changes no pin.
 """
 
 import asyncio
@@ -11,27 +11,28 @@ from datetime import datetime
 from typing import Final, TextIO
 
 from smgw_proxy_addon.config.options import Options
-from smgw_proxy_addon.locales import Language, Report, known
+from smgw_proxy_addon.locales import Language, Report, pick_language
 from smgw_proxy_addon.locales.de import findings as german
 from smgw_proxy_addon.locales.en import findings as english
 from smgw_proxy_addon.program.background import gateway_doctor
-from smgw_proxy_addon.program.instance_lock import Contact, HostMarks, Mark, MarkError, ask
+from smgw_proxy_addon.program.diagnosis_endpoint import request_diagnosis
+from smgw_proxy_addon.program.instance_lock import Endpoint, InstanceError, InstanceLock
 from smgw_proxy_addon.program.wiring import PATIENCE, gateway_side
-from smgw_proxy_addon.status.doctor import Check
+from smgw_proxy_addon.status.doctor import StepReport
 from smgw_proxy_addon.trust.policy import Certificate, Pin
 from smgw_proxy_addon.trust.store import TrustStore
 
 _WIDTH: Final = 100
 _INDENT: Final = " " * 10
-_LONGEST_EXAMINATION: Final = PATIENCE + 120.0
+_EXAMINATION_SECONDS: Final = PATIENCE + 120.0
 _WORDS: Final[Mapping[Language, Report]] = {"en": english.REPORT, "de": german.REPORT}
 
 
 class ReadOnlyStore(TrustStore):
-    """Reads the pin and changes nothing, so that looking trusts nobody."""
+    """Read-only store."""
 
     def learn(self, certificate: Certificate, now: datetime) -> Pin:
-        """Return the pin of now, or the one that the certificate would get. Must be run in executor."""
+        """Return the stored pin, or the one that the certificate would get. Must be run in executor."""
         del now
         return self.load() or Pin(certificate)
 
@@ -47,38 +48,26 @@ def run_doctor(options: Options, language: str, out: TextIO) -> int:
 
     ``language`` is ``en`` or ``de``. Must be run outside an event loop.
     """
-    # What the parts log is for the proxy's log; here the checks say it.
+    # The report says what the log of a proxy would say.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        contact = Mark(options.cert_dir, options.target.name).read()
-        checks = asyncio.run(_consult(contact, language) if contact else _examine_alone(options, language))
-    except MarkError as error:
+        endpoint = InstanceLock(options.cert_dir, options.target.name).read()
+        reports = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, language))
+    except InstanceError as error:
         out.write(f"smgw-proxy: {error}.\n")
         return 1
-    out.writelines(f"{line}\n" for line in _lines(options.target.name, checks, language))
-    return int(any(check.ok is False for check in checks))
+    out.writelines(f"{line}\n" for line in _lines(options.target.name, reports, language))
+    return int(any(report.ok is False for report in reports))
 
 
-async def _consult(contact: Contact, language: str) -> list[Check]:
+async def _ask(endpoint: Endpoint, language: str) -> list[StepReport]:
     try:
-        return [Check(**each) for each in await ask(contact, language, _LONGEST_EXAMINATION)]
+        return [StepReport(**each) for each in await request_diagnosis(endpoint, language, _EXAMINATION_SECONDS)]
     except TypeError:
-        raise MarkError("The proxy that runs for this gateway is of another version") from None
+        raise InstanceError("The proxy that runs for this gateway is of another version") from None
 
 
-async def _examine_alone(options: Options, language: str) -> list[Check]:
-    """Examine without a running proxy, having made sure that there is none. Raises MarkError."""
-    marks = HostMarks(options.target.connect_host, options.target.port)
-    if await asyncio.to_thread(marks.held, await marks.resolve()):
-        folder = await asyncio.to_thread(options.cert_dir.absolute)
-        raise MarkError(
-            f"A proxy on this computer asks this gateway already, but not as {options.target.name} with the folder "
-            f"{folder}: pass the --target and --cert-dir that it was started with, or stop it first"
-        )
-    return await _examine(options, language)
-
-
-async def _examine(options: Options, language: str) -> list[Check]:
+async def _examine(options: Options, language: str) -> list[StepReport]:
     target = options.target
     trust, pool = gateway_side(options, ReadOnlyStore(options.cert_dir, target.name, target.aliases))
     try:
@@ -87,21 +76,21 @@ async def _examine(options: Options, language: str) -> list[Check]:
         await pool.close()
 
 
-def _lines(target: str, checks: Sequence[Check], language: str) -> Iterator[str]:
-    words = _WORDS[known(language)]
+def _lines(target: str, reports: Sequence[StepReport], language: str) -> Iterator[str]:
+    words = _WORDS[pick_language(language)]
     yield f"Gateway {target}"
-    for check in checks:
-        state = {True: words.ok, False: words.failed, None: words.warning if check.remedy else words.skipped}[
-            check.ok
+    for report in reports:
+        state = {True: words.ok, False: words.failed, None: words.warning if report.remedy else words.skipped}[
+            report.ok
         ]
-        took = "" if check.seconds is None else f" ({check.seconds:.2f} s)"
+        took = "" if report.seconds is None else f" ({report.seconds:.2f} s)"
         yield ""
-        yield f"{state:<9} {check.name}{took}"
-        yield from _paragraphs(check.sentence)
-        if check.remedy:
-            yield from _paragraphs(words.what_to_do + check.remedy)
+        yield f"{state:<9} {report.name}{took}"
+        yield from _paragraphs(report.sentence)
+        if report.remedy:
+            yield from _paragraphs(words.what_to_do + report.remedy)
     yield ""
-    yield words.bad if any(check.ok is False for check in checks) else words.good
+    yield words.bad if any(report.ok is False for report in reports) else words.good
 
 
 def _paragraphs(text: str) -> Iterator[str]:

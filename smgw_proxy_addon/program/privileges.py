@@ -1,7 +1,7 @@
-"""From root to an unprivileged user, taking along the folders that are the program's own.
+"""Drops root's rights, and gives the program's folders to the unprivileged user.
 
-Root reads the options and the user's key and binds the ports; all that talks to others runs without its rights.
-A folder is taken over only if nothing in it is foreign, and no link is ever followed: its path comes from a user,
+Root reads the options and the user's key and binds the ports; everything else runs without its rights. A folder is
+taken over only if it holds nothing but the program's files, and no link is followed: the path is the user's choice,
 and others can write to ``/share``.
 """
 
@@ -17,12 +17,12 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PrivilegeError(Exception):
-    """The user or a folder cannot be had; the text is one plain line."""
+    """The user does not exist or a folder cannot be used; the text is one plain line."""
 
 
 @dataclass(frozen=True)
 class User:
-    """Who the program runs as."""
+    """The user that the program runs as."""
 
     uid: int
     gid: int
@@ -39,8 +39,8 @@ class User:
     def take_over(self, folder: Path, below: Path, is_ours: Callable[[str], bool], mode: int) -> None:
         """Make ``folder``, somewhere below ``below``, and own it with the files in it.
 
-        ``is_ours`` tells our files by name. Raises ``PrivilegeError`` if anything else is in the folder or a link
-        leads there. Must be run in executor.
+        ``is_ours`` recognises the program's files by name. Raises ``PrivilegeError`` if the folder holds anything
+        else or its path a link. Must be run in executor.
         """
         try:
             descriptor = self._open(folder, below, mode)
@@ -76,7 +76,7 @@ class User:
             return
         entries = [(name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)) for name in os.listdir(descriptor)]
         for name, status in entries:
-            # A second name of the file may be in somebody else's folder.
+            # nlink > 1: the file has another name, perhaps in a foreign folder.
             if not (is_ours(name) and stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
                 raise PrivilegeError(
                     f"the folder {folder} holds something else ({name!r}); choose one that is empty or does not exist"

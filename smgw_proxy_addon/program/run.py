@@ -19,7 +19,8 @@ from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.acceptor import Entrance
-from smgw_proxy_addon.server.certificate import ListenerCertificate, local_names
+from smgw_proxy_addon.server.certificate import ListenerCertificate
+from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_listeners, own_certificate, user_certificate
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore, stored_pins
@@ -116,7 +117,7 @@ async def _serve(
     def report(record: logs.RequestRecord) -> None:
         logs.log_request(record)
         if page:
-            page.observer(record)
+            page.recorder.record(record)
 
     store = trust_store(options)
     supervisor = Supervisor(token) if token else None
@@ -133,17 +134,7 @@ async def _serve(
     loop.set_exception_handler(partial(_on_fault, proxy.entrance))
     await proxy.start()
     if page:
-        await page.start(
-            store=store,
-            trust=proxy.trust,
-            pool=proxy.pool,
-            logins=proxy.logins,
-            serving=lambda: proxy.serving,
-            diagnose=proxy.doctor.examine,
-            supervisor=supervisor,
-            log_failure=log_failure,
-            connections=lambda: proxy.entrance.counts,
-        )
+        await page.start(proxy, store, supervisor=supervisor, log_failure=log_failure)
     _LOGGER.info("Ready")
     code = await stop
     _LOGGER.info("Stopping")

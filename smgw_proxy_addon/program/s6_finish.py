@@ -1,7 +1,6 @@
-"""The fate of the app when its program has ended, for the service's ``finish`` script.
+"""Decides, for the service's ``finish`` script, whether the program restarts or the app stops.
 
-Owns whether to start again, after which pause, or to stop the app, and with which exit code. Never loads the
-proxy itself: s6 grants the script ten seconds (``timeout-finish``), also on a busy Raspberry Pi.
+Does not import the proxy: s6 gives the script ten seconds (``timeout-finish``), also on a busy Raspberry Pi.
 """
 
 import sys
@@ -11,25 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-SHORT_LIFE: Final = 60.0
-"""Seconds: who dies sooner after the start died early."""
-EARLY_DEATHS: Final = 5
-"""So many early deaths in a row stop the app."""
+EARLY_SECONDS: Final = 60.0
+"""A failure within this time of the start is an early one."""
+EARLY_FAILURES: Final = 5
+"""So many early failures in a row stop the app."""
 STOP: Final = 125
-"""What ``finish`` exits with to keep s6 from starting the service again (s6-supervise, "finish")."""
+"""The exit code of ``finish`` that keeps s6 from restarting the service (s6-supervise, "finish")."""
 _SIGNALLED: Final = 256  # s6 passes it in place of an exit code, and the signal as the second argument
 _SIGTERM: Final = 15
 _BAD_OPTIONS: Final = 2
-_ASKS_TO_RESTART: Final = 75  # application.EXIT_RESTART, which would load the proxy
+_ASKS_TO_RESTART: Final = 75  # run.EXIT_RESTART, whose import would load the proxy
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
-    """How the program ended: exit code, or ``None`` and the signal; ``lived`` in seconds."""
+class ProgramExit:
+    """How the program ended: exit code, or ``None`` and the signal; it ran for ``seconds``."""
 
     exit_code: int | None
     signal: int
-    lived: float
+    seconds: float
 
     @property
     def code(self) -> int:
@@ -44,10 +43,10 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Start again after ``pause`` seconds; ``early_deaths`` in a row so far."""
+    """Start again after ``pause`` seconds; ``early_failures`` in a row so far."""
 
     pause: int
-    early_deaths: int
+    early_failures: int
     message: str
 
 
@@ -59,19 +58,19 @@ class Stop:
     message: str
 
 
-def decide(death: Death, early_deaths: int) -> Restart | Stop:
-    """Return what to do after a death; ``early_deaths`` counts those in a row before this one."""
-    if death.exit_code == 0 or death.signal == _SIGTERM:
+def choose_action(ended: ProgramExit, early_failures: int) -> Restart | Stop:
+    """Return what to do; ``early_failures`` counts those in a row before this end."""
+    if ended.exit_code == 0 or ended.signal == _SIGTERM:
         return Stop(0, "")
-    if death.exit_code == _BAD_OPTIONS:
+    if ended.exit_code == _BAD_OPTIONS:
         return Stop(_BAD_OPTIONS, "The app stops: the line above says what to correct in the Configuration tab")
-    if death.exit_code == _ASKS_TO_RESTART:
+    if ended.exit_code == _ASKS_TO_RESTART:
         return Restart(0, 0, "The proxy starts again, as it asked to")
-    early_deaths = early_deaths + 1 if death.lived < SHORT_LIFE else 0
-    if early_deaths >= EARLY_DEATHS:
-        return Stop(death.code, f"The app stops: the proxy {death.words}, for the {EARLY_DEATHS}th time in a row")
-    pause = 2 ** max(early_deaths - 1, 0)
-    return Restart(pause, early_deaths, f"The proxy {death.words} and starts again in {pause} s")
+    early_failures = early_failures + 1 if ended.seconds < EARLY_SECONDS else 0
+    if early_failures >= EARLY_FAILURES:
+        return Stop(ended.code, f"The app stops: the proxy {ended.words}, for the {EARLY_FAILURES}th time in a row")
+    pause = 2 ** max(early_failures - 1, 0)
+    return Restart(pause, early_failures, f"The proxy {ended.words} and starts again in {pause} s")
 
 
 def finish(exit_code: int, signal: int, uptime: float, run: Path) -> Restart | Stop:
@@ -81,15 +80,16 @@ def finish(exit_code: int, signal: int, uptime: float, run: Path) -> Restart | S
     start, which no setting of the clock changes.
     """
     state = run / "smgw-proxy"
-    lived = uptime - _number(state / "started", uptime)
-    # Less than nothing: the machine was restarted in between, and what the files say is of another life.
-    early_deaths = int(_number(state / "early_deaths", 0)) if lived >= 0 else 0
-    decision = decide(Death(None if exit_code == _SIGNALLED else exit_code, signal, lived), early_deaths)
+    seconds = uptime - _number(state / "started", uptime)
+    # Negative: the machine was restarted in between, and the files are of an earlier run.
+    early_failures = int(_number(state / "early_failures", 0)) if seconds >= 0 else 0
+    ended = ProgramExit(None if exit_code == _SIGNALLED else exit_code, signal, seconds)
+    decision = choose_action(ended, early_failures)
     if isinstance(decision, Stop):
         (run / "s6-linux-init-container-results" / "exitcode").write_text(f"{decision.exit_code}\n")
         return decision
     state.mkdir(exist_ok=True)
-    (state / "early_deaths").write_text(f"{decision.early_deaths}\n")
+    (state / "early_failures").write_text(f"{decision.early_failures}\n")
     (state / "pause").write_text(f"{decision.pause}\n")
     return decision
 

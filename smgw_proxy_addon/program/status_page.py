@@ -1,4 +1,4 @@
-"""The status page of the running program: its port, its names, and what it is told, wired."""
+"""The status page of the running program, wired: its port, its addresses, what it reads."""
 
 import asyncio
 import logging
@@ -8,21 +8,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from smgw_proxy_addon.auth.login_once import OwnLogins
 from smgw_proxy_addon.config.options import Options
-from smgw_proxy_addon.gateway.pool import Pool
-from smgw_proxy_addon.server.certificate import local_names
-from smgw_proxy_addon.server.limits import Counts
+from smgw_proxy_addon.program.wiring import Proxy
+from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
-from smgw_proxy_addon.status.page.decisions import Decisions
-from smgw_proxy_addon.status.page.diagnosis import Diagnose, Diagnosis
-from smgw_proxy_addon.status.page.guides import Way
-from smgw_proxy_addon.status.page.observer import LogMemory, Observer
+from smgw_proxy_addon.status.page.actions import Actions
+from smgw_proxy_addon.status.page.bundle import write_bundle
+from smgw_proxy_addon.status.page.diagnosis import Diagnosis
+from smgw_proxy_addon.status.page.guides import ProxyAddress
 from smgw_proxy_addon.status.page.pages import Pages
+from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
 from smgw_proxy_addon.status.page.server import StatusServer
-from smgw_proxy_addon.status.page.state import Reader
+from smgw_proxy_addon.status.page.state import Reader, RunningProxy
 from smgw_proxy_addon.status.supervisor import Supervisor
-from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.store import TrustStore
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -38,49 +36,42 @@ class StatusPage:
         self._options = options
         self._ingress = ingress
         self._sockets = open_status_listeners(options, ingress=ingress)
-        self._ways = list(_ways(options, listeners, ingress=ingress))
+        self._addresses = list(_addresses(options, listeners, ingress=ingress))
         self._pages = Pages()
         self._server: StatusServer | None = None
         self._asking: asyncio.Task[None] | None = None
-        self.log: Final = LogMemory()
-        self.observer: Final = Observer(_now)
-        """To be told of every request."""
+        self.log: Final = LogBuffer()
+        self.recorder: Final = RequestRecorder(_now)
+        """Gets every finished request."""
 
     async def start(
         self,
-        *,
+        proxy: Proxy,
         store: TrustStore,
-        trust: GatewayTrust,
-        pool: Pool,
-        logins: OwnLogins | None = None,
-        serving: Callable[[], bool],
-        diagnose: Diagnose | None = None,
+        *,
         supervisor: Supervisor | None = None,
         log_failure: Callable[[], str | None] = lambda: None,
-        connections: Callable[[], Counts] = Counts,
     ) -> None:
         """Listen. With a ``supervisor`` the page learns at which port of the host clients reach the proxy."""
-        reader = Reader(
-            target=self._options.target,
-            store=store,
-            trust=trust,
-            pool=pool,
-            observer=self.observer,
-            now=_now,
+        running = RunningProxy(
+            self._options.target,
+            store,
+            proxy.trust,
+            proxy.pool,
+            serving=lambda: proxy.serving,
+            logins=proxy.logins,
             log_failure=log_failure,
-            logins=logins,
-            connections=connections,
+            connections=lambda: proxy.entrance.counts,
         )
-        diagnosis = Diagnosis(diagnose, _now) if diagnose else None
+        reader = Reader(running, self.recorder, _now)
+        diagnosis = Diagnosis(proxy.doctor.examine, _now)
         self._server = StatusServer(
-            options=self._options,
-            pages=self._pages,
-            reader=reader,
-            decisions=Decisions(reader, store, _now, diagnosis=diagnosis, logins=logins),
-            log=self.log,
-            ways=self._ways,
-            now=_now,
-            serving=serving,
+            self._pages,
+            reader,
+            Actions(reader, store, _now, diagnosis=diagnosis, logins=proxy.logins),
+            write_bundle=lambda state: write_bundle(state, self._options, self.log.lines()),
+            addresses=self._addresses,
+            serving=running.serving,
             ingress=self._ingress,
             diagnosis=diagnosis,
         )
@@ -98,31 +89,31 @@ class StatusPage:
             await self._server.stop()
 
     async def _ask_ports(self, supervisor: Supervisor, server: StatusServer) -> None:
-        """Put the host's ports in the place of the container's; a change of theirs starts the app anew."""
-        ports = await supervisor.ports()
+        """Replace the container's ports by the host's. The user's change of a port restarts the app."""
+        ports = await supervisor.fetch_ports()
         if ports is None:
             return
-        ways = []
-        for way in self._ways:
-            if way.kind == "inside":
-                ways.append(way)
-            elif (mapped := ports.get(f"{way.http_port}/tcp")) is not None:
-                ways.append(replace(way, http_port=mapped, sure=True))
-        server.show_ways(ways)
+        addresses = []
+        for address in self._addresses:
+            if address.kind == "inside":
+                addresses.append(address)
+            elif (mapped := ports.get(f"{address.http_port}/tcp")) is not None:
+                addresses.append(replace(address, http_port=mapped, sure=True))
+        server.set_addresses(addresses)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _ways(options: Options, listeners: list[Listener], *, ingress: bool) -> Iterator[Way]:
-    """Give the names under which clients reach the proxy."""
+def _addresses(options: Options, listeners: list[Listener], *, ingress: bool) -> Iterator[ProxyAddress]:
+    """Yield the addresses under which clients reach the proxy."""
     ports = {listener.secure: listener.port for listener in listeners}
     if ingress:
         # The Supervisor names the container after the app, with dashes.
-        yield Way("inside", socket.gethostname().replace("_", "-"), ports[False], ports.get(True))
-        yield Way("network", None, ports[False], sure=False)  # as config.yaml maps it; HTTPS is not mapped
+        yield ProxyAddress("inside", socket.gethostname().replace("_", "-"), ports[False], ports.get(True))
+        yield ProxyAddress("network", None, ports[False], sure=False)  # as config.yaml maps it; HTTPS is not mapped
         return
     reachable = [name for name in local_names() if "." in name and not name.startswith("127.")]
     host = next(iter([*options.bind, *reachable]), socket.gethostname())
-    yield Way("network", host, ports[False], ports.get(True))
+    yield ProxyAddress("network", host, ports[False], ports.get(True))

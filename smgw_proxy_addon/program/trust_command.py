@@ -1,6 +1,6 @@
-"""Owns what ``smgw-proxy trust show | accept | forget`` says; must never decide what is trusted.
+"""``smgw-proxy trust show | accept | forget``: plain text for people, times in UTC.
 
-Plain text for people, in UTC. Blocking: it runs in a process of its own, not in the proxy.
+Decides nothing about trust. Blocking: it runs in a process of its own.
 """
 
 import shlex

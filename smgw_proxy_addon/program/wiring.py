@@ -18,7 +18,7 @@ from smgw_proxy_addon.gateway.pool import Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.program.background import Attendants
+from smgw_proxy_addon.program.background import Background
 from smgw_proxy_addon.proxy.handler import Frontend
 from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Entrance
@@ -84,7 +84,7 @@ class Proxy:
         self._memory = LoginMemory(options, files)
         self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._memory, rests)
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
-        self._attendants = Attendants(
+        self._attendants = Background(
             options,
             self.pool,
             self.trust,

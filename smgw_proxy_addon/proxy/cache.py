@@ -8,12 +8,11 @@ a gateway's own ``Cache-Control``, which is written for browsers, does not forbi
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from smgw_proxy_addon.http.rewrite import Headers, values
+from smgw_proxy_addon.http.headers import Headers, qualities, tokens, values
 
 LARGEST: Final = 1_000_000
 """Bytes of an answer's body that may be shared."""
@@ -54,8 +53,6 @@ _NOT_IN_THE_KEY: Final = frozenset(
 _VARIES_UNSEEN: Final = (_NOT_IN_THE_KEY - {b"authorization", b"host", b"accept-encoding"}) | {b"*"}
 """What ``Vary`` may not name: the key does not tell requests apart by it."""
 
-_QUALITY: Final = re.compile(rb"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
-
 
 @dataclass(frozen=True)
 class Read:
@@ -74,9 +71,8 @@ class Read:
 
         Without ``Accept-Encoding`` only a plain one: RFC 9110 section 12.5.3 allows any, but those decode none.
         """
-        wanted = _qualities(self.codings)
-        used = {each.strip().lower() for value in values(headers, b"content-encoding") for each in value.split(b",")}
-        used = used - {b"", b"identity"}
+        wanted = qualities(self.codings)
+        used = tokens(headers, b"content-encoding") - {b"identity"}
         if not used:
             return wanted.get(b"identity", wanted.get(b"*", 1.0)) > 0
         return all(wanted.get(each, wanted.get(b"*", 0.0)) > 0 for each in used)
@@ -132,9 +128,8 @@ def may_be_shared(status: int, headers: Headers) -> bool:
     names = {name.lower() for name, _ in headers}
     if status != 200 or names & {b"set-cookie", b"content-range"}:  # noqa: PLR2004 - HTTP
         return False
-    varies = {each.strip().lower() for value in values(headers, b"vary") for each in value.split(b",")}
     lengths = values(headers, b"content-length")
-    return not varies & _VARIES_UNSEEN and all(
+    return not tokens(headers, b"vary") & _VARIES_UNSEEN and all(
         each.isdigit() and len(each) <= _DIGITS and int(each) <= LARGEST for each in lengths
     )
 
@@ -252,20 +247,9 @@ def _refuse(_number: str) -> None:
 
 
 def _likes_json(accept: list[bytes]) -> bool:
-    wanted = _qualities(accept)
+    wanted = qualities(accept)
     if not wanted:
         return True
     ranges = (b"application/json", b"application/*", b"*/*")
     json_quality = next((wanted[each] for each in ranges if each in wanted), 0.0)
     return json_quality > 0 and json_quality >= max(wanted.values())
-
-
-def _qualities(lists: Iterable[bytes]) -> dict[bytes, float]:
-    """Read a list with weights (RFC 9110 section 12.4.2); what is no weight counts as "not acceptable"."""
-    found: dict[bytes, float] = {}
-    for element in b",".join(lists).split(b","):
-        name, *parameters = (part.strip(b" \t").lower() for part in element.split(b";"))
-        weights = [part[2:] for part in parameters if part.startswith(b"q=")]
-        if name:
-            found[name] = min((float(each) if _QUALITY.fullmatch(each) else 0.0 for each in weights), default=1.0)
-    return found

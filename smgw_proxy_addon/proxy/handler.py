@@ -28,11 +28,10 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.locales import explain
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.source import Client, Course, Source
 from smgw_proxy_addon.redaction import redact_body, redact_target
-from smgw_proxy_addon.server import connection, delivery, request_body
+from smgw_proxy_addon.server import connection, delivery, error_answer, request_body
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.slow_clients import LONGEST
 
@@ -249,13 +248,13 @@ class Frontend:
             return web.Response()
         accept = request.headers.get("Accept")
         status = error.status
-        if status == ABORT and not isinstance(error, ClientGoneError) and explain.wants_html(accept):
+        if status == ABORT and not isinstance(error, ClientGoneError) and error_answer.wants_html(accept):
             status = GatewayError.status
         visit.status = status
         if status == ABORT:
             connection.hang_up(request)
             return web.Response()
-        content_type, body = explain.body(
+        content_type, body = error_answer.body(
             error, accept=accept, accept_language=request.headers.get("Accept-Language")
         )
         visit.bytes_sent = len(body)

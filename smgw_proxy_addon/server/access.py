@@ -22,6 +22,7 @@ from smgw_proxy_addon.errors import (
     MethodNotAllowedError,
     MisdirectedRequestError,
 )
+from smgw_proxy_addon.http.headers import values
 
 _Headers = Iterable[tuple[bytes, bytes]]
 
@@ -133,7 +134,7 @@ class Access:
         if verb in _NEVER:
             raise MethodNotAllowedError
         headers = list(headers)
-        host = _host(_values(headers, b"host"), required=http_11)
+        host = _host(_texts(headers, b"host"), required=http_11)
         if host is not None:
             self._check_name(host.host)
         if self._checks_origin:
@@ -169,8 +170,8 @@ class Access:
 
     def _check_origin(self, method: str, host: _Authority | None, headers: _Headers) -> None:
         """Refuse what a foreign page made a browser send; programs that are no browsers send none of this."""
-        site = _values(headers, b"sec-fetch-site")
-        origins = _values(headers, b"origin")
+        site = _texts(headers, b"sec-fetch-site")
+        origins = _texts(headers, b"origin")
         foreign = [each for each in origins if each != "null" and not self._is_own_page(each, host)]
         if foreign:
             raise ForeignOriginError("Origin")
@@ -178,8 +179,8 @@ class Access:
             raise ForeignOriginError("Origin: null")
         if "cross-site" in site and (not origins or "null" in origins):
             # A link to the proxy is fine, a frame or a picture of it is not.
-            navigates = _values(headers, b"sec-fetch-mode") == ["navigate"]
-            in_window = _PAGES.issuperset(_values(headers, b"sec-fetch-dest"))
+            navigates = _texts(headers, b"sec-fetch-mode") == ["navigate"]
+            in_window = _PAGES.issuperset(_texts(headers, b"sec-fetch-dest"))
             if method not in _READING or not navigates or not in_window:
                 raise ForeignOriginError("Sec-Fetch-Site")
 
@@ -247,5 +248,5 @@ def _address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _values(headers: _Headers, name: bytes) -> list[str]:
-    return [value.decode("latin-1").strip(" \t") for each, value in headers if each.lower() == name]
+def _texts(headers: _Headers, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for value in values(headers, name)]

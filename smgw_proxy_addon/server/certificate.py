@@ -4,14 +4,10 @@ Owns the files ``listener.crt`` and ``listener.key`` beside the pins and the ser
 nothing about the gateway, and never asks for a pass phrase: nobody sits at the terminal of a service.
 """
 
-import ipaddress
 import logging
 import os
-import re
-import socket
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
@@ -23,8 +19,6 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 # A Raspberry Pi starts in 1970 before it has the time: a certificate from then would soon have expired.
 _NOT_EARLIER_THAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
-_LINK_SCOPE: Final = "20"
-_LOCAL_IPV4: Final = re.compile(r"\|-- (\S+)\n(?:\s+/\d+ .*\n)*?\s+/32 host LOCAL")
 
 
 class ListenerCertificateError(Exception):
@@ -81,7 +75,7 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
     """Return certificate and key of our own in ``folder``, made if there are none or if they are of no use.
 
     A broken or expired pair is made again, since nobody else made it; one that may not be read is an error.
-    ``names`` are DNS names and addresses, as ``local_names`` gives them; ``now`` is the clock's time by default.
+    ``names`` are DNS names and addresses, as ``local_names`` gives them; ``now`` is the time by default.
     Raises ListenerCertificateError. Must be run in executor.
     """
     now = now or datetime.now(UTC)
@@ -109,26 +103,6 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
         ) from error
     _LOGGER.info("Made the certificate of the HTTPS listener, %s, for %s", certfile, ", ".join(names))
     return certfile, keyfile
-
-
-def local_names(proc_net: Path = Path("/proc/net")) -> list[str]:
-    """Return the names of this computer: ``localhost``, its host name, each IPv4 and IPv6 address.
-
-    Link-local addresses carry their zone. What the kernel does not tell is left out.
-    """
-    return list(dict.fromkeys(["localhost", socket.gethostname().lower(), *_addresses(proc_net)]))
-
-
-def _addresses(proc_net: Path) -> Iterator[str]:
-    # Unlike SIOCGIFADDR these lists hold all addresses of an interface: the one in the gateway's network is
-    # often the second.
-    with suppress(OSError):
-        yield from _LOCAL_IPV4.findall((proc_net / "fib_trie").read_text())
-    with suppress(OSError):
-        for line in (proc_net / "if_inet6").read_text().splitlines():
-            digits, _, _, scope, _, interface = line.split()
-            address = str(ipaddress.IPv6Address(int(digits, 16)))
-            yield f"{address}%{interface}" if scope == _LINK_SCOPE else address
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

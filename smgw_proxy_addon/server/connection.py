@@ -20,7 +20,7 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     RequestLineTooLongError,
 )
-from smgw_proxy_addon.locales import explain
+from smgw_proxy_addon.server import error_answer
 from smgw_proxy_addon.server.limits import Stage
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def fault(exc: BaseException | None) -> BadRequestError:
 
 def refusal(error: ProxyError) -> bytes:
     """Write an error as the last answer of a connection whose request is not known."""
-    kind, body = explain.body(error, accept=None, accept_language=None)
+    kind, body = error_answer.body(error, accept=None, accept_language=None)
     head = [
         f"HTTP/1.1 {error.status} {error.code}",
         f"Content-Type: {kind}",

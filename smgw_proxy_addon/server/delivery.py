@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 
 from smgw_proxy_addon.errors import ClientStalledError
+from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import Answer
-from smgw_proxy_addon.http.rewrite import Headers
 from smgw_proxy_addon.server.connection import ClientConnection, socket_of
 from smgw_proxy_addon.server.slow_clients import Hold
 

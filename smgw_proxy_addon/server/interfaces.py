@@ -6,7 +6,7 @@ Asks over netlink (rtnetlink(7)), which needs no program, no right and no file; 
 import ipaddress
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +25,8 @@ _HEADER: Final = struct.Struct("=LHHLL")
 _LINK: Final = struct.Struct("=BxHiLL")
 _ADDRESS: Final = struct.Struct("=BBBBL")
 _ATTRIBUTE: Final = struct.Struct("=HH")
-_PATIENCE: Final = 2.0
+_TIMEOUT: Final = 2.0
+_IPV6: Final = 6
 
 InterfaceAddress = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
@@ -49,7 +50,7 @@ def local_interfaces() -> list[Interface] | None:
     """Return the interfaces of this computer, None where the system does not tell. Must be run in executor."""
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
-            netlink.settimeout(_PATIENCE)
+            netlink.settimeout(_TIMEOUT)
             links = dict(_links(netlink))
             addresses: dict[int, list[InterfaceAddress]] = {index: [] for index in links}
             for index, address in _addresses(netlink):
@@ -57,6 +58,19 @@ def local_interfaces() -> list[Interface] | None:
     except (AttributeError, OSError, struct.error):
         return None
     return [Interface(name, up, tuple(addresses[index])) for index, (name, up) in links.items()]
+
+
+def local_names(interfaces: Callable[[], list[Interface] | None] = local_interfaces) -> list[str]:
+    """Return the names of this computer: ``localhost``, its host name, each IPv4 and IPv6 address.
+
+    Link-local IPv6 addresses carry their zone. Must be run in executor.
+    """
+    addresses = [
+        f"{address.ip}%{each.name}" if address.version == _IPV6 and address.is_link_local else str(address.ip)
+        for each in interfaces() or []
+        for address in each.addresses
+    ]
+    return list(dict.fromkeys(["localhost", socket.gethostname().lower(), *addresses]))
 
 
 def _links(netlink: socket.socket) -> Iterator[tuple[int, tuple[str, bool]]]:

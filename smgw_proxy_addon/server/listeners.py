@@ -11,8 +11,8 @@ from smgw_proxy_addon.server.certificate import (
     ListenerCertificate,
     ListenerCertificateError,
     ensure_self_signed,
-    local_names,
 )
+from smgw_proxy_addon.server.interfaces import local_names
 
 
 class StartError(Exception):

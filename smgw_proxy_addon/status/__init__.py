@@ -1,1 +1,1 @@
-"""What people are told: the doctor, the history of requests, Home Assistant's notifications, the status page."""
+"""The state of the proxy for people: doctor, history of requests, Home Assistant's notifications, status page."""

@@ -1,19 +1,18 @@
-"""The network diagnosis: name, address, connection, encryption, certificate, answer, one verdict and remedy each.
+"""The network diagnosis: name, address, connection, encryption, certificate, answer, each with verdict and remedy.
 
-It asks the gateway through the proxy's own pool: it waits for its turn, uses a kept connection if there is one, and
-never opens one beside it. Its requests carry no login.
+Asks the gateway through the proxy's pool: waits in its queue, uses a kept connection if there is one, and never opens
+a second one beside it. Its requests carry no login.
 """
 
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from smgw_proxy_addon.config.target import Target
 from smgw_proxy_addon.errors import (
     CertificateChangedError,
     CertificateNotAllowedError,
@@ -27,24 +26,24 @@ from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, discard
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.locales import findings
+from smgw_proxy_addon.locales.explain import explain_finding, name_step
 from smgw_proxy_addon.server.interfaces import Interface
-from smgw_proxy_addon.status.findings import Finding, Place, Step, judge_address, judge_answer, judge_failure
+from smgw_proxy_addon.status.findings import Destination, Finding, Step, judge_address, judge_answer, judge_failure
 from smgw_proxy_addon.trust.pinning import FirstContactError, GatewayTrust
 from smgw_proxy_addon.trust.policy import Certificate, expiry
 
 PATHS: Final = (b"/", b"/cgi-bin/hanservice.cgi", b"/smgw/m2m")
-"""Where gateways ask for a login: the page for people, PPC's and Theben's own. The next one only if need be."""
+"""Where gateways ask for a login: the page for people, PPC's path, Theben's. One after the other, until one does."""
 
 ANSWER_SECONDS: Final = 30.0
-"""How long an answer is waited for: less than the proxy waits, since a person does."""
+"""How long an answer may take: shorter than for clients, because a person waits."""
 
 _NAME_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
-class Check:
-    """One step in words: ``ok`` is None for a warning, which has a remedy, and for what was not tried."""
+class StepReport:
+    """A finding in words: ``ok`` is None for a warning, which has a remedy, and for a step that was not tried."""
 
     name: str
     ok: bool | None
@@ -53,90 +52,77 @@ class Check:
     remedy: str
 
 
-Diagnose = Callable[[str], Awaitable[Sequence[Check]]]
-"""Examines everything and tells it in a language, ``en`` or ``de``."""
-
-
 @dataclass
 class _Examination:
-    """What is known so far in one run."""
+    """What one run has found so far."""
 
-    place: Place
+    destination: Destination
     interfaces: Sequence[Interface] | None
     found: dict[Step, Finding] = field(default_factory=dict)
     done: dict[Step, float] = field(default_factory=dict)
 
     def step(self, name: str, seconds: float) -> None:
-        """Note a step of a new connection."""
+        """Note the duration of a step of a new connection."""
         self.done[Step(name)] = seconds
 
     def note(self, finding: Finding) -> None:
-        """Keep a finding; the first one of a step counts."""
+        """Keep a finding; the first one of a step stays."""
         self.found.setdefault(finding.step, finding)
 
 
 class Doctor:
     """Examines the way to one gateway.
 
-    ``interfaces`` tells those of the host, or None; ``now`` is the time for the dates of certificates, ``clock``
-    seconds for measuring; ``host`` is the Host header that the proxy sends; ``stores`` says whether the trust would
-    keep a first certificate, so that a first contact must end there; ``brainpool`` whether the gateway is offered
-    such a curve.
+    ``interfaces`` returns those of the host, or None; ``now`` is the time for the dates of certificates, ``clock``
+    gives seconds for durations. ``stores``: the trust would keep a first certificate, so a first contact must end
+    before that.
     """
 
     def __init__(
         self,
         pool: Pool,
         trust: GatewayTrust,
-        target: Target,
+        destination: Destination,
         *,
-        host: str,
         interfaces: Callable[[], Awaitable[Sequence[Interface] | None]],
         now: Callable[[], datetime],
         clock: Callable[[], float],
-        in_app: bool = False,
         stores: bool = True,
-        brainpool: bool = True,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._pool = pool
         self._trust = trust
-        self._target = target
-        self._host = host
+        self._destination = destination
         self._interfaces = interfaces
         self._now = now
         self._clock = clock
-        self._in_app = in_app
         self._stores = stores
-        self._brainpool = brainpool
         self._answer_seconds = answer_seconds
 
-    async def diagnose(self, language: str) -> list[Check]:
-        """Examine everything and tell it in a language, ``en`` or ``de``. Never raises but for cancellation."""
-        return [_told(finding, language) for finding in await self.examine()]
+    async def diagnose(self, language: str) -> list[StepReport]:
+        """Examine everything and put it into words of a language, ``en`` or ``de``. Raises only CancelledError."""
+        return report_findings(await self.examine(), language)
 
     async def examine(self) -> list[Finding]:
-        """Take all steps and return what they showed, in order; after a failure the rest is not tried."""
-        interfaces = await self._interfaces()
-        place = Place(self._target.address, self._target.host, self._target.port, self._target.zone, self._in_app)
-        run = _Examination(place, interfaces)
-        if place.address is None:
+        """Take all steps and return their findings in order; after a failure the rest is not tried."""
+        run = _Examination(self._destination, await self._interfaces())
+        if run.destination.address is None:
             run.note(await self._resolve(run))
-        if run.place.address is not None:
+        if run.destination.address is not None:
             await self._ask(run)
         return list(_ordered(run))
 
     async def _resolve(self, run: _Examination) -> Finding:
-        begun = self._clock()
+        begun, target = self._clock(), run.destination.target
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_NAME_SECONDS):
-                entries = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
+                entries = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError, TimeoutError) as error:
-            return judge_failure(NameUnknownError(str(error)), run.place, {}, own_address=False)
+            return judge_failure(NameUnknownError(str(error)), run.destination, {}, own_address=False)
         addresses = [str(address[0]).partition("%")[0] for *_, address in entries]
-        run.place = replace(run.place, address=ipaddress.ip_address(addresses[0]))
-        facts = {**run.place.facts, "addresses": ", ".join(dict.fromkeys(addresses))}
+        run.destination = replace(run.destination, resolved=ipaddress.ip_address(addresses[0]))
+        facts = {**run.destination.facts, "addresses": ", ".join(dict.fromkeys(addresses))}
         return Finding(Step.NAME, True, "name_ok", facts, self._clock() - begun)
 
     async def _ask(self, run: _Examination) -> None:
@@ -153,7 +139,7 @@ class Doctor:
                         await self._examine_lease(run, lease, first_contact=first_contact)
             except FirstContactError as found:
                 self._note_steps(run)
-                run.note(self._judge_certificate(run.place, found.certificate, first_contact=True))
+                run.note(self._judge_certificate(run.destination, found.certificate, new=True))
             except ConnectionLostError as error:
                 if reused:
                     run.found = {step: each for step, each in run.found.items() if step is Step.NAME}
@@ -166,24 +152,27 @@ class Doctor:
     async def _examine_lease(self, run: _Examination, lease: Lease, *, first_contact: bool) -> None:
         if lease.reused:
             for step in (Step.TCP, Step.TLS):
-                run.note(Finding(step, True, "kept", run.place.facts))
+                run.note(Finding(step, True, "kept", run.destination.facts))
         else:
             self._note_steps(run)
         certificate = lease.connection.certificate
-        run.note(self._judge_certificate(run.place, certificate, first_contact=first_contact and not self._stores))
+        new = first_contact and not self._stores
+        run.note(self._judge_certificate(run.destination, certificate, new=new))
         for path in PATHS:
             begun = self._clock()
             answer = await self._request(lease.connection, path)
-            finding = judge_answer(
-                answer.status, answer.headers, run.place, host=self._host, subject=certificate.subject
-            )
+            finding = judge_answer(answer.status, answer.headers, run.destination, subject=certificate.subject)
             finding = replace(finding, seconds=self._clock() - begun)
             if finding.code != "http_not_a_gateway" or path == PATHS[-1] or not lease.connection.reusable:
                 run.note(finding)
                 return
 
     async def _request(self, connection: Connection, path: bytes) -> Answer:
-        headers = [(b"Host", self._host.encode()), (b"User-Agent", b"smgw-proxy"), (b"Accept", b"*/*")]
+        headers = [
+            (b"Host", self._destination.host_header.encode()),
+            (b"User-Agent", b"smgw-proxy"),
+            (b"Accept", b"*/*"),
+        ]
         request = GatewayRequest(b"GET", path, headers, None, chunked=False, has_login=False)
         try:
             async with asyncio.timeout(self._answer_seconds):
@@ -198,13 +187,11 @@ class Doctor:
         return self._trust.learns
 
     def _fail(self, run: _Examination, error: ProxyError, begun: float) -> None:
-        own = judge_address(run.place, run.interfaces, reached=None)
-        finding = judge_failure(
-            error, run.place, run.done, own_address=own.code == "address_ok", brainpool=self._brainpool
-        )
-        finding = replace(finding, facts={"target": self._target.name, **finding.facts})
+        own = judge_address(run.destination, run.interfaces, reached=None)
+        finding = judge_failure(error, run.destination, run.done, own_address=own.code == "address_ok")
+        finding = replace(finding, facts={"target": run.destination.target.name, **finding.facts})
         if isinstance(error, CertificateChangedError | CertificateNotAllowedError):
-            # The handshake was ended by our own verdict, in the middle of it.
+            # Our own verdict ended the handshake: its step was not noted.
             run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))
             facts = {**finding.facts, **_groups(finding.facts)}
             finding = replace(finding, facts=facts)
@@ -213,17 +200,17 @@ class Doctor:
 
     def _note_steps(self, run: _Examination) -> None:
         for step, seconds in run.done.items():
-            run.note(Finding(step, True, f"{step}_ok", run.place.facts, seconds))
+            run.note(Finding(step, True, f"{step}_ok", run.destination.facts, seconds))
 
-    def _judge_certificate(self, place: Place, certificate: Certificate, *, first_contact: bool) -> Finding:
+    def _judge_certificate(self, destination: Destination, certificate: Certificate, *, new: bool) -> Finding:
         facts = {
-            **place.facts,
+            **destination.facts,
             "groups": grouped(certificate.fingerprint),
             "subject": certificate.subject or "-",
             "not_after": f"{certificate.not_after:%Y-%m-%d}" if certificate.not_after else "-",
         }
         state = expiry(certificate, self._now())
-        if first_contact:
+        if new:
             return Finding(Step.CERTIFICATE, None, "certificate_new", facts)
         if state is not None:
             return Finding(Step.CERTIFICATE, None, f"certificate_{state.value}", facts)
@@ -232,9 +219,9 @@ class Doctor:
 
 def _ordered(run: _Examination) -> Iterator[Finding]:
     tcp = run.found.get(Step.TCP)
-    # Who refuses has answered, perhaps over a router: then the lack of an own address proves nothing.
+    # A refusal is an answer too, perhaps through a router: the lack of an own address is then no failure.
     reached = tcp.ok if tcp and tcp.code not in {"tcp_busy", "tcp_refused", "tcp_refused_port"} else None
-    run.note(judge_address(run.place, run.interfaces, reached=reached))
+    run.note(judge_address(run.destination, run.interfaces, reached=reached))
     for step in Step:
         if step in run.found:
             yield run.found[step]
@@ -242,11 +229,15 @@ def _ordered(run: _Examination) -> Iterator[Finding]:
             yield Finding(step, None, "not_tried")
 
 
-def _told(finding: Finding, language: str) -> Check:
-    words = findings.tell(finding.code, finding.facts, language)
-    name = findings.step_name(finding.step, language)
-    return Check(name, finding.ok, finding.seconds, words.sentence, words.remedy)
-
-
 def _groups(facts: Mapping[str, str]) -> dict[str, str]:
     return {f"{name}_groups": grouped(facts.get(name, "")) for name in ("pinned", "presented")}
+
+
+def report_findings(findings: Iterable[Finding], language: str) -> list[StepReport]:
+    """Put findings into words; an unknown language is answered in English."""
+    reports = []
+    for each in findings:
+        words = explain_finding(each.code, language, each.facts)
+        name = name_step(each.step, language)
+        reports.append(StepReport(name, each.ok, each.seconds, words.sentence, words.remedy))
+    return reports

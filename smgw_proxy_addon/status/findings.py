@@ -1,7 +1,7 @@
-"""What a step of the network diagnosis means: each outcome gets one code, which ``diagnosis_texts`` puts into words.
+"""What a step of the network diagnosis showed: each outcome has a code, whose words are in ``locales``.
 
-Pure: addresses, errors and answers come in as arguments. It never decides about a certificate, and its facts never
-hold a secret: a target, addresses, names of interfaces, what a handshake failed of.
+Pure: addresses, errors and answers are arguments. Decides nothing about a certificate. Facts hold no secret: the
+target, addresses, names of interfaces, why a handshake failed.
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from smgw_proxy_addon.config.target import HTTPS_PORT, Address, with_port
+from smgw_proxy_addon.config.target import HTTPS_PORT, Address, Target, with_port
 from smgw_proxy_addon.errors import (
     BadAnswerError,
     BusyError,
@@ -28,7 +28,10 @@ from smgw_proxy_addon.errors import (
     TruncatedAnswerError,
     UnreachableError,
 )
+from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.server.interfaces import Interface
+
+Interfaces = Sequence[Interface]
 
 LINK_LOCAL_PREFIX: Final = 16
 """Of 169.254.0.0/16 (RFC 3927)."""
@@ -42,7 +45,7 @@ _SERVER_ERRORS: Final = 500
 
 
 class Step(StrEnum):
-    """The steps, in the order in which they are taken and told."""
+    """The steps, in the order in which they are taken and shown."""
 
     NAME = "name"
     ADDRESS = "address"
@@ -54,7 +57,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a step showed: ``ok`` is None for a warning and for what was not tried; ``seconds`` what it took."""
+    """The result of a step: ``ok`` is None for a warning and for a step that was not tried."""
 
     step: Step
     ok: bool | None
@@ -64,85 +67,93 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the gateway is asked: its address, or None while its name has none, and what the user entered."""
+class Destination:
+    """The gateway that is examined, and what the verdicts have to know of this computer.
 
-    address: Address | None
-    host: str
-    port: int
-    zone: str | None = None
+    ``host_header`` is the Host header that is sent. ``in_app``: this runs as a Home Assistant app, whose interfaces
+    are not those of the host. ``brainpool``: the gateway is offered one of these curves. ``resolved`` is the address
+    of the target's name, None as long as it has none.
+    """
+
+    target: Target
+    host_header: str = ""
     in_app: bool = False
-    """Whether this runs as a Home Assistant app, whose interfaces are not those of the host."""
+    brainpool: bool = True
+    resolved: Address | None = None
+
+    @property
+    def address(self) -> Address | None:
+        """The gateway's address, if it is known."""
+        return self.target.address or self.resolved
 
     @property
     def facts(self) -> dict[str, str]:
         """The facts that every text may use."""
-        at = str(self.address or self.host)
-        return {
-            "host": self.host,
-            "at": with_port(at, self.port),
-            "port": str(self.port),
-        }
+        target = self.target
+        at = str(self.address or target.host)
+        return {"host": target.host, "at": with_port(at, target.port), "port": str(target.port)}
 
 
-def judge_address(place: Place, interfaces: Sequence[Interface] | None, *, reached: bool | None) -> Finding:
-    """Say whether this computer has an address in the gateway's network; ``reached`` is what TCP showed since.
+def judge_address(destination: Destination, interfaces: Interfaces | None, *, reached: bool | None) -> Finding:
+    """Say whether this computer has an address in the gateway's network.
 
-    A router with NAT in between makes an own address needless, so its lack is a failure only with TCP's.
+    ``reached`` is the result of TCP, None without one. Behind a router with NAT no own address is needed, so without
+    an own address the step fails only if TCP failed.
     """
-    address = place.address
+    address = destination.address
     if address is None or (interfaces is None and not reached):
-        return Finding(Step.ADDRESS, None, "address_not_known", place.facts)
+        return Finding(Step.ADDRESS, None, "address_not_known", destination.facts)
     if interfaces is None:
-        return Finding(Step.ADDRESS, True, "address_reached", place.facts)
+        return Finding(Step.ADDRESS, True, "address_reached", destination.facts)
     if address.version == _IPV6 and address.is_link_local:
-        return _judge_zone(place, interfaces, reached=reached)
+        return _judge_zone(destination, interfaces, reached=reached)
     if not address.is_loopback and any(at.ip == address for each in interfaces for at in each.addresses):
-        return Finding(Step.ADDRESS, False, "address_is_own", {**place.facts, "address": str(address)})
-    return _covered(place, address, interfaces, reached=reached) or _uncovered(
-        place, address, interfaces, reached=reached
+        return Finding(Step.ADDRESS, False, "address_is_own", {**destination.facts, "address": str(address)})
+    return _covered(destination, address, interfaces, reached=reached) or _uncovered(
+        destination, address, interfaces, reached=reached
     )
 
 
 def judge_failure(
-    error: ProxyError, place: Place, done: Mapping[Step, float], *, own_address: bool, brainpool: bool = True
+    error: ProxyError, destination: Destination, done: Mapping[Step, float], *, own_address: bool
 ) -> Finding:
-    """Name the step that failed, and what it failed of.
+    """Name the step that failed, and why.
 
-    ``done`` are the steps that a new connection has behind it, ``own_address`` is whether this computer has an
-    address in the gateway's network, ``brainpool`` whether a gateway was offered one of these curves.
+    ``done`` are the finished steps of a new connection; ``own_address`` is whether this computer has an address in
+    the gateway's network.
     """
-    facts = {**place.facts, **error.facts}
-    facts["reason"] = _words(error.detail or error.code)
-    known = next(((step, code) for kind, step, code in _FAILURES if isinstance(error, kind)), None)
-    if known is None:
+    facts = {**destination.facts, **error.facts}
+    facts["reason"] = _spell(error.detail or error.code)
+    failed = next(((step, code) for kind, step, code in _FAILURES if isinstance(error, kind)), None)
+    if failed is None:
         match error:
             case ConnectTimeoutError():
-                known = (Step.TLS, "tls_silent") if Step.TCP in done else (Step.TCP, "tcp_timeout")
+                failed = (Step.TLS, "tls_silent") if Step.TCP in done else (Step.TCP, "tcp_timeout")
             case RefusedError():
-                known = Step.TCP, "tcp_refused" if place.port == HTTPS_PORT else "tcp_refused_port"
+                failed = Step.TCP, "tcp_refused" if destination.target.port == HTTPS_PORT else "tcp_refused_port"
             case UnreachableError():
-                known = Step.TCP, "tcp_nobody" if own_address else "tcp_no_route"
+                failed = Step.TCP, "tcp_nobody" if own_address else "tcp_no_route"
             case HandshakeError():
                 code = _tls_code(error.detail)
-                known = Step.TLS, "tls_curve" if not brainpool and code in _PERHAPS_A_CURVE else code
+                failed = Step.TLS, "tls_curve" if not destination.brainpool and code in _PERHAPS_A_CURVE else code
             case _:
                 behind = (Step.TCP, Step.TLS)
-                known = next((each for each in behind if each not in done), Step.HTTP), "failed"
-    step, code = known
+                failed = next((each for each in behind if each not in done), Step.HTTP), "failed"
+    step, code = failed
     return Finding(step, False, code, facts)
 
 
 def judge_answer(
-    status: int, headers: Sequence[tuple[bytes, bytes]], place: Place, *, host: str, subject: str
+    status: int, headers: Sequence[tuple[bytes, bytes]], destination: Destination, *, subject: str
 ) -> Finding:
     """Tell by an answer to a request without login whether this is a Smart Meter Gateway.
 
-    ``host`` is the Host header that was sent, ``subject`` the certificate's. A gateway asks for a login by Digest;
-    EMH refuses a Host header that is not its own name before that.
+    ``subject`` is the certificate's. A gateway asks for a login by Digest; before that, EMH refuses a Host header
+    that is not its own name.
     """
-    facts = {**place.facts, "status": str(status), "sent_host": host, "subject": subject or "-"}
-    challenges = [value.lower().lstrip() for name, value in headers if name.lower() == b"www-authenticate"]
+    sent = {"sent_host": destination.host_header, "subject": subject or "-"}
+    facts = {**destination.facts, **sent, "status": str(status)}
+    challenges = [value.lower() for value in values(headers, b"www-authenticate")]
     if status == _UNAUTHORIZED:
         if any(challenge.startswith(b"digest") for challenge in challenges):
             return Finding(Step.HTTP, True, "http_ok", facts)
@@ -189,9 +200,8 @@ _TLS_CODES: Final = (
     ("ALERT", "tls_alert"),
 )
 
-
 _PERHAPS_A_CURVE: Final = frozenset({"tls_no_common", "tls_closed"})
-"""How a device ends a handshake that offers no curve of its own."""
+"""How a device ends a handshake that offers none of its curves."""
 
 
 def _tls_code(reason: str) -> str:
@@ -199,12 +209,12 @@ def _tls_code(reason: str) -> str:
     return next((code for part, code in _TLS_CODES if part in reason), "tls_failed")
 
 
-def _words(reason: str) -> str:
+def _spell(reason: str) -> str:
     return reason.replace("_", " ").lower() or "-"
 
 
 def _covered(
-    place: Place, address: Address, interfaces: Sequence[Interface], *, reached: bool | None
+    destination: Destination, address: Address, interfaces: Interfaces, *, reached: bool | None
 ) -> Finding | None:
     """Find the interface with an address in a network that holds the gateway's, the narrowest that is up."""
     covering = [
@@ -216,32 +226,34 @@ def _covered(
     if not covering:
         return None
     interface, at = max(covering, key=lambda found: (found[0].up, found[1].network.prefixlen))
-    facts = {**place.facts, "interface": interface.name, "own": str(at)}
+    facts = {**destination.facts, "interface": interface.name, "own": str(at)}
     if interface.up or reached:
         return Finding(Step.ADDRESS, True, "address_ok", facts)
     return Finding(Step.ADDRESS, False, "address_down", facts)
 
 
-def _uncovered(place: Place, address: Address, interfaces: Sequence[Interface], *, reached: bool | None) -> Finding:
+def _uncovered(
+    destination: Destination, address: Address, interfaces: Interfaces, *, reached: bool | None
+) -> Finding:
     if reached:
-        return Finding(Step.ADDRESS, True, "address_routed", {**place.facts, "network": str(_network(address))})
-    code = "address_missing_app" if place.in_app else "address_missing"
+        return Finding(Step.ADDRESS, True, "address_routed", {**destination.facts, "network": str(_network(address))})
+    code = "address_missing_app" if destination.in_app else "address_missing"
     if address.version == _IPV6:
         code = "address_missing_ipv6"
-    facts = {**place.facts, **_what_to_add(address, interfaces)}
+    facts = {**destination.facts, **_what_to_add(address, interfaces)}
     return Finding(Step.ADDRESS, None if reached is None else False, code, facts)
 
 
-def _judge_zone(place: Place, interfaces: Sequence[Interface], *, reached: bool | None) -> Finding:
-    facts = {**place.facts, "interface": place.zone or "-"}
+def _judge_zone(destination: Destination, interfaces: Interfaces, *, reached: bool | None) -> Finding:
+    facts = {**destination.facts, "interface": destination.target.zone or "-"}
     failed = None if reached is None else False
     if reached:
         return Finding(Step.ADDRESS, True, "address_reached", facts)
-    if place.in_app:
+    if destination.in_app:
         return Finding(Step.ADDRESS, failed, "address_link_local_app", facts)
-    if not place.zone:
+    if not destination.target.zone:
         return Finding(Step.ADDRESS, failed, "address_without_zone", facts)
-    interface = next((each for each in interfaces if each.name == place.zone), None)
+    interface = next((each for each in interfaces if each.name == destination.target.zone), None)
     if interface is None:
         return Finding(Step.ADDRESS, failed, "address_no_zone", facts)
     own = next((at for at in interface.addresses if at.version == _IPV6 and at.ip.is_link_local), None)
@@ -251,15 +263,15 @@ def _judge_zone(place: Place, interfaces: Sequence[Interface], *, reached: bool 
 
 
 def _network(address: Address) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """Guess the gateway's network: nobody is told its size."""
+    """Guess the gateway's network: its size is not published."""
     prefix = _IPV6_PREFIX
     if address.version == _IPV4:
         prefix = LINK_LOCAL_PREFIX if address.is_link_local else _IPV4_PREFIX
     return ipaddress.ip_network(f"{address}/{prefix}", strict=False)
 
 
-def _what_to_add(address: Address, interfaces: Sequence[Interface]) -> dict[str, str]:
-    """Give the fields of the network dialog, and the command that fills them in."""
+def _what_to_add(address: Address, interfaces: Interfaces) -> dict[str, str]:
+    """Return the fields of the network dialog, and the command that fills them in."""
     network = _network(address)
     last = 13 if int(address) & 0xFF == 12 else 12  # noqa: PLR2004 - any one but the gateway's own
     # The gateway's own last group but one is kept: 169.254.0.0/16 is a large network, too.

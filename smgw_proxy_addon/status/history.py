@@ -1,7 +1,6 @@
-"""What happened lately, in bounded memory: the last requests, a day of counters, and who asked how often.
+"""The recent past in bounded memory: the last requests, counters of one day, and how often each client asked.
 
-Pure: entries come in with their time. Everything here has a limit, so that a proxy that runs for years holds no
-more than one that runs for a day. A target in an entry must have been redacted before.
+Pure: entries carry their time. Targets in entries must be redacted.
 """
 
 from collections import deque
@@ -23,11 +22,11 @@ BUCKETS: Final = 24 * 3600 // BUCKET
 """Buckets of a day."""
 
 POLL: Final = 60.0
-"""Seconds that belong to one poll: a client asks several things in a row, and again from the start next time."""
+"""Seconds of one poll: a client sends several requests in a row."""
 
 MANY_POLLS: Final = 10
-"""Polls in an hour that gateways are known to bear. With two clients at ten minutes each, users lost theirs every
-7 to 14 days; there are new readings every 15 minutes only."""
+"""Polls in an hour that gateways are known to bear. With two clients at ten minutes each, gateways locked themselves
+every 7 to 14 days. New readings appear every 15 minutes only."""
 
 _HOUR: Final = 3600
 _NOT_A_FAILURE: Final = frozenset({"client_gone", "login_required"})
@@ -54,12 +53,12 @@ class Entry:
 
     @property
     def failed(self) -> bool:
-        """Whether something was wrong. A login that is asked for is no failure, nor is a client that left."""
+        """Whether the request failed. A login challenge is no failure, nor is a client that left."""
         return self.status >= _LOWEST_FAILURE or (self.code is not None and self.code not in _NOT_A_FAILURE)
 
     @property
     def answered(self) -> bool:
-        """Whether the gateway gave the answer now: a kept one says nothing of how it is."""
+        """Whether the gateway answered this request: an answer from the cache says nothing about it."""
         return self.code is None and self.status > 0 and self.reused is not None
 
 
@@ -149,8 +148,8 @@ class Day:
         return sum(each.requests for each in last), sum(each.errors for each in last)
 
 
-class Activity:
-    """Counts finished requests. All that it gives is a copy, or must not be changed."""
+class History:
+    """Counts finished requests. Callers must not change what it returns."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -159,7 +158,7 @@ class Activity:
         """The last one that the gateway answered."""
         self.last_failure: Entry | None = None
         self.last_outcome: Entry | None = None
-        """The last one that says something about the gateway: its answer, or its failure."""
+        """The last one that the gateway answered or that failed at the gateway."""
         self.unanswered_logins = 0
         """How many of the gateway's last answers in a row were 401."""
         self._entries: deque[Entry] = deque(maxlen=LAST_REQUESTS)
@@ -186,16 +185,16 @@ class Activity:
         bucket.polls += self._count_client(entry)
 
     def entries(self) -> list[Entry]:
-        """Give the last requests, the newest first."""
+        """Return the last requests, the newest first."""
         return list(reversed(self._entries))
 
     def day(self, now: datetime) -> Day:
-        """Give the 24 hours until ``now``."""
+        """Return the 24 hours until ``now``."""
         last = _number(now)
         return Day(tuple(self._at(number) for number in range(last - BUCKETS + 1, last + 1)))
 
     def clients(self, now: datetime) -> list[ClientSummary]:
-        """Give those who asked in the 24 hours until ``now``, the busiest first."""
+        """Return the clients of the 24 hours until ``now``, the busiest first."""
         summaries = list(self._summaries(now))
         return sorted(summaries, key=lambda each: (-each.requests, each.address))
 
@@ -219,7 +218,7 @@ class Activity:
         return bucket if bucket.number == number else Bucket(number)
 
     def _count_client(self, entry: Entry) -> bool:
-        """Count for the client; tells whether a poll of the gateway begins with this request."""
+        """Count for the client; return whether a poll of the gateway begins with this request."""
         client = self._clients.pop(entry.client, None) or _Client(entry.at)
         self._clients[entry.client] = client  # at the end: the order is that of the last request
         if len(self._clients) > CLIENTS:
@@ -231,7 +230,7 @@ class Activity:
         client.hours[-1].requests += 1
         client.hours[-1].errors += entry.failed
         if entry.reused is None:
-            return False  # the gateway knows nothing of it
+            return False  # it did not reach the gateway
         if client.poll is not None and timedelta(0) <= entry.at - client.poll < timedelta(seconds=POLL):
             return False
         client.poll = entry.at

@@ -1,6 +1,6 @@
 """Which notifications Home Assistant should show: one for each cause, for as long as it lasts, in two languages.
 
-Pure: what is known of the proxy and the time come in as arguments, who delivers them is ``home_assistant``.
+Pure: the state of the proxy and the time are arguments; ``notifier`` delivers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,14 @@ from enum import StrEnum
 from typing import Final
 
 from smgw_proxy_addon.fingerprint import grouped
-from smgw_proxy_addon.locales import Language, Notice, day, known
+from smgw_proxy_addon.locales import Language, Notice, format_date, pick_language
 from smgw_proxy_addon.locales.de import notifications as german
 from smgw_proxy_addon.locales.en import notifications as english
+from smgw_proxy_addon.trust.policy import Certificate, Expiry, expiry, utc_if_set
 
 TEXTS: Final[Mapping[Language, Mapping[str, Notice]]] = {"en": english.WORDS, "de": german.WORDS}
 _LINK: Final[Mapping[Language, str]] = {"en": english.LINK, "de": german.LINK}
 
-_SOON: Final = timedelta(days=30)
-_EARLIEST: Final = 2026
 # A path or a name must not be taken for Markdown.
 _MARKUP: Final = str.maketrans({letter: f"\\{letter}" for letter in "[]()<>*_`#|\\"})
 
@@ -27,7 +26,7 @@ UNREACHABLE: Final = frozenset(
     | {"gateway_tls_failed", "gateway_timeout", "gateway_connection_lost", "gateway_bad_answer"}
     | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written"}
 )
-"""Codes of errors in which the gateway is of no use."""
+"""Codes of errors with which the gateway cannot be used."""
 
 REACHED: Final = frozenset(
     {"certificate_changed", "certificate_not_allowed", "gateway_closed_without_answer"}
@@ -37,7 +36,7 @@ REACHED: Final = frozenset(
 
 
 class Cause(StrEnum):
-    """What a person is told about."""
+    """What a notification is about."""
 
     CERTIFICATE_CHANGED = "certificate_changed"
     CERTIFICATE_EXPIRES = "certificate_expires"
@@ -47,18 +46,18 @@ class Cause(StrEnum):
 
 
 Causes = Mapping[Cause, Mapping[str, str] | None]
-"""The facts of each cause, None for one that is gone; a cause that is missing is not known yet.
+"""The facts of each cause, None for one that does not exist; a missing cause is not known yet.
 
-The fact ``words`` names other words than those of the cause's name.
+The fact ``words`` names another text than that of the cause.
 """
 
 
 @dataclass
 class Reachability:
-    """Since when the gateway has been failing, by the requests of clients: nobody else asks it.
+    """Since when the gateway has been failing, by the requests of clients: the proxy sends none of its own.
 
-    ``failing_since`` and ``failed_last`` are the first and last failure after the last answer, ``known`` is whether
-    there was any of the two.
+    ``failing_since`` and ``failed_last`` are the first and last failure after the last answer; ``known`` is false
+    before the first answer or failure.
     """
 
     known: bool = False
@@ -78,35 +77,31 @@ class Reachability:
 
 @dataclass(frozen=True)
 class Situation:
-    """What is known of the proxy; fingerprints are 64 hexadecimal digits.
+    """The state of the proxy; fingerprints are 64 hexadecimal digits.
 
-    ``not_after`` is of the trusted certificate that was shown last, None before the first contact; ``refused`` the
-    certificate that is refused now; ``log_failure`` the sentence that says why no log files are written; ``stopped``
-    are the numbers of the accounts that the gateway refused too often.
+    ``certificate`` is the trusted one that was shown last, None before the first contact; ``refused`` the
+    fingerprint that is refused now; ``log_failure`` the sentence that says why no log files are written; ``stopped``
+    the numbers of the accounts that the gateway refused too often.
     """
 
     reachability: Reachability
     target: str
-    not_after: datetime | None = None
+    certificate: Certificate | None = None
     refused: str | None = None
     log_failure: str | None = None
     stopped: Sequence[int] = ()
 
 
-def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Causes:
-    """Tell which causes there are. A failure counts from the first to the last request that failed, since then."""
+def find_causes(situation: Situation, now: datetime, notify_after: timedelta) -> Causes:
+    """Return the causes that exist. An outage lasts from the first to the last failed request since an answer."""
     found: dict[Cause, Mapping[str, str] | None] = {}
     target = {"target": situation.target}
     if situation.refused:
         found[Cause.CERTIFICATE_CHANGED] = {**target, "fingerprint": grouped(situation.refused)}
-    elif situation.not_after is not None:
+    elif situation.certificate:
         found[Cause.CERTIFICATE_CHANGED] = None
-    if situation.not_after is not None and now.year >= _EARLIEST:
-        soon = situation.not_after - now <= _SOON
-        date = {**target, "date": f"{situation.not_after:%Y-%m-%d}"}
-        if situation.not_after < now:
-            date["words"] = "certificate_expired"
-        found[Cause.CERTIFICATE_EXPIRES] = date if soon else None
+    if situation.certificate and utc_if_set(now):
+        found[Cause.CERTIFICATE_EXPIRES] = _expiry_facts(situation.certificate, now, target)
     failing = situation.reachability
     if failing.known:
         found[Cause.GATEWAY_UNREACHABLE] = None
@@ -120,10 +115,18 @@ def causes(situation: Situation, now: datetime, notify_after: timedelta) -> Caus
     return found
 
 
-def notice(cause: Cause, facts: Mapping[str, str], language: str, page: str | None) -> Notice:
+def _expiry_facts(certificate: Certificate, now: datetime, target: Mapping[str, str]) -> Mapping[str, str] | None:
+    dates = expiry(certificate, now)
+    if dates not in (Expiry.EXPIRED, Expiry.EXPIRES_SOON):
+        return None
+    facts = {**target, "date": f"{certificate.not_after:%Y-%m-%d}"}
+    return {**facts, "words": "certificate_expired"} if dates is Expiry.EXPIRED else facts
+
+
+def explain_cause(cause: Cause, facts: Mapping[str, str], language: str, page: str | None) -> Notice:
     """Put a cause into words, with a link to ``page`` if that is known; an unknown language means English."""
-    chosen = known(language.partition("-")[0].lower())
+    chosen = pick_language(language.partition("-")[0].lower())
     words = TEXTS[chosen][facts.get("words", cause)]
-    shown = {name: day(value, chosen).translate(_MARKUP) for name, value in facts.items()}
+    shown = {name: format_date(value, chosen).translate(_MARKUP) for name, value in facts.items()}
     message = words.message.format_map(shown)
     return Notice(words.title, f"{message}\n\n[{_LINK[chosen]}]({page})" if page else message)

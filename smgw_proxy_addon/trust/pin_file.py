@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
-from smgw_proxy_addon.trust.policy import Certificate, Origin, Pin, printable
+from smgw_proxy_addon.text import printable
+from smgw_proxy_addon.trust.policy import Certificate, Origin, Pin
 
 # As Go's time.Time.String() writes a date; a fraction and the name of the zone may be there.
 _GO_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)? ([+-]\d{4})( .*)?")

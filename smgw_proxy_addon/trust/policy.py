@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
+from smgw_proxy_addon.text import printable
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -186,15 +187,6 @@ def _dns_names(certificate: "x509.Certificate") -> tuple[str, ...]:
 
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return tuple(printable(name) for name in names.get_values_for_type(x509.DNSName))
-
-
-def printable(text: str) -> str:
-    """Escape what others wrote, as in RFC 4514 section 2.4: it is shown on terminals and in logs."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return "".join(f"\\{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def _pem(der: bytes) -> str:

@@ -63,7 +63,7 @@ def live_a_day(status: Status) -> None:
     now = utc_now()
     for number in range(96, 0, -1):
         lost = number % 31 == 0
-        status.observer.activity.add(
+        status.recorder.history.add(
             Entry(
                 at=now - timedelta(minutes=15 * number),
                 client="172.30.32.1" if number % 3 else "192.168.178.40",
@@ -214,7 +214,7 @@ async def test_without_javascript_it_works_all_the_same(tmp_path: Path, open_pag
             await expect(inside.locator(".notice")).to_have_text("Dem neuen Zertifikat wird jetzt vertraut.")
             assert await home.status.ask() == 200
             await inside.get_by_role("link", name="Die letzten 200 Anfragen").click()
-            await expect(inside.locator("tbody tr")).to_have_count(len(home.status.observer.activity.entries()))
+            await expect(inside.locator("tbody tr")).to_have_count(len(home.status.recorder.history.entries()))
             await inside.get_by_role("link", name="Zurück zur Übersicht").click()
             await inside.get_by_role("link", name="Vergessen").click()
             await inside.get_by_role("button", name="Dieses Zertifikat vergessen").click()

@@ -1,4 +1,4 @@
-"""What a person may type as an option, and the one line that answers what cannot be used."""
+"""The allowed values of options, and the one line for a wrong one."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ Read = TypeVar("Read")
 
 
 def outcome(read: Callable[[Given], Read], value: Given) -> Read | None:
-    """Return what was read, or none after one printable line that says why not."""
+    """Return what was read, None after one printable line with the reason."""
     try:
         return read(value)
     except OptionError as error:
@@ -240,7 +240,7 @@ def test_the_command_line_gives_texts() -> None:
         (
             {"log_file": "a\nb\x1b"},
             (
-                'Option "log_file": "a?b?" holds characters that cannot be printed; '
+                'Option "log_file": "a\\nb\\x1b" holds characters that cannot be printed; '
                 "allowed: a file name without folders, such as proxy.log."
             ),
         ),
@@ -347,7 +347,7 @@ def test_an_unknown_option_is_named_with_the_nearest_known_one() -> None:
     assert caught.value.option == "max_conections"
     assert caught.value.problem == 'there is no such option, the nearest is "max_connections"'
     assert caught.value.allowed.startswith("target, ")
-    with pytest.raises(OptionError, match=r'Option "\?+": there is no such option; allowed: target, '):
+    with pytest.raises(OptionError, match=r'Option "\\n\\x00": there is no such option; allowed: target, '):
         from_app({"target": "10.11.120.2", "\n\x00": 1})
 
 

@@ -1,4 +1,4 @@
-"""Every spelling of a gateway's address that a person may type, and those that others need of it."""
+"""The forms of a gateway's address that a user may enter, and those that are made of them."""
 
 import pytest
 from hypothesis import given
@@ -133,7 +133,7 @@ def test_aliases_are_the_names_the_predecessor_may_have_used(text: str, aliases:
 
 
 def outcome(text: str) -> Target | str:
-    """Read a target, or give the line that says why it is none."""
+    """Return a target, or the line with the reason why it is none."""
     try:
         return parse_target(text)
     except OptionError as error:

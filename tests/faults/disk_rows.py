@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
-from smgw_proxy_addon.log_files import RETRY_SECONDS, LogFiles
+from smgw_proxy_addon.log_files import RETRY_SECONDS, FileLimits, LogFiles
 from smgw_proxy_addon.logs import Logging
 from tests.faults.scene import Cause, Got, Row, Scene
 from tests.waiting import until
@@ -128,10 +128,7 @@ class LogStage:
         self.files = LogFiles(
             folder,
             "smgw-proxy.log",
-            rotation=timedelta(hours=24),
-            retention=timedelta(days=7),
-            max_file_bytes=1_000_000,
-            max_total_bytes=10_000_000,
+            FileLimits(timedelta(hours=24), timedelta(days=7), 1_000_000, 10_000_000),
             report=self.logging.report,
             monotonic=lambda: self.ahead,
             open_file=self._open,

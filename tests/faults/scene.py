@@ -21,7 +21,8 @@ from simulator.gateway import Simulator
 from smgw_proxy_addon.config.schema import APP_OPTIONS
 from smgw_proxy_addon.errors import ABORT
 from smgw_proxy_addon.files import Files
-from smgw_proxy_addon.logs import LineFormatter, log_request
+from smgw_proxy_addon.log_writer import LineFormatter
+from smgw_proxy_addon.logs import log_request
 from smgw_proxy_addon.status.notifications import UNREACHABLE
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.faults.cable import Cable

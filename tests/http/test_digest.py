@@ -141,7 +141,7 @@ def httpx_header(challenge: Challenge, target: str) -> str:
 
 
 class AskingAdapter(BaseAdapter):
-    """Answers the first request of a session with a challenge and keeps what the second one brought."""
+    """Answers the first request of a session with a challenge and keeps the credentials of the second."""
 
     def __init__(self, challenge: Challenge) -> None:
         super().__init__()

@@ -1,14 +1,14 @@
-"""Rewriting: what changes between client and gateway, and that nothing else does."""
+"""What changes between client and gateway, and that everything else passes."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.errors import BadRequestError
+from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.rewrite import (
     Framing,
     GatewayNames,
-    Headers,
     origin_form,
     request_framing,
     request_headers,

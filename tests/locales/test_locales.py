@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from smgw_proxy_addon.locales import Language, day, de, en
+from smgw_proxy_addon.locales import Language, de, en, format_date
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(en.__path__))
 
@@ -57,4 +57,4 @@ def test_the_languages_say_the_same_with_the_same_facts(module: str) -> None:
     ],
 )
 def test_dates_are_written_as_people_do(text: str, language: Language, written: str) -> None:
-    assert day(text, language) == written
+    assert format_date(text, language) == written

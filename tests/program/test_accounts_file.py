@@ -1,4 +1,4 @@
-"""The file of the accounts on the command line: read at the start, named when it is wrong, never quoted."""
+"""The file of the accounts on the command line: read at the start, named in errors, never quoted."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The service's fate: every way to die, and what s6 finds afterwards."""
+"""What the service does after every kind of end of the program, and what s6 finds."""
 
 import subprocess
 import sys
@@ -8,13 +8,13 @@ import pytest
 
 from smgw_proxy_addon.program.run import EXIT_RESTART
 from smgw_proxy_addon.program.s6_finish import (
-    EARLY_DEATHS,
-    SHORT_LIFE,
+    EARLY_FAILURES,
+    EARLY_SECONDS,
     STOP,
-    Death,
+    ProgramExit,
     Restart,
     Stop,
-    decide,
+    choose_action,
     finish,
     main,
 )
@@ -36,17 +36,17 @@ def exit_code(run: Path) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("death", "code"),
+    ("ended", "code"),
     [
-        (Death(0, 0, 5), 0),
-        (Death(0, SIGTERM, 5), 0),
-        (Death(None, SIGTERM, 5), 0),
-        (Death(2, 0, 5), 2),
-        (Death(2, 0, 5000), 2),
+        (ProgramExit(0, 0, 5), 0),
+        (ProgramExit(0, SIGTERM, 5), 0),
+        (ProgramExit(None, SIGTERM, 5), 0),
+        (ProgramExit(2, 0, 5), 2),
+        (ProgramExit(2, 0, 5000), 2),
     ],
 )
-def test_some_deaths_stop_the_app_at_once(death: Death, code: int) -> None:
-    decision = decide(death, 0)
+def test_some_ends_stop_the_app_at_once(ended: ProgramExit, code: int) -> None:
+    decision = choose_action(ended, 0)
     assert isinstance(decision, Stop)
     assert decision.exit_code == code
     assert bool(decision.message) == bool(code)
@@ -54,25 +54,25 @@ def test_some_deaths_stop_the_app_at_once(death: Death, code: int) -> None:
 
 @pytest.mark.parametrize(("exit_code", "signal", "code"), [(1, 0, 1), (None, SIGABRT, 134), (None, SIGKILL, 137)])
 def test_the_fifth_early_death_in_a_row_stops_the_app(exit_code: int | None, signal: int, code: int) -> None:
-    early_deaths, pauses = 0, []
-    for _ in range(EARLY_DEATHS - 1):
-        decision = decide(Death(exit_code, signal, SHORT_LIFE - 1), early_deaths)
+    early_failures, pauses = 0, []
+    for _ in range(EARLY_FAILURES - 1):
+        decision = choose_action(ProgramExit(exit_code, signal, EARLY_SECONDS - 1), early_failures)
         assert isinstance(decision, Restart)
-        early_deaths = decision.early_deaths
+        early_failures = decision.early_failures
         pauses.append(decision.pause)
     assert pauses == [1, 2, 4, 8]
-    last = decide(Death(exit_code, signal, SHORT_LIFE - 1), early_deaths)
+    last = choose_action(ProgramExit(exit_code, signal, EARLY_SECONDS - 1), early_failures)
     assert isinstance(last, Stop)
     assert last.exit_code == code
 
 
 def test_a_long_life_starts_the_count_again() -> None:
-    decision = decide(Death(None, SIGKILL, SHORT_LIFE), EARLY_DEATHS - 1)
+    decision = choose_action(ProgramExit(None, SIGKILL, EARLY_SECONDS), EARLY_FAILURES - 1)
     assert decision == Restart(1, 0, "The proxy was killed by signal 9 and starts again in 1 s")
 
 
 def test_a_program_that_asks_for_it_is_started_again_at_once() -> None:
-    decision = decide(Death(EXIT_RESTART, 0, 40), EARLY_DEATHS - 1)
+    decision = choose_action(ProgramExit(EXIT_RESTART, 0, 40), EARLY_FAILURES - 1)
     assert decision == Restart(0, 0, "The proxy starts again, as it asked to")
 
 
@@ -91,20 +91,20 @@ def test_a_clean_stop_after_crashes_reports_success(run: Path) -> None:
     assert exit_code(run) == "0\n"
 
 
-def test_deaths_before_the_machine_was_restarted_do_not_count(run: Path) -> None:
+def test_ends_before_the_machine_was_restarted_do_not_count(run: Path) -> None:
     (run / "smgw-proxy" / "started").write_text("90000")
-    (run / "smgw-proxy" / "early_deaths").write_text("4")
+    (run / "smgw-proxy" / "early_failures").write_text("4")
     decision = finish(1, 0, 20.0, run)
     assert isinstance(decision, Restart)
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "\x00"])
 def test_a_damaged_state_counts_as_an_early_death(run: Path, content: str) -> None:
-    for name in ("started", "early_deaths"):
+    for name in ("started", "early_failures"):
         (run / "smgw-proxy" / name).write_text(content)
     decision = finish(1, 0, 20.0, run)
     assert isinstance(decision, Restart)
-    assert decision.early_deaths == 1
+    assert decision.early_failures == 1
 
 
 def test_the_state_folder_need_not_exist(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.http.rewrite import Headers
+from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
     Kept,

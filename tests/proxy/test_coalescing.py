@@ -18,8 +18,8 @@ from smgw_proxy_addon.errors import (
     TruncatedAnswerError,
     UnreachableError,
 )
+from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.http.rewrite import Headers
 from smgw_proxy_addon.proxy.cache import LARGEST
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
 from smgw_proxy_addon.proxy.source import Client, Course

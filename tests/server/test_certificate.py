@@ -24,7 +24,6 @@ from smgw_proxy_addon.server.certificate import (
     ListenerCertificate,
     ListenerCertificateError,
     ensure_self_signed,
-    local_names,
 )
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -276,48 +275,3 @@ def test_a_bad_file_is_one_plain_line_with_the_remedy(tmp_path: Path, certfile: 
     with pytest.raises(ListenerCertificateError) as caught:
         ListenerCertificate(tmp_path / certfile, tmp_path / keyfile)
     assert str(caught.value) == line.format(tmp_path)
-
-
-FIB_TRIE = """Main:
-  +-- 0.0.0.0/0 3 0 5
-     |-- 0.0.0.0
-        /0 universe UNICAST
-     +-- 10.11.120.0/24 2 0 2
-        |-- 10.11.120.0
-           /24 link UNICAST
-        |-- 10.11.120.10
-           /32 host LOCAL
-        |-- 10.11.120.255
-           /32 link BROADCAST
-     |-- 127.0.0.0
-        /31 link UNICAST
-        /8 host LOCAL
-     |-- 192.168.1.2
-        /25 link UNICAST
-        /32 host LOCAL
-Local:
-     |-- 10.11.120.10
-        /32 host LOCAL
-"""
-IF_INET6 = """00000000000000000000000000000001 01 80 10 80       lo
-fe8000000000000000fc00fffe000001 02 40 20 80     eth0
-fd000000000000000000000000000002 02 40 00 80     eth0
-"""
-
-
-def test_local_names_hold_every_address(tmp_path: Path) -> None:
-    (tmp_path / "fib_trie").write_text(FIB_TRIE)
-    (tmp_path / "if_inet6").write_text(IF_INET6)
-    localhost, _, *addresses = local_names(tmp_path)
-    assert localhost == "localhost"
-    assert addresses == ["10.11.120.10", "192.168.1.2", "::1", "fe80::fc:ff:fe00:1%eth0", "fd00::2"]
-
-
-def test_local_names_without_the_kernels_lists(tmp_path: Path) -> None:
-    assert len(local_names(tmp_path)) <= 2
-
-
-def test_local_names_of_this_computer() -> None:
-    names = local_names()
-    assert "127.0.0.1" in names
-    assert len(names) == len(set(names))

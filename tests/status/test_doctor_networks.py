@@ -32,7 +32,7 @@ class Hosts:
         return subprocess.run(["ip", "-n", host, *words], check=True, capture_output=True, text=True).stdout
 
     def doctor(self, target: str = GATEWAY, **environment: str) -> tuple[int, str]:
-        """Run the command at home; return its exit code and its words as one line, without times."""
+        """Run the command at home; return its exit code and its output as one line, without times."""
         program = [sys.executable, "-m", "smgw_proxy_addon", "doctor", "--target", target, "--connect-timeout", "1"]
         finished = subprocess.run(
             ["ip", "netns", "exec", self.home, *program, "--cert-dir", str(self.cert_dir)],

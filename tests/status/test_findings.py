@@ -4,10 +4,11 @@ import ipaddress
 
 import pytest
 
+from smgw_proxy_addon.config.target import Target
 from smgw_proxy_addon.errors import HandshakeError, ProxyError, QueueTimeoutError, RefusedError, UnreachableError
-from smgw_proxy_addon.locales.findings import tell
+from smgw_proxy_addon.locales.explain import explain_finding
 from smgw_proxy_addon.server.interfaces import Interface
-from smgw_proxy_addon.status.findings import Finding, Place, Step, judge_address, judge_answer, judge_failure
+from smgw_proxy_addon.status.findings import Destination, Finding, Step, judge_address, judge_answer, judge_failure
 
 
 def interface(name: str, *addresses: str, up: bool = True, primary: bool = False, gateway: str = "") -> Interface:
@@ -18,56 +19,58 @@ LOOPBACK = interface("lo", "127.0.0.1/8", "::1/128")
 HOME = interface("end0", "192.168.1.50/24", "fe80::50/64", primary=True, gateway="192.168.1.1")
 
 
-def place(
+def at(
     address: str = "192.168.100.100", *, in_app: bool = True, port: int = 443, zone: str | None = None
-) -> Place:
-    return Place(ipaddress.ip_address(address), address, port, zone, in_app)
+) -> Destination:
+    return Destination(Target(address, port, zone), in_app=in_app)
 
 
-def judged(where: Place, *interfaces: Interface, reached: bool | None = False) -> Finding:
+def judged(where: Destination, *interfaces: Interface, reached: bool | None = False) -> Finding:
     finding = judge_address(where, [LOOPBACK, HOME, *interfaces], reached=reached)
     for language in ("en", "de"):
-        assert "{" not in "".join(tell(finding.code, finding.facts, language))
+        assert "{" not in "".join(explain_finding(finding.code, language, finding.facts))
     return finding
 
 
 @pytest.mark.parametrize(
     ("where", "others", "reached", "ok", "code"),
     [
-        (place(), [], False, False, "address_missing_app"),
-        (place(), [], None, None, "address_missing_app"),
-        (place(), [], True, True, "address_routed"),
-        (place(in_app=False), [], False, False, "address_missing"),
-        (place(), [interface("enx1", "192.168.100.12/24")], False, True, "address_ok"),
-        (place(), [interface("enx1", "192.168.0.12/16")], False, True, "address_ok"),
-        (place(), [interface("enx1", "192.168.100.12/28")], False, False, "address_missing_app"),
-        (place(), [interface("enx1", "192.168.100.12/24", up=False)], False, False, "address_down"),
-        (place(), [interface("enx1", "192.168.100.100/24")], False, False, "address_is_own"),
-        (place(), [interface("enx1", "0.0.0.0/0")], False, False, "address_missing_app"),
-        (place("127.0.0.1"), [], False, True, "address_ok"),
-        (place("fd00::7"), [], False, False, "address_missing_ipv6"),
-        (place("fd00::7"), [interface("enx1", "fd00::1/64")], False, True, "address_ok"),
-        (place("fe80::7", zone="end0"), [], False, False, "address_link_local_app"),
-        (place("fe80::7", zone="end0", in_app=False), [], False, True, "address_ok"),
-        (place("fe80::7", zone="eth7", in_app=False), [], False, False, "address_no_zone"),
-        (place("fe80::7", in_app=False), [], False, False, "address_without_zone"),
-        (place("fe80::7", zone="e", in_app=False), [interface("e", up=False)], False, False, "address_down"),
-        (place("fe80::7", zone="end0"), [], True, True, "address_reached"),
+        (at(), [], False, False, "address_missing_app"),
+        (at(), [], None, None, "address_missing_app"),
+        (at(), [], True, True, "address_routed"),
+        (at(in_app=False), [], False, False, "address_missing"),
+        (at(), [interface("enx1", "192.168.100.12/24")], False, True, "address_ok"),
+        (at(), [interface("enx1", "192.168.0.12/16")], False, True, "address_ok"),
+        (at(), [interface("enx1", "192.168.100.12/28")], False, False, "address_missing_app"),
+        (at(), [interface("enx1", "192.168.100.12/24", up=False)], False, False, "address_down"),
+        (at(), [interface("enx1", "192.168.100.100/24")], False, False, "address_is_own"),
+        (at(), [interface("enx1", "0.0.0.0/0")], False, False, "address_missing_app"),
+        (at("127.0.0.1"), [], False, True, "address_ok"),
+        (at("fd00::7"), [], False, False, "address_missing_ipv6"),
+        (at("fd00::7"), [interface("enx1", "fd00::1/64")], False, True, "address_ok"),
+        (at("fe80::7", zone="end0"), [], False, False, "address_link_local_app"),
+        (at("fe80::7", zone="end0", in_app=False), [], False, True, "address_ok"),
+        (at("fe80::7", zone="eth7", in_app=False), [], False, False, "address_no_zone"),
+        (at("fe80::7", in_app=False), [], False, False, "address_without_zone"),
+        (at("fe80::7", zone="e", in_app=False), [interface("e", up=False)], False, False, "address_down"),
+        (at("fe80::7", zone="end0"), [], True, True, "address_reached"),
     ],
 )
-def test_addresses(where: Place, others: list[Interface], reached: bool | None, ok: bool | None, code: str) -> None:
+def test_addresses(
+    where: Destination, others: list[Interface], reached: bool | None, ok: bool | None, code: str
+) -> None:
     finding = judged(where, *others, reached=reached)
     assert (finding.ok, finding.code) == (ok, code)
 
 
 @pytest.mark.parametrize(("reached", "code"), [(True, "address_reached"), (False, "address_not_known")])
 def test_unknown_interfaces(reached: bool, code: str) -> None:
-    assert judge_address(place(), None, reached=reached).code == code
+    assert judge_address(at(), None, reached=reached).code == code
 
 
 def test_the_interface_that_is_up_is_the_one_that_counts() -> None:
     down, wide = interface("a", "192.168.100.11/24", up=False), interface("b", "192.168.100.12/16")
-    assert judged(place(), down, wide).facts["interface"] == "b"
+    assert judged(at(), down, wide).facts["interface"] == "b"
 
 
 @pytest.mark.parametrize(
@@ -79,13 +82,13 @@ def test_the_interface_that_is_up_is_the_one_that_counts() -> None:
     ],
 )
 def test_the_address_to_add(gateway: str, add: str, netmask: str) -> None:
-    facts = judged(place(gateway)).facts
+    facts = judged(at(gateway)).facts
     assert (facts["add"], facts["netmask"], facts["gateway"]) == (add, netmask, gateway)
     assert facts["interface"] == "end0"
 
 
 def test_the_dialog_is_told_field_by_field() -> None:
-    remedy = tell("address_missing_app", judged(place()).facts, "en").remedy
+    remedy = explain_finding("address_missing_app", "en", judged(at()).facts).remedy
     for words in (
         "Settings → System → Network → Configure network interfaces → end0 → IPv4",
         "address 192.168.1.50/24, gateway 192.168.1.1, DNS 192.168.1.1",
@@ -100,9 +103,9 @@ def test_the_dialog_is_told_field_by_field() -> None:
 
 
 def test_without_any_interface_there_is_still_something_to_add() -> None:
-    facts = judge_address(place(), [LOOPBACK], reached=False).facts
+    facts = judge_address(at(), [LOOPBACK], reached=False).facts
     assert facts["interface"] == "eth0"
-    assert "{" not in "".join(tell("address_missing_app", facts, "en"))
+    assert "{" not in "".join(explain_finding("address_missing_app", "en", facts))
 
 
 @pytest.mark.parametrize(
@@ -120,24 +123,24 @@ def test_without_any_interface_there_is_still_something_to_add() -> None:
     ],
 )
 def test_failures(error: ProxyError, done: dict[Step, float], own: bool, step: Step, code: str) -> None:
-    finding = judge_failure(error, place(), done, own_address=own)
+    finding = judge_failure(error, at(), done, own_address=own)
     assert (finding.step, finding.code) == (step, code)
     for language in ("en", "de"):
-        assert "{" not in "".join(tell(finding.code, finding.facts, language))
+        assert "{" not in "".join(explain_finding(finding.code, language, finding.facts))
 
 
 def test_a_wrong_port_is_named() -> None:
-    finding = judge_failure(RefusedError(), place(port=8443), {}, own_address=True)
+    finding = judge_failure(RefusedError(), at(port=8443), {}, own_address=True)
     assert finding.code == "tcp_refused_port"
-    assert "443" in tell(finding.code, finding.facts, "en").remedy
+    assert "443" in explain_finding(finding.code, "en", finding.facts).remedy
 
 
 def test_a_second_challenge_may_be_the_one() -> None:
     headers = [(b"WWW-Authenticate", b"Basic realm=x"), (b"www-authenticate", b'DIGEST realm="y"')]
-    assert judge_answer(401, headers, place(), host="h", subject="").code == "http_ok"
+    assert judge_answer(401, headers, at(), subject="").code == "http_ok"
 
 
 def test_what_a_device_says_about_itself_cannot_move_the_cursor() -> None:
-    finding = judge_answer(200, [], place(), host="h", subject="CN=\x1b[2J{at}")
-    words = tell(finding.code, finding.facts, "en")
-    assert "CN=?[2J{at}" in words.sentence
+    finding = judge_answer(200, [], at(), subject="CN=\x1b[2J{at}")
+    words = explain_finding(finding.code, "en", finding.facts)
+    assert "CN=\\x1b[2J{at}" in words.sentence

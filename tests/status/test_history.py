@@ -1,4 +1,4 @@
-"""Counters of what happened lately: right, and bounded."""
+"""The history of requests counts right and is bounded."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.status.history import BUCKETS, CLIENTS, LAST_REQUESTS, MANY_POLLS, Activity, Entry
+from smgw_proxy_addon.status.history import BUCKETS, CLIENTS, LAST_REQUESTS, MANY_POLLS, Entry, History
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 
@@ -48,33 +48,33 @@ def test_what_a_failure_is(status: int, code: str | None, failed: bool, answered
 
 
 def test_a_kept_answer_is_none_of_the_gateway() -> None:
-    activity = Activity()
-    activity.add(entry(answering=0.5))
-    activity.add(entry(status=502, code="gateway_refused"), gateway_failed=True)
-    activity.add(entry(at=NOW + timedelta(minutes=1), reused=None, answering=0.0))
-    assert activity.last_answer == entry(answering=0.5)
-    assert activity.last_outcome == entry(status=502, code="gateway_refused")
-    day = activity.day(NOW)
+    history = History()
+    history.add(entry(answering=0.5))
+    history.add(entry(status=502, code="gateway_refused"), gateway_failed=True)
+    history.add(entry(at=NOW + timedelta(minutes=1), reused=None, answering=0.0))
+    assert history.last_answer == entry(answering=0.5)
+    assert history.last_outcome == entry(status=502, code="gateway_refused")
+    day = history.day(NOW)
     assert (day.requests, day.answer_mean) == (3, 0.5)
 
 
 def test_the_newest_comes_first_and_only_so_many_are_kept() -> None:
-    activity = Activity()
+    history = History()
     for number in range(LAST_REQUESTS + 5):
-        activity.add(entry(target=f"/{number}"))
-    entries = activity.entries()
+        history.add(entry(target=f"/{number}"))
+    entries = history.entries()
     assert len(entries) == LAST_REQUESTS
     assert entries[0].target == f"/{LAST_REQUESTS + 4}"
-    assert activity.count == LAST_REQUESTS + 5
+    assert history.count == LAST_REQUESTS + 5
 
 
 def test_the_day_counts_by_ten_minutes() -> None:
-    activity = Activity()
-    activity.add(entry(NOW - timedelta(hours=25)))
-    activity.add(entry(NOW - timedelta(hours=2), answering=1.0))
-    activity.add(entry(NOW - timedelta(hours=2), answering=3.0))
-    activity.add(entry(NOW, status=502, code="gateway_refused"))
-    day = activity.day(NOW)
+    history = History()
+    history.add(entry(NOW - timedelta(hours=25)))
+    history.add(entry(NOW - timedelta(hours=2), answering=1.0))
+    history.add(entry(NOW - timedelta(hours=2), answering=3.0))
+    history.add(entry(NOW, status=502, code="gateway_refused"))
+    day = history.day(NOW)
     assert len(day.buckets) == BUCKETS
     assert (day.requests, day.errors) == (3, 1)
     assert (day.answer_mean, day.answer_max) == (2.0, 3.0)
@@ -86,35 +86,35 @@ def test_the_day_counts_by_ten_minutes() -> None:
 
 
 def test_an_empty_day_has_no_mean() -> None:
-    day = Activity().day(NOW)
+    day = History().day(NOW)
     assert (day.requests, day.answer_mean, day.answer_max, day.polls_an_hour, day.hour) == (0, None, 0.0, 0, (0, 0))
 
 
 def test_a_clock_that_jumps_leaves_nothing_of_the_future() -> None:
-    activity = Activity()
-    activity.add(entry(NOW + timedelta(days=3)))
-    activity.add(entry(NOW))
-    assert activity.day(NOW).requests == 1
+    history = History()
+    history.add(entry(NOW + timedelta(days=3)))
+    history.add(entry(NOW))
+    assert history.day(NOW).requests == 1
 
 
 def test_clients_are_counted_for_a_day_the_busiest_first() -> None:
-    activity = Activity()
-    activity.add(entry(NOW - timedelta(hours=26), client="10.0.0.1"))
-    activity.add(entry(NOW - timedelta(hours=26), client="10.0.0.9"))
+    history = History()
+    history.add(entry(NOW - timedelta(hours=26), client="10.0.0.1"))
+    history.add(entry(NOW - timedelta(hours=26), client="10.0.0.9"))
     for hour in range(3):
-        activity.add(entry(NOW - timedelta(hours=2 - hour), client="10.0.0.2", status=504, code="gateway_timeout"))
-    activity.add(entry(NOW, client="10.0.0.1"))
-    told = [(each.address, each.requests, each.errors, each.last) for each in activity.clients(NOW)]
+        history.add(entry(NOW - timedelta(hours=2 - hour), client="10.0.0.2", status=504, code="gateway_timeout"))
+    history.add(entry(NOW, client="10.0.0.1"))
+    told = [(each.address, each.requests, each.errors, each.last) for each in history.clients(NOW)]
     assert told == [("10.0.0.2", 3, 3, NOW), ("10.0.0.1", 1, 0, NOW)]
 
 
 def test_only_the_last_clients_are_kept() -> None:
-    activity = Activity()
+    history = History()
     for number in range(CLIENTS):
-        activity.add(entry(client=f"fd00::{number}"))
-    activity.add(entry(client="fd00::0"))
-    activity.add(entry(client="fd00::ffff"))
-    addresses = {each.address for each in activity.clients(NOW)}
+        history.add(entry(client=f"fd00::{number}"))
+    history.add(entry(client="fd00::0"))
+    history.add(entry(client="fd00::ffff"))
+    addresses = {each.address for each in history.clients(NOW)}
     assert len(addresses) == CLIENTS
     assert {"fd00::0", "fd00::ffff"} < addresses
     assert "fd00::1" not in addresses
@@ -125,7 +125,7 @@ def test_only_the_last_clients_are_kept() -> None:
     [((15,), False), ((15, 15), False), ((10,), False), ((10, 10), True), ((5,), True), ((1,), True)],
 )
 def test_polls_at_a_rate_that_locked_gateways(minutes: tuple[int, ...], many: bool) -> None:
-    activity = Activity()
+    history = History()
     requests = []
     for number, each in enumerate(minutes):
         for start in range(0, 180, each):
@@ -133,57 +133,57 @@ def test_polls_at_a_rate_that_locked_gateways(minutes: tuple[int, ...], many: bo
             at = NOW - timedelta(minutes=start, seconds=30)
             requests += [entry(at + timedelta(seconds=5 * n), client=f"10.0.0.{number}") for n in range(4)]
     for request in sorted(requests, key=lambda request: request.at):
-        activity.add(request)
-    assert (activity.day(NOW).polls_an_hour > MANY_POLLS) is many
+        history.add(request)
+    assert (history.day(NOW).polls_an_hour > MANY_POLLS) is many
 
 
 def test_what_never_reached_the_gateway_is_no_poll() -> None:
-    activity = Activity()
+    history = History()
     for minute in range(0, 120, 2):
-        activity.add(entry(NOW - timedelta(minutes=120 - minute), reused=None, status=503, code="queue_full"))
-    assert activity.day(NOW).polls_an_hour == 0
+        history.add(entry(NOW - timedelta(minutes=120 - minute), reused=None, status=503, code="queue_full"))
+    assert history.day(NOW).polls_an_hour == 0
 
 
 def test_the_last_of_each_kind() -> None:
-    activity = Activity()
-    activity.add(answered := entry(target="/answered"))
-    activity.add(lost := entry(status=502, code="gateway_refused"), gateway_failed=True)
-    activity.add(refused := entry(status=421, code="misdirected_request"))
-    activity.add(entry(status=0, code="client_gone"))
-    assert activity.last_answer is answered
-    assert activity.last_outcome is lost
-    assert activity.last_failure is refused
+    history = History()
+    history.add(answered := entry(target="/answered"))
+    history.add(lost := entry(status=502, code="gateway_refused"), gateway_failed=True)
+    history.add(refused := entry(status=421, code="misdirected_request"))
+    history.add(entry(status=0, code="client_gone"))
+    assert history.last_answer is answered
+    assert history.last_outcome is lost
+    assert history.last_failure is refused
 
 
 def test_refused_logins_are_counted_in_a_row() -> None:
-    activity = Activity()
+    history = History()
     for status in (401, 200, 401, 401):
-        activity.add(entry(status=status))
-    activity.add(entry(status=503, code="queue_full"))
-    assert activity.unanswered_logins == 2
+        history.add(entry(status=status))
+    history.add(entry(status=503, code="queue_full"))
+    assert history.unanswered_logins == 2
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 300), st.sampled_from([200, 401, 502])), max_size=400)
 )
 def test_nothing_grows_past_its_limit(events: list[tuple[int, int, int]]) -> None:
-    activity = Activity()
+    history = History()
     for seconds, client, status in events:
-        activity.add(entry(NOW + timedelta(seconds=seconds), client=str(client), status=status))
+        history.add(entry(NOW + timedelta(seconds=seconds), client=str(client), status=status))
     now = NOW + timedelta(seconds=200_000)
-    assert len(activity.entries()) <= LAST_REQUESTS
-    assert len(activity.clients(now)) <= CLIENTS
-    day = activity.day(now)
-    assert sum(each.requests for each in activity.clients(now)) <= len(events)
+    assert len(history.entries()) <= LAST_REQUESTS
+    assert len(history.clients(now)) <= CLIENTS
+    day = history.day(now)
+    assert sum(each.requests for each in history.clients(now)) <= len(events)
     assert day.errors <= day.requests <= len(events)
 
 
 def test_a_busy_month_takes_no_more_than_a_busy_day() -> None:
-    activity = Activity()
+    history = History()
     for number in range(30 * 24 * 6):
         at = NOW + timedelta(minutes=10 * number)
-        activity.add(entry(at, client=f"10.0.{number % 256}.1", target="/" + "x" * 199))
-    clients = activity._clients.values()  # noqa: SLF001 - the bound is on what is held, not on what is shown
+        history.add(entry(at, client=f"10.0.{number % 256}.1", target="/" + "x" * 199))
+    clients = history._clients.values()  # noqa: SLF001 - the bound is on what is held, not on what is shown
     assert len(clients) == CLIENTS
     assert max(len(client.hours) for client in clients) <= 25
-    assert sys.getsizeof(activity._ring) < 10_000  # noqa: SLF001 - see above
+    assert sys.getsizeof(history._ring) < 10_000  # noqa: SLF001 - see above

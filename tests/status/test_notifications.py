@@ -2,15 +2,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from smgw_proxy_addon.status.notifications import TEXTS, Cause, Reachability, Situation, causes, notice
+from smgw_proxy_addon.status.notifications import TEXTS, Cause, Reachability, Situation, explain_cause, find_causes
+from smgw_proxy_addon.trust.policy import Certificate
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 AFTER = timedelta(minutes=30)
 FAR = NOW + timedelta(days=400)
 
 
+def ending(not_after: datetime) -> Certificate:
+    return Certificate("0" * 64, not_after=not_after)
+
+
 def situation(failures: list[int] | None = None, **known: object) -> Situation:
-    """Give a situation; ``failures`` are the minutes before now at which a request failed."""
+    """Return a situation; requests failed ``failures`` minutes before now."""
     reachability = Reachability()
     for minutes in failures or []:
         reachability.note("gateway_connect_timeout", answered=False, now=NOW - timedelta(minutes=minutes))
@@ -18,17 +23,17 @@ def situation(failures: list[int] | None = None, **known: object) -> Situation:
 
 
 def active(known: Situation) -> set[Cause]:
-    return {cause for cause, facts in causes(known, NOW, AFTER).items() if facts is not None}
+    return {cause for cause, facts in find_causes(known, NOW, AFTER).items() if facts is not None}
 
 
 def test_before_the_first_contact_only_the_log_is_known() -> None:
-    assert causes(situation(), NOW, AFTER) == {Cause.LOG_FOLDER: None, Cause.LOGIN_STOPPED: None}
+    assert find_causes(situation(), NOW, AFTER) == {Cause.LOG_FOLDER: None, Cause.LOGIN_STOPPED: None}
 
 
 def test_a_healthy_proxy_has_no_cause_left() -> None:
-    known = situation(not_after=FAR)
+    known = situation(certificate=ending(FAR))
     known.reachability.note(None, answered=True, now=NOW)
-    assert causes(known, NOW, AFTER) == dict.fromkeys(Cause)
+    assert find_causes(known, NOW, AFTER) == dict.fromkeys(Cause)
 
 
 @pytest.mark.parametrize(
@@ -43,51 +48,51 @@ def test_an_answer_ends_it() -> None:
     known = situation([45, 0])
     assert active(known) == {Cause.GATEWAY_UNREACHABLE}
     known.reachability.note(None, answered=True, now=NOW)
-    assert causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None
+    assert find_causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None
 
 
 @pytest.mark.parametrize("code", ["client_gone", "bad_request", "queue_full"])
 def test_other_errors_say_nothing_about_the_way_to_the_gateway(code: str) -> None:
     known = situation([45, 0])
-    before = causes(known, NOW, AFTER)
+    before = find_causes(known, NOW, AFTER)
     known.reachability.note(code, answered=False, now=NOW)
-    assert causes(known, NOW, AFTER) == before
+    assert find_causes(known, NOW, AFTER) == before
 
 
 @pytest.mark.parametrize("code", ["certificate_changed", "certificate_not_allowed", "gateway_closed_without_answer"])
 def test_an_error_that_only_a_device_within_reach_causes_ends_it(code: str) -> None:
     known = situation([45, 0])
     known.reachability.note(code, answered=False, now=NOW)
-    assert causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None
+    assert find_causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None
 
 
 @pytest.mark.parametrize(
     ("language", "words"), [("en", "expired on 21 Nov 2026"), ("de", "ist am 21.11.2026 abgelaufen")]
 )
 def test_an_expired_certificate_has_words_of_its_own(language: str, words: str) -> None:
-    facts = causes(situation(not_after=NOW - timedelta(days=1)), NOW, AFTER)[Cause.CERTIFICATE_EXPIRES]
+    facts = find_causes(situation(certificate=ending(NOW - timedelta(days=1))), NOW, AFTER)[Cause.CERTIFICATE_EXPIRES]
     assert facts is not None
-    assert words in notice(Cause.CERTIFICATE_EXPIRES, facts, language, None).message
+    assert words in explain_cause(Cause.CERTIFICATE_EXPIRES, facts, language, None).message
 
 
 def test_the_words_do_not_change_with_each_failure() -> None:
-    assert causes(situation([60, 30]), NOW, AFTER) == causes(situation([60, 30, 15, 0]), NOW, AFTER)
+    assert find_causes(situation([60, 30]), NOW, AFTER) == find_causes(situation([60, 30, 15, 0]), NOW, AFTER)
 
 
 @pytest.mark.parametrize(("days", "told"), [(-1, True), (29, True), (30, True), (31, False)])
 def test_a_certificate_that_expires(days: int, told: bool) -> None:
-    known = situation(not_after=NOW + timedelta(days=days))
+    known = situation(certificate=ending(NOW + timedelta(days=days)))
     assert (Cause.CERTIFICATE_EXPIRES in active(known)) is told
 
 
 def test_a_clock_that_is_plainly_unset_says_nothing_about_dates() -> None:
-    known = situation(not_after=datetime(1970, 1, 2, tzinfo=UTC))
-    assert Cause.CERTIFICATE_EXPIRES not in causes(known, datetime(1970, 1, 1, tzinfo=UTC), AFTER)
+    known = situation(certificate=ending(datetime(1970, 1, 2, tzinfo=UTC)))
+    assert Cause.CERTIFICATE_EXPIRES not in find_causes(known, datetime(1970, 1, 1, tzinfo=UTC), AFTER)
 
 
 def test_a_refused_certificate() -> None:
-    known = situation(refused="ab" * 32, not_after=FAR)
-    facts = causes(known, NOW, AFTER)[Cause.CERTIFICATE_CHANGED]
+    known = situation(refused="ab" * 32, certificate=ending(FAR))
+    facts = find_causes(known, NOW, AFTER)[Cause.CERTIFICATE_CHANGED]
     assert facts is not None
     assert facts["fingerprint"].startswith("abab abab ")
 
@@ -96,29 +101,35 @@ def test_a_refused_certificate() -> None:
 @pytest.mark.parametrize("cause", Cause)
 def test_each_cause_has_words_and_a_link(cause: Cause, language: str) -> None:
     failure = "No space left (/share/my_logs)."
-    known = situation([60, 0], refused="ab" * 32, not_after=NOW, log_failure=failure, stopped=(1,))
-    facts = causes(known, NOW, AFTER)[cause]
+    known = situation(
+        [60, 0],
+        refused="ab" * 32,
+        certificate=ending(NOW),
+        log_failure=failure,
+        stopped=(1,),
+    )
+    facts = find_causes(known, NOW, AFTER)[cause]
     assert facts is not None
-    words = notice(cause, facts, language, "/app/local_smgw_proxy")
+    words = explain_cause(cause, facts, language, "/app/local_smgw_proxy")
     assert words.title == TEXTS["de" if language.startswith("de") else "en"][cause].title
     assert words.message.endswith("](/app/local_smgw_proxy)")
-    assert "](" not in notice(cause, facts, language, None).message
+    assert "](" not in explain_cause(cause, facts, language, None).message
 
 
 def test_a_fact_cannot_become_a_link() -> None:
-    words = notice(Cause.LOG_FOLDER, {"failure": "[x](http://evil.example)"}, "en", None)
+    words = explain_cause(Cause.LOG_FOLDER, {"failure": "[x](http://evil.example)"}, "en", None)
     assert r"\[x\]\(http://evil.example\)" in words.message
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "(account 1, 3)"), ("de", "(Zugang 1, 3)")])
 def test_a_stopped_login_is_told_without_a_name(language: str, words: str) -> None:
-    facts = causes(situation(stopped=(1, 3)), NOW, AFTER)[Cause.LOGIN_STOPPED]
+    facts = find_causes(situation(stopped=(1, 3)), NOW, AFTER)[Cause.LOGIN_STOPPED]
     assert facts is not None
-    assert words in notice(Cause.LOGIN_STOPPED, facts, language, None).message
+    assert words in explain_cause(Cause.LOGIN_STOPPED, facts, language, None).message
 
 
 @pytest.mark.parametrize("code", ["gateway_login_refused", "login_expired"])
 def test_a_refused_login_is_no_unreachable_gateway(code: str) -> None:
     known = situation([45, 0])
     known.reachability.note(code, answered=False, now=NOW)
-    assert causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None
+    assert find_causes(known, NOW, AFTER)[Cause.GATEWAY_UNREACHABLE] is None

@@ -1,4 +1,4 @@
-"""Home Assistant's APIs, stood in for by a real HTTP server: what it gets, and that nobody waits for it."""
+"""Home Assistant's APIs, replaced by a real HTTP server: what it gets, and that no request waits for it."""
 
 import asyncio
 import ipaddress
@@ -22,7 +22,7 @@ from smgw_proxy_addon.config.accounts import Past
 from smgw_proxy_addon.config.options import from_app
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.program.background import Attendants
+from smgw_proxy_addon.program.background import Background
 from smgw_proxy_addon.program.wiring import gateway_side
 from smgw_proxy_addon.proxy.source import Transparent
 from smgw_proxy_addon.server.access import Access
@@ -59,7 +59,7 @@ NETWORK = {
 
 @dataclass
 class StandIn:
-    """A Supervisor that keeps what it is told."""
+    """A Supervisor that records the notifications."""
 
     url: str = ""
     language: str = "de"
@@ -67,7 +67,7 @@ class StandIn:
     ports: dict[str, int | None] | None = None
     works: bool = True
     answers: asyncio.Event = field(default_factory=asyncio.Event)
-    """Unset, it hangs."""
+    """While it is not set, no request is answered."""
     calls: list[tuple[str, str]] = field(default_factory=list)
     """The verb and the cause of each notification."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -95,7 +95,7 @@ class StandIn:
         return web.json_response([])
 
     def taken(self) -> list[tuple[str, str]]:
-        """Return what it was told since the last time."""
+        """Return the notifications since the last call."""
         calls, self.calls = self.calls, []
         return calls
 
@@ -118,8 +118,8 @@ async def stand_in(*, hangs: bool = False) -> AsyncIterator[StandIn]:
 
 
 @asynccontextmanager
-async def client(url: str, *, token: str = TOKEN, patience: float = 5.0) -> AsyncIterator[Supervisor]:
-    supervisor = Supervisor(token, url, patience)
+async def client(url: str, *, token: str = TOKEN, seconds: float = 5.0) -> AsyncIterator[Supervisor]:
+    supervisor = Supervisor(token, url, seconds)
     try:
         yield supervisor
     finally:
@@ -128,7 +128,7 @@ async def client(url: str, *, token: str = TOKEN, patience: float = 5.0) -> Asyn
 
 async def test_the_hosts_interfaces_are_read() -> None:
     async with stand_in() as told, client(told.url) as supervisor:
-        interfaces = await supervisor.interfaces()
+        interfaces = await supervisor.fetch_interfaces()
         assert interfaces is not None
         first, second = interfaces
         assert (first.name, first.up, first.primary) == ("end0", True, True)
@@ -139,23 +139,23 @@ async def test_the_hosts_interfaces_are_read() -> None:
 
 async def test_page_and_language_are_read() -> None:
     async with stand_in() as told, client(told.url) as supervisor:
-        assert await supervisor.page() == "/app/local_smgw_proxy"
-        assert await supervisor.language() == "de"
+        assert await supervisor.fetch_page_path() == "/app/local_smgw_proxy"
+        assert await supervisor.fetch_language() == "de"
         told.slug = "x](http://evil.example)"
-        assert await supervisor.page() is None
+        assert await supervisor.fetch_page_path() is None
 
 
 async def test_without_a_supervisor_there_is_silence(caplog: pytest.LogCaptureFixture) -> None:
     async with stand_in() as told:
         url = told.url
         async with client(url, token="wrong") as supervisor:
-            assert await supervisor.interfaces() is None
-            assert not await supervisor.dismiss("x")
+            assert await supervisor.fetch_interfaces() is None
+            assert not await supervisor.dismiss_notification("x")
     async with client(url) as supervisor:
-        assert await supervisor.interfaces() is None
-        assert await supervisor.language() is None
-    async with stand_in(hangs=True) as told, client(told.url, patience=0.1) as supervisor:
-        assert await supervisor.interfaces() is None
+        assert await supervisor.fetch_interfaces() is None
+        assert await supervisor.fetch_language() is None
+    async with stand_in(hangs=True) as told, client(told.url, seconds=0.1) as supervisor:
+        assert await supervisor.fetch_interfaces() is None
     assert not [record for record in caplog.records if record.name.startswith("smgw_proxy_addon")]
 
 
@@ -163,7 +163,7 @@ async def test_the_doctor_in_the_app_tells_the_fields_of_the_dialog(tmp_path: Pa
     async with stand_in() as told, client(told.url) as supervisor:
         options = from_app({"target": "127.99.0.1"})
         trust, pool = gateway_side(options, TrustStore(tmp_path, "gw"))
-        doctor = Attendants(options, pool, trust, supervisor, access=Access(), log_failure=lambda: None).doctor
+        doctor = Background(options, pool, trust, supervisor, access=Access(), log_failure=lambda: None).doctor
         checks = await doctor.diagnose("de")
         remedy = checks[0].remedy
         assert [check.ok for check in checks[:2]] == [None, False]  # refused: somebody is there all the same
@@ -178,7 +178,7 @@ async def test_the_doctor_in_the_app_tells_the_fields_of_the_dialog(tmp_path: Pa
 
 @dataclass
 class Day:
-    """A day that is played: the clock is turned by hand, the gateway is a simulated one."""
+    """A simulated day: the test sets the clock, the gateway is the simulator."""
 
     sim: Simulator
     told: StandIn
@@ -197,7 +197,7 @@ class Day:
             login = GatewayLogin(USER, PASSWORD, random=bytes)
             source = Transparent(self.pool, time.monotonic)
             self.logins = OwnLogins(source, [login], time.monotonic, lambda _pasts: None)
-        self.attendants = Attendants(
+        self.background = Background(
             options,
             self.pool,
             trust,
@@ -209,7 +209,7 @@ class Day:
         )
 
     async def asks(self, minutes: float = 15) -> list[tuple[str, str]]:
-        """Let time pass, then a client ask; return what the stand-in was told because of it."""
+        """Let time pass, then send a request; return the notifications that it caused."""
         self.now += timedelta(minutes=minutes)
         code = None
         self.sim.close_connections()
@@ -220,17 +220,17 @@ class Day:
         except ProxyError as error:
             code = error.code
         reused = None if code else False
-        self.attendants.note(RequestRecord("127.0.0.1", "GET", "/", 200, 0, 0, 0, 0, reused, code))
-        return await self.looks()
+        self.background.note(RequestRecord("127.0.0.1", "GET", "/", 200, 0, 0, 0, 0, reused, code))
+        return await self.updates()
 
-    async def looks(self) -> list[tuple[str, str]]:
-        """Return what the stand-in is told after a look."""
-        assert self.attendants.notifier
-        await self.attendants.notifier.look()
+    async def updates(self) -> list[tuple[str, str]]:
+        """Update the notifier; return the notifications."""
+        assert self.background.notifier
+        await self.background.notifier.update()
         return self.told.taken()
 
     def fails(self) -> str:
-        """Let something fail that nobody has to ask for; return the name of the cause that is told."""
+        """Let something fail that needs no request; return the name of its cause."""
         if self.logins:
             self.logins.recall({1: Past(refusals=2)})
             return "login_stopped"
@@ -258,7 +258,7 @@ async def day(folder: Path, mode: Mode = Mode.TRANSPARENT) -> AsyncIterator[Day]
 async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
     async with day(tmp_path) as played:
         # What an earlier run may have left is taken away, once it is known to be over.
-        assert await played.looks() == [("dismiss", "log_folder"), ("dismiss", "login_stopped")]
+        assert await played.updates() == [("dismiss", "log_folder"), ("dismiss", "login_stopped")]
         assert await played.asks() == [
             ("dismiss", "certificate_changed"),
             ("dismiss", "certificate_expires"),
@@ -285,10 +285,10 @@ async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
         assert await played.asks() == [("dismiss", "certificate_changed")]
 
         played.log_failure = "No log files for now (/share/logs)."
-        assert await played.looks() == [("create", "log_folder")]
-        assert await played.looks() == []
+        assert await played.updates() == [("create", "log_folder")]
+        assert await played.updates() == []
         played.log_failure = None
-        assert await played.looks() == [("dismiss", "log_folder")]
+        assert await played.updates() == [("dismiss", "log_folder")]
 
         played.now = datetime(2027, 5, 20, 6, 0, tzinfo=UTC)
         assert await played.asks() == [("create", "certificate_expires")]
@@ -309,10 +309,10 @@ async def test_what_could_not_be_delivered_is_tried_again(
         await played.asks()
         assert "notifications" not in caplog.text  # there is nothing to say that would be missed
         cause = played.fails()
-        assert [await played.looks() for _ in range(3)] == [[], [], []]
+        assert [await played.updates() for _ in range(3)] == [[], [], []]
         played.told.works = True
-        assert ("create", cause) in await played.looks()
-        assert await played.looks() == []
+        assert ("create", cause) in await played.updates()
+        assert await played.updates() == []
         assert caplog.text.count("takes no notifications for now") == 1
         assert caplog.text.count("takes notifications again") == 1
 
@@ -324,19 +324,19 @@ async def test_a_home_assistant_that_was_away_is_told_again(
     async with day(tmp_path, mode) as played:
         await played.asks()
         cause = played.fails()
-        assert await played.looks() == [("create", cause)]
+        assert await played.updates() == [("create", cause)]
         played.told.works = False
-        assert [await played.looks() for _ in range(3)] == [[], [], []]
+        assert [await played.updates() for _ in range(3)] == [[], [], []]
         played.told.works = True
-        assert await played.looks() == [("create", cause)]
-        assert await played.looks() == []
+        assert await played.updates() == [("create", cause)]
+        assert await played.updates() == []
         assert caplog.text.count("takes no notifications for now") == 1
         assert caplog.text.count("takes notifications again") == 1
         # In case it was away between two looks.
         played.now += timedelta(hours=23, minutes=59)
-        assert await played.looks() == []
+        assert await played.updates() == []
         played.now += timedelta(minutes=1)
-        assert await played.looks() == [("create", cause)]
+        assert await played.updates() == [("create", cause)]
 
 
 async def test_switched_off_what_an_earlier_run_left_is_taken_away_once(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ async def test_switched_off_what_an_earlier_run_left_is_taken_away_once(tmp_path
 @IN_BOTH_MODES
 async def test_a_hanging_supervisor_delays_no_request(tmp_path: Path, mode: Mode) -> None:
     async with stand_in(hangs=True) as told, gateway_for(mode) as sim:
-        supervisor = Supervisor(TOKEN, told.url, patience=60)
+        supervisor = Supervisor(TOKEN, told.url, seconds=60)
         options = options_of(mode, USER, PASSWORD)
         async with (
             proxy_for(sim, tmp_path, supervisor=supervisor, hasten={"notifications": True}, **options) as rig,

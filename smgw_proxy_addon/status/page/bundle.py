@@ -1,4 +1,4 @@
-"""The diagnosis file: what somebody else needs to help, as one text without secrets."""
+"""The diagnosis file: all that others need to help, as one text without secrets."""
 
 import platform
 import re
@@ -14,19 +14,19 @@ from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.redaction import MASK
 from smgw_proxy_addon.status.history import BUCKET, Entry
-from smgw_proxy_addon.status.page.locale import Texts
 from smgw_proxy_addon.status.page.state import State
-from smgw_proxy_addon.status.page.verdict import judge, words
+from smgw_proxy_addon.status.page.texts import Texts
+from smgw_proxy_addon.status.page.verdict import explain_verdict, judge
 from smgw_proxy_addon.trust.policy import Pin
 
-# The user's id at the operator is no password, but nothing to publish either.
+# The user's id at the operator is no password, but private.
 _USER: Final = re.compile(r"(/smgw/m2m/)[^\s/?#\"']+")
-# What the option log_bodies adds to the log: a login form of some unknown kind may be among it.
+# Written with the option log_bodies: may hold a login form of an unknown kind.
 _BODY: Final = re.compile(r"Body of the (request|answer) \(")
 
 
-def bundle(state: State, options: Options, lines: Sequence[str]) -> str:
-    """Write the file, in English: those who help read it, not the person who sends it."""
+def write_bundle(state: State, options: Options, lines: Sequence[str]) -> str:
+    """Return the file's text, in English: for those who help, not for the user who sends it."""
     parts = [
         ("Versions", _versions()),
         ("Options", iter(summary(options))),
@@ -49,7 +49,7 @@ def _versions() -> Iterator[str]:
 
 def _state(state: State) -> Iterator[str]:
     verdict = judge(state)
-    yield f"{verdict.level}: {words(verdict, 'en', Texts('en')).sentence}"
+    yield f"{verdict.level}: {explain_verdict(verdict, 'en', Texts('en')).sentence}"
     yield f"started: {state.started:%Y-%m-%d %H:%M:%S} UTC"
     pool = state.pool
     yield f"at the gateway: {pool.active} of {pool.places}, waiting: {pool.waiting}, kept for: {pool.kept_for}"
@@ -75,9 +75,10 @@ def _certificates(state: State) -> Iterator[str]:
 
 def _pin(name: str, pin: Pin | None) -> Iterator[str]:
     if pin:
-        known = pin.certificate
-        yield f"{name}: {grouped(known.fingerprint)}"
-        yield f"  {known.subject}, issued by {known.issuer}, valid {known.not_before} to {known.not_after}"
+        certificate = pin.certificate
+        yield f"{name}: {grouped(certificate.fingerprint)}"
+        validity = f"valid {certificate.not_before} to {certificate.not_after}"
+        yield f"  {certificate.subject}, issued by {certificate.issuer}, {validity}"
         yield f"  first seen {pin.first_seen}, last seen {pin.last_seen}, {pin.origin and pin.origin.value}"
 
 

@@ -1,14 +1,12 @@
-"""The network diagnosis as the page shows it: asked for by a button, one at a time, the last result kept."""
+"""The network diagnosis of the page: started by a button, one at a time, the last result kept."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from smgw_proxy_addon.locales import Language
-from smgw_proxy_addon.locales.findings import step_name, tell
 from smgw_proxy_addon.status.findings import Finding, Step
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -19,22 +17,8 @@ Diagnose = Callable[[], Awaitable[Sequence[Finding]]]
 
 
 @dataclass(frozen=True)
-class Check:
-    """One step in the words of one language.
-
-    ``ok`` is None for a warning, which has a remedy, and for what was not tried.
-    """
-
-    name: str
-    ok: bool | None
-    seconds: float | None
-    sentence: str
-    remedy: str
-
-
-@dataclass(frozen=True)
 class Result:
-    """A finished diagnosis; ``findings`` is None if it broke off."""
+    """A finished diagnosis; ``findings`` is None if it failed."""
 
     when: datetime
     findings: Sequence[Finding] | None
@@ -48,13 +32,6 @@ class Result:
         )
 
 
-def told(findings: Sequence[Finding], language: Language) -> Iterator[Check]:
-    """Put findings into words."""
-    for each in findings:
-        words = tell(each.code, each.facts, language)
-        yield Check(step_name(each.step, language), each.ok, each.seconds, words.sentence, words.remedy)
-
-
 class Diagnosis:
     """Runs the diagnosis for the page. ``now`` gives the time in UTC."""
 
@@ -65,13 +42,13 @@ class Diagnosis:
         self.result: Result | None = None
 
     async def run(self) -> None:
-        """Run it, or wait for the one that runs already; a visitor who leaves does not stop it."""
+        """Run it, or wait for the one that runs already; a browser that leaves does not stop it."""
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         await asyncio.shield(self._running)
 
     async def stop(self) -> None:
-        """End one that runs."""
+        """Cancel one that runs."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)

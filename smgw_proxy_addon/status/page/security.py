@@ -1,8 +1,8 @@
-"""Who may see the page, and what keeps other pages from acting through a visitor's browser.
+"""Who may see the page, and protection against forged requests of other pages (CSRF).
 
 Behind Home Assistant's ingress only the Supervisor connects, after it has authenticated the user; besides it,
-loopback. A changing request needs the form's token, which a foreign page cannot read, and the browser's word that
-it comes from this page. Nothing that came in is echoed unescaped: templates escape, and these answers are constant.
+loopback. A changing request needs the form's token, which a foreign page cannot read, and the browser's header
+that names this page's origin. Templates escape what came in; the answers of this module are constant.
 """
 
 import base64
@@ -33,8 +33,8 @@ _OTHER_HEADERS: Final = {
 }
 
 
-def headers(style: str, script: str) -> Mapping[str, str]:
-    """Give the headers of every answer; of inline code, the browser runs exactly these two texts."""
+def build_headers(style: str, script: str) -> Mapping[str, str]:
+    """Return the headers of every answer. Of inline code, the browser runs exactly these two texts."""
     policy = (
         "default-src 'none'",
         f"style-src {_source(style)}",
@@ -49,13 +49,13 @@ def headers(style: str, script: str) -> Mapping[str, str]:
 
 
 class Guard:
-    """Decides who may come in. ``ingress``: the Supervisor may, too."""
+    """Decides who may see the page. ``ingress``: the Supervisor may, too."""
 
     def __init__(self, *, ingress: bool) -> None:
         self._ingress = ingress
         self._access = Access()
         self.token: Final = secrets.token_urlsafe(32)
-        """What a form must hold; new at every start."""
+        """Every form must hold it; new at every start."""
 
     def admits(self, request: web.BaseRequest) -> bool:
         """Tell whether the peer may come in, and under this name.
@@ -93,16 +93,16 @@ class Guard:
         return all(_authority(origin) in own for origin in origins)
 
 
-def ingress_path(request: web.BaseRequest) -> str:
-    """Give the path that the Supervisor puts before ours, empty without one."""
+def read_ingress_path(request: web.BaseRequest) -> str:
+    """Return the path prefix of Home Assistant's ingress, empty without one."""
     path = request.headers.get("X-Ingress-Path", "")
     return path if len(path) <= _LONGEST_PATH and _INGRESS_PATH.fullmatch(path) else ""
 
 
-def visitors_host(request: web.BaseRequest) -> str | None:
-    """Give the name or address under which the visitor reaches Home Assistant, if it is one of the local network.
+def find_browser_host(request: web.BaseRequest) -> str | None:
+    """Return the name or address under which the browser reaches Home Assistant, if it is one of the local network.
 
-    Home Assistant passes it on; a name of the Internet leads to no port of the proxy's.
+    Home Assistant passes it on. At a name of the Internet no port of the proxy can be reached.
     """
     forwarded = request.headers.get("X-Forwarded-Host", "")
     try:

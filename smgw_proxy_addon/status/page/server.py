@@ -1,7 +1,6 @@
 """The status page's listener: requests in, answers out.
 
-What is shown is made in ``pages``, who may come in is said by ``security``, and what a person wants changed is
-changed in ``decisions``, never here.
+``pages`` renders, ``security`` decides who may come in, ``actions`` changes what a form asks for.
 """
 
 import asyncio
@@ -9,25 +8,21 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from smgw_proxy_addon import __version__
-from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.locales import Language
-from smgw_proxy_addon.locales.explain import choose_language
+from smgw_proxy_addon.server.error_answer import choose_language
 from smgw_proxy_addon.status.page import security
-from smgw_proxy_addon.status.page.bundle import bundle
-from smgw_proxy_addon.status.page.decisions import Act, Decisions
+from smgw_proxy_addon.status.page.actions import Action, Actions
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
-from smgw_proxy_addon.status.page.guides import Way
-from smgw_proxy_addon.status.page.locale import Texts
-from smgw_proxy_addon.status.page.observer import LogMemory
-from smgw_proxy_addon.status.page.pages import NOTICES, Pages, Visit
+from smgw_proxy_addon.status.page.guides import ProxyAddress
+from smgw_proxy_addon.status.page.pages import NOTICES, PageContext, Pages
 from smgw_proxy_addon.status.page.state import Reader, State, is_same
+from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import judge
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -43,35 +38,31 @@ _Get = Callable[[web.BaseRequest], Awaitable[web.Response]]
 class StatusServer:
     """Serves the page from ``start`` to ``stop``.
 
-    ``ways`` are the names under which clients reach the proxy, Home Assistant's inside first; ``now`` gives the time
-    in UTC; ``serving`` tells whether the proxy takes requests; ``ingress``: the Supervisor may connect; without
-    ``diagnosis`` there is no such section.
+    ``write_bundle`` makes the diagnosis file; ``addresses`` are those under which clients reach the proxy, Home
+    Assistant's inside first; ``serving`` tells whether the proxy takes requests; ``ingress``: the Supervisor may
+    connect; without ``diagnosis`` the page has no such section.
     """
 
     def __init__(
         self,
-        *,
-        options: Options,
         pages: Pages,
         reader: Reader,
-        decisions: Decisions,
-        log: LogMemory,
-        ways: Sequence[Way],
-        now: Callable[[], datetime],
+        actions: Actions,
+        *,
+        write_bundle: Callable[[State], str],
+        addresses: Sequence[ProxyAddress],
         serving: Callable[[], bool],
         ingress: bool = False,
         diagnosis: Diagnosis | None = None,
     ) -> None:
-        self._options = options
+        self._pages = pages
         self._reader = reader
-        self._decisions = decisions
-        self._log = log
-        self._ways = tuple(ways)
-        self._now = now
+        self._actions = actions
+        self._write_bundle = write_bundle
+        self._addresses = tuple(addresses)
         self._serving = serving
         self._diagnosis = diagnosis
-        self._pages = pages
-        self._headers = security.headers(self._pages.style, self._pages.script)
+        self._headers = security.build_headers(self._pages.style, self._pages.script)
         self._guard = security.Guard(ingress=ingress)
         self._runner = web.ServerRunner(_Server(self), shutdown_timeout=_CLOSING)
         self._gets: dict[str, _Get] = {
@@ -84,9 +75,9 @@ class StatusServer:
             "/health": self._health,
         }
 
-    def show_ways(self, ways: Sequence[Way]) -> None:
-        """Replace the names under which clients reach the proxy."""
-        self._ways = tuple(ways)
+    def set_addresses(self, addresses: Sequence[ProxyAddress]) -> None:
+        """Replace the addresses under which clients reach the proxy."""
+        self._addresses = tuple(addresses)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Listen."""
@@ -101,7 +92,7 @@ class StatusServer:
         await self._runner.cleanup()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request. Never raises but for cancellation."""
+        """Answer a request. Raises only CancelledError."""
         try:
             response = await self._answer(request)
         except Exception:
@@ -113,7 +104,7 @@ class StatusServer:
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         if not self._guard.admits(request):
             return web.Response(status=403, text=f"{_texts(request)('error.forbidden')}\n")
-        get, post = self._gets.get(request.path), self._decisions.acts.get(request.path)
+        get, post = self._gets.get(request.path), self._actions.by_path.get(request.path)
         if not self._pages.loaded and get != self._health:
             await asyncio.to_thread(self._pages.load)
         if request.method in ("GET", "HEAD") and get:
@@ -124,43 +115,45 @@ class StatusServer:
             return web.Response(status=405, headers={"Allow": "GET, HEAD" if get else "POST"})
         return web.Response(status=404, text=f"{_texts(request)('error.title')}\n")
 
-    # What is shown
+    # GET
 
     async def _overview(self, request: web.BaseRequest) -> web.Response:
-        visit = self._visit(request)
+        context = self._context(request)
         page = self._pages.overview(
             await self._read(),
-            visit,
-            kept=self._decisions.kept,
+            context,
+            kept=self._actions.kept,
             diagnosis=self._diagnosis.result if self._diagnosis else None,
             diagnosable=self._diagnosis is not None,
         )
         response = _html(page)
         if "language" in request.query:
-            path = security.ingress_path(request) or "/"
-            response.set_cookie(_COOKIE, visit.language, path=path, max_age=_YEAR, httponly=True, samesite="Strict")
+            path = security.read_ingress_path(request) or "/"
+            response.set_cookie(_COOKIE, context.language, path=path, max_age=_YEAR, httponly=True, samesite="Strict")
         return response
 
     async def _live(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.live(await self._read(), self._visit(request), kept=self._decisions.kept))
+        return _html(self._pages.live(await self._read(), self._context(request), kept=self._actions.kept))
 
     async def _requests(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.requests(await self._read(), self._visit(request)))
+        return _html(self._pages.requests(await self._read(), self._context(request)))
 
     async def _confirm_trust(self, request: web.BaseRequest) -> web.Response:
         state = await self._read()
         asked = request.query.get("fingerprint")
         changed = state.trust.changed
         other = changed is not None and asked is not None and not is_same(changed, asked)
-        return _html(self._pages.confirm_trust(state, self._visit(request), other=other))
+        return _html(self._pages.confirm_trust(state, self._context(request), other=other))
 
     async def _confirm_forget(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.confirm_forget(await self._read(), self._visit(request)))
+        return _html(self._pages.confirm_forget(await self._read(), self._context(request)))
 
     async def _bundle(self, _: web.BaseRequest) -> web.Response:
-        text = bundle(await self._read(), self._options, self._log.lines())
-        name = f"smgw-proxy-diagnosis-{self._now():%Y-%m-%d}.txt"
-        return web.Response(text=text, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        state = await self._read()
+        name = f"smgw-proxy-diagnosis-{state.now:%Y-%m-%d}.txt"
+        return web.Response(
+            text=self._write_bundle(state), headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        )
 
     async def _health(self, _: web.BaseRequest) -> web.Response:
         state = await self._read()
@@ -180,22 +173,22 @@ class StatusServer:
         result = self._diagnosis.result if self._diagnosis else None
         return replace(await self._reader.read(), reached=result.when if result and result.good else None)
 
-    def _visit(self, request: web.BaseRequest, notice: str = "") -> Visit:
+    def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
         notice = notice or request.query.get("notice", "")
-        host = security.visitors_host(request)
-        ways = [way if way.host else replace(way, host=host) for way in self._ways]
-        return Visit(_language(request), self._guard.token, ways, notice if notice in NOTICES else "")
+        host = security.find_browser_host(request)
+        addresses = [address if address.host else replace(address, host=host) for address in self._addresses]
+        return PageContext(_language(request), self._guard.token, addresses, notice if notice in NOTICES else "")
 
-    # What is done
+    # POST
 
-    async def _post(self, request: web.BaseRequest, act: Act) -> web.Response:
+    async def _post(self, request: web.BaseRequest, action: Action) -> web.Response:
         form = await _form(request)
         if not self._guard.is_own_form(request, form.get("token", "")):
-            # After a restart an open page holds the old token: its owner is to see a page, and nothing is done.
+            # After a restart an open page holds the old token: its user gets the page again, and nothing is done.
             page = self._pages.overview(
                 await self._read(),
-                self._visit(request, "form"),
-                kept=self._decisions.kept,
+                self._context(request, "form"),
+                kept=self._actions.kept,
                 diagnosis=None,
                 diagnosable=self._diagnosis is not None,
             )
@@ -203,11 +196,11 @@ class StatusServer:
             response.set_status(403)
             return response
         # Relative to this path, as the browser knows it: the prefix of the ingress stays.
-        return web.Response(status=303, headers={"Location": await act(form)})
+        return web.Response(status=303, headers={"Location": await action(form)})
 
 
 class _Connection(web.RequestHandler):
-    """A visitor's connection. What is not HTTP gets a constant answer: aiohttp's own echoes what came in."""
+    """A browser's connection. What is not HTTP gets a constant answer: aiohttp's own echoes what came in."""
 
     def __init__(self, manager: web.Server, **settings: Any) -> None:
         super().__init__(manager, loop=asyncio.get_running_loop(), **settings)
@@ -233,7 +226,7 @@ class _Server(web.Server):
 
 
 async def _form(request: web.BaseRequest) -> dict[str, str]:
-    """Read a form; empty for what is none of ours."""
+    """Read a form; empty for a body that is not one of ours."""
     if request.content_type != "application/x-www-form-urlencoded":
         return {}
     body = b""  # in pieces and without a length: that is how Home Assistant passes it on

@@ -1,4 +1,4 @@
-"""All that the page shows, at one moment: read from those who hold it, then only looked at."""
+"""The state that the page shows: one immutable copy per request."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
-from smgw_proxy_addon.status.page.observer import Observer
+from smgw_proxy_addon.status.page.recorder import RequestRecorder
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy, judge_certificate
@@ -57,7 +57,7 @@ class AccountState:
 
 @dataclass(frozen=True)
 class State:
-    """One moment of the proxy."""
+    """The state of the proxy at one moment."""
 
     now: datetime
     started: datetime
@@ -86,61 +86,57 @@ class State:
     """Those that the proxy logs in with itself."""
 
 
-class Reader:
-    """Reads the state.
+@dataclass(frozen=True)
+class RunningProxy:
+    """The parts of the running proxy that the page reads.
 
-    ``now`` gives the time in UTC, ``log_failure`` says why no log files are written, if so, ``connections`` counts
-    those of clients.
+    ``serving`` tells whether it takes requests, ``log_failure`` why no log files are written, if so; ``connections``
+    counts those of clients.
     """
 
-    def __init__(
-        self,
-        *,
-        target: Target,
-        store: TrustStore,
-        trust: GatewayTrust,
-        pool: Pool,
-        observer: Observer,
-        now: Callable[[], datetime],
-        log_failure: Callable[[], str | None] = lambda: None,
-        logins: OwnLogins | None = None,
-        connections: Callable[[], Counts] = Counts,
-    ) -> None:
-        self._logins = logins
-        self._connections = connections
-        self._log_failure = log_failure
-        self._target = target
-        self._store = store
-        self._trust = trust
-        self._pool = pool
-        self._observer = observer
+    target: Target
+    store: TrustStore
+    trust: GatewayTrust
+    pool: Pool
+    serving: Callable[[], bool]
+    logins: OwnLogins | None = None
+    log_failure: Callable[[], str | None] = lambda: None
+    connections: Callable[[], Counts] = Counts
+
+
+class Reader:
+    """Reads the state. ``now`` returns the time in UTC."""
+
+    def __init__(self, proxy: RunningProxy, recorder: RequestRecorder, now: Callable[[], datetime]) -> None:
+        self._proxy = proxy
+        self._recorder = recorder
         self._now = now
 
     async def read(self) -> State:
         """Read everything once."""
-        trust = await asyncio.to_thread(read_trust, self._store, self._trust.policy, self._trust.shown)
+        proxy, recorder, history = self._proxy, self._recorder, self._recorder.history
+        trust = await asyncio.to_thread(read_trust, proxy.store, proxy.trust.policy, proxy.trust.shown)
         now = self._now()
-        observer, activity = self._observer, self._observer.activity
-        known = trust.pin or trust.changed
+        stored = trust.pin or trust.changed
         return State(
             now=now,
-            started=observer.started,
-            target=self._target,
+            started=recorder.started,
+            target=proxy.target,
             trust=trust,
-            pool=self._pool.status(),
-            day=activity.day(now),
-            clients=activity.clients(now),
-            entries=activity.entries(),
-            last_answer=activity.last_answer,
-            last_failure=activity.last_failure,
-            last_outcome=activity.last_outcome,
-            unanswered_logins=activity.unanswered_logins,
-            vendor=observer.vendor or (from_subject(known.certificate.subject) if known else None),
-            vendor_answered=observer.vendor is not None,
-            user_paths=observer.user_paths,
-            log_failure=self._log_failure(),
-            accounts=tuple(_accounts(self._logins)) if self._logins else (),
-            connections=replace(self._connections()),
+            pool=proxy.pool.status(),
+            day=history.day(now),
+            clients=history.clients(now),
+            entries=history.entries(),
+            last_answer=history.last_answer,
+            last_failure=history.last_failure,
+            last_outcome=history.last_outcome,
+            unanswered_logins=history.unanswered_logins,
+            vendor=recorder.vendor or (from_subject(stored.certificate.subject) if stored else None),
+            vendor_answered=recorder.vendor is not None,
+            user_paths=recorder.user_paths,
+            log_failure=proxy.log_failure(),
+            accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
+            connections=replace(proxy.connections()),
         )
 
 

@@ -27,7 +27,7 @@ _MAKERS: Final = {"THE": Vendor.THEBEN, "PPC": Vendor.PPC, "EMH": Vendor.EMH}
 def from_answer(target: str, status: int) -> Vendor | None:
     """Tell the make from a target that the gateway itself answered with ``status``.
 
-    A refusal says nothing: a gateway may ask for the login before it looks at the path.
+    A refusal proves nothing: a gateway may ask for the login before it looks at the path.
     """
     if not _found(status):
         return None
@@ -40,8 +40,8 @@ def from_subject(subject: str) -> Vendor | None:
     return _MAKERS[found[1].upper()] if found else None
 
 
-def user_path(target: str, status: int) -> str | None:
-    """Give Theben's path of the user who logged in, such as ``/smgw/m2m/ETHE0300186023.sm``."""
+def find_user_path(target: str, status: int) -> str | None:
+    """Return Theben's path of the user who logged in, such as ``/smgw/m2m/ETHE0300186023.sm``."""
     found = _USER_PATH.match(target)
     return found[0] if found and _found(status) else None
 

@@ -1,4 +1,4 @@
-"""The one sentence at the top: does it work, and if not, why and what to do. A pure function of the state."""
+"""The sentence at the top of the page: whether the proxy works, if not why, and what to do. Pure."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,9 +8,9 @@ from smgw_proxy_addon.auth.gateway_login import Standing
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
 from smgw_proxy_addon.status.history import MANY_POLLS, Entry
-from smgw_proxy_addon.status.page.locale import Texts
-from smgw_proxy_addon.status.page.observer import GATEWAY_CODES
+from smgw_proxy_addon.status.page.recorder import GATEWAY_CODES
 from smgw_proxy_addon.status.page.state import State
+from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.trust.policy import Expiry, expiry
 
 Level = Literal["good", "idle", "warn", "bad"]
@@ -19,10 +19,10 @@ LOGINS: Final = 5
 """Answers 401 in a row that mean a refused login. Each request of most clients begins with one."""
 
 SEVERAL: Final = 3
-"""Of the same in a row: no accident any more."""
+"""So many of the same in a row are no accident."""
 
 QUIET: Final = timedelta(hours=2)
-"""Since the last answer: what was well then says little about now."""
+"""Time since the last answer after which it says nothing about now."""
 
 _DECIDED: Final = {
     "certificate_changed": "decided",
@@ -31,7 +31,7 @@ _DECIDED: Final = {
     "gateway_login_stopped": "login_retried",
 }
 _PASSING_CODES: Final = frozenset({"gateway_connection_lost", "gateway_answer_truncated", "login_expired"})
-# The diagnosis sends no login: it cannot show that one would be taken now.
+# The diagnosis sends no login, so it cannot show that a login works now.
 _LOGIN_CODES: Final = frozenset(
     {"gateway_closed_without_answer", "gateway_login_refused", "gateway_login_paused", "gateway_login_stopped"}
 )
@@ -51,7 +51,7 @@ class Verdict:
     code: str | None = None
     facts: dict[str, str] = field(default_factory=dict)
     at: datetime | None = None
-    """When it happened, of what happened at one time."""
+    """When it happened; None for a lasting state."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Words:
 
 
 def judge(state: State) -> Verdict:
-    """Say how it is, the worst first."""
+    """Return the worst verdict that holds."""
     return (
         _untrusted(state)
         or _stopped(state)
@@ -78,14 +78,14 @@ def judge(state: State) -> Verdict:
     )
 
 
-def words(verdict: Verdict, language: Language, texts: Texts) -> Words:
+def explain_verdict(verdict: Verdict, language: Language, texts: Texts) -> Words:
     """Put a verdict into words."""
-    reason = explain_code(verdict.code, language, verdict.facts) if verdict.code else None
+    error = explain_code(verdict.code, language, verdict.facts) if verdict.code else None
     when = texts.moment(verdict.at) if verdict.at else ""
-    facts = {**verdict.facts, "reason": reason.title if reason else "", "when": when}
+    facts = {**verdict.facts, "reason": error.title if error else "", "when": when}
     detail, remedy = texts.get(f"verdict.{verdict.key}.detail", **facts), ""
-    if reason:
-        detail, remedy = detail or reason.cause, reason.remedy
+    if error:
+        detail, remedy = detail or error.cause, error.remedy
     return Words(
         texts(f"verdict.{verdict.key}", **facts),
         detail,
@@ -118,7 +118,7 @@ def _failing(state: State) -> Verdict | None:
     if last is None or not last.failed:
         return None
     if last.code in _DECIDED:
-        return Verdict("idle", _DECIDED[last.code])  # the reason is gone: see _untrusted and _stopped
+        return Verdict("idle", _DECIDED[last.code])  # the cause is gone: see _untrusted and _stopped
     if last.code not in _LOGIN_CODES and state.reached and state.reached > last.at:
         return Verdict("idle", "reached", at=state.reached)
     if last.code is None:
@@ -130,9 +130,9 @@ def _failing(state: State) -> Verdict | None:
 
 
 def _not_reaching(state: State) -> Verdict | None:
-    """Judge what ends before the gateway has answered."""
-    # Each try may begin with being asked for the login.
-    left = [each for each in state.entries[: 2 * SEVERAL] if not _asks_for_login(each)][:SEVERAL]
+    """Judge requests that end before the gateway has answered."""
+    # Each try may begin with a login challenge.
+    left = [each for each in state.entries[: 2 * SEVERAL] if not _is_login_challenge(each)][:SEVERAL]
     if len(left) == SEVERAL and all(each.code == _LEFT for each in left):
         return Verdict("warn", "impatient", at=left[0].at)
     if len(state.entries) >= LOGINS and all(each.code == _ASKED for each in state.entries[:LOGINS]):
@@ -151,7 +151,7 @@ def _refusing(state: State) -> Verdict | None:
     """Judge what the gateway answers."""
     if state.unanswered_logins >= LOGINS:
         return Verdict("bad", "login")
-    answers = [each for each in state.entries if each.answered and not _asks_for_login(each)][:SEVERAL]
+    answers = [each for each in state.entries if each.answered and not _is_login_challenge(each)][:SEVERAL]
     if len(answers) < SEVERAL:
         return None
     if all(each.status == _FORBIDDEN for each in answers):
@@ -161,7 +161,7 @@ def _refusing(state: State) -> Verdict | None:
     return None
 
 
-def _asks_for_login(entry: Entry) -> bool:
+def _is_login_challenge(entry: Entry) -> bool:
     return entry.status == _LOGIN_NEEDED
 
 

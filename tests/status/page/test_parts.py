@@ -1,4 +1,4 @@
-"""What the page is made of: words, addresses, the make of a gateway, shapes, memory."""
+"""What the page is made of: words, addresses, the make of a gateway, shapes, records."""
 
 import logging
 import string
@@ -9,16 +9,16 @@ import pytest
 from smgw_proxy_addon.locales.de import status as de
 from smgw_proxy_addon.locales.en import status as en
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.status.history import Activity, Entry
+from smgw_proxy_addon.status.history import Entry, History
 from smgw_proxy_addon.status.page import chart
-from smgw_proxy_addon.status.page.guides import Guide, Way, guides, needs_user, other_guides
-from smgw_proxy_addon.status.page.locale import Texts
-from smgw_proxy_addon.status.page.observer import LINES, USERS, LogMemory, Observer
-from smgw_proxy_addon.status.page.vendor import Vendor, from_answer, from_subject, user_path
+from smgw_proxy_addon.status.page.guides import Guide, ProxyAddress, list_guides, list_other_guides, needs_user
+from smgw_proxy_addon.status.page.recorder import LINES, USERS, LogBuffer, RequestRecorder
+from smgw_proxy_addon.status.page.texts import Texts
+from smgw_proxy_addon.status.page.vendor import Vendor, find_user_path, from_answer, from_subject
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
-INSIDE = Way("inside", "local-smgw-proxy", 8080, 443)
-NETWORK = Way("network", None, 8080)
+INSIDE = ProxyAddress("inside", "local-smgw-proxy", 8080, 443)
+NETWORK = ProxyAddress("network", None, 8080)
 CALL = """'{"method":"smgw-info"}'"""
 
 
@@ -109,7 +109,7 @@ def test_the_make_by_the_certificate(subject: str, vendor: Vendor | None) -> Non
     ],
 )
 def test_the_user_s_own_path(target: str, status: int, path: str | None) -> None:
-    assert user_path(target, status) == path
+    assert find_user_path(target, status) == path
 
 
 # Addresses to copy
@@ -121,7 +121,7 @@ def values(given: list[Guide]) -> list[str]:
 
 def test_a_theben_gateway_with_its_users() -> None:
     paths = ("/smgw/m2m/feed-in.sm", "/smgw/m2m/import.sm")
-    given = list(guides(Vendor.THEBEN, (INSIDE, NETWORK), paths, Texts("en")))
+    given = list(list_guides(Vendor.THEBEN, (INSIDE, NETWORK), paths, Texts("en")))
     assert values(given) == [
         "http://local-smgw-proxy:8080/smgw/m2m/feed-in.sm/json",
         "http://local-smgw-proxy:8080/smgw/m2m/import.sm/json",
@@ -132,12 +132,12 @@ def test_a_theben_gateway_with_its_users() -> None:
 
 
 def test_a_ppc_gateway_and_an_emh_gateway() -> None:
-    ways = (Way("network", "fd00::2", 80),)
-    assert values(list(guides(Vendor.PPC, ways, (), Texts("en")))) == [
+    addresses = (ProxyAddress("network", "fd00::2", 80),)
+    assert values(list(list_guides(Vendor.PPC, addresses, (), Texts("en")))) == [
         "http://[fd00::2]/cgi-bin/hanservice.cgi",
         "curl --digest -u USER http://[fd00::2]/cgi-bin/hanservice.cgi",
     ]
-    assert values(list(guides(Vendor.EMH, ways, (), Texts("en")))) == [
+    assert values(list(list_guides(Vendor.EMH, addresses, (), Texts("en")))) == [
         "http://[fd00::2]",
         "http://[fd00::2]",
         "curl --digest -u USER http://[fd00::2]/json/metering/origin/",
@@ -145,24 +145,24 @@ def test_a_ppc_gateway_and_an_emh_gateway() -> None:
 
 
 def test_an_unknown_gateway_gets_all_of_them() -> None:
-    given = list(guides(None, (INSIDE, NETWORK), (), Texts("de")))
+    given = list(list_guides(None, (INSIDE, NETWORK), (), Texts("de")))
     assert "http://local-smgw-proxy:8080/smgw/m2m/BENUTZERKENNUNG.sm/json" in values(given)
     assert "http://ADRESSE-VON-HOME-ASSISTANT:8080" in values(given)
     assert needs_user(given, Texts("de"))
 
 
 def test_without_https_on_its_port_the_core_integration_says_why() -> None:
-    for way in (Way("network", "pi", 8080), Way("network", "pi", 8080, 8443)):
-        given = list(guides(Vendor.THEBEN, (way,), (), Texts("en")))
+    for address in (ProxyAddress("network", "pi", 8080), ProxyAddress("network", "pi", 8080, 8443)):
+        given = list(list_guides(Vendor.THEBEN, (address,), (), Texts("en")))
         assert "--https-port 443" in given[1].problem
 
 
 @pytest.mark.parametrize("vendor", list(Vendor))
 def test_the_other_makes_are_those_that_are_missing(vendor: Vendor) -> None:
     texts = Texts("en")
-    shown = {guide.title for guide in guides(vendor, (INSIDE, NETWORK), (), texts)}
-    others = {guide.title for guide in other_guides(vendor, (INSIDE, NETWORK), texts)}
-    everything = {guide.title for guide in guides(None, (INSIDE, NETWORK), (), texts)}
+    shown = {guide.title for guide in list_guides(vendor, (INSIDE, NETWORK), (), texts)}
+    others = {guide.title for guide in list_other_guides(vendor, (INSIDE, NETWORK), texts)}
+    everything = {guide.title for guide in list_guides(None, (INSIDE, NETWORK), (), texts)}
     assert not shown & others
     assert shown | others == everything
 
@@ -171,11 +171,11 @@ def test_the_other_makes_are_those_that_are_missing(vendor: Vendor) -> None:
 
 
 def test_the_chart_leaves_out_where_nothing_was() -> None:
-    activity = Activity()
+    history = History()
     for ago, seconds, code in ((3, 0.4, None), (3, 0.8, None), (2, 0.0, "gateway_refused")):
         at = NOW - timedelta(hours=ago)
-        activity.add(Entry(at, "c", "GET", "/", 502 if code else 200, 0, 0, seconds, reused=True, code=code))
-    drawn = chart.draw(activity.day(NOW))
+        history.add(Entry(at, "c", "GET", "/", 502 if code else 200, 0, 0, seconds, reused=True, code=code))
+    drawn = chart.draw(history.day(NOW))
     assert drawn.scale == 1.0
     assert len(drawn.bars) == 2
     answered, failed = drawn.bars
@@ -187,9 +187,9 @@ def test_the_chart_leaves_out_where_nothing_was() -> None:
 
 
 def test_what_is_longer_than_any_scale_ends_at_the_top() -> None:
-    activity = Activity()
-    activity.add(Entry(NOW, "c", "GET", "/", 200, 0, 0, 5000.0, reused=True))
-    assert chart.draw(activity.day(NOW)).bars[0].longest == chart.TOP
+    history = History()
+    history.add(Entry(NOW, "c", "GET", "/", 200, 0, 0, 5000.0, reused=True))
+    assert chart.draw(history.day(NOW)).bars[0].longest == chart.TOP
 
 
 # Memory
@@ -202,10 +202,10 @@ def record(target: str, status: int = 200, **changes: object) -> RequestRecord:
 
 
 def test_what_is_remembered_is_redacted_and_short() -> None:
-    observer = Observer(lambda: NOW)
-    observer(record("/login?password=geheim&x=1"))
-    observer(record("/" + "x" * 8000, method="G\x1b[31mET" + "T" * 100))
-    long, login = observer.activity.entries()
+    recorder = RequestRecorder(lambda: NOW)
+    recorder.record(record("/login?password=geheim&x=1"))
+    recorder.record(record("/" + "x" * 8000, method="G\x1b[31mET" + "T" * 100))
+    long, login = recorder.history.entries()
     assert "geheim" not in login.target
     assert len(long.target) == 200
     assert len(long.method) == 20
@@ -213,29 +213,29 @@ def test_what_is_remembered_is_redacted_and_short() -> None:
 
 
 def test_only_so_many_users_are_remembered_the_last_first() -> None:
-    observer = Observer(lambda: NOW)
+    recorder = RequestRecorder(lambda: NOW)
     for number in range(USERS + 3):
-        observer(record(f"/smgw/m2m/user{number}.sm/json"))
-    observer(record("/smgw/m2m/user4.sm/json"))
-    observer(record("/smgw/m2m/typo.sm/json", 404))
-    assert observer.vendor is Vendor.THEBEN
-    assert observer.user_paths == tuple(f"/smgw/m2m/user{number}.sm" for number in (4, 6, 5, 3))
+        recorder.record(record(f"/smgw/m2m/user{number}.sm/json"))
+    recorder.record(record("/smgw/m2m/user4.sm/json"))
+    recorder.record(record("/smgw/m2m/typo.sm/json", 404))
+    assert recorder.vendor is Vendor.THEBEN
+    assert recorder.user_paths == tuple(f"/smgw/m2m/user{number}.sm" for number in (4, 6, 5, 3))
 
 
 def test_the_gateway_s_errors_are_told_from_the_others() -> None:
-    observer = Observer(lambda: NOW)
-    observer(record("/", 421, code="misdirected_request"))
-    assert observer.activity.last_outcome is None
-    observer(record("/", 0, code="gateway_closed_without_answer"))
-    assert observer.activity.last_outcome is not None
+    recorder = RequestRecorder(lambda: NOW)
+    recorder.record(record("/", 421, code="misdirected_request"))
+    assert recorder.history.last_outcome is None
+    recorder.record(record("/", 0, code="gateway_closed_without_answer"))
+    assert recorder.history.last_outcome is not None
 
 
 def test_log_lines_are_kept_up_to_a_bound_and_never_fail() -> None:
-    memory = LogMemory()
+    buffer = LogBuffer()
     for number in range(LINES + 10):
-        memory.handle(logging.LogRecord("smgw_proxy_addon", logging.INFO, "", 0, "line %d", (number,), None))
-    memory.handle(logging.LogRecord("other", logging.INFO, "", 0, "%d", ("no number",), None))
-    lines = memory.lines()
+        buffer.handle(logging.LogRecord("smgw_proxy_addon", logging.INFO, "", 0, "line %d", (number,), None))
+    buffer.handle(logging.LogRecord("other", logging.INFO, "", 0, "%d", ("no number",), None))
+    lines = buffer.lines()
     assert len(lines) == LINES
     assert lines[-2].endswith(f"line {LINES + 9}")
     assert lines[-1].endswith("other: (message of :0 failed: TypeError)")

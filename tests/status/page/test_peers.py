@@ -1,4 +1,4 @@
-"""Who gets to the status page, by address: real ones, in a network namespace of its own."""
+"""Which addresses may open the status page: real ones, in a network namespace."""
 
 import asyncio
 import sys

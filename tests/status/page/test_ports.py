@@ -1,4 +1,4 @@
-"""What the page inside Home Assistant learns from the Supervisor."""
+"""The page inside Home Assistant shows the ports that the Supervisor names."""
 
 import asyncio
 import logging
@@ -41,13 +41,7 @@ async def test_the_host_s_port_is_named_to_clients_outside(
     async with stand_in() as told, client(told.url) as supervisor, proxy_for("127.0.0.1:1", tmp_path) as rig:
         # What the Supervisor calls the port is the container's.
         told.ports = ports and {name.replace("8080", str(port)): value for name, value in ports.items()}
-        await page.start(
-            store=TrustStore(tmp_path, "gw"),
-            trust=rig.proxy.trust,
-            pool=rig.proxy.pool,
-            serving=lambda: True,
-            supervisor=supervisor,
-        )
+        await page.start(rig.proxy, TrustStore(tmp_path, "gw"), supervisor=supervisor)
         try:
             url = caplog.text.partition("Status page at ")[2].split()[0].replace("[::]", "127.0.0.1")
             async with httpx.AsyncClient(trust_env=False) as browser, asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""The status page over HTTP: what it shows, who may see it, and what changes something."""
+"""The status page over HTTP: its content, who may see it, and its actions."""
 
 import asyncio
 import html
@@ -130,7 +130,7 @@ async def test_many_polls_are_warned_about(tmp_path: Path) -> None:
     async with status_for("127.0.0.1:1", tmp_path) as status, visitor(status) as client:
         for minute in range(120, 0, -2):
             at = utc_now() - timedelta(minutes=minute)
-            status.observer.activity.add(Entry(at, "10.0.0.1", "GET", "/", 200, 0, 0, 0.1, reused=True))
+            status.recorder.history.add(Entry(at, "10.0.0.1", "GET", "/", 200, 0, 0, 0.1, reused=True))
         page = text_of((await client.get("/")).text)
         assert "More than 10 times an hour" in page
         assert "the gateway is asked too often: 30 times" in page

@@ -11,12 +11,12 @@ from smgw_proxy_addon.config.options import parse_target
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import PoolStatus
 from smgw_proxy_addon.locales import Language
-from smgw_proxy_addon.locales.explain import TEXTS
-from smgw_proxy_addon.status.history import Activity, Entry
-from smgw_proxy_addon.status.page.locale import Texts
-from smgw_proxy_addon.status.page.observer import GATEWAY_CODES
+from smgw_proxy_addon.locales.explain import ERRORS
+from smgw_proxy_addon.status.history import Entry, History
+from smgw_proxy_addon.status.page.recorder import GATEWAY_CODES
 from smgw_proxy_addon.status.page.state import AccountState, State, TrustState
-from smgw_proxy_addon.status.page.verdict import LOGINS, SEVERAL, judge, words
+from smgw_proxy_addon.status.page.texts import Texts
+from smgw_proxy_addon.status.page.verdict import LOGINS, SEVERAL, explain_verdict, judge
 from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
@@ -31,22 +31,22 @@ def entry(status: int = 200, code: str | None = None, ago: float = 1.0, client: 
 
 
 def state(*entries: Entry, **changes: Any) -> State:
-    activity = Activity()
+    history = History()
     for each in sorted(entries, key=lambda each: each.at):
-        activity.add(each, gateway_failed=each.code in GATEWAY_CODES)
+        history.add(each, gateway_failed=each.code in GATEWAY_CODES)
     plain = State(
         now=NOW,
         started=NOW - timedelta(days=1),
         target=parse_target("10.11.120.2"),
         trust=TrustState(NO_POLICY, PIN, shown=OLD),
         pool=PoolStatus(0, 1, 0, None),
-        day=activity.day(NOW),
-        clients=activity.clients(NOW),
-        entries=activity.entries(),
-        last_answer=activity.last_answer,
-        last_failure=activity.last_failure,
-        last_outcome=activity.last_outcome,
-        unanswered_logins=activity.unanswered_logins,
+        day=history.day(NOW),
+        clients=history.clients(NOW),
+        entries=history.entries(),
+        last_answer=history.last_answer,
+        last_failure=history.last_failure,
+        last_outcome=history.last_outcome,
+        unanswered_logins=history.unanswered_logins,
         vendor=None,
         vendor_answered=False,
         user_paths=(),
@@ -172,27 +172,30 @@ def test_the_verdict(now: State, level: str, key: str, code: str | None) -> None
 @pytest.mark.parametrize("now", [case[1] for case in CASES], ids=[case[0] for case in CASES])
 def test_every_verdict_has_words_and_the_bad_ones_a_remedy(now: State, language: Language) -> None:
     verdict = judge(now)
-    told = words(verdict, language, Texts(language))
+    told = explain_verdict(verdict, language, Texts(language))
     assert told.sentence.endswith(".")
     assert "{" not in told.sentence + told.detail + told.remedy
     if verdict.level == "bad" or verdict.code:
         assert told.remedy
     if verdict.code and verdict.level == "bad":
-        assert TEXTS[language][verdict.code].title in told.sentence
+        assert ERRORS[language][verdict.code].title in told.sentence
     assert Texts("de")("verdict.works") not in told.sentence or language == "de"
 
 
 def test_the_time_of_a_failure_is_told() -> None:
     now = state(entry(502, "gateway_unreachable"))
-    told = words(judge(now), "de", Texts("de"))
+    told = explain_verdict(judge(now), "de", Texts("de"))
     assert told.when == f"Zuletzt geschehen: {Texts('de').moment(NOW - timedelta(minutes=1))}"
-    assert words(judge(state(entry())), "de", Texts("de")).when == ""
+    assert explain_verdict(judge(state(entry())), "de", Texts("de")).when == ""
 
 
 def test_numbers_stand_in_the_sentence() -> None:
     now = state(entry(), entry(503, "queue_full", 30))
-    assert words(judge(now), "en", Texts("en")).sentence == "It works, but 1 of 2 requests failed in the last hour."
-    assert "1 von 2 Anfragen" in words(judge(now), "de", Texts("de")).sentence
+    assert (
+        explain_verdict(judge(now), "en", Texts("en")).sentence
+        == "It works, but 1 of 2 requests failed in the last hour."
+    )
+    assert "1 von 2 Anfragen" in explain_verdict(judge(now), "de", Texts("de")).sentence
 
 
 def account(number: int, standing: Standing) -> AccountState:
@@ -224,5 +227,5 @@ def test_the_proxy_s_own_logins(codes: list[str | None], standings: list[Standin
     verdict = judge(state(*entries, accounts=accounts))
     assert (verdict.level, verdict.key) == (level, key)
     numbers = ", ".join(str(each.number) for each in accounts if each.standing is Standing.STOPPED)
-    assert (f"account {numbers}" in words(verdict, "en", Texts("en")).sentence) is (key == "login_stopped")
-    assert (f"Zugang {numbers}" in words(verdict, "de", Texts("de")).sentence) is (key == "login_stopped")
+    assert (f"account {numbers}" in explain_verdict(verdict, "en", Texts("en")).sentence) is (key == "login_stopped")
+    assert (f"Zugang {numbers}" in explain_verdict(verdict, "de", Texts("de")).sentence) is (key == "login_stopped")

@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Final
 
-from smgw_proxy_addon.locales import Language
+from smgw_proxy_addon.locales import Language, format_date
 from smgw_proxy_addon.locales.de import status as german
 from smgw_proxy_addon.locales.en import status as english
 
 _WORDS: Final = {"en": english.WORDS, "de": german.WORDS}
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86400
@@ -22,28 +21,25 @@ class Texts:
         self._words = _WORDS[language]
 
     def __call__(self, key: str, **facts: object) -> str:
-        """Give the words for a key. Raises KeyError for one that is not there."""
+        """Return the words for a key. Raises KeyError for a missing one."""
         return self._words[key].format_map(facts)
 
     def get(self, key: str, **facts: object) -> str:
-        """Give the words for a key, or nothing."""
+        """Return the words for a key, or an empty text."""
         return self._words.get(key, "").format_map(facts)
 
     def date(self, when: datetime | None) -> str:
         """Write a day."""
         if when is None:
             return self("unknown")
-        when = when.astimezone()
-        if self.language == "de":
-            return f"{when:%d.%m.%Y}"
-        return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
+        return format_date(f"{when.astimezone():%Y-%m-%d}", self.language)
 
     def moment(self, when: datetime | None) -> str:
         """Write a day and a time."""
         return self("unknown") if when is None else f"{self.date(when)}, {when.astimezone():%H:%M}"
 
     def clock(self, when: datetime) -> str:
-        """Write a time with seconds, after the day if it is long ago or yet to come."""
+        """Write a time of day with seconds."""
         return f"{when.astimezone():%H:%M:%S}"
 
     def number(self, value: float) -> str:

@@ -1,7 +1,6 @@
-"""What a person decides on the status page, carried out: the only part of the page that changes anything.
+"""The actions of the page's forms: the only part of the page that changes anything.
 
-What is trusted is changed by the store alone. That a form is the page's own was found before: nothing here looks at
-who sent it.
+Pins are changed by the store only. The caller has checked that the form is the page's own.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from typing import Final
 from smgw_proxy_addon.auth.login_once import OwnLogins
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
-from smgw_proxy_addon.status.page.pages import Kept
+from smgw_proxy_addon.status.page.pages import KeptRefusal
 from smgw_proxy_addon.status.page.state import Reader, is_same
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 
@@ -29,14 +28,14 @@ _ACCEPT_NOTICES: Final = {
 Form = Mapping[str, str]
 """The fields of a form."""
 
-Act = Callable[[Form], Awaitable[str]]
-"""Does what a form asks for; returns where its sender is to go then, relative to the form's path."""
+Action = Callable[[Form], Awaitable[str]]
+"""Does what a form asks for; returns where the browser is sent then, relative to the form's path."""
 
 
-class Decisions:
-    """Carries out what comes in a form. ``now`` gives the time in UTC.
+class Actions:
+    """Carries out forms. ``now`` returns the time in UTC.
 
-    Without ``diagnosis`` there is none to run, without ``logins`` none to try again.
+    Without ``diagnosis`` none can be run, without ``logins`` none tried again.
     """
 
     def __init__(
@@ -53,14 +52,14 @@ class Decisions:
         self._now = now
         self._diagnosis = diagnosis
         self._logins = logins
-        self.kept: Kept | None = None
+        self.kept: KeptRefusal | None = None
         """The last decision to keep refusing a certificate."""
-        acts: dict[str, Act] = {"/trust": self._trust, "/keep": self._keep, "/forget": self._forget}
+        by_path: dict[str, Action] = {"/trust": self._trust, "/keep": self._keep, "/forget": self._forget}
         if logins:
-            acts["/retry"] = self._retry
+            by_path["/retry"] = self._retry
         if diagnosis:
-            acts["/diagnose"] = self._diagnose
-        self.acts: Final[Mapping[str, Act]] = acts
+            by_path["/diagnose"] = self._diagnose
+        self.by_path: Final[Mapping[str, Action]] = by_path
         """By the path that the form is sent to."""
 
     async def _trust(self, form: Form) -> str:
@@ -84,7 +83,7 @@ class Decisions:
         changed = (await self._reader.read()).trust.changed
         if changed is None:
             return _notice("nothing")
-        self.kept = Kept(changed.certificate.fingerprint, self._now())
+        self.kept = KeptRefusal(changed.certificate.fingerprint, self._now())
         return _notice("kept")
 
     async def _forget(self, form: Form) -> str:

@@ -1,6 +1,6 @@
-"""What the status page remembers of the running proxy: requests, the make of the gateway, the last log lines.
+"""Records what the status page shows of the past: requests, the make of the gateway, the last log lines.
 
-All of it is bounded, and redacted on its way in: nothing secret can be shown later by mistake.
+All of it is bounded, and redacted when it is recorded.
 """
 
 import logging
@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Final
 
 from smgw_proxy_addon.errors import GatewayError, ProxyError
-from smgw_proxy_addon.logs import LineFormatter, RequestRecord, settled
-from smgw_proxy_addon.redaction import printable, redact_target
-from smgw_proxy_addon.status.history import Activity, Entry
-from smgw_proxy_addon.status.page.vendor import Vendor, from_answer, user_path
+from smgw_proxy_addon.log_writer import LineFormatter, complete
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.redaction import redact_target
+from smgw_proxy_addon.status.history import Entry, History
+from smgw_proxy_addon.status.page.vendor import Vendor, find_user_path, from_answer
+from smgw_proxy_addon.text import printable
 
 LINES: Final = 300
 """Lines of the log that are kept."""
@@ -25,18 +27,18 @@ _LONGEST_TARGET: Final = 200
 _LONGEST_LINE: Final = 500
 
 
-class Observer:
-    """Is told of every finished request. ``now`` gives the time in UTC."""
+class RequestRecorder:
+    """Records finished requests. ``now`` returns the time in UTC."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self.activity = Activity()
+        self.history = History()
         self.started = now()
         self.vendor: Vendor | None = None
         self._now = now
         self._user_paths: dict[str, None] = {}
 
-    def __call__(self, record: RequestRecord) -> None:
-        """Remember a request."""
+    def record(self, record: RequestRecord) -> None:
+        """Record a finished request."""
         entry = Entry(
             at=self._now(),
             client=record.client,
@@ -49,10 +51,10 @@ class Observer:
             reused=record.reused,
             code=record.code,
         )
-        self.activity.add(entry, gateway_failed=entry.code in GATEWAY_CODES)
+        self.history.add(entry, gateway_failed=entry.code in GATEWAY_CODES)
         if entry.answered:
             self.vendor = from_answer(entry.target, entry.status) or self.vendor
-            if path := user_path(entry.target, entry.status):
+            if path := find_user_path(entry.target, entry.status):
                 self._user_paths.pop(path, None)
                 self._user_paths[path] = None
                 if len(self._user_paths) > USERS:
@@ -64,8 +66,8 @@ class Observer:
         return tuple(reversed(self._user_paths))
 
 
-class LogMemory(logging.Handler):
-    """Keeps the last lines of the log."""
+class LogBuffer(logging.Handler):
+    """Keeps the last records of the log."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,15 +75,15 @@ class LogMemory(logging.Handler):
         self._records: deque[logging.LogRecord] = deque(maxlen=LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line. Never raises, and leaves the work for when somebody looks."""
-        kept = settled(record)
+        """Keep a record; it is formatted when the lines are read. Never raises."""
+        kept = complete(record)
         if kept.exc_info or kept.stack_info:
-            self.format(kept)  # now: what it tells of, the frames with all that is in them, must not stay
+            self.format(kept)  # now: the traceback would keep its frames and all their objects
             kept.exc_info = None
         self._records.append(kept)
 
     def lines(self) -> list[str]:
-        """Give the lines, the newest last."""
+        """Return the lines, the newest last."""
         return [self.format(record)[:_LONGEST_LINE] for record in list(self._records)]
 
 
