@@ -13,7 +13,7 @@ from smgw_proxy_addon.auth.client_login import ClientLogin, LoginNeeded, Reason,
 from smgw_proxy_addon.auth.throttle import Guesses, Turn
 from smgw_proxy_addon.errors import ClientGoneError, LoginRequiredError, TooManyLoginsError
 from smgw_proxy_addon.http.messages import GatewayRequest
-from smgw_proxy_addon.proxy.source import Client, Course
+from smgw_proxy_addon.proxy.source import Client, Timings
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Porter:
         self._clock = clock
         self._guesses = Guesses(_tell)
 
-    async def admit(self, request: GatewayRequest, client: Client, course: Course) -> int:
+    async def admit(self, request: GatewayRequest, client: Client, timings: Timings) -> int:
         """Return the position of the account that a request belongs to.
 
         Raises ``LoginRequiredError``, ``TooManyLoginsError``, and ``ClientGoneError`` if the client left meanwhile.
@@ -41,8 +41,8 @@ class Porter:
         wrong = False
         try:
             if turn.wait:
-                await _wait(turn, client)
-                course.waiting = turn.wait
+                with timings.wait(self._clock):
+                    await _wait(turn, client)
             verdict = self._clients.check(given, request.method, request.target, self._clock())
             # Also with a nonce that is not ours: whether the next challenge is "stale" tells the password's worth.
             wrong = isinstance(verdict, LoginNeeded) and verdict.reason is Reason.WRONG

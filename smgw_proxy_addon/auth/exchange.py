@@ -5,6 +5,7 @@ in one case only: the gateway answered it with 401, which is how it asks. No use
 a log line or an error.
 """
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,6 @@ from dataclasses import replace
 from typing import Final
 
 from smgw_proxy_addon.auth.gateway_login import Attempt, GatewayLogin
-from smgw_proxy_addon.auth.trial import Turn
 from smgw_proxy_addon.errors import (
     ClientGoneError,
     ConnectionLostError,
@@ -25,7 +25,7 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import values
-from smgw_proxy_addon.proxy.source import Client
+from smgw_proxy_addon.proxy.source import Client, Timings
 
 _LOGIN_NEEDED: Final = 401
 _LOWEST_ERROR: Final = 400
@@ -36,17 +36,50 @@ class ClosedAfterChallengeError(Exception):
     """The gateway asked for the login and closed the connection."""
 
 
+class LoginLock:
+    """Lets one login of an account go at a time, because gateways lock up after a few wrong ones."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def acquire(self, timings: Timings, clock: Callable[[], float]) -> AsyncIterator[None]:
+        """Wait for the lock, and keep it until the end of the context.
+
+        Who waits for it may have a place at the gateway already, so that the schedule does not know of the wait: the
+        ``hold`` of ``timings``, those of the request that has the lock, counts it.
+        """
+        self._waiting += 1
+        try:
+            with timings.wait(clock):
+                await self._lock.acquire()
+        finally:
+            self._waiting -= 1
+        hold = timings.hold
+        others_wait = hold.others_wait
+        hold.others_wait = lambda: self._waiting > 0 or bool(others_wait and others_wait())
+        try:
+            yield
+        finally:
+            hold.others_wait = others_wait
+            self._lock.release()
+
+
 class AccountExchange:
     """One request of an account: sent, and once more if the gateway asks for the login.
 
-    ``trial`` gives the account's turn: it lets one login at a time go while the password may be wrong.
+    ``lock`` is the account's: one login at a time goes while the password may be wrong.
     """
 
-    def __init__(self, login: GatewayLogin, trial: Turn, client: Client, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, login: GatewayLogin, lock: LoginLock, client: Client, timings: Timings, clock: Callable[[], float]
+    ) -> None:
         self._login = login
-        self._trial = trial
-        self._clock = clock
+        self._lock = lock
         self._client = client
+        self._timings = timings
+        self._clock = clock
         self._check()
 
     async def first(self, connection: Connection, request: GatewayRequest) -> Answer:
@@ -54,7 +87,7 @@ class AccountExchange:
 
         Raises ``ClosedAfterChallengeError`` if it has to be sent again on another one, with ``second``.
         """
-        async with self._turn():
+        async with self._wait_until_allowed():
             attempt = None
             # While the password may be wrong, only where it is asked for: a page that needs no login would seem to
             # prove it. What cannot be sent again has no other chance.
@@ -78,7 +111,7 @@ class AccountExchange:
 
     async def second(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request with the answer to a challenge that was just asked."""
-        async with self._turn():
+        async with self._wait_until_allowed():
             return await self._log_in(connection, request)
 
     async def _log_in(self, connection: Connection, request: GatewayRequest) -> Answer:
@@ -93,13 +126,13 @@ class AccountExchange:
         raise LoginExpiredError
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _wait_until_allowed(self) -> AsyncIterator[None]:
         """Wait while another login shows whether the password is right: a gateway locks up after a few wrong ones."""
         if self._login.proven:
             self._check()  # again: it was waiting for the gateway
             yield
             return
-        async with self._trial():
+        async with self._lock.acquire(self._timings, self._clock):
             self._check()
             if self._client.gone.done():
                 raise ClientGoneError

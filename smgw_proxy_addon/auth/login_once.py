@@ -13,14 +13,13 @@ from functools import partial
 from typing import Final, Protocol
 
 from smgw_proxy_addon.auth.authenticator import Porter
-from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError, with_login
+from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError, LoginLock, with_login
 from smgw_proxy_addon.auth.gateway_login import GatewayLogin, Standing
-from smgw_proxy_addon.auth.trial import Trial
 from smgw_proxy_addon.config.accounts import Past, Pasts
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import Headers
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
-from smgw_proxy_addon.proxy.source import Client, Course, Transparent
+from smgw_proxy_addon.proxy.source import Client, Timings, Transparent
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class AccountSource(Protocol):
     """Gives the answer to a request of an account, which is told by its position."""
 
     def ask(
-        self, account: int, request: GatewayRequest, client: Client, course: Course
+        self, account: int, request: GatewayRequest, client: Client, timings: Timings
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask as ``asking.Source`` does; the request has no login."""
         ...
@@ -50,12 +49,12 @@ class LoginOnce:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, course: Course
+        self, request: GatewayRequest, client: Client, timings: Timings
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Check the client's login, then ask. Raises what ``Porter.admit`` does before anything was done."""
-        account = await self._porter.admit(request, client, course)
+        account = await self._porter.admit(request, client, timings)
         fetch = partial(self._source.ask, account)
-        async with self._shared.ask(str(account), with_login(request, None), client, course, fetch) as answered:
+        async with self._shared.ask(str(account), with_login(request, None), client, timings, fetch) as answered:
             yield answered
 
     async def close(self) -> None:
@@ -80,7 +79,7 @@ class OwnLogins:
         self._remember = remember
         self._clock = clock
         self._logins = tuple(logins)
-        self._trials = tuple(Trial() for _ in logins)
+        self._locks = tuple(LoginLock() for _ in logins)
         self._told = list(self.standings)
 
     @property
@@ -129,7 +128,7 @@ class OwnLogins:
 
     @asynccontextmanager
     async def ask(
-        self, account: int, request: GatewayRequest, client: Client, course: Course
+        self, account: int, request: GatewayRequest, client: Client, timings: Timings
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask with the account's login; see ``AccountSource``.
 
@@ -137,10 +136,10 @@ class OwnLogins:
         ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
-        exchange = AccountExchange(login, partial(self._trials[account].turn, course.hold), client, self._clock)
+        exchange = AccountExchange(login, self._locks[account], client, timings, self._clock)
         request = await _kept_whole(request)
         async with AsyncExitStack() as stack:
-            enter = partial(self._source.ask, request, client, course)
+            enter = partial(self._source.ask, request, client, timings)
             try:
                 answer, body = await stack.enter_async_context(enter(exchange=exchange.first))
             except ClosedAfterChallengeError:

@@ -18,7 +18,7 @@ from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.ppc_session import CgiRequest, Meaning
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import values
-from smgw_proxy_addon.proxy.source import Client, Course
+from smgw_proxy_addon.proxy.source import Client, Timings
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class SessionKeeper:
 
     @asynccontextmanager
     async def ask(
-        self, account: int, request: GatewayRequest, client: Client, course: Course
+        self, account: int, request: GatewayRequest, client: Client, timings: Timings
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask as the source does. Raises ``SessionBusyError`` for the session of another account."""
         cgi = ppc_session.recognise(request.target, request.headers, request.body)
@@ -63,7 +63,7 @@ class SessionKeeper:
                 raise SessionBusyError
             self._begin()
         try:
-            async with self._source.ask(account, request, client, course) as (answer, body):
+            async with self._source.ask(account, request, client, timings) as (answer, body):
                 if cgi is not None and self._note(account, request, cgi, answer) and not holding:
                     holding = True
                     self._begin()
@@ -144,7 +144,7 @@ class SessionKeeper:
         client = Client("", asyncio.get_running_loop().create_future())
         number = held.account + 1
         try:
-            async with self._source.ask(held.account, request, client, Course()) as (answer, body):
+            async with self._source.ask(held.account, request, client, Timings()) as (answer, body):
                 async for _ in body:
                     pass
             _LOGGER.info(

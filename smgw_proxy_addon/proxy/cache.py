@@ -150,7 +150,7 @@ def forward_status(reason: bytes, *, stored: bool = False, collapsed: bool = Fal
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredAnswer:
     """A whole answer of status 200; ``at`` is when its request was sent (RFC 9111 section 4.2.3)."""
 
     reason: bytes
@@ -165,13 +165,13 @@ class Kept:
 
 
 @dataclass
-class Shelf:
+class Cache:
     """The kept answers, each for ``seconds``; bounded in number and in bytes, the oldest ones go first."""
 
     seconds: float
     most: int = MOST
     most_bytes: int = MOST_BYTES
-    _kept: dict[bytes, Kept] = field(default_factory=dict, repr=False)
+    _kept: dict[bytes, StoredAnswer] = field(default_factory=dict, repr=False)
     _bytes: int = 0
 
     def __len__(self) -> int:
@@ -182,12 +182,12 @@ class Shelf:
         """Bytes in all."""
         return self._bytes
 
-    def take(self, key: bytes, now: float) -> Kept | None:
+    def get(self, key: bytes, now: float) -> StoredAnswer | None:
         """Give the answer for a key unless it is too old."""
         self._expire(now)
         return self._kept.get(key)
 
-    def put(self, key: bytes, answer: Kept, now: float) -> bool:
+    def put(self, key: bytes, answer: StoredAnswer, now: float) -> bool:
         """Keep an answer in the place of an older one; tells whether it is kept."""
         self._expire(now)
         before = self._kept.get(key)
