@@ -133,7 +133,7 @@ def test_the_package_keeps_the_rules() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "message"),
     [
-        ("proxy.cache", "from smgw_proxy_addon.auth.throttle import Turn", ":1: imports auth.throttle from auth"),
+        ("proxy.cache", "from smgw_proxy_addon.auth.throttle import Throttle", ":1: imports auth.throttle from auth"),
         ("server.access", "import smgw_proxy_addon.gateway.pool", ":1: imports gateway.pool from gateway"),
         ("http.rewrite", "from smgw_proxy_addon.config import target", ":1: imports config.target from config"),
         ("errors", "from smgw_proxy_addon.http import digest", ":1: imports http.digest from http"),

@@ -23,13 +23,15 @@ from smgw_proxy_addon.errors import (
     SilentCloseError,
 )
 from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
+from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.http.rewrite import values
 from smgw_proxy_addon.proxy.source import Client, Timings
 
 _LOGIN_NEEDED: Final = 401
 _LOWEST_ERROR: Final = 400
-_LONGEST_REFUSAL: Final = 1_000_000
+_DRAIN_SECONDS: Final = 10.0
+"""For the body of a 401; after that the request goes on over another connection."""
 
 
 class ClosedAfterChallengeError(Exception):
@@ -80,12 +82,12 @@ class AccountExchange:
         self._client = client
         self._timings = timings
         self._clock = clock
-        self._check()
+        self._check_allowed()
 
-    async def first(self, connection: Connection, request: GatewayRequest) -> Answer:
+    async def send(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request, and again on the same connection after a 401.
 
-        Raises ``ClosedAfterChallengeError`` if it has to be sent again on another one, with ``second``.
+        Raises ``ClosedAfterChallengeError`` if it has to be sent again on another one, with ``resend``.
         """
         async with self._wait_until_allowed():
             attempt = None
@@ -93,10 +95,10 @@ class AccountExchange:
             # prove it. What cannot be sent again has no other chance.
             if self._login.proven or not isinstance(request.body, bytes | None):
                 attempt = self._login.attempt(request.method, request.target, self._clock())
-            answer = await self._send(connection, request, attempt)
+            answer = await self._exchange(connection, request, attempt)
             if answer.status != _LOGIN_NEEDED:
                 return answer
-            if await self._challenged(connection, answer, attempt):
+            if await self._read_challenge(connection, answer, attempt):
                 raise GatewayLoginRefusedError
             if not isinstance(request.body, bytes | None):
                 raise LoginExpiredError
@@ -105,11 +107,11 @@ class AccountExchange:
             if not connection.reusable:
                 raise ClosedAfterChallengeError
             if attempt is None:
-                self._check()
+                self._check_allowed()
                 return await self._log_in(connection, request)
-        return await self.second(connection, request)
+        return await self.resend(connection, request)
 
-    async def second(self, connection: Connection, request: GatewayRequest) -> Answer:
+    async def resend(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request with the answer to a challenge that was just asked."""
         async with self._wait_until_allowed():
             return await self._log_in(connection, request)
@@ -118,10 +120,10 @@ class AccountExchange:
         attempt = self._login.attempt(request.method, request.target, self._clock())
         if attempt is None:
             raise GatewayLoginRefusedError("no challenge that may be answered")
-        answer = await self._send(connection, request, attempt)
+        answer = await self._exchange(connection, request, attempt)
         if answer.status != _LOGIN_NEEDED:
             return answer
-        if await self._challenged(connection, answer, attempt):
+        if await self._read_challenge(connection, answer, attempt):
             raise GatewayLoginRefusedError
         raise LoginExpiredError
 
@@ -129,18 +131,18 @@ class AccountExchange:
     async def _wait_until_allowed(self) -> AsyncIterator[None]:
         """Wait while another login shows whether the password is right: a gateway locks up after a few wrong ones."""
         if self._login.proven:
-            self._check()  # again: it was waiting for the gateway
+            self._check_allowed()  # again: it was waiting for the gateway
             yield
             return
         async with self._lock.acquire(self._timings, self._clock):
-            self._check()
+            self._check_allowed()
             if self._client.gone.done():
                 raise ClientGoneError
             yield
 
-    async def _send(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
+    async def _exchange(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
         try:
-            answer = await connection.exchange(with_login(request, attempt))
+            answer = await connection.exchange(replace_login(request, attempt))
         except ConnectionLostError as error:
             # Lost is also what a gateway closed as soon as it had the login, before it had the whole body.
             idle = not isinstance(error, SilentCloseError)
@@ -151,26 +153,22 @@ class AccountExchange:
             self._login.accepted(values(answer.headers, b"authentication-info"), attempt)
         return answer
 
-    async def _challenged(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
+    async def _read_challenge(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
         refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt, self._clock())
-        read = 0
-        async for piece in connection.body():
-            read += len(piece)
-            if read > _LONGEST_REFUSAL:
-                break  # the connection is not used again then
+        await drain(connection.body(), limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
         return refused
 
-    def _check(self) -> None:
+    def _check_allowed(self) -> None:
         if self._login.stopped:
             raise GatewayLoginStoppedError
-        if rest := math.ceil(self._login.rest(self._clock())):
-            error = GatewayLoginPausedError(seconds=f"{rest}")
-            error.retry_after = rest
+        if pause := math.ceil(self._login.pause_left(self._clock())):
+            error = GatewayLoginPausedError(seconds=f"{pause}")
+            error.retry_after = pause
             raise error
 
 
-def with_login(request: GatewayRequest, attempt: Attempt | None) -> GatewayRequest:
-    """Put our login, or none, into the place of any other."""
+def replace_login(request: GatewayRequest, attempt: Attempt | None) -> GatewayRequest:
+    """Put the proxy's own login, or none, into the place of the client's."""
     headers = [header for header in request.headers if header[0].lower() != b"authorization"]
     if attempt:
         headers.append((b"Authorization", attempt.authorization))

@@ -25,6 +25,7 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import CLOSE_TIMEOUT, Connection
+from smgw_proxy_addon.gateway.ppc_session import SessionLease
 from smgw_proxy_addon.gateway.queue import Turns
 from smgw_proxy_addon.gateway.scheduler import Claim, Lifetime, Schedule, Ticket
 from smgw_proxy_addon.gateway.tls import GatewayTrust, UntrustedError, client_context
@@ -220,6 +221,11 @@ class Pool:
         """Let somebody see to the logout of a holder of the session that others wait for; it may be told again."""
         self._schedule.session.logs_out = True
         self._turns.on_session_over = on_session_over
+
+    @property
+    def session(self) -> SessionLease:
+        """Who holds the gateway's session, to be read only."""
+        return self._schedule.session
 
     def status(self) -> PoolStatus:
         """Tell how busy the gateway is."""

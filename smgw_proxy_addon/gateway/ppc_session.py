@@ -136,6 +136,11 @@ class SessionLease:
         return self._holder is None and not self._active and self._yielding is None
 
     @property
+    def holder(self) -> bytes | None:
+        """The value of the session that is held."""
+        return self._holder
+
+    @property
     def over(self) -> bool:
         """Whether the holder gives way: its tenure is over, and others wait."""
         return self._holder is not None and self._holder == self._yielding

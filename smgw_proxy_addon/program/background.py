@@ -25,7 +25,7 @@ from smgw_proxy_addon.status.notifications import Reachability, Situation
 from smgw_proxy_addon.status.supervisor import Notifier, Supervisor
 
 if TYPE_CHECKING:
-    from smgw_proxy_addon.auth.login_once import OwnLogins
+    from smgw_proxy_addon.auth.account_source import GatewayLogins
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Attendants:
         trust: ExaminableTrust,
         supervisor: Supervisor | None,
         *,
-        logins: "OwnLogins | None" = None,
+        logins: "GatewayLogins | None" = None,
         access: Access,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),

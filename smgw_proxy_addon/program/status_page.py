@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from smgw_proxy_addon.auth.login_once import OwnLogins
+from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.gateway.tls import GatewayTrust
@@ -52,7 +52,7 @@ class StatusPage:
         store: TrustStore,
         trust: GatewayTrust,
         pool: Pool,
-        logins: OwnLogins | None = None,
+        logins: GatewayLogins | None = None,
         serving: Callable[[], bool],
         diagnose: Diagnose | None = None,
         supervisor: Supervisor | None = None,

@@ -9,7 +9,7 @@ import pytest
 
 from simulator.gateway import Simulator
 from simulator.messages import Received
-from smgw_proxy_addon.auth.throttle import FREE
+from smgw_proxy_addon.auth.throttle import BURST
 from smgw_proxy_addon.http.digest import authorize, parse_challenges
 from smgw_proxy_addon.logs import RequestRecord, request_line
 from tests.played_time import play
@@ -67,7 +67,7 @@ def test_a_login_that_the_throttle_delays(tmp_path: Path, target: str) -> None:
     async def try_it() -> RequestRecord:
         clock = asyncio.get_running_loop().time
         async with gateway() as sim, proxy_for(sim, tmp_path, accounts=ACCOUNTS, clock=clock) as rig:
-            for _ in range(FREE):
+            for _ in range(BURST):
                 assert await ask(rig, password="wrong") == 401
             assert await ask(rig, target) == 200
             return rig.reports[-1]
@@ -82,7 +82,7 @@ def test_a_client_that_leaves_while_the_throttle_delays_it(tmp_path: Path) -> No
     async def try_it() -> RequestRecord:
         clock = asyncio.get_running_loop().time
         async with gateway() as sim, proxy_for(sim, tmp_path, accounts=ACCOUNTS, clock=clock) as rig:
-            for _ in range(FREE + 1):
+            for _ in range(BURST + 1):
                 assert await ask(rig, password="wrong") == 401
             before = len(rig.reports)
             asking = asyncio.create_task(ask(rig))
