@@ -152,14 +152,14 @@ class GatewayLogins:
 
 async def _read_body(request: GatewayRequest) -> GatewayRequest:
     """Read a body that comes in pieces, so that it can be sent again; one that is too large stays as it is."""
-    if isinstance(request.body, bytes | None):
+    if request.stream is None:
         return request
-    kept = bytearray()
-    async for piece in request.body:
-        kept += piece
-        if len(kept) > LARGEST_RESENT:
-            return replace(request, body=_chain(bytes(kept), request.body))
-    return replace(request, body=bytes(kept))
+    body = bytearray()
+    async for piece in request.stream:
+        body += piece
+        if len(body) > LARGEST_RESENT:
+            return replace(request, stream=_chain(bytes(body), request.stream))
+    return replace(request, body=bytes(body), stream=None)
 
 
 async def _chain(begin: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -93,14 +93,14 @@ class AccountExchange:
             attempt = None
             # While the password may be wrong, only where it is asked for: a page that needs no login would seem to
             # prove it. What cannot be sent again has no other chance.
-            if self._login.proven or not isinstance(request.body, bytes | None):
+            if self._login.proven or request.stream is not None:
                 attempt = self._login.attempt(request.method, request.target, self._clock())
             answer = await self._exchange(connection, request, attempt)
             if answer.status != _LOGIN_NEEDED:
                 return answer
             if await self._read_challenge(connection, answer, attempt):
                 raise GatewayLoginRefusedError
-            if not isinstance(request.body, bytes | None):
+            if request.stream is not None:
                 raise LoginExpiredError
             if self._client.gone.done():
                 raise ClientGoneError

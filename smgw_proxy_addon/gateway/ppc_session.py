@@ -65,10 +65,10 @@ class CgiRequest:
     ends: bool = False
 
 
-def recognise(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: object) -> CgiRequest | None:
+def recognise(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes | None) -> CgiRequest | None:
     """Return what a request is for the gateway's session, ``None`` if it is not for the CGI.
 
-    ``target`` is in origin form; a ``body`` that is not whole (``bytes``) is not looked at.
+    ``target`` is in origin form; ``body`` is the whole one, ``None`` if it comes in pieces.
     """
     path, _, query = target.partition(b"?")
     if path != CGI:
@@ -81,7 +81,7 @@ def recognise(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: objec
             for value in map(_session, values.split(b";"))
             if value
         ),
-        _ends(query) or (isinstance(body, bytes) and _ends(body)),
+        _ends(query) or (body is not None and _ends(body)),
     )
 
 

@@ -31,8 +31,6 @@ Ask = Callable[[GatewayRequest, Client, Timings], AbstractAsyncContextManager[tu
 """As ``Source.ask``."""
 
 _OK: Final = 200
-_STREAMED: Final = b"\0"
-"""Stands for a body that comes in pieces: it is longer than any read's, and no JSON."""
 
 
 class SharedAnswers:
@@ -60,13 +58,14 @@ class SharedAnswers:
         ``fetch`` may outlive this context; of a read it gets a client that is gone when all who wait for it are. Its
         answer must hold nothing that belongs to one login, such as ``Authentication-Info``. Raises ``ProxyError``.
         """
-        body = request.body if request.body is None or isinstance(request.body, bytes) else _STREAMED
-        read = read_of(account, request.method, request.target, request.headers, body)
+        # A body that comes in pieces is longer than any read's.
+        streams = request.stream is not None
+        read = None if streams else read_of(account, request.method, request.target, request.headers, request.body)
         if read is not None:
             async with self._read(read, request, client, timings, fetch) as given:
                 yield given
             return
-        changes = may_change(request.method, request.target, body)
+        changes = streams or may_change(request.method, request.target, request.body)
         if changes:
             self.forget()
         try:

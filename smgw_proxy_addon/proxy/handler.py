@@ -175,10 +175,11 @@ class Frontend:
         if framing.length and framing.length > self._largest_body:
             raise request_body.too_large(self._largest_body)
         self._answer_expectation(request)
-        body = None
+        body, stream = None, None
         if framing.has_body:
-            body = await request_body.receive(request.content, self._largest_body, visit.timings.hold)
-        if self._log_bodies and isinstance(body, bytes):
+            received = await request_body.receive(request.content, self._largest_body, visit.timings.hold)
+            body, stream = (received, None) if isinstance(received, bytes) else (None, received)
+        if self._log_bodies and body:
             visit.sent += body[:_EXCERPT]
         outgoing = GatewayRequest(
             method=method,
@@ -187,6 +188,7 @@ class Frontend:
             body=body,
             chunked=framing.chunked,
             has_login=any(name.lower() == b"authorization" for name, _ in headers),
+            stream=stream,
         )
         return await self._ask(request, outgoing, visit)
 

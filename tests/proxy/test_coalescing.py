@@ -281,7 +281,9 @@ async def test_a_large_body_that_comes_in_pieces_passes() -> None:
         yield b'{"method":"readings"}'
 
     async with house(60) as one:
-        request = GatewayRequest(b"POST", b"/smgw/m2m/a/json", [], pieces(), chunked=True, has_login=False)
+        request = GatewayRequest(
+            b"POST", b"/smgw/m2m/a/json", [], None, chunked=True, has_login=False, stream=pieces()
+        )
         client = Client("192.0.2.1", asyncio.get_running_loop().create_future())
 
         async def ask() -> None:
