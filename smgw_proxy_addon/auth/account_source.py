@@ -1,6 +1,6 @@
-"""The gateway as an account sees it: each request goes there with the account's own login.
+"""Requests of accounts: each is sent to the gateway with the account's own login.
 
-Owns the logins of all accounts, and says in the log once what changes for each. A 401 of the gateway never reaches a
+Owns the logins of all accounts, and logs each change once. A 401 of the gateway never reaches a
 client, because it asks for a login that only the proxy can give. No user name, password or nonce may get into a log
 line or an error.
 """
@@ -28,7 +28,7 @@ _KEPT_FROM_CLIENTS: Final = frozenset({b"www-authenticate", b"authentication-inf
 
 
 class AccountSource(Protocol):
-    """Gives the answer to a request of an account, which is told by its position."""
+    """Gives the answer to a request of an account, which is given by its position."""
 
     def ask(
         self, account: int, request: GatewayRequest, client: Client, timings: Timings

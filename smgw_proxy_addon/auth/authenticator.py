@@ -1,7 +1,7 @@
-"""Lets clients in that log in, after the delay that the throttle gives each login.
+"""Checks the login of each client, after the delay that the throttle demands.
 
-Decides nothing: whose login is right is ``client_login``'s to say, how long it is delayed is ``throttle``'s. A login
-that is delayed holds no place at the gateway, and its client may leave at any time. No user name may get into a log
+Decides nothing: ``client_login`` says which login is right, ``throttle`` how long it is delayed. A login that is
+delayed holds no place at the gateway, and its client may leave at any time. No user name may get into a log
 line or an error.
 """
 
@@ -45,7 +45,7 @@ class Authenticator:
                 with timings.wait(self._clock):
                     await _wait(reservation, client)
             result = self._clients.check(given, request.method, request.target, self._clock())
-            # Also with a nonce that is not ours: whether the next challenge is "stale" tells the password's worth.
+            # Also with a forged nonce: the next challenge would say by "stale" that the password was right.
             wrong = isinstance(result, LoginNeeded) and result.reason is ChallengeReason.WRONG
         finally:
             self._throttle.settle(reservation, self._clock(), wrong=wrong)

@@ -1,12 +1,12 @@
-"""Who may ask: the Digest login (RFC 7616) that the proxy wants from its own clients.
+"""The Digest login (RFC 7616) that the proxy demands from its own clients.
 
-Owns the challenge, the nonces and the check of a client's ``Authorization``. The password is compared here and
-nowhere else; nothing that came in, and no user name, may get into a result's ``repr`` or reason. Pure: time
-(monotonic seconds) and randomness come from the caller.
+Owns the challenge, the nonces and the check of a client's ``Authorization``. Passwords of clients are compared here
+only. Nothing that came in, and no user name, may get into a result's ``repr`` or reason. Pure: time (monotonic
+seconds) and randomness come from the caller.
 
-One challenge, MD5 with ``qop="auth"``: it is the only one that every client understands. A nonce is the time of its
-issue and a random number, signed, so that nothing needs to be kept before a login was right. Kept is only which
-counters of a nonce were used, so that no answer to a challenge counts twice.
+There is one challenge, MD5 with ``qop="auth"``: the only one that every client understands. A nonce is the time of
+its issue and a random number, signed, so that nothing is kept of a challenge without a right login. Of the others,
+the used counters are kept, so that no answer to a challenge counts twice.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ NONCES: Final = 4096
 """Nonces whose used counters are kept: many clients log in anew, with a new nonce, for each request."""
 
 WINDOW: Final = 256
-"""How far a nonce's counters may come out of order: parallel requests overtake each other."""
+"""How far a nonce's counters may be out of order: parallel requests overtake each other."""
 
 _TIME: Final = 8
 _RANDOM: Final = 8
@@ -80,7 +80,7 @@ class _Used:
     mask: int = 0
 
     def take(self, counter: int) -> bool:
-        """Use a counter; False if it was used, or is too far behind to be known."""
+        """Use a counter; returns False if it was used before, or is too low to tell."""
         ahead = counter - self.highest
         if ahead > 0:
             self.mask = ((self.mask << min(ahead, WINDOW)) | 1) & ((1 << WINDOW) - 1)
@@ -140,7 +140,7 @@ class ClientLogin:
         return account
 
     def _challenge(self, reason: ChallengeReason, now: float) -> LoginNeeded:
-        # The password was right, so that the client needs no person to try again (RFC 7616 section 3.3).
+        # The password was right: the client can try again without asking a person (RFC 7616 section 3.3).
         stale = reason in (ChallengeReason.STALE, ChallengeReason.REPLAYED)
         return LoginNeeded(reason, Challenge(REALM, self._make_nonce(now), "MD5", ("auth",), None, stale).header())
 
@@ -148,7 +148,7 @@ class ClientLogin:
         name = _to_bytes(given.username)
         known = None
         for position, names in enumerate(self._names):
-            # Every name is compared, in full: where the search ends tells nothing.
+            # Every name is compared in full, so that the time tells nothing.
             for each in names:
                 if hmac.compare_digest(name, each):
                     known = position
@@ -217,7 +217,7 @@ def _to_bytes(text: str) -> bytes:
 
 
 def _encode(text: str) -> Iterator[bytes]:
-    """Give a text as clients send it: in UTF-8, and in Latin-1, which older ones take (RFC 7616 section 4)."""
+    """Yield a text as clients encode it: in UTF-8, and in Latin-1 as older ones do (RFC 7616 section 4)."""
     yield text.encode()
     try:
         yield text.encode("latin-1")
@@ -226,7 +226,7 @@ def _encode(text: str) -> Iterator[bytes]:
 
 
 def _spell(account: Account) -> Iterator[tuple[str, str]]:
-    """Give name and password in each spelling, both as ``digest`` has them; always as many."""
+    """Yield name and password in each encoding, as ``digest`` has them; always the same number of pairs."""
     for name, password in zip(_encode(account.username), _encode(account.password), strict=True):
         yield name.decode("utf-8", "surrogateescape"), password.decode("utf-8", "surrogateescape")
 
@@ -251,7 +251,7 @@ def read_login(authorizations: Iterable[bytes]) -> Authorization | ChallengeReas
 
 
 def _is_for_target(given: Authorization, target: bytes) -> bool:
-    """Tell whether the login was made for this target; a client that sends URLs signs the URL or its path."""
+    """Tell whether the login is for this target. A client that sends a URL signs the URL or its path."""
     if given.realm != REALM:
         return False
     signed = _to_bytes(given.uri)

@@ -1,8 +1,8 @@
 """One request of an account at the gateway: sent, and once more if the gateway asks for the login.
 
 Owns when the account's login goes with a request, and what the gateway's answer says of it. A request is sent twice
-in one case only: the gateway answered it with 401, which is how it asks. No user name, password or nonce may get into
-a log line or an error.
+in one case only: the gateway answered it with 401. No user name, password or nonce may get into a log line or an
+error.
 """
 
 import asyncio
@@ -49,8 +49,8 @@ class LoginLock:
     async def acquire(self, timings: Timings, clock: Callable[[], float]) -> AsyncIterator[None]:
         """Wait for the lock, and keep it until the end of the context.
 
-        Who waits for it may have a place at the gateway already, so that the schedule does not know of the wait: the
-        ``hold`` of ``timings``, those of the request that has the lock, counts it.
+        A request that waits here may have a place at the gateway already, so that the schedule does not count it: the
+        ``hold`` of the request that has the lock does.
         """
         self._waiting += 1
         try:
@@ -91,8 +91,8 @@ class AccountExchange:
         """
         async with self._wait_until_allowed():
             attempt = None
-            # While the password may be wrong, only where it is asked for: a page that needs no login would seem to
-            # prove it. What cannot be sent again has no other chance.
+            # While the password may be wrong, it is sent only where it is asked for: a page that needs no login would
+            # seem to prove it. A stream is the exception: it cannot be sent again.
             if self._login.proven or request.stream is not None:
                 attempt = self._login.attempt(request.method, request.target, self._clock())
             answer = await self._exchange(connection, request, attempt)
@@ -129,9 +129,9 @@ class AccountExchange:
 
     @asynccontextmanager
     async def _wait_until_allowed(self) -> AsyncIterator[None]:
-        """Wait while another login shows whether the password is right: a gateway locks up after a few wrong ones."""
+        """Wait while another login shows whether the password is right, unless that is known."""
         if self._login.proven:
-            self._check_allowed()  # again: it was waiting for the gateway
+            self._check_allowed()  # again, after the wait for the gateway
             yield
             return
         async with self._lock.acquire(self._timings, self._clock):
@@ -144,7 +144,7 @@ class AccountExchange:
         try:
             answer = await connection.exchange(replace_login(request, attempt))
         except ConnectionLostError as error:
-            # Lost is also what a gateway closed as soon as it had the login, before it had the whole body.
+            # A gateway may refuse a login by closing before it has the whole body.
             idle = not isinstance(error, SilentCloseError)
             if attempt and self._login.closed_silently(attempt, self._clock(), idle=idle):
                 raise GatewayLoginRefusedError("closed without an answer") from None

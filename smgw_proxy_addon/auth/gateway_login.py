@@ -1,10 +1,10 @@
 """The proxy's own Digest login at the gateway (RFC 7616), and when it must not be tried any more.
 
 Owns one account's state: the gateway's challenge, how often it was answered, and how often the gateway refused the
-password. Two refusals in a row end it, because gateways lock themselves up after some wrong logins: nothing may be
-sent with this account then until a person says so. A connection that is closed instead of an answer means a wrong
-password at Theben's gateways and may be a fault at any, so it counts for less and is given time. Pure: time (``now``,
-monotonic seconds) and randomness come from the caller. No user name, password or nonce may get into a ``repr``.
+password. After two refusals in a row nothing is sent with this account until a person says so, because gateways lock
+up after some wrong logins. A connection closed instead of an answer means a wrong password at Theben's gateways and
+may be a fault at any, so more of them are allowed, with pauses. Pure: time (``now``, monotonic seconds) and
+randomness come from the caller. No user name, password or nonce may get into a ``repr``.
 """
 
 import math
@@ -26,7 +26,7 @@ those with SHA-256, so that nobody can talk the proxy down to MD5.
 """
 
 REFUSALS: Final = 2
-"""Refused passwords in a row that end it."""
+"""Refused passwords in a row after which the account is stopped."""
 
 FORGIVEN: Final = 2
 """Closed connections in a row that are no refusal of a password that the gateway has taken before."""
@@ -40,7 +40,7 @@ An account that was never taken begins with the second, because it has fewer cha
 FORGETFUL: Final = 4
 """Times in a row that a gateway may call a nonce stale that it has just given; beyond that the password is refused.
 
-By RFC 7616 the password is right then, but who takes a gateway's word for it without end may lock it up.
+By RFC 7616 the password is right then, but trying for ever may lock the gateway up.
 """
 
 NO_ACCIDENT: Final = 30.0
@@ -162,7 +162,7 @@ class GatewayLogin:
         self._count_anew()
 
     def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
-        """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
+        """Answer the challenge for one request, to be sent at once; None if there is none that may be answered.
 
         A nonce that the gateway will have forgotten is not used: some gateways take that for a wrong password.
         """
@@ -188,7 +188,7 @@ class GatewayLogin:
     def challenged(self, values: Iterable[bytes], attempt: Attempt | None, now: float) -> bool:
         """Learn from a 401 what to answer next; tells whether it refuses the password of ``attempt``.
 
-        ``values`` are those of its ``WWW-Authenticate`` headers. Only an answer to a fresh challenge tells: of an
+        ``values`` are those of its ``WWW-Authenticate`` headers. Only an answer to a fresh challenge does: of an
         older one the gateway may have forgotten the nonce, and not every gateway says ``stale`` then (PPC's).
         """
         offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]

@@ -1,12 +1,14 @@
-"""What the gateway has said of the accounts, kept through a restart in a file beside the gateway's pin.
+"""What the gateway has said of the accounts, stored in a file beside the gateway's pin.
 
-An account that it refused must stay stopped, and one that it took keeps the chances of a right password: after a
-power cut the gateway starts together with the proxy, and closes connections for minutes. Chances that are used up
-stay so, however often the proxy is started. Owns that file, ``TARGET.logins``. It must never hold a user name or a
-password, only a slow hash with a salt of its own. Whatever is wrong with it must never stop an account: the gateway
-then sees two more logins, no more than before a first start. What cannot be written is tried again until it can, and
-until then the file rather goes than does harm, for example by stopping an account that a person has let go on. It
-must never make the folder: its absence tells a running proxy that the pins are gone.
+After a restart, an account that was refused must stay stopped, failed attempts stay counted, and an account that was
+accepted keeps the attempts of a right password: after a power cut the gateway starts together with the proxy, and
+closes connections for minutes.
+
+Owns that file, ``TARGET.logins``. It must never hold a user name or a password, only a slow hash with a salt of its
+own. A broken file must never stop an account: the gateway then sees two more logins, no more than before a first
+start. A failed write is tried again until it succeeds; meanwhile a file that would do harm is removed, for example
+one that stops an account that a person has let go on. Must never make the folder: a running proxy knows by its
+absence that the pins are gone.
 """
 
 import asyncio
@@ -49,9 +51,9 @@ _DOCUMENT: Final = vol.Schema(
 
 
 class LoginStore:
-    """Remembers what the gateway said of the accounts, for the options' target.
+    """Stores what the gateway said of the accounts, for the options' target.
 
-    An account with another user name, password, target or ``digest_algorithm`` is another one.
+    An account whose user name, password, target or ``digest_algorithm`` changed is another account.
     """
 
     def __init__(self, options: Options, files: Files | None = None) -> None:
@@ -63,8 +65,8 @@ class LoginStore:
         self._hashes: dict[int, str] = {}
         self._files = files or Files()
         self._on_disk: AccountOutcomes | None = {}
-        """What the file says of the accounts, None if that cannot be read."""
-        self._former = False  # whether it says something of former accounts, too
+        """What the file holds of the accounts, None if it cannot be read."""
+        self._former = False  # whether it also holds something of former accounts
         self._wanted: AccountOutcomes = {}
         self._failed = False  # the last change, which was logged
         self._wake = asyncio.Event()
@@ -90,7 +92,7 @@ class LoginStore:
             self._writing = asyncio.create_task(self._write())
 
     async def close(self) -> None:
-        """Wait until it is written, or cannot be for the last time, but not for a medium that hangs."""
+        """Wait until it is written, or the last attempt fails; at most ``PATIENCE`` seconds."""
         self._closing = True
         self._wake.set()
         if self._writing:
@@ -110,7 +112,7 @@ class LoginStore:
                     await self._wake.wait()
 
     def _load(self) -> None:
-        """Read what the file says, and drop former accounts from it. Must be run in executor."""
+        """Read the file, and drop former accounts from it. Must be run in executor."""
         with suppress(OSError):
             self._files.remove(self._draft)  # of a run that was killed
         try:
@@ -185,7 +187,7 @@ class LoginStore:
         return json.dumps({"version": 1, "salt": self._salt.hex(), "accounts": accounts}).encode()
 
     def _hash(self, salt: bytes) -> None:
-        # Slow (about 50 ms and 16 MB each): whoever has the file can try passwords out on it.
+        # Slow on purpose (about 50 ms and 16 MB each): whoever has the file can try passwords on it.
         self._salt = salt
         self._hashes = {
             number: hashlib.scrypt(account, salt=salt, n=1 << 14, r=8, p=1, dklen=32).hex()
@@ -194,7 +196,7 @@ class LoginStore:
 
 
 def _decode(data: bytes) -> tuple[bytes, dict[str, LoginOutcomes]]:
-    """Read the salt, and what is said of the accounts with these hashes. Raises ValueError if it is no such file."""
+    """Read the salt, and the outcomes of the accounts with these hashes. Raises ValueError if it is no such file."""
     try:
         document = _DOCUMENT(json.loads(data))
     except (ValueError, RecursionError, vol.Invalid):
@@ -203,7 +205,7 @@ def _decode(data: bytes) -> tuple[bytes, dict[str, LoginOutcomes]]:
 
 
 def _misleads(said: AccountOutcomes, true: AccountOutcomes) -> bool:
-    """Whether an account is said to have fewer chances than it has, or those of a right password when refused."""
+    """Tell whether an account would have fewer attempts than it has, or those of an accepted one though refused."""
     return any(
         then.refusals > now.refusals
         or then.closed > now.closed

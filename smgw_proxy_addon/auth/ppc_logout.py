@@ -1,9 +1,8 @@
-"""The end of a PPC session that its holder forgot, and whose session it is among the accounts of login once.
+"""Logs a forgetful holder of a PPC session out, and keeps the cookie of a session to the account that opened it.
 
-A session belongs to the account that opened it: nobody else may use its cookie. A holder that is silent, or that has
-held the session for long while others wait, is logged out by the proxy itself, because the gateway lets nobody else
-in before. Who holds the session is ``gateway.ppc_session``'s to say. The value of a cookie must not get into a log
-line or an error.
+A holder that is silent, or that has held the session for long while others wait, is logged out by the proxy, because
+the gateway lets nobody else in before. ``gateway.ppc_session`` says who holds the session. The value of a cookie must
+not get into a log line or an error.
 """
 
 import asyncio
@@ -84,7 +83,7 @@ class PpcLogout:
                 self._end()
 
     def log_out_holder(self) -> None:
-        """Log the holder out because others have waited for long enough; the schedule finds the moment for it."""
+        """Log the holder out because others have waited for long enough. The schedule sends it when it may."""
         self._log_out("lasted too long for those who wait")
 
     async def close(self) -> None:
@@ -104,9 +103,9 @@ class PpcLogout:
         return owner if owner and owner.session == self._session.holder else None
 
     def _learn_owner(self, account: int, request: GatewayRequest) -> bool:
-        """Note whose the session is after an answer of the CGI; tells whether this request has just got it.
+        """Note the owner of a new session after an answer of the CGI; returns whether there is one.
 
-        It has if there is a new session: a request that may open one is alone at the gateway.
+        It is this request's: a request that may open a session is alone at the gateway.
         """
         session = self._session.holder
         if session is None or self._owner:

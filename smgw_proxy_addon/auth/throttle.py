@@ -75,7 +75,7 @@ class Throttle:
         return len(self._empty_at) + len(self._delayed) + len(self._counted_alone) + len(self._slowed)
 
     def reserve(self, address: str, username: str, now: float) -> Reservation | None:
-        """Count a login as wrong until it is settled, and tell its delay; None if too many are delayed."""
+        """Count a login as wrong until it is settled, and give its delay; None if too many are delayed."""
         self._report_drained(now)
         source = address if address in self._counted_alone else _network(address)
         user = hash(username)

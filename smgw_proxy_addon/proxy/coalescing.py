@@ -18,11 +18,11 @@ from smgw_proxy_addon.proxy.cache import (
     Cache,
     Read,
     StoredAnswer,
-    forward_status,
-    hit_status,
+    format_forward,
+    format_hit,
     may_be_shared,
     may_change,
-    read_of,
+    recognise_read,
 )
 from smgw_proxy_addon.proxy.single_flight import SharedFetch, UnsharedAnswer
 from smgw_proxy_addon.proxy.source import Client, Timings
@@ -34,7 +34,7 @@ _OK: Final = 200
 
 
 class SharedAnswers:
-    """Stands before a source whose clients have been told apart: by ``account``, after their login.
+    """Shares the answers of a source among the clients of one ``account``.
 
     ``cache_seconds`` is how long an answer is stored, 0 for not at all; ``drain_timeout`` how many seconds a fetch
     gets to end when all its clients have left; ``clock`` is monotonic, in seconds.
@@ -53,19 +53,20 @@ class SharedAnswers:
     async def ask(
         self, account: str, request: GatewayRequest, client: Client, timings: Timings, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Give a stored answer, or that of another client's request, or what ``fetch`` gives: as ``Source.ask`` does.
+        """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Source.ask`` does.
 
-        ``fetch`` may outlive this context; of a read it gets a client that is gone when all who wait for it are. Its
+        ``fetch`` may outlive this context; for a read its client is gone when all who wait for the answer are. The
         answer must hold nothing that belongs to one login, such as ``Authentication-Info``. Raises ``ProxyError``.
         """
-        # A body that comes in pieces is longer than any read's.
-        streams = request.stream is not None
-        read = None if streams else read_of(account, request.method, request.target, request.headers, request.body)
+        method, target, body = request.method, request.target, request.body
+        read = None
+        if request.stream is None:  # a body in pieces is longer than any read's
+            read = recognise_read(account, method, target, request.headers, body)
         if read is not None:
             async with self._read(read, request, client, timings, fetch) as given:
                 yield given
             return
-        changes = streams or may_change(request.method, request.target, request.body)
+        changes = request.stream is not None or may_change(method, target, body)
         if changes:
             self.forget()
         try:
@@ -76,14 +77,14 @@ class SharedAnswers:
                 self.forget()
 
     def forget(self) -> None:
-        """Store nothing of what was asked so far, whoever asked."""
+        """Drop all stored answers, and store none of those that were asked for before."""
         self._cache.clear()
         for shared in self._running:
             shared.outdated = True
         self._joinable.clear()
 
     async def close(self) -> None:
-        """Cancel all fetches and forget everything; no task is left."""
+        """Cancel all fetches and drop all answers; no task is left."""
         self._closed = True
         tasks = [shared.task for shared in self._running]
         for task in tasks:
@@ -101,22 +102,22 @@ class SharedAnswers:
         if stored and read.accepts(stored.headers):
             timings.shared = "hit"
             age = now - stored.at
-            yield _answer(stored, hit_status(self._cache.seconds - age), age=int(age))
+            yield _make_answer(stored, format_hit(self._cache.seconds - age), age=int(age))
             return
-        # Each round ends for the one who asked; the others ask for themselves, one after the other.
+        # An answer that is not shared is for the one who asked: the next one asks, the others join again.
         while stored is None and not read.fresh and (shared := self._joinable.get(read.key)):
             with timings.wait(self._clock):
                 stored = await _join(shared, client)
             if stored and read.accepts(stored.headers):
                 timings.shared = "collapsed"
-                yield _answer(stored, forward_status(reason, collapsed=True))
+                yield _make_answer(stored, format_forward(reason, collapsed=True))
                 return
         if stored:
             reason = b"vary-miss"
         async with self._lead(read, request, client, timings, fetch) as answer:
-            status = forward_status(reason, stored=timings.shared == "stored")
+            status = format_forward(reason, stored=timings.shared == "stored")
             if isinstance(answer, StoredAnswer):
-                yield _answer(answer, status)
+                yield _make_answer(answer, status)
             else:
                 head = answer.answer
                 headers = shared_headers(head.headers, cache_status=status, age=None)
@@ -126,7 +127,7 @@ class SharedAnswers:
     async def _lead(
         self, read: Read, request: GatewayRequest, client: Client, timings: Timings, fetch: Ask
     ) -> AsyncIterator[StoredAnswer | UnsharedAnswer]:
-        """Ask, so that others may join."""
+        """Ask the gateway, so that others may join."""
         if self._closed:
             raise ShuttingDownError
         began = self._clock()
@@ -153,7 +154,7 @@ class SharedAnswers:
                 await asyncio.wait({shared.task})
             timings.add(shared.timings)
             if shared.timings.reused is None and not shared.task.done():
-                timings.waited(self._clock() - began)  # it leaves others behind that wait for a place
+                timings.waited(self._clock() - began)  # for a place, as those who stay still do
 
     async def _fetch(
         self, shared: SharedFetch, key: bytes, request: GatewayRequest, address: str, fetch: Ask
@@ -194,7 +195,7 @@ async def _join(shared: SharedFetch, client: Client) -> StoredAnswer | None:
     if error is None:
         answer = shared.answer.result()
         return answer if isinstance(answer, StoredAnswer) else None
-    # What is the matter with the gateway is the same for all. A full queue may be the other one's own limit.
+    # A fault of the gateway is the same for all. A full queue may be the other client's own limit.
     if isinstance(error, ProxyError) and not isinstance(error, BusyError | RequestError):
         raise _copy(error)
     return None
@@ -216,12 +217,12 @@ def _copy(error: ProxyError) -> ProxyError:
     return type(error)(error.detail, **error.facts)
 
 
-def _answer(
+def _make_answer(
     stored: StoredAnswer, cache_status: bytes, *, age: int | None = None
 ) -> tuple[Answer, AsyncIterator[bytes]]:
     headers = shared_headers(stored.headers, cache_status=cache_status, age=age)
-    return Answer(_OK, stored.reason, headers, stored.body), _one(stored.body)
+    return Answer(_OK, stored.reason, headers, stored.body), _yield_once(stored.body)
 
 
-async def _one(piece: bytes) -> AsyncIterator[bytes]:
+async def _yield_once(piece: bytes) -> AsyncIterator[bytes]:
     yield piece

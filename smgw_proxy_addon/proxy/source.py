@@ -1,6 +1,6 @@
-"""How a request gets its answer: by whom the gateway is asked, and how long each step took.
+"""How a request gets its answer from the gateway, and how long each step took.
 
-A ``Source`` is what stands between the frontend and the gateway's connections. It never talks to the client.
+A ``Source`` stands between the handler and the gateway's connections. It never talks to the client.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Guessing passwords over real sockets: how many are looked at, and that nobody else is worse off for it."""
+"""Guessing passwords over real sockets: how many are checked, and that no other client is delayed by it."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ USER, PASSWORD = "user-of-mine", "hunter2-secret"
 OTHER = {"username": "other-user", "password": "other-secret"}
 TARGET = "/json/metering/origin/"
 SPEED = 50.0
-"""Slow enough that the work of others, which counts for nothing, is not outrun by who waits."""
+"""Slow enough that the proxy's work, which takes no played time, keeps up with those who wait."""
 
 
 @asynccontextmanager
@@ -82,7 +82,7 @@ async def guess(rig: Rig, count: int | Iterator[int], *, pause: float = 0.0, **w
 
 
 def checked(rig: Rig) -> int:
-    """Give the number of wrong logins that were looked at."""
+    """Return the number of wrong logins that were checked."""
     return sum(report.detail == "wrong" for report in rig.reports)
 
 
@@ -219,7 +219,7 @@ def test_a_wrong_password_with_a_made_up_nonce_is_a_guess_too(tmp_path: Path) ->
 
 
 async def fill(rig: Rig) -> list[asyncio.Task[list[httpx.Response]]]:
-    """Have as many logins wait as may; returns when they do."""
+    """Have as many logins delayed as may be; returns when they are."""
     await guess(rig, BURST)
     trying = [asyncio.create_task(guess(rig, 1)) for _ in range(MOST_DELAYED + 1)]
     done, waiting = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)

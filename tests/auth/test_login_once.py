@@ -189,7 +189,7 @@ async def test_a_client_without_a_login_is_asked_for_it_and_keeps_its_connection
 
 def test_a_thousand_wrong_logins_never_reach_the_gateway(tmp_path: Path) -> None:
     async def try_them() -> None:
-        clock = asyncio.get_running_loop().time  # most of them wait for their turn
+        clock = asyncio.get_running_loop().time  # most of them are delayed
         async with login_once(tmp_path, clock=clock) as (sim, rig), httpx.AsyncClient(trust_env=False) as client:
             wrong: list[httpx.Auth] = [own(USER, "wrong"), own("nobody", PASSWORD), own("nobody", "wrong")]
             wrong.append(httpx.BasicAuth(USER, PASSWORD))

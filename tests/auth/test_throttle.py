@@ -20,7 +20,7 @@ HERE, THERE, USER, OTHER = "192.168.1.5", "192.168.1.6", "import", "feed-in"
 
 
 class Reports:
-    """What was told, in order."""
+    """What was reported, in order."""
 
     def __init__(self) -> None:
         self.news: list[tuple[str, bool]] = []
@@ -29,7 +29,7 @@ class Reports:
         self.news.append((place, slowed))
 
 
-def make() -> Throttle:
+def make_throttle() -> Throttle:
     return Throttle(Reports())
 
 
@@ -51,7 +51,7 @@ def owe(throttle: Throttle, count: int = BURST, address: str = HERE, user: str =
 
 
 def test_a_handful_is_free_and_then_one_a_second() -> None:
-    throttle = make()
+    throttle = make_throttle()
     owe(throttle)
     reservations = [throttle.reserve(HERE, USER, 0.0) for _ in range(MOST_DELAYED + 2)]
     assert [reservation and reservation.delay for reservation in reservations] == [
@@ -73,7 +73,7 @@ def test_a_handful_is_free_and_then_one_a_second() -> None:
     ],
 )
 def test_who_waits_for_ten_wrong_logins(address: str, user: str, now: float, waits: float) -> None:
-    throttle = make()
+    throttle = make_throttle()
     owe(throttle)
     assert wait(throttle, address, user, now) == waits
 
@@ -91,13 +91,13 @@ def test_who_waits_for_ten_wrong_logins(address: str, user: str, now: float, wai
     ],
 )
 def test_addresses_of_ipv6_are_counted_by_their_network(first: str, second: str, one: bool) -> None:
-    throttle = make()
+    throttle = make_throttle()
     owe(throttle, address=first)
     assert wait(throttle, second) == (INTERVAL if one else 0.0)
 
 
 def test_an_ipv6_address_with_a_right_login_is_not_slowed_down_by_its_neighbours() -> None:
-    throttle = make()
+    throttle = make_throttle()
     throttle.count_alone("fd00::5")
     owe(throttle, address="fd00::bad")
     assert wait(throttle, "fd00::5") == 0.0
@@ -107,7 +107,7 @@ def test_an_ipv6_address_with_a_right_login_is_not_slowed_down_by_its_neighbours
 
 
 def test_right_logins_cost_nothing_and_pay_nothing() -> None:
-    throttle = make()
+    throttle = make_throttle()
     for _ in range(1000):
         assert wait(throttle) == 0.0
     assert throttle.size == 0
@@ -118,14 +118,14 @@ def test_right_logins_cost_nothing_and_pay_nothing() -> None:
 
 
 def test_a_program_that_asks_every_two_seconds_with_a_wrong_password_slows_nobody_down() -> None:
-    throttle = make()
+    throttle = make_throttle()
     for number in range(1000):
         owe(throttle, 1, now=2.0 * number)
     assert throttle.size == 1
 
 
 def test_who_leaves_makes_room() -> None:
-    throttle = make()
+    throttle = make_throttle()
     owe(throttle)
     reservations = [throttle.reserve(HERE, USER, 0.0) for _ in range(MOST_DELAYED)]
     assert throttle.reserve(HERE, USER, 0.0) is None
@@ -136,7 +136,7 @@ def test_who_leaves_makes_room() -> None:
 
 
 def test_an_address_may_not_take_all_places_with_many_names() -> None:
-    throttle = make()
+    throttle = make_throttle()
     for number in range(20):
         owe(throttle, user=f"user-{number}")
     taken = [throttle.reserve(HERE, f"user-{number % 20}", 0.0) for number in range(100)]
@@ -146,7 +146,7 @@ def test_an_address_may_not_take_all_places_with_many_names() -> None:
 
 
 def test_all_addresses_together_may_not_take_all_connections() -> None:
-    throttle = make()
+    throttle = make_throttle()
     for number in range(20):
         owe(throttle, address=f"10.0.0.{number}")
     taken = [throttle.reserve(f"10.0.0.{number % 20}", USER, 0.0) for number in range(1000)]
@@ -155,7 +155,7 @@ def test_all_addresses_together_may_not_take_all_connections() -> None:
 
 
 def test_the_memory_is_bounded_and_keeps_those_who_owe_most() -> None:
-    throttle = make()
+    throttle = make_throttle()
     owe(throttle, address=THERE)
     for number in range(100_000):
         owe(throttle, 1, address=f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", now=number / 1e6)
@@ -164,7 +164,7 @@ def test_the_memory_is_bounded_and_keeps_those_who_owe_most() -> None:
 
 
 def test_what_is_paid_is_forgotten_first() -> None:
-    throttle = make()
+    throttle = make_throttle()
     for number in range(MOST_BUCKETS):
         owe(throttle, address=f"10.0.{number >> 8}.{number & 255}")
     owe(throttle, 1, address=HERE, now=BURST * INTERVAL)
@@ -172,7 +172,7 @@ def test_what_is_paid_is_forgotten_first() -> None:
 
 
 def test_addresses_with_right_logins_are_not_remembered_for_ever() -> None:
-    throttle = make()
+    throttle = make_throttle()
     for number in range(MOST_COUNTED_ALONE * 10):
         throttle.count_alone("fd00::1")
         throttle.count_alone(f"fd00::{number:x}:5")
@@ -184,31 +184,31 @@ def test_addresses_with_right_logins_are_not_remembered_for_ever() -> None:
 
 
 def test_the_begin_and_the_end_are_told_once() -> None:
-    told = Reports()
-    throttle = Throttle(told)
+    reports = Reports()
+    throttle = Throttle(reports)
     owe(throttle)
-    assert told.news == []
+    assert reports.news == []
     for number in range(50):
         reservation = throttle.reserve(HERE, USER, float(number))
         assert reservation
         throttle.settle(reservation, number + reservation.delay, wrong=True)
-    assert told.news == [(HERE, True)]
+    assert reports.news == [(HERE, True)]
     wait(throttle, THERE, now=49.0 + BURST)
-    assert told.news == [(HERE, True)]
+    assert reports.news == [(HERE, True)]
     wait(throttle, THERE, now=50.0 + BURST)
-    assert told.news == [(HERE, True), (HERE, False)]
+    assert reports.news == [(HERE, True), (HERE, False)]
 
 
 def test_no_crowd_fills_the_log() -> None:
-    told = Reports()
-    throttle = Throttle(told)
+    reports = Reports()
+    throttle = Throttle(reports)
     for number in range(1000):
         address = f"10.0.{number >> 8}.{number & 255}"
         owe(throttle, address=address)
         wait(throttle, address)
-    assert len(told.news) == MOST_REPORTED
+    assert len(reports.news) == MOST_REPORTED
     wait(throttle, now=100.0)
-    assert len(told.news) == 2 * MOST_REPORTED
+    assert len(reports.news) == 2 * MOST_REPORTED
 
 
 STEPS = st.tuples(
@@ -218,7 +218,7 @@ STEPS = st.tuples(
 
 @given(st.lists(STEPS, max_size=200))
 def test_no_order_of_events_lets_more_be_checked(steps: list[tuple[str, bool, int]]) -> None:
-    throttle = make()
+    throttle = make_throttle()
     now, wrong_ones = 0.0, 0
     waiting: list[tuple[float, Reservation]] = []
     for what, wrong, number in steps:

@@ -13,11 +13,11 @@ from smgw_proxy_addon.proxy.cache import (
     Cache,
     Read,
     StoredAnswer,
-    forward_status,
-    hit_status,
+    format_forward,
+    format_hit,
     may_be_shared,
     may_change,
-    read_of,
+    recognise_read,
 )
 
 ORIGIN = b"/json/metering/origin/"
@@ -49,7 +49,7 @@ def read(
     body: bytes | None = None,
     account: str = "a",
 ) -> Read | None:
-    return read_of(account, method, target, headers or [], body)
+    return recognise_read(account, method, target, headers or [], body)
 
 
 def post(body: object, target: bytes = THEBEN, headers: Headers | None = None) -> Read | None:
@@ -350,10 +350,10 @@ def test_which_answers_may_be_shared(status: int, headers: Headers, shared: bool
 
 
 def test_what_the_client_is_told() -> None:
-    assert hit_status(42.9) == b"smgw-proxy; hit; ttl=42"
-    assert forward_status(b"uri-miss") == b"smgw-proxy; fwd=uri-miss"
-    assert forward_status(b"request", stored=True) == b"smgw-proxy; fwd=request; stored"
-    assert forward_status(b"uri-miss", collapsed=True) == b"smgw-proxy; fwd=uri-miss; collapsed"
+    assert format_hit(42.9) == b"smgw-proxy; hit; ttl=42"
+    assert format_forward(b"uri-miss") == b"smgw-proxy; fwd=uri-miss"
+    assert format_forward(b"request", stored=True) == b"smgw-proxy; fwd=request; stored"
+    assert format_forward(b"uri-miss", collapsed=True) == b"smgw-proxy; fwd=uri-miss; collapsed"
 
 
 def kept(at: float = 0.0, size: int = 10) -> StoredAnswer:
