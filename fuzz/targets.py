@@ -147,9 +147,9 @@ def shared_reads(data: bytes) -> None:
     headers = _pairs(line)
     for method in (b"GET", b"POST"):
         asked = body if method == b"POST" else None
-        mine = cache.read_of("me", method, target, headers, asked)
+        mine = cache.recognise_read("me", method, target, headers, asked)
         if mine is not None:
-            theirs = cache.read_of("you", method, target, headers, asked)
+            theirs = cache.recognise_read("you", method, target, headers, asked)
             promise(theirs is not None and theirs.key != mine.key, "no account shares another's answers")
             promise(not cache.may_change(method, target, asked), "what is shared only reads")
             promise(method == b"GET" or json.loads(body)["method"] != "self-test", "no restart is shared")

@@ -28,7 +28,7 @@ _CONNECTIONS: Final = {True: "reused", False: "new", None: "-"}
 class RequestRecord:
     """One request and its outcome, for the log and the status page.
 
-    ``waiting`` (for a place at the gateway), ``connecting`` and ``answering`` are seconds; ``reused`` says whether
+    ``waiting`` (all waits together), ``connecting`` and ``answering`` are seconds; ``reused`` says whether
     the gateway's connection was kept from before, ``None`` if none was used; ``status`` may be ``errors.ABORT``;
     ``code`` is the error's, ``detail`` its technical addition. ``target`` is as received, not redacted.
     """

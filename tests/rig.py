@@ -55,13 +55,13 @@ async def proxy_for(
     supervisor: Supervisor | None = None,
     limits: Limits | None = None,
     clock: Callable[[], float] = time.monotonic,
-    rests: Sequence[float] | None = None,
+    login_pauses: Sequence[float] | None = None,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a proxy for the simulator, or for a target given as text; pins are kept in ``folder``.
 
     ``hasten`` sets timeouts (seconds) below what a user may choose; ``limits`` are those of clients' connections,
-    ``clock`` gives the proxy's seconds, ``rests`` are those between logins that the gateway did not answer.
+    ``clock`` gives the proxy's seconds, ``login_pauses`` are those between logins that the gateway did not answer.
     """
     target = sim if isinstance(sim, str) else sim.authority
     given = {"target": target, "port": 0, "bind": ["127.0.0.1"], "cert_dir": str(folder / "certs"), **options}
@@ -85,7 +85,7 @@ async def proxy_for(
         supervisor=supervisor,
         limits=limits or Limits(),
         clock=clock,
-        rests=rests,
+        login_pauses=login_pauses,
         files=files,
     )
     ports = [listener.port for listener in listeners] + [None]

@@ -460,7 +460,7 @@ async def stage(folder: Path, mode: Mode) -> AsyncIterator[list[Place]]:
                     hasten=hasten,
                     https_port=0,
                     host_header=sim.authority,
-                    rests=RESTS,
+                    login_pauses=RESTS,
                     **options_of(mode, sim.user, sim.password),
                 )
             )

@@ -30,6 +30,7 @@ ORDER: Final = (
 in the package are the room ``root``."""
 
 PURE: Final = (
+    *("auth.client_login", "auth.gateway_login", "auth.throttle"),
     *("config", "fingerprint", "gateway.ppc_session", "gateway.scheduler", "http", "proxy.cache", "server.access"),
     *("server.limits", "server.slow_clients", "text", "trust.pin_file", "trust.policy"),
     "gateway.learnt_limit",
@@ -134,7 +135,7 @@ def test_the_package_keeps_the_rules() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "message"),
     [
-        ("proxy.cache", "from smgw_proxy_addon.auth.throttle import Turn", ":1: imports auth.throttle from auth"),
+        ("proxy.cache", "from smgw_proxy_addon.auth.throttle import Throttle", ":1: imports auth.throttle from auth"),
         ("server.access", "import smgw_proxy_addon.gateway.pool", ":1: imports gateway.pool from gateway"),
         ("http.rewrite", "from smgw_proxy_addon.config import target", ":1: imports config.target from config"),
         ("errors", "from smgw_proxy_addon.http import digest", ":1: imports http.digest from http"),

@@ -1,12 +1,12 @@
-"""Who may ask: the Digest login (RFC 7616) that the proxy wants from its own clients.
+"""The Digest login (RFC 7616) that the proxy demands from its own clients.
 
-Owns the challenge, the nonces and the verdict on a client's ``Authorization``. The password is compared here and
-nowhere else; nothing that came in, and no user name, may get into a result's ``repr`` or reason. Pure: time
-(monotonic seconds) and randomness come from the caller.
+Owns the challenge, the nonces and the check of a client's ``Authorization``. Passwords of clients are compared here
+only. Nothing that came in, and no user name, may get into a result's ``repr`` or reason. Pure: time (monotonic
+seconds) and randomness come from the caller.
 
-One challenge, MD5 with ``qop="auth"``: it is the only one that every client understands. A nonce is the time of its
-issue and a random number, signed, so that nothing needs to be kept before a login was right. Kept is only which
-counters of a nonce were used, so that no answer to a challenge counts twice.
+There is one challenge, MD5 with ``qop="auth"``: the only one that every client understands. A nonce is the time of
+its issue and a random number, signed, so that nothing is kept of a challenge without a right login. Of the others,
+the used counters are kept, so that no answer to a challenge counts twice.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ NONCES: Final = 4096
 """Nonces whose used counters are kept: many clients log in anew, with a new nonce, for each request."""
 
 WINDOW: Final = 256
-"""How far a nonce's counters may come out of order: parallel requests overtake each other."""
+"""How far a nonce's counters may be out of order: parallel requests overtake each other."""
 
 _TIME: Final = 8
 _RANDOM: Final = 8
@@ -38,8 +38,8 @@ _SEAL: Final = 16
 _COUNTER: Final = re.compile(r"[0-9a-fA-F]{8}")
 
 
-class Reason(StrEnum):
-    """Why a client is asked for its login."""
+class ChallengeReason(StrEnum):
+    """Why a client is challenged."""
 
     MISSING = "missing"
     WRONG = "wrong"
@@ -50,9 +50,9 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class LoginNeeded:
-    """The client has to log in: ``challenge`` is the ``WWW-Authenticate`` value to send."""
+    """The client has to log in; ``challenge`` is the ``WWW-Authenticate`` value to send."""
 
-    reason: Reason
+    reason: ChallengeReason
     challenge: str = field(repr=False)
 
 
@@ -80,7 +80,7 @@ class _Used:
     mask: int = 0
 
     def take(self, counter: int) -> bool:
-        """Use a counter; False if it was used, or is too far behind to be known."""
+        """Use a counter; returns False if it was used before, or is too low to tell."""
         ahead = counter - self.highest
         if ahead > 0:
             self.mask = ((self.mask << min(ahead, WINDOW)) | 1) & ((1 << WINDOW) - 1)
@@ -96,57 +96,59 @@ class ClientLogin:
     """Checks clients' logins against a list of accounts; ``random`` gives so many unpredictable bytes."""
 
     def __init__(self, accounts: Sequence[Account], random: Callable[[int], bytes]) -> None:
-        self._names = [list(_spellings(account.username)) for account in accounts]
-        self._secrets = [list(_logins(account)) for account in accounts]
+        self._names = [list(_encode(account.username)) for account in accounts]
+        self._secrets = [list(_spell(account)) for account in accounts]
         self._random = random
         self._key = random(32)
-        # Checked in the place of an unknown user's, so that the time does not tell which names there are.
-        self._nobody = list(_logins(_Nobody(random(16).hex(), random(16).hex())))
+        # Checked for an unknown user, so that the time does not tell which names exist.
+        self._nobody = list(_spell(_Nobody(random(16).hex(), random(16).hex())))
         self._used: dict[bytes, _Used] = {}
-        self._too_old = _milliseconds(-LIFETIME)
+        self._too_old = _to_milliseconds(-LIFETIME)
 
     @property
-    def remembered(self) -> int:
-        """How many nonces it knows of that were used."""
+    def nonces(self) -> int:
+        """How many nonces are kept that were used."""
         return len(self._used)
 
-    def guessed(self, given: Authorization) -> str | None:
-        """Return the user name whose password is tried, None if that was done before: the nonce was right for it.
+    def find_guessed_user(self, given: Authorization) -> str | None:
+        """Return the user name whose password is tried, None if a login with this nonce was right before.
 
-        Who has overheard such a nonce can try passwords without asking us.
+        Whoever has overheard such a nonce can try passwords without the proxy.
         """
-        used = self._used.get(_parts(given.nonce)[0])
+        used = self._used.get(_split_nonce(given.nonce)[0])
         if used is None:
             return given.username
-        name = _bytes(given.username)
+        name = _to_bytes(given.username)
         known = [hmac.compare_digest(name, each) for each in self._names[used.account]]
         return None if any(known) else given.username
 
-    def check(self, given: Authorization | Reason, method: bytes, target: bytes, now: float) -> int | LoginNeeded:
+    def check(
+        self, given: Authorization | ChallengeReason, method: bytes, target: bytes, now: float
+    ) -> int | LoginNeeded:
         """Return the position of the account that the request belongs to, or the challenge to answer it with.
 
         ``given`` is what ``read_login`` made of its headers, ``target`` is its target in origin form, ``now`` are
         monotonic seconds.
         """
-        if isinstance(given, Reason):
-            return self._ask(given, now)
-        account = self._account(given, method)
-        if account is None or not _is_for(given, target):
-            return self._ask(Reason.WRONG, now)
+        if isinstance(given, ChallengeReason):
+            return self._challenge(given, now)
+        account = self._find_account(given, method)
+        if account is None or not _is_for_target(given, target):
+            return self._challenge(ChallengeReason.WRONG, now)
         if reason := self._use(given, account, now):
-            return self._ask(reason, now)
+            return self._challenge(reason, now)
         return account
 
-    def _ask(self, reason: Reason, now: float) -> LoginNeeded:
-        # The password was right, so that the client needs no person to try again (RFC 7616 section 3.3).
-        stale = reason in (Reason.STALE, Reason.REPLAYED)
-        return LoginNeeded(reason, Challenge(REALM, self._nonce(now), "MD5", ("auth",), None, stale).header())
+    def _challenge(self, reason: ChallengeReason, now: float) -> LoginNeeded:
+        # The password was right: the client can try again without asking a person (RFC 7616 section 3.3).
+        stale = reason in (ChallengeReason.STALE, ChallengeReason.REPLAYED)
+        return LoginNeeded(reason, Challenge(REALM, self._make_nonce(now), "MD5", ("auth",), None, stale).header())
 
-    def _account(self, given: Authorization, method: bytes) -> int | None:
-        name = _bytes(given.username)
+    def _find_account(self, given: Authorization, method: bytes) -> int | None:
+        name = _to_bytes(given.username)
         known = None
         for position, names in enumerate(self._names):
-            # Every name is compared, in full: where the search ends tells nothing.
+            # Every name is compared in full, so that the time tells nothing.
             for each in names:
                 if hmac.compare_digest(name, each):
                     known = position
@@ -157,30 +159,30 @@ class ClientLogin:
         ]
         return known if any(right) else None
 
-    def _nonce(self, now: float) -> str:
-        told = _milliseconds(now).to_bytes(_TIME) + self._random(_RANDOM)
-        return (told + self._seal(told)).hex()
+    def _make_nonce(self, now: float) -> str:
+        content = _to_milliseconds(now).to_bytes(_TIME) + self._random(_RANDOM)
+        return (content + self._seal(content)).hex()
 
-    def _seal(self, told: bytes) -> bytes:
-        return hmac.digest(self._key, told, hashlib.sha256)[:_SEAL]
+    def _seal(self, content: bytes) -> bytes:
+        return hmac.digest(self._key, content, hashlib.sha256)[:_SEAL]
 
-    def _use(self, given: Authorization, account: int, now: float) -> Reason | None:
-        """Use the nonce and its counter; returns what stands against that."""
-        told, seal = _parts(given.nonce)
-        if len(told) != _TIME + _RANDOM or not hmac.compare_digest(seal, self._seal(told)):
-            return Reason.STALE  # of an earlier run of the proxy, or made up
-        issued = int.from_bytes(told[:_TIME])
-        self._forget(_milliseconds(now - LIFETIME))  # negative soon after the computer's start
+    def _use(self, given: Authorization, account: int, now: float) -> ChallengeReason | None:
+        """Use the nonce and its counter; returns why that is not possible."""
+        content, seal = _split_nonce(given.nonce)
+        if len(content) != _TIME + _RANDOM or not hmac.compare_digest(seal, self._seal(content)):
+            return ChallengeReason.STALE  # of an earlier run of the proxy, or forged
+        issued = int.from_bytes(content[:_TIME])
+        self._forget(_to_milliseconds(now - LIFETIME))  # negative soon after the computer's start
         if issued <= self._too_old:
-            return Reason.STALE
-        used = self._used.get(told)
+            return ChallengeReason.STALE
+        used = self._used.get(content)
         if used is None:
-            used = self._used[told] = _Used(issued, account)
+            used = self._used[content] = _Used(issued, account)
             self._make_room()
-        return None if used.take(int(given.nc or "", 16)) else Reason.REPLAYED
+        return None if used.take(int(given.nc or "", 16)) else ChallengeReason.REPLAYED
 
     def _make_room(self) -> None:
-        """Let the oldest nonces end early when there are too many: what is not known any more is stale."""
+        """Forget the oldest nonces when there are too many: an unknown one is stale."""
         if len(self._used) > NONCES:
             issued = sorted(used.issued for used in self._used.values())
             self._forget(issued[NONCES // 8])
@@ -197,8 +199,8 @@ class _Nobody:
     password: str = field(repr=False)
 
 
-def _parts(nonce: str) -> tuple[bytes, bytes]:
-    """Split a nonce into what it tells and its seal, both empty if it cannot be ours."""
+def _split_nonce(nonce: str) -> tuple[bytes, bytes]:
+    """Split a nonce into its content and its seal, both empty if the proxy cannot have made it."""
     try:
         raw = bytes.fromhex(nonce)
     except ValueError:
@@ -206,16 +208,16 @@ def _parts(nonce: str) -> tuple[bytes, bytes]:
     return raw[:-_SEAL], raw[-_SEAL:]
 
 
-def _milliseconds(now: float) -> int:
+def _to_milliseconds(now: float) -> int:
     return int(now * 1000)
 
 
-def _bytes(text: str) -> bytes:
+def _to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _spellings(text: str) -> Iterator[bytes]:
-    """Give a text as clients send it: in UTF-8, and in Latin-1, which older ones take (RFC 7616 section 4)."""
+def _encode(text: str) -> Iterator[bytes]:
+    """Yield a text as clients encode it: in UTF-8, and in Latin-1 as older ones do (RFC 7616 section 4)."""
     yield text.encode()
     try:
         yield text.encode("latin-1")
@@ -223,36 +225,36 @@ def _spellings(text: str) -> Iterator[bytes]:
         yield text.encode()
 
 
-def _logins(account: Account) -> Iterator[tuple[str, str]]:
-    """Give name and password in each spelling, both as ``digest`` has them; always as many."""
-    for name, password in zip(_spellings(account.username), _spellings(account.password), strict=True):
+def _spell(account: Account) -> Iterator[tuple[str, str]]:
+    """Yield name and password in each encoding, as ``digest`` has them; always the same number of pairs."""
+    for name, password in zip(_encode(account.username), _encode(account.password), strict=True):
         yield name.decode("utf-8", "surrogateescape"), password.decode("utf-8", "surrogateescape")
 
 
-def read_login(authorizations: Iterable[bytes]) -> Authorization | Reason:
-    """Read what is an answer to our kind of challenge, or tell why there is none.
+def read_login(authorizations: Iterable[bytes]) -> Authorization | ChallengeReason:
+    """Read the answer to a challenge of the proxy, or tell why there is none.
 
     ``authorizations`` are the values of all ``Authorization`` headers of a request.
     """
     values = list(authorizations)
     if not values:
-        return Reason.MISSING
+        return ChallengeReason.MISSING
     if len(values) != 1:
-        return Reason.MALFORMED
+        return ChallengeReason.MALFORMED
     try:
         given = parse_authorization(values[0].decode("utf-8", "surrogateescape"))
     except DigestError:
-        return Reason.MALFORMED
+        return ChallengeReason.MALFORMED
     usual = (given.algorithm or "MD5").lower() == "md5" and given.qop == "auth" and given.cnonce is not None
     counted = given.nc is not None and _COUNTER.fullmatch(given.nc) is not None
-    return given if usual and counted else Reason.MALFORMED
+    return given if usual and counted else ChallengeReason.MALFORMED
 
 
-def _is_for(given: Authorization, target: bytes) -> bool:
-    """Tell whether the login was made for this target; a client that sends URLs signs the URL or its path."""
+def _is_for_target(given: Authorization, target: bytes) -> bool:
+    """Tell whether the login is for this target. A client that sends a URL signs the URL or its path."""
     if given.realm != REALM:
         return False
-    signed = _bytes(given.uri)
+    signed = _to_bytes(given.uri)
     try:
         return signed == target or origin_form(signed) == target
     except BadRequestError:

@@ -1,10 +1,11 @@
 """One request of an account at the gateway: sent, and once more if the gateway asks for the login.
 
 Owns when the account's login goes with a request, and what the gateway's answer says of it. A request is sent twice
-in one case only: the gateway answered it with 401, which is how it asks. No user name, password or nonce may get into
-a log line or an error.
+in one case only: the gateway answered it with 401. No user name, password or nonce may get into a log line or an
+error.
 """
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,6 @@ from dataclasses import replace
 from typing import Final
 
 from smgw_proxy_addon.auth.gateway_login import Attempt, GatewayLogin
-from smgw_proxy_addon.auth.trial import Turn
 from smgw_proxy_addon.errors import (
     ClientGoneError,
     ConnectionLostError,
@@ -23,93 +23,128 @@ from smgw_proxy_addon.errors import (
     SilentCloseError,
 )
 from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.source import Client
+from smgw_proxy_addon.proxy.source import Client, Timings
 
 _LOGIN_NEEDED: Final = 401
 _LOWEST_ERROR: Final = 400
-_LONGEST_REFUSAL: Final = 1_000_000
+_DRAIN_SECONDS: Final = 10.0
+"""For the body of a 401; after that the request goes on over another connection."""
 
 
 class ClosedAfterChallengeError(Exception):
     """The gateway asked for the login and closed the connection."""
 
 
+class LoginLock:
+    """Lets one login of an account go at a time, because gateways lock up after a few wrong ones."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def acquire(self, timings: Timings, clock: Callable[[], float]) -> AsyncIterator[None]:
+        """Wait for the lock, and keep it until the end of the context.
+
+        A request that waits here may have a place at the gateway already, so that the schedule does not count it: the
+        ``hold`` of the request that has the lock does.
+        """
+        self._waiting += 1
+        try:
+            with timings.wait(clock):
+                await self._lock.acquire()
+        finally:
+            self._waiting -= 1
+        hold = timings.hold
+        others_wait = hold.others_wait
+        hold.others_wait = lambda: self._waiting > 0 or bool(others_wait and others_wait())
+        try:
+            yield
+        finally:
+            hold.others_wait = others_wait
+            self._lock.release()
+
+
 class AccountExchange:
     """One request of an account: sent, and once more if the gateway asks for the login.
 
-    ``trial`` gives the account's turn: it lets one login at a time go while the password may be wrong.
+    ``lock`` is the account's: one login at a time goes while the password may be wrong.
     """
 
-    def __init__(self, login: GatewayLogin, trial: Turn, client: Client, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, login: GatewayLogin, lock: LoginLock, client: Client, timings: Timings, clock: Callable[[], float]
+    ) -> None:
         self._login = login
-        self._trial = trial
-        self._clock = clock
+        self._lock = lock
         self._client = client
-        self._check()
+        self._timings = timings
+        self._clock = clock
+        self._check_allowed()
 
-    async def first(self, connection: Connection, request: GatewayRequest) -> Answer:
+    async def send(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request, and again on the same connection after a 401.
 
-        Raises ``ClosedAfterChallengeError`` if it has to be sent again on another one, with ``second``.
+        Raises ``ClosedAfterChallengeError`` if it has to be sent again on another one, with ``resend``.
         """
-        async with self._turn():
+        async with self._wait_until_allowed():
             attempt = None
-            # While the password may be wrong, only where it is asked for: a page that needs no login would seem to
-            # prove it. What cannot be sent again has no other chance.
-            if self._login.proven or not isinstance(request.body, bytes | None):
+            # While the password may be wrong, it is sent only where it is asked for: a page that needs no login would
+            # seem to prove it. A stream is the exception: it cannot be sent again.
+            if self._login.proven or request.stream is not None:
                 attempt = self._login.attempt(request.method, request.target, self._clock())
-            answer = await self._send(connection, request, attempt)
+            answer = await self._exchange(connection, request, attempt)
             if answer.status != _LOGIN_NEEDED:
                 return answer
-            if await self._challenged(connection, answer, attempt):
+            if await self._read_challenge(connection, answer, attempt):
                 raise GatewayLoginRefusedError
-            if not isinstance(request.body, bytes | None):
+            if request.stream is not None:
                 raise LoginExpiredError
             if self._client.gone.done():
                 raise ClientGoneError
             if not connection.reusable:
                 raise ClosedAfterChallengeError
             if attempt is None:
-                self._check()
+                self._check_allowed()
                 return await self._log_in(connection, request)
-        return await self.second(connection, request)
+        return await self.resend(connection, request)
 
-    async def second(self, connection: Connection, request: GatewayRequest) -> Answer:
+    async def resend(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request with the answer to a challenge that was just asked."""
-        async with self._turn():
+        async with self._wait_until_allowed():
             return await self._log_in(connection, request)
 
     async def _log_in(self, connection: Connection, request: GatewayRequest) -> Answer:
         attempt = self._login.attempt(request.method, request.target, self._clock())
         if attempt is None:
             raise GatewayLoginRefusedError("no challenge that may be answered")
-        answer = await self._send(connection, request, attempt)
+        answer = await self._exchange(connection, request, attempt)
         if answer.status != _LOGIN_NEEDED:
             return answer
-        if await self._challenged(connection, answer, attempt):
+        if await self._read_challenge(connection, answer, attempt):
             raise GatewayLoginRefusedError
         raise LoginExpiredError
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait while another login shows whether the password is right: a gateway locks up after a few wrong ones."""
+    async def _wait_until_allowed(self) -> AsyncIterator[None]:
+        """Wait while another login shows whether the password is right, unless that is known."""
         if self._login.proven:
-            self._check()  # again: it was waiting for the gateway
+            self._check_allowed()  # again, after the wait for the gateway
             yield
             return
-        async with self._trial():
-            self._check()
+        async with self._lock.acquire(self._timings, self._clock):
+            self._check_allowed()
             if self._client.gone.done():
                 raise ClientGoneError
             yield
 
-    async def _send(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
+    async def _exchange(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
         try:
-            answer = await connection.exchange(with_login(request, attempt))
+            answer = await connection.exchange(replace_login(request, attempt))
         except ConnectionLostError as error:
-            # Lost is also what a gateway closed as soon as it had the login, before it had the whole body.
+            # A gateway may refuse a login by closing before it has the whole body.
             idle = not isinstance(error, SilentCloseError)
             if attempt and self._login.closed_silently(attempt, self._clock(), idle=idle):
                 raise GatewayLoginRefusedError("closed without an answer") from None
@@ -118,26 +153,22 @@ class AccountExchange:
             self._login.accepted(values(answer.headers, b"authentication-info"), attempt)
         return answer
 
-    async def _challenged(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
+    async def _read_challenge(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
         refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt, self._clock())
-        read = 0
-        async for piece in connection.body():
-            read += len(piece)
-            if read > _LONGEST_REFUSAL:
-                break  # the connection is not used again then
+        await drain(connection.body(), limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
         return refused
 
-    def _check(self) -> None:
+    def _check_allowed(self) -> None:
         if self._login.stopped:
             raise GatewayLoginStoppedError
-        if rest := math.ceil(self._login.rest(self._clock())):
-            error = GatewayLoginPausedError(seconds=f"{rest}")
-            error.retry_after = rest
+        if pause := math.ceil(self._login.pause_left(self._clock())):
+            error = GatewayLoginPausedError(seconds=f"{pause}")
+            error.retry_after = pause
             raise error
 
 
-def with_login(request: GatewayRequest, attempt: Attempt | None) -> GatewayRequest:
-    """Put our login, or none, into the place of any other."""
+def replace_login(request: GatewayRequest, attempt: Attempt | None) -> GatewayRequest:
+    """Put the proxy's own login, or none, into the place of the client's."""
     headers = [header for header in request.headers if header[0].lower() != b"authorization"]
     if attempt:
         headers.append((b"Authorization", attempt.authorization))

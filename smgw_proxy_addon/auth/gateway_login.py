@@ -1,10 +1,10 @@
 """The proxy's own Digest login at the gateway (RFC 7616), and when it must not be tried any more.
 
 Owns one account's state: the gateway's challenge, how often it was answered, and how often the gateway refused the
-password. Two refusals in a row end it, because gateways lock themselves up after some wrong logins: nothing may be
-sent with this account then until a person says so. A connection that is closed instead of an answer means a wrong
-password at Theben's gateways and may be a fault at any, so it counts for less and is given time. Pure: time (``now``,
-monotonic seconds) and randomness come from the caller. No user name, password or nonce may get into a ``repr``.
+password. After two refusals in a row nothing is sent with this account until a person says so, because gateways lock
+up after some wrong logins. A connection closed instead of an answer means a wrong password at Theben's gateways and
+may be a fault at any, so more of them are allowed, with pauses. Pure: time (``now``, monotonic seconds) and
+randomness come from the caller. No user name, password or nonce may get into a ``repr``.
 """
 
 import math
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Literal
 
-from smgw_proxy_addon.config.accounts import Past
+from smgw_proxy_addon.config.accounts import LoginOutcomes
 from smgw_proxy_addon.gateway.learnt_limit import LearntLimit
 from smgw_proxy_addon.http.digest import Challenge, DigestError, authorize, parse_challenges
 
@@ -27,12 +27,12 @@ those with SHA-256, so that nobody can talk the proxy down to MD5.
 """
 
 REFUSALS: Final = 2
-"""Refused passwords in a row that end it."""
+"""Refused passwords in a row after which the account is stopped."""
 
 FORGIVEN: Final = 2
 """Closed connections in a row that are no refusal of a password that the gateway has taken before."""
 
-RESTS: Final = (0.0, 60.0, 300.0)
+PAUSES: Final = (0.0, 60.0, 300.0)
 """Seconds without a login after so many closed connections in a row: a gateway that restarts needs minutes.
 
 An account that was never taken begins with the second, because it has fewer chances.
@@ -41,7 +41,7 @@ An account that was never taken begins with the second, because it has fewer cha
 FORGETFUL: Final = 4
 """Times in a row that a gateway may call a nonce stale that it has just given; beyond that the password is refused.
 
-By RFC 7616 the password is right then, but who takes a gateway's word for it without end may lock it up.
+By RFC 7616 the password is right then, but trying for ever may lock the gateway up.
 """
 
 NO_ACCIDENT: Final = 30.0
@@ -56,8 +56,8 @@ _SESSION: Final = "-sess"
 _NEXT_NONCE: Final = re.compile(r'(?:^|[,\s])nextnonce\s*=\s*"([^"\\]+)"', re.IGNORECASE)
 
 
-class Standing(StrEnum):
-    """What the gateway thinks of the account."""
+class LoginStatus(StrEnum):
+    """What the gateway said last of an account's login."""
 
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
@@ -81,7 +81,7 @@ class Attempt:
 
 
 class GatewayLogin:
-    """One account's login; ``random`` gives so many unpredictable bytes, ``rests`` are those of ``RESTS``."""
+    """One account's login; ``random`` gives so many unpredictable bytes, ``pauses`` are those of ``PAUSES``."""
 
     def __init__(
         self,
@@ -90,20 +90,20 @@ class GatewayLogin:
         *,
         algorithm: DigestAlgorithm = "auto",
         random: Callable[[int], bytes],
-        rests: Sequence[float] = RESTS,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         self._username = username
         self._password = password
         self._algorithm = algorithm
         self._random = random
-        self._rests = rests
+        self._pauses = pauses
         self._challenge: Challenge | None = None
         self._fresh = False
         self._cnonce = ""
         self._count = 0
         self._refusals = 0
         self._closed = 0
-        self._rest_until = -math.inf
+        self._paused_until = -math.inf
         self._stale = 0
         self._taken = False
         self._taken_lately = False  # since the start
@@ -118,13 +118,13 @@ class GatewayLogin:
         return self._username[:1]
 
     @property
-    def standing(self) -> Standing:
-        """What the gateway thinks of the account."""
+    def status(self) -> LoginStatus:
+        """What the gateway said last of the login."""
         if self._refusals:
-            return Standing.STOPPED if self.stopped else Standing.REFUSED
+            return LoginStatus.STOPPED if self.stopped else LoginStatus.REFUSED
         if self._closed:
-            return Standing.DOUBTED
-        return Standing.ACCEPTED if self._taken_lately else Standing.UNKNOWN
+            return LoginStatus.DOUBTED
+        return LoginStatus.ACCEPTED if self._taken_lately else LoginStatus.UNKNOWN
 
     @property
     def stopped(self) -> bool:
@@ -132,24 +132,24 @@ class GatewayLogin:
         return self._refusals >= REFUSALS
 
     @property
-    def past(self) -> Past:
+    def outcomes(self) -> LoginOutcomes:
         """What the gateway has said of the account."""
-        return Past(self._taken, self._refusals, self._closed)
+        return LoginOutcomes(self._taken, self._refusals, self._closed)
 
     @property
     def proven(self) -> bool:
         """Whether the gateway took the last login; until then each one may be a wrong password."""
         return self._proven
 
-    def rest(self, now: float) -> float:
+    def pause_left(self, now: float) -> float:
         """Give the seconds for which nothing may be sent with this account, 0 if it may."""
-        return max(0.0, self._rest_until - now)
+        return max(0.0, self._paused_until - now)
 
-    def recall(self, past: Past, now: float) -> None:
+    def restore(self, outcomes: LoginOutcomes, now: float) -> None:
         """Go on from what the gateway said before the program started. A pause begins anew: nobody knows its age."""
-        self._taken, self._refusals, self._closed = past
+        self._taken, self._refusals, self._closed = outcomes
         if self._closed:
-            self._rest_until = now + self._rest_after(self._closed)
+            self._paused_until = now + self._pause_after(self._closed)
 
     def retry(self) -> None:
         """Begin again: a person says so."""
@@ -157,7 +157,7 @@ class GatewayLogin:
         self._count_anew()
 
     def attempt(self, method: bytes, target: bytes, now: float) -> Attempt | None:
-        """Answer the challenge for one request, to be sent at once; None if there is none, or no more to say.
+        """Answer the challenge for one request, to be sent at once; None if there is none that may be answered.
 
         A nonce that the gateway will have forgotten is not used: some gateways take that for a wrong password.
         """
@@ -181,7 +181,7 @@ class GatewayLogin:
     def challenged(self, values: Iterable[bytes], attempt: Attempt | None, now: float) -> bool:
         """Learn from a 401 what to answer next; tells whether it refuses the password of ``attempt``.
 
-        ``values`` are those of its ``WWW-Authenticate`` headers. Only an answer to a fresh challenge tells: of an
+        ``values`` are those of its ``WWW-Authenticate`` headers. Only an answer to a fresh challenge does: of an
         older one the gateway may have forgotten the nonce, and not every gateway says ``stale`` then (PPC's).
         """
         offered = [each for value in values for each in parse_challenges(value.decode("utf-8", "surrogateescape"))]
@@ -190,13 +190,13 @@ class GatewayLogin:
         self._stale += fresh and stale
         refused = fresh and (not stale or self._stale > FORGETFUL)
         if attempt and not stale:
-            self._learn(attempt, now)
+            self._learn_nonce_age(attempt, now)
         self._proven = self._proven and attempt is None
         self._refusals += refused
         if refused:
             self._challenge = None  # the next request asks for one of its own
         elif attempt is None or self._challenge is None or self._answers(attempt):
-            self._take(self._choose(offered), fresh=not fresh)
+            self._set_challenge(self._choose(offered), fresh=not fresh)
             self._used = now
         return refused
 
@@ -206,36 +206,36 @@ class GatewayLogin:
         self._count_anew()
         found = [match for value in values if (match := _NEXT_NONCE.search(value.decode("latin-1")))]
         if found and self._challenge and self._answers(attempt):
-            self._take(replace(self._challenge, nonce=found[-1][1]), fresh=False)
+            self._set_challenge(replace(self._challenge, nonce=found[-1][1]), fresh=False)
 
     def closed_silently(self, attempt: Attempt, now: float, *, idle: bool = False) -> bool:
         """Learn that the connection was closed instead of an answer; tells whether that refuses the password.
 
-        It may, in Theben's words, if the gateway had asked for the login just before; then ``rest`` tells when to
-        try the next one. Otherwise it is taken for a fault, and the next request begins without a login. ``idle`` if
-        the connection may have been kept for too long: that tells nothing of the nonce's age.
+        A close right after a challenge may refuse it (Theben's gateways do that); then ``pause_left`` tells when to
+        try again. Any other close is taken for a fault, and the next request begins without a login. ``idle`` if the
+        connection may have been kept for too long: that tells nothing of the nonce's age.
         """
         self._proven = False
         if not idle:
-            self._learn(attempt, now)
+            self._learn_nonce_age(attempt, now)
         if self._answers(attempt):
             self._challenge = None
         if not attempt.fresh:
             return False
         self._closed += 1
-        self._rest_until = now + self._rest_after(self._closed)
+        self._paused_until = now + self._pause_after(self._closed)
         refused = not self._taken or self._closed > FORGIVEN
         self._refusals += refused
         return refused
 
-    def _rest_after(self, closed: int) -> float:
+    def _pause_after(self, closed: int) -> float:
         step = closed - 1 if self._taken else closed
-        return self._rests[min(step, len(self._rests) - 1)]
+        return self._pauses[min(step, len(self._pauses) - 1)]
 
     def _count_anew(self) -> None:
-        self._refusals, self._closed, self._stale, self._rest_until = 0, 0, 0, -math.inf
+        self._refusals, self._closed, self._stale, self._paused_until = 0, 0, 0, -math.inf
 
-    def _learn(self, attempt: Attempt, now: float) -> None:
+    def _learn_nonce_age(self, attempt: Attempt, now: float) -> None:
         """Learn from a refusal for how long this gateway knows a nonce."""
         if attempt.idle >= NO_ACCIDENT and not attempt.fresh:
             self._nonce_age.observe(attempt.idle, now)
@@ -244,14 +244,14 @@ class GatewayLogin:
         """Whether it is an answer to the challenge at hand."""
         return self._challenge is not None and self._challenge.nonce == attempt.nonce
 
-    def _take(self, challenge: Challenge | None, *, fresh: bool) -> None:
+    def _set_challenge(self, challenge: Challenge | None, *, fresh: bool) -> None:
         self._challenge, self._fresh, self._count, self._cnonce = challenge, fresh, 0, self._random(16).hex()
 
     def _choose(self, offered: Iterable[Challenge]) -> Challenge | None:
         answerable = [each for each in offered if self._can_answer(each)]
         for algorithm in _PREFERENCE[self._algorithm]:
             for each in answerable:
-                if _hash(each) == algorithm:
+                if _algorithm_of(each) == algorithm:
                     return each
         if self._algorithm == "md5" and answerable:
             return replace(answerable[0], algorithm="MD5")
@@ -267,5 +267,5 @@ class GatewayLogin:
         return True
 
 
-def _hash(challenge: Challenge) -> str:
+def _algorithm_of(challenge: Challenge) -> str:
     return (challenge.algorithm or "md5").lower().removesuffix(_SESSION)

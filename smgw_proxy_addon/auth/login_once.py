@@ -1,200 +1,74 @@
-"""Login once: clients log in at the proxy, and the proxy logs in at the gateway, with its own connection's nonces.
+"""Login once: clients log in at the proxy, and the proxy logs in at the gateway.
 
 Owns what a request goes through in that mode: the client's login is checked before anything else happens and goes no
-further, and the gateway sees the account's own. A 401 of the gateway never reaches a client, because it asks for a
-login that only the proxy can give. No user name, password or nonce may get into a log line or an error.
+further; then the request may share another one's answer, or the gateway is asked with the account's own login. Loaded
+with accounts only.
 """
 
-import logging
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, Protocol
 
-from smgw_proxy_addon.auth.authenticator import Porter
-from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError, with_login
-from smgw_proxy_addon.auth.gateway_login import GatewayLogin, Standing
-from smgw_proxy_addon.auth.trial import Trial
-from smgw_proxy_addon.config.accounts import Past, Pasts
-from smgw_proxy_addon.http.headers import Headers
+from smgw_proxy_addon.auth.account_source import GatewayLogins
+from smgw_proxy_addon.auth.authenticator import Authenticator
+from smgw_proxy_addon.auth.client_login import ClientLogin
+from smgw_proxy_addon.auth.exchange import replace_login
+from smgw_proxy_addon.auth.gateway_login import PAUSES, GatewayLogin
+from smgw_proxy_addon.auth.ppc_logout import PpcLogout
+from smgw_proxy_addon.config.accounts import AccountOutcomes
+from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
-from smgw_proxy_addon.proxy.source import Client, Course, Transparent
-
-_LOGGER: Final = logging.getLogger(__name__)
-
-LARGEST_RESENT: Final = 1_000_000
-"""Bytes of a body that are kept for the answer to a 401. A larger one is sent once, as it comes."""
-
-_KEPT_FROM_CLIENTS: Final = frozenset({b"www-authenticate", b"authentication-info"})
-
-
-class AccountSource(Protocol):
-    """Gives the answer to a request of an account, which is told by its position."""
-
-    def ask(
-        self, account: int, request: GatewayRequest, client: Client, course: Course
-    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
-        """Ask as ``asking.Source`` does; the request has no login."""
-        ...
+from smgw_proxy_addon.proxy.source import Client, Timings, Transparent
 
 
 class LoginOnce:
-    """Lets in who has an account, and asks ``source`` for them, but what others of the account have just asked."""
+    """Asks the gateway for clients that have one of the options' accounts, with the account's own login.
 
-    def __init__(self, porter: Porter, shared: SharedAnswers, source: AccountSource) -> None:
-        self._porter = porter
-        self._shared = shared
-        self._source = source
-
-    @asynccontextmanager
-    async def ask(
-        self, request: GatewayRequest, client: Client, course: Course
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Check the client's login, then ask. Raises what ``Porter.admit`` does before anything was done."""
-        account = await self._porter.admit(request, client, course)
-        fetch = partial(self._source.ask, account)
-        async with self._shared.ask(str(account), with_login(request, None), client, course, fetch) as answered:
-            yield answered
-
-    async def close(self) -> None:
-        """Give up what is in flight."""
-        await self._shared.close()
-
-
-class OwnLogins:
-    """Asks the gateway with the accounts' own logins, in their order; ``clock`` gives monotonic seconds.
-
-    ``remember`` is told after each request what the gateway has said of them.
+    ``clock`` gives monotonic seconds; ``save`` is given what the gateway says of the accounts; ``pauses`` replaces
+    ``gateway_login.PAUSES``.
     """
 
     def __init__(
         self,
-        source: Transparent,
-        logins: Sequence[GatewayLogin],
+        options: Options,
+        pool: Pool,
         clock: Callable[[], float],
-        remember: Callable[[Pasts], None],
+        save: Callable[[AccountOutcomes], None],
+        pauses: Sequence[float] | None = None,
     ) -> None:
-        self._source = source
-        self._remember = remember
-        self._clock = clock
-        self._logins = tuple(logins)
-        self._trials = tuple(Trial() for _ in logins)
-        self._told = list(self.standings)
-
-    @property
-    def standings(self) -> tuple[Standing, ...]:
-        """What the gateway thinks of each account."""
-        return tuple(login.standing for login in self._logins)
-
-    @property
-    def stopped(self) -> tuple[int, ...]:
-        """The numbers, from 1, of the accounts with which nothing is sent any more."""
-        return tuple(number for number, login in enumerate(self._logins, start=1) if login.stopped)
-
-    @property
-    def initials(self) -> tuple[str, ...]:
-        """The first letter of each account's user name."""
-        return tuple(login.initial for login in self._logins)
-
-    def recall(self, pasts: Pasts) -> None:
-        """Go on from what the gateway said before the program started: accounts that were stopped stay so."""
-        for number, past in pasts.items():
-            self._logins[number - 1].recall(past, self._clock())
-        self._told = list(self.standings)
-        for number, login in enumerate(self._logins, start=1):
-            if login.stopped:
-                _LOGGER.error(
-                    "The login of account %d was refused earlier; nothing is sent with it until the options change "
-                    "or somebody has it tried again on the status page",
-                    number,
-                )
-            elif login.standing is not Standing.UNKNOWN:
-                _LOGGER.warning(
-                    "The gateway did not take the last login of account %d before the start; nothing is sent with it "
-                    "for %.0f s",
-                    number,
-                    login.rest(self._clock()),
-                )
-
-    def retry(self, account: int) -> bool:
-        """Let an account be tried again because a person says so; tells whether it was stopped."""
-        if account not in range(len(self._logins)) or not self._logins[account].stopped:
-            return False
-        self._logins[account].retry()
-        self._told[account] = self._logins[account].standing
-        self._keep()
-        return True
+        logins = [
+            GatewayLogin(
+                each.username,
+                each.password,
+                algorithm=options.digest_algorithm,
+                random=secrets.token_bytes,
+                pauses=pauses or PAUSES,
+            )
+            for each in options.accounts
+        ]
+        self.logins = GatewayLogins(Transparent(pool, clock), logins, clock, save)
+        self.ppc_logout = PpcLogout(self.logins, pool.session)
+        pool.log_out_holders(self.ppc_logout.log_out_holder)
+        self._authenticator = Authenticator(ClientLogin(options.accounts, secrets.token_bytes), clock)
+        self._shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)
 
     @asynccontextmanager
     async def ask(
-        self, account: int, request: GatewayRequest, client: Client, course: Course
+        self, request: GatewayRequest, client: Client, timings: Timings
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Ask with the account's login; see ``AccountSource``.
+        """Check the client's login, then ask.
 
-        Raises ``GatewayLoginStoppedError`` and ``GatewayLoginPausedError`` before anything was sent,
-        ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.
+        Raises what ``Authenticator.authenticate`` does before anything was done.
         """
-        login = self._logins[account]
-        exchange = AccountExchange(login, partial(self._trials[account].turn, course.hold), client, self._clock)
-        request = await _kept_whole(request)
-        async with AsyncExitStack() as stack:
-            enter = partial(self._source.ask, request, client, course)
-            try:
-                answer, body = await stack.enter_async_context(enter(exchange=exchange.first))
-            except ClosedAfterChallengeError:
-                answer, body = await stack.enter_async_context(enter(exchange=exchange.second))
-            finally:
-                self._keep()
-                self._tell(account, login.standing)
-            yield replace(answer, headers=_for_clients(answer.headers)), body
+        account = await self._authenticator.authenticate(request, client, timings)
+        fetch = partial(self.ppc_logout.ask, account)
+        async with self._shared.ask(str(account), replace_login(request, None), client, timings, fetch) as answered:
+            yield answered
 
-    def _keep(self) -> None:
-        pasts = enumerate((login.past for login in self._logins), start=1)
-        self._remember({number: past for number, past in pasts if past != Past()})
-
-    def _tell(self, account: int, now: Standing) -> None:
-        """Log once what has changed for an account."""
-        before = self._told[account]
-        if now is before:
-            return
-        self._told[account] = now
-        if now is Standing.STOPPED:
-            _LOGGER.error(
-                "The gateway refused the login of account %d twice in a row: nothing is sent with it any more, until "
-                "the options change or somebody has it tried again on the status page",
-                account + 1,
-            )
-        elif now is Standing.DOUBTED:
-            _LOGGER.warning(
-                "The gateway closed the connection instead of answering the login of account %d, which it took "
-                "before; it is tried again, with pauses",
-                account + 1,
-            )
-        elif now is Standing.REFUSED:
-            _LOGGER.warning("The gateway refused the login of account %d", account + 1)
-        elif now is Standing.ACCEPTED:
-            _LOGGER.info("The gateway accepts the login of account %d", account + 1)
-
-
-async def _kept_whole(request: GatewayRequest) -> GatewayRequest:
-    """Read a body that comes in pieces, so that it can be sent again; one that is too large stays as it is."""
-    if isinstance(request.body, bytes | None):
-        return request
-    kept = bytearray()
-    async for piece in request.body:
-        kept += piece
-        if len(kept) > LARGEST_RESENT:
-            return replace(request, body=_continued(bytes(kept), request.body))
-    return replace(request, body=bytes(kept))
-
-
-async def _continued(begin: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield begin
-    async for piece in rest:
-        yield piece
-
-
-def _for_clients(headers: Headers) -> Headers:
-    return [header for header in headers if header[0].lower() not in _KEPT_FROM_CLIENTS]
+    async def close(self) -> None:
+        """Cancel what is shared, and log out of a session that is still open."""
+        await self._shared.close()
+        await self.ppc_logout.close()

@@ -1,8 +1,8 @@
-"""Whose the session of a PPC gateway is among the accounts of login once, and its end when its holder forgot it.
+"""Logs a forgetful holder of a PPC session out, and keeps the cookie of a session to the account that opened it.
 
-A session belongs to the account that opened it: nobody else may use its cookie. A holder who has fallen silent, or
-whose time is over while others wait, is logged out by the proxy itself, because the gateway lets nobody else in
-before. The value of a cookie must not get into a log line or an error.
+A holder that is silent, or that has held the session for long while others wait, is logged out by the proxy, because
+the gateway lets nobody else in before. ``gateway.ppc_session`` says who holds the session. The value of a cookie must
+not get into a log line or an error.
 """
 
 import asyncio
@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from smgw_proxy_addon.auth.login_once import AccountSource
+from smgw_proxy_addon.auth.account_source import AccountSource
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
-from smgw_proxy_addon.gateway.ppc_session import CgiRequest, Meaning
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
+from smgw_proxy_addon.gateway.ppc_session import PpcSession
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.source import Client, Course
+from smgw_proxy_addon.proxy.source import Client, Timings
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -28,52 +29,61 @@ SILENCE: Final = ppc_session.IDLE_TIMEOUT - 1
 LAST_LOGOUT: Final = 1.5
 """Seconds that the gateway gets for a logout when the proxy stops."""
 
+_DRAIN_SECONDS: Final = 10.0
+"""For the body of the answer to a logout."""
+
 _LOGOUT: Final = b"action=logout"
 
 
 @dataclass(frozen=True)
-class _Held:
-    value: bytes = field(repr=False)
+class _Owner:
+    """The account that opened a session, and the ``Host`` with which it did."""
+
+    session: bytes = field(repr=False)
     account: int
     host: bytes
 
 
-class SessionKeeper:
-    """Asks ``source``; ``silence`` are the seconds after which a holder is logged out."""
+class PpcLogout:
+    """Asks ``source``, and logs a holder of ``session`` out after ``silence`` seconds without a request."""
 
-    def __init__(self, source: AccountSource) -> None:
+    def __init__(self, source: AccountSource, session: PpcSession) -> None:
         self._source = source
-        self._held: _Held | None = None
-        self._leaving: _Held | None = None
-        """Whose logout is on its way."""
+        self._session = session
+        self._last_owner: _Owner | None = None
+        self._logging_out: _Owner | None = None
         self._active = 0
         self._alarm: asyncio.TimerHandle | None = None
-        self._endings: set[asyncio.Task[None]] = set()
+        self._logouts: set[asyncio.Task[None]] = set()
         self.silence = SILENCE
 
     @asynccontextmanager
     async def ask(
-        self, account: int, request: GatewayRequest, client: Client, course: Course
+        self, account: int, request: GatewayRequest, client: Client, timings: Timings
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask as the source does. Raises ``SessionBusyError`` for the session of another account."""
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
-        holding = cgi is not None and self._holds(cgi)
-        if holding:
-            if self._held and self._held.account != account:
+        owner = self._owner
+        is_holder = owner is not None and self._session.is_held_by(cgi)
+        if is_holder:
+            if owner and owner.account != account:
                 raise SessionBusyError
             self._begin()
         try:
-            async with self._source.ask(account, request, client, course) as (answer, body):
-                if cgi is not None and self._note(account, request, cgi, answer) and not holding:
-                    holding = True
-                    self._begin()
+            async with self._source.ask(account, request, client, timings) as (answer, body):
+                if cgi is not None:
+                    if self._learn_owner(account, request) and not is_holder:
+                        is_holder = True
+                        self._begin()
+                    if is_holder and self._session.holder is None:
+                        self._cancel_logouts()
                 yield answer, body
         finally:
-            if holding:
+            if is_holder:
                 self._end()
 
-    def give_way(self) -> None:
-        """Log the holder out because others have waited for long enough; the schedule finds the moment for it."""
+    def log_out_holder(self) -> None:
+        """Log the holder out because others have waited for long enough. The schedule sends it when it may."""
         self._log_out("lasted too long for those who wait")
 
     async def close(self) -> None:
@@ -81,37 +91,36 @@ class SessionKeeper:
         self._stop_alarm()
         if not self._active:
             self._log_out()
-        if endings := list(self._endings):
-            await asyncio.wait(endings, timeout=LAST_LOGOUT)
-            for ending in endings:
-                ending.cancel()
-            await asyncio.gather(*endings, return_exceptions=True)
+        if logouts := list(self._logouts):
+            await asyncio.wait(logouts, timeout=LAST_LOGOUT)
+            self._cancel_logouts()
+            await asyncio.gather(*logouts, return_exceptions=True)
 
-    def _holds(self, cgi: CgiRequest) -> bool:
-        return self._held is not None and self._held.value in cgi.sessions
+    @property
+    def _owner(self) -> _Owner | None:
+        """The owner of the session that is held now."""
+        owner = self._last_owner
+        return owner if owner and owner.session == self._session.holder else None
+
+    def _learn_owner(self, account: int, request: GatewayRequest) -> bool:
+        """Note the owner of a new session after an answer of the CGI; returns whether there is one.
+
+        It is this request's: a request that may open a session is alone at the gateway.
+        """
+        session = self._session.holder
+        if session is None or self._owner:
+            return False
+        host = next(iter(values(request.headers, b"host")), b"")
+        self._last_owner = _Owner(session, account, host)
+        return True
 
     def _begin(self) -> None:
         self._active += 1
         self._stop_alarm()
 
-    def _note(self, account: int, request: GatewayRequest, cgi: CgiRequest, answer: Answer) -> bool:
-        """Learn from an answer; tells whether it gave the session to the account."""
-        outcome = ppc_session.read_answer(cgi, answer.status, answer.headers)
-        value = outcome.opened
-        if outcome.meaning is Meaning.SERVED and not self._held and cgi.sessions:
-            value = cgi.sessions[0]  # the proxy was restarted in the middle of this session
-        if value:
-            host = next(iter(values(request.headers, b"host")), b"")
-            self._held = _Held(value, account, host)
-        elif outcome.meaning is Meaning.ENDED and self._holds(cgi):
-            self._held = None
-            for ending in self._endings:
-                ending.cancel()  # sent now, it could open a session
-        return bool(value)
-
     def _end(self) -> None:
         self._active -= 1
-        if self._held and not self._active:
+        if self._owner and not self._active:
             self._alarm = asyncio.get_running_loop().call_later(self.silence, self._log_out)
 
     def _stop_alarm(self) -> None:
@@ -121,19 +130,25 @@ class SessionKeeper:
 
     def _log_out(self, reason: str = "was left open") -> None:
         self._stop_alarm()
-        if self._held and self._held is not self._leaving:
-            self._leaving = self._held
-            ending = asyncio.create_task(self._ask_for_the_end(self._held, reason))
-            self._endings.add(ending)
-            ending.add_done_callback(self._endings.discard)
+        owner = self._owner
+        if owner and owner is not self._logging_out:
+            self._logging_out = owner
+            logout = asyncio.create_task(self._send_logout(owner, reason))
+            self._logouts.add(logout)
+            logout.add_done_callback(self._logouts.discard)
 
-    async def _ask_for_the_end(self, held: _Held, reason: str) -> None:
+    def _cancel_logouts(self) -> None:
+        """Send no logout that has not been sent: without a session it could open one."""
+        for logout in self._logouts:
+            logout.cancel()
+
+    async def _send_logout(self, owner: _Owner, reason: str) -> None:
         request = GatewayRequest(
             method=b"POST",
             target=ppc_session.CGI,
             headers=[
-                (b"Host", held.host),
-                (b"Cookie", b"session=" + held.value),
+                (b"Host", owner.host),
+                (b"Cookie", b"session=" + owner.session),
                 (b"Content-Type", b"application/x-www-form-urlencoded"),
                 (b"Content-Length", b"%d" % len(_LOGOUT)),
             ],
@@ -142,18 +157,17 @@ class SessionKeeper:
             has_login=False,
         )
         client = Client("", asyncio.get_running_loop().create_future())
-        number = held.account + 1
+        number = owner.account + 1
         try:
-            async with self._source.ask(held.account, request, client, Course()) as (answer, body):
-                async for _ in body:
-                    pass
+            async with self._source.ask(owner.account, request, client, Timings()) as (answer, body):
+                await drain(body, limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
             _LOGGER.info(
                 "The session of account %d %s: logged out at the gateway (%d)", number, reason, answer.status
             )
         except SessionBusyError:
-            self._leaving = None  # nothing was sent: the holder was busy all the time
+            self._logging_out = None  # nothing was sent: the holder was busy all the time
             return
         except ProxyError as error:
             _LOGGER.info("The session of account %d %s, and cannot be ended: %s", number, reason, error.code)
-        if self._held is held:
-            self._held = None
+        if self._last_owner is owner:
+            self._last_owner = None

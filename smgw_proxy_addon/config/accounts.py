@@ -22,7 +22,7 @@ class Account:
     password: str = field(repr=False)
 
 
-class Past(NamedTuple):
+class LoginOutcomes(NamedTuple):
     """What the gateway has said of an account with its present password.
 
     ``taken``: it has let it in. ``refusals`` of the password, and connections ``closed`` instead of an answer to it,
@@ -34,7 +34,7 @@ class Past(NamedTuple):
     closed: int = 0
 
 
-Pasts = Mapping[int, Past]
+AccountOutcomes = Mapping[int, LoginOutcomes]
 """Those of the accounts of which the gateway has said something, by their numbers from 1."""
 
 

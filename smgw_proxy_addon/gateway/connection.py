@@ -77,13 +77,13 @@ class Connection(asyncio.Protocol):
         self._sent = False
         parser = self._parser = AnswerParser(request.method)
         try:
-            if request.body is None or isinstance(request.body, bytes):
+            if request.stream is None:
                 self._write(request.head() + _framed(request.body or b"", chunked=request.chunked))
                 if self._writable:
                     await self._wait_writable()
                 self._sent = True
                 return await self._head(parser)
-            return await self._exchange_streaming(request, request.body, parser)
+            return await self._exchange_streaming(request, request.stream, parser)
         except EOFError:
             if request.has_login and self._sent and not kept_idle:
                 raise SilentCloseError("closed without an answer") from None

@@ -8,14 +8,18 @@ from smgw_proxy_addon.http.headers import Headers
 
 @dataclass(frozen=True)
 class GatewayRequest:
-    """What is sent: end-to-end headers, the body whole or in pieces (``None``: no body)."""
+    """What is sent: end-to-end headers, and the body, if any.
+
+    ``body`` is the whole of it. One that comes in pieces is ``stream`` instead: it can be sent only once.
+    """
 
     method: bytes
     target: bytes = field(repr=False)
     headers: Headers = field(repr=False)
-    body: bytes | AsyncIterator[bytes] | None = field(repr=False)
+    body: bytes | None = field(repr=False)
     chunked: bool
     has_login: bool
+    stream: AsyncIterator[bytes] | None = field(default=None, repr=False)
 
     def head(self) -> bytes:
         """Return the request line and headers as they are sent."""

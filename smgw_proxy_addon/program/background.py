@@ -29,7 +29,7 @@ from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 
 if TYPE_CHECKING:
-    from smgw_proxy_addon.auth.login_once import OwnLogins
+    from smgw_proxy_addon.auth.account_source import GatewayLogins
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Background:
         trust: GatewayTrust,
         supervisor: Supervisor | None,
         *,
-        logins: "OwnLogins | None" = None,
+        logins: "GatewayLogins | None" = None,
         access: Access,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),

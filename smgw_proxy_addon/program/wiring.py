@@ -5,11 +5,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from smgw_proxy_addon.auth.login_store import LoginMemory
+from smgw_proxy_addon.auth.login_store import LoginStore
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.errors import OutOfDescriptorsError
 from smgw_proxy_addon.files import Files
@@ -35,8 +35,7 @@ from smgw_proxy_addon.trust.policy import Policy
 from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
-    from smgw_proxy_addon.auth.login_once import LoginOnce, OwnLogins
-    from smgw_proxy_addon.auth.ppc_logout import SessionKeeper
+    from smgw_proxy_addon.auth.login_once import LoginOnce
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -56,8 +55,8 @@ _RELOAD: Final = 30.0
 class Proxy:
     """Serves the listeners from ``start`` to ``stop``.
 
-    ``clock`` gives monotonic seconds, as the event loop's; ``rests`` replaces those of ``gateway_login``.
-    ``files`` changes the file in which logins are remembered.
+    ``clock`` gives monotonic seconds, as the event loop's; ``login_pauses`` replaces ``gateway_login.PAUSES``.
+    ``files`` changes the file of the login store.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Proxy:
         log_failure: Callable[[], str | None] = lambda: None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.monotonic,
-        rests: Sequence[float] | None = None,
+        login_pauses: Sequence[float] | None = None,
         files: Files | None = None,
     ) -> None:
         self.trust, self.pool = gateway_side(options, store, clock)
@@ -81,8 +80,9 @@ class Proxy:
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._memory = LoginMemory(options, files)
-        self._source, self.logins, self.sessions = _source(options, self.pool, clock, self._memory, rests)
+        self._login_store = LoginStore(options, files)
+        self.login_once = _login_once(options, self.pool, clock, self._login_store, login_pauses)
+        self.logins = self.login_once.logins if self.login_once else None
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._attendants = Background(
             options,
@@ -94,7 +94,9 @@ class Proxy:
             log_failure=log_failure,
         )
         self._report = report
-        self._frontend = _frontend(options, self._source, access, self._reported, limits.hold)
+        self._frontend = _frontend(
+            options, self.login_once or Transparent(self.pool, clock), access, self._reported, limits.hold
+        )
         server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
         self.entrance = Entrance(server, limits)
         self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
@@ -108,9 +110,9 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen."""
-        pasts = await self._memory.open()  # also without accounts: those of earlier options are forgotten
+        outcomes = await self._login_store.open()  # also without accounts: those of earlier options are forgotten
         if self.logins:
-            self.logins.recall(pasts)
+            self.logins.restore(outcomes)
         await self._runner.setup()
         certificate = self._certificate
         self.entrance.open(
@@ -129,11 +131,9 @@ class Proxy:
         await self.entrance.close()
         self.pool.cancel_waiting()
         await self._frontend.stop(grace)
-        if self.logins:
-            await cast("LoginOnce", self._source).close()
-        if self.sessions:
-            await self.sessions.close()
-        await self._memory.close()
+        if self.login_once:
+            await self.login_once.close()
+        await self._login_store.close()
         await self._attendants.stop()
         await self._runner.cleanup()
         await self.pool.close()
@@ -169,20 +169,19 @@ def gateway_side(
     return trust, Pool(connector, scheduler, Lifetime(), clock=clock)
 
 
-def _source(
+def _login_once(
     options: Options,
     pool: Pool,
     clock: Callable[[], float],
-    memory: LoginMemory,
-    rests: Sequence[float] | None,
-) -> "tuple[Source, OwnLogins | None, SessionKeeper | None]":
-    """Make what asks the gateway: with the clients' own logins, or with those of the options."""
-    transparent = Transparent(pool, clock)
+    store: LoginStore,
+    pauses: Sequence[float] | None,
+) -> "LoginOnce | None":
+    """Make what asks the gateway with the options' accounts, if there are any."""
     if not options.accounts:
-        return transparent, None, None
-    from smgw_proxy_addon.auth.login_once_parts import login_once  # noqa: PLC0415 - 0.5 MB, only with accounts
+        return None
+    from smgw_proxy_addon.auth.login_once import LoginOnce  # noqa: PLC0415 - 0.5 MB, only with accounts
 
-    return login_once(options, pool, transparent, clock, memory.keep, rests)
+    return LoginOnce(options, pool, clock, store.save, pauses)
 
 
 def _frontend(

@@ -1,8 +1,8 @@
-"""Which answers may be shared: what is a read, who may have its answer, what is kept, and for how long.
+"""Which answers may be shared: what is a read, who may have its answer, what is stored, and for how long.
 
-An answer is one account's and never reaches another; what has no entry here is asked of the gateway. Pure: ``now``
-is in monotonic seconds. Unlike a cache of the web (RFC 9111) this one is asked for by the user, in so many seconds:
-a gateway's own ``Cache-Control``, which is written for browsers, does not forbid it. What a client says does count.
+An answer is one account's and never reaches another. Unlike RFC 9111, a gateway's own ``Cache-Control``, which is
+written for browsers, is ignored: the user has set the seconds. A client's ``Cache-Control`` counts. Pure: ``now`` is
+in monotonic seconds.
 """
 
 import hashlib
@@ -18,16 +18,16 @@ LARGEST: Final = 1_000_000
 """Bytes of an answer's body that may be shared."""
 
 MOST: Final = 256
-"""Answers that are kept at once."""
+"""Answers that are stored at once."""
 
 MOST_BYTES: Final = 8_000_000
 """Bytes of them in all."""
 
 _LONGEST_QUESTION: Final = 4096
-"""Bytes of a POST that is looked into; the longest known one has under 300."""
+"""Bytes of a POST that is parsed; the longest known one has under 300."""
 
 _DIGITS: Final = 18
-"""Of a length, at most: int() refuses thousands of them."""
+"""Most digits of a length: int() refuses thousands of them."""
 
 _METHODS: Final = frozenset({"smgw-info", "user-info", "usage-point-info", "readings", "log"})
 """Theben's reads (IF_GW_CON 1.4). ``self-test`` restarts the device, so it never counts as one."""
@@ -46,7 +46,7 @@ _NOT_IN_THE_KEY: Final = frozenset(
         b"host",  # the same for all: the proxy writes it
         b"user-agent",  # clients of different kinds ask for the same
         b"content-length",  # the body is in the key
-        *(b"accept", b"accept-encoding"),  # held against the answer: see Read
+        *(b"accept", b"accept-encoding"),  # compared with the answer: see Read
         *(b"cache-control", b"pragma"),  # about the cache, see Read.fresh
     }
 )
@@ -78,13 +78,13 @@ class Read:
         return all(wanted.get(each, wanted.get(b"*", 0.0)) > 0 for each in used)
 
 
-def read_of(account: str, method: bytes, target: bytes, headers: Headers, body: bytes | None) -> Read | None:
+def recognise_read(account: str, method: bytes, target: bytes, headers: Headers, body: bytes | None) -> Read | None:
     """Recognise a read in the request of a client that is logged in as ``account``; ``None`` if it is none.
 
-    All end-to-end headers are in the key but those that say who asks. A client that would rather have HTML than JSON,
-    a browser, reads for itself, and one that says ``no-store`` is left alone.
+    All end-to-end headers are in the key but those that say who asks. Not shared: requests that prefer HTML to JSON
+    (browsers) and those with ``no-store``.
     """
-    question = _question(method, target, body)
+    question = _normalise(method, target, body)
     names = {name.lower() for name, _ in headers}
     directives = b",".join(values(headers, b"cache-control")).lower()
     if (
@@ -92,10 +92,10 @@ def read_of(account: str, method: bytes, target: bytes, headers: Headers, body: 
         or names & _ASKS_FOR_A_PART
         or any(name.startswith(b"if-") for name in names)
         or b"no-store" in directives
-        or not _likes_json(values(headers, b"accept"))
+        or not _prefers_json(values(headers, b"accept"))
     ):
         return None
-    told = sorted(
+    identifying = sorted(
         ((name.lower(), value) for name, value in headers if name.lower() not in _NOT_IN_THE_KEY),
         key=lambda header: header[0],  # repeated ones keep their order
     )
@@ -104,7 +104,7 @@ def read_of(account: str, method: bytes, target: bytes, headers: Headers, body: 
         method,
         target,
         question,
-        *(each for pair in told for each in pair),
+        *(each for pair in identifying for each in pair),
     ]
     # Each with its length: parts must not run into each other. Hashed: the key holds no more than 32 bytes.
     key = hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
@@ -113,14 +113,14 @@ def read_of(account: str, method: bytes, target: bytes, headers: Headers, body: 
 
 
 def may_change(method: bytes, target: bytes, body: bytes | None) -> bool:
-    """Tell whether a request may change what the gateway answers, so that nothing kept can be relied on.
+    """Tell whether a request may change what the gateway answers, so that no stored answer is valid.
 
     Theben's entry only redirects to the user's own URL, and clients post to it at the start of every poll.
     """
-    if method in _SAFE or _question(method, target, body) is not None:
+    if method in _SAFE or _normalise(method, target, body) is not None:
         return False
     entry = method == b"POST" and _THEBEN_ENTRY.fullmatch(target)
-    return not (entry and (not body or _canonical(body) is not None))
+    return not (entry and (not body or _normalise_call(body) is not None))
 
 
 def may_be_shared(status: int, headers: Headers) -> bool:
@@ -134,18 +134,21 @@ def may_be_shared(status: int, headers: Headers) -> bool:
     )
 
 
-def hit_status(ttl: float) -> bytes:
-    """Say that a kept answer was given which may be given for ``ttl`` further seconds (RFC 9211)."""
+def format_hit(ttl: float) -> bytes:
+    """Return the ``Cache-Status`` of a stored answer that is valid for ``ttl`` further seconds (RFC 9211)."""
     return b"smgw-proxy; hit; ttl=%d" % ttl
 
 
-def forward_status(reason: bytes, *, stored: bool = False, collapsed: bool = False) -> bytes:
-    """Say that the gateway was asked, and why: ``uri-miss``, ``vary-miss``, ``request`` (RFC 9211 section 2.2)."""
+def format_forward(reason: bytes, *, stored: bool = False, collapsed: bool = False) -> bytes:
+    """Return the ``Cache-Status`` of an answer that the gateway was asked for (RFC 9211 section 2.2).
+
+    ``reason`` is ``uri-miss``, ``vary-miss`` or ``request``.
+    """
     return b"smgw-proxy; fwd=%b%b%b" % (reason, b"; stored" * stored, b"; collapsed" * collapsed)
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredAnswer:
     """A whole answer of status 200; ``at`` is when its request was sent (RFC 9111 section 4.2.3)."""
 
     reason: bytes
@@ -160,67 +163,67 @@ class Kept:
 
 
 @dataclass
-class Shelf:
-    """The kept answers, each for ``seconds``; bounded in number and in bytes, the oldest ones go first."""
+class Cache:
+    """The stored answers, each for ``seconds``; bounded in number and bytes, the oldest ones are dropped first."""
 
     seconds: float
     most: int = MOST
     most_bytes: int = MOST_BYTES
-    _kept: dict[bytes, Kept] = field(default_factory=dict, repr=False)
+    _answers: dict[bytes, StoredAnswer] = field(default_factory=dict, repr=False)
     _bytes: int = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._answers)
 
     @property
     def size(self) -> int:
         """Bytes in all."""
         return self._bytes
 
-    def take(self, key: bytes, now: float) -> Kept | None:
-        """Give the answer for a key unless it is too old."""
+    def get(self, key: bytes, now: float) -> StoredAnswer | None:
+        """Return the answer for a key unless it is too old."""
         self._expire(now)
-        return self._kept.get(key)
+        return self._answers.get(key)
 
-    def put(self, key: bytes, answer: Kept, now: float) -> bool:
-        """Keep an answer in the place of an older one; tells whether it is kept."""
+    def put(self, key: bytes, answer: StoredAnswer, now: float) -> bool:
+        """Store an answer in the place of an older one; tells whether it was stored."""
         self._expire(now)
-        before = self._kept.get(key)
+        before = self._answers.get(key)
         if now - answer.at >= self.seconds or answer.size > self.most_bytes or (before and before.at > answer.at):
             return False
         self._drop(key)
-        self._kept[key] = answer
+        self._answers[key] = answer
         self._bytes += answer.size
-        while len(self._kept) > self.most or self._bytes > self.most_bytes:
-            self._drop(next(iter(self._kept)))
-        return key in self._kept
+        while len(self._answers) > self.most or self._bytes > self.most_bytes:
+            self._drop(next(iter(self._answers)))
+        return key in self._answers
 
     def clear(self) -> None:
         """Forget all."""
-        self._kept.clear()
+        self._answers.clear()
         self._bytes = 0
 
     def _expire(self, now: float) -> None:
-        for key in [key for key, each in self._kept.items() if now - each.at >= self.seconds]:
+        for key in [key for key, each in self._answers.items() if now - each.at >= self.seconds]:
             self._drop(key)
 
     def _drop(self, key: bytes) -> None:
-        if dropped := self._kept.pop(key, None):
+        if dropped := self._answers.pop(key, None):
             self._bytes -= dropped.size
 
 
-def _question(method: bytes, target: bytes, body: bytes | None) -> bytes | None:
-    """Return what is asked beyond the target, one spelling for each question; ``None`` if it is no read."""
+def _normalise(method: bytes, target: bytes, body: bytes | None) -> bytes | None:
+    """Return the body of a read in one spelling for each question; ``None`` if it is no read."""
     if method == b"GET" and not body and _EMH.fullmatch(target):
-        # Dots could lead out of /json/, to what a gateway does rather than tells.
+        # Dots could lead out of /json/, to targets that change something.
         segments = unquote_to_bytes(target.partition(b"?")[0]).replace(b"\\", b"/").split(b"/")
         return None if {b".", b".."} & set(segments) else b""
     if method == b"POST" and body and _THEBEN.fullmatch(target):
-        return _canonical(body)
+        return _normalise_call(body)
     return None
 
 
-def _canonical(body: bytes) -> bytes | None:
+def _normalise_call(body: bytes) -> bytes | None:
     """Return one spelling of a call of Theben's that only reads: libraries differ in blanks and order."""
     if len(body) > _LONGEST_QUESTION:
         return None
@@ -234,7 +237,7 @@ def _canonical(body: bytes) -> bytes | None:
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse what the gateway could read otherwise: it may take the other one of two methods."""
+    """Refuse an ambiguous call: of two methods, the gateway may take the other one."""
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         raise ValueError("a key twice")
@@ -246,7 +249,7 @@ def _refuse(_number: str) -> None:
     raise ValueError("not a whole number")
 
 
-def _likes_json(accept: list[bytes]) -> bool:
+def _prefers_json(accept: list[bytes]) -> bool:
     wanted = qualities(accept)
     if not wanted:
         return True

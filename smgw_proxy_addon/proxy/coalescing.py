@@ -1,7 +1,7 @@
-"""Answers shared between clients: identical reads in flight are asked once, and answers may be kept for a while.
+"""Answers shared between clients: identical reads at the same time are asked once, and answers may be stored.
 
-Owns who asks the gateway, who joins another's request, and who is given what was kept. What may be shared is
-``answers``'s to say, and how one request serves several clients is a matter of ``flights``.
+Owns who asks the gateway, who joins another's request, and who is given what was stored. What may be shared is
+``cache``'s to say, and how one request serves several clients is a matter of ``single_flight``.
 """
 
 import asyncio
@@ -10,212 +10,219 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
-from smgw_proxy_addon.errors import BusyError, ClientGoneError, ProxyError, RequestError, ShuttingDownError
+from smgw_proxy_addon.errors import BusyError, ProxyError, RequestError, ShuttingDownError
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import shared_headers
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
-    Kept,
+    Cache,
     Read,
-    Shelf,
-    forward_status,
-    hit_status,
+    StoredAnswer,
+    format_forward,
+    format_hit,
     may_be_shared,
     may_change,
-    read_of,
+    recognise_read,
 )
-from smgw_proxy_addon.proxy.single_flight import Flight
-from smgw_proxy_addon.proxy.source import Client, Course
+from smgw_proxy_addon.proxy.single_flight import SharedFetch, UnsharedAnswer
+from smgw_proxy_addon.proxy.source import Client, Timings
 
-Ask = Callable[[GatewayRequest, Client, Course], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]]
+Ask = Callable[[GatewayRequest, Client, Timings], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]]
 """As ``Source.ask``."""
 
 _OK: Final = 200
-_STREAMED: Final = b"\0"
-"""Stands for a body that comes in pieces: it is longer than any read's, and no JSON."""
 
 
 class SharedAnswers:
-    """Stands before a source whose clients have been told apart: by ``account``, after their login.
+    """Shares the answers of a source among the clients of one ``account``.
 
-    ``cache_seconds`` is how long an answer is kept, 0 for not at all; ``drain_timeout`` how many seconds the gateway
-    gets to finish what all clients have left; ``clock`` is monotonic, in seconds.
+    ``cache_seconds`` is how long an answer is stored, 0 for not at all; ``drain_timeout`` how many seconds a fetch
+    gets to end when all its clients have left; ``clock`` is monotonic, in seconds.
     """
 
     def __init__(self, cache_seconds: float, clock: Callable[[], float], *, drain_timeout: float) -> None:
-        self._shelf = Shelf(cache_seconds)
+        self._cache = Cache(cache_seconds)
         self._clock = clock
         self._drain_timeout = drain_timeout
-        self._flights: dict[bytes, Flight] = {}
-        """Those that may be joined, by the key of their read."""
-        self._running: set[Flight] = set()
+        self._joinable: dict[bytes, SharedFetch] = {}
+        """By the key of their read."""
+        self._running: set[SharedFetch] = set()
         self._closed = False
 
     @asynccontextmanager
     async def ask(
-        self, account: str, request: GatewayRequest, client: Client, course: Course, fetch: Ask
+        self, account: str, request: GatewayRequest, client: Client, timings: Timings, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Give a kept answer, or that of another client's request, or what ``fetch`` gives: as ``Source.ask`` does.
+        """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Source.ask`` does.
 
-        ``fetch`` may outlive this context; of a read it gets a client that is gone when all who wait for it are. Its
+        ``fetch`` may outlive this context; for a read its client is gone when all who wait for the answer are. The
         answer must hold nothing that belongs to one login, such as ``Authentication-Info``. Raises ``ProxyError``.
         """
-        body = request.body if request.body is None or isinstance(request.body, bytes) else _STREAMED
-        read = read_of(account, request.method, request.target, request.headers, body)
+        method, target, body = request.method, request.target, request.body
+        read = None
+        if request.stream is None:  # a body in pieces is longer than any read's
+            read = recognise_read(account, method, target, request.headers, body)
         if read is not None:
-            async with self._read(read, request, client, course, fetch) as given:
+            async with self._read(read, request, client, timings, fetch) as given:
                 yield given
             return
-        changes = may_change(request.method, request.target, body)
+        changes = request.stream is not None or may_change(method, target, body)
         if changes:
             self.forget()
         try:
-            async with fetch(request, client, course) as given:
+            async with fetch(request, client, timings) as given:
                 yield given
         finally:
             if changes:
                 self.forget()
 
     def forget(self) -> None:
-        """Keep nothing of what was asked so far, whoever asked."""
-        self._shelf.clear()
-        for flight in self._running:
-            flight.outdated = True
-        self._flights.clear()
+        """Drop all stored answers, and store none of those that were asked for before."""
+        self._cache.clear()
+        for shared in self._running:
+            shared.outdated = True
+        self._joinable.clear()
 
     async def close(self) -> None:
-        """Give up what is in flight and forget everything; no task is left."""
+        """Cancel all fetches and drop all answers; no task is left."""
         self._closed = True
-        tasks = [flight.task for flight in self._running]
+        tasks = [shared.task for shared in self._running]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._shelf.clear()
+        self._cache.clear()
 
     @asynccontextmanager
     async def _read(
-        self, read: Read, request: GatewayRequest, client: Client, course: Course, fetch: Ask
+        self, read: Read, request: GatewayRequest, client: Client, timings: Timings, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         now = self._clock()
         reason = b"request" if read.fresh else b"uri-miss"
-        kept = None if read.fresh else self._shelf.take(read.key, now)
-        if kept and read.accepts(kept.headers):
-            course.shared = "hit"
-            age = now - kept.at
-            yield _given(kept, hit_status(self._shelf.seconds - age), age=int(age))
+        stored = None if read.fresh else self._cache.get(read.key, now)
+        if stored and read.accepts(stored.headers):
+            timings.shared = "hit"
+            age = now - stored.at
+            yield _make_answer(stored, format_hit(self._cache.seconds - age), age=int(age))
             return
-        # Each round ends for the one who asked; the others ask for themselves, one after the other.
-        while kept is None and not read.fresh and (flight := self._flights.get(read.key)):
-            try:
-                kept = await self._join(flight, client)
-            finally:
-                course.waiting = self._clock() - now
-            if kept and read.accepts(kept.headers):
-                course.shared = "collapsed"
-                yield _given(kept, forward_status(reason, collapsed=True))
+        # An answer that is not shared is for the one who asked: the next one asks, the others join again.
+        while stored is None and not read.fresh and (shared := self._joinable.get(read.key)):
+            with timings.wait(self._clock):
+                stored = await _join(shared, client)
+            if stored and read.accepts(stored.headers):
+                timings.shared = "collapsed"
+                yield _make_answer(stored, format_forward(reason, collapsed=True))
                 return
-        waited, course.waiting = course.waiting, 0.0
-        try:
-            async with self._lead(read, request, client, course, fetch) as (answer, body):
-                status = forward_status(b"vary-miss" if kept else reason, stored=course.shared == "stored")
-                headers = shared_headers(answer.headers, cache_status=status, age=None)
-                yield replace(answer, headers=headers), body
-        finally:
-            course.waiting += waited
-
-    async def _join(self, flight: Flight, client: Client) -> Kept | None:
-        """Wait for the answer to somebody else's request; ``None`` if there is none to share."""
-        flight.enter()
-        try:
-            await _first(flight.decided, client.gone)
-        finally:
-            flight.leave()
-        if flight.decided.cancelled():
-            return None
-        error = flight.decided.exception()
-        if error is None:
-            return flight.decided.result()
-        # What is the matter with the gateway is the same for all. A full queue may be the other one's own limit.
-        if isinstance(error, ProxyError) and not isinstance(error, BusyError | RequestError):
-            raise _again(error)
-        return None
+        if stored:
+            reason = b"vary-miss"
+        async with self._lead(read, request, client, timings, fetch) as answer:
+            status = format_forward(reason, stored=timings.shared == "stored")
+            if isinstance(answer, StoredAnswer):
+                yield _make_answer(answer, status)
+            else:
+                head = answer.answer
+                headers = shared_headers(head.headers, cache_status=status, age=None)
+                yield replace(head, headers=headers), answer.body()
 
     @asynccontextmanager
     async def _lead(
-        self, read: Read, request: GatewayRequest, client: Client, course: Course, fetch: Ask
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Ask, so that others may join."""
+        self, read: Read, request: GatewayRequest, client: Client, timings: Timings, fetch: Ask
+    ) -> AsyncIterator[StoredAnswer | UnsharedAnswer]:
+        """Ask the gateway, so that others may join."""
         if self._closed:
             raise ShuttingDownError
-        flight = Flight(
-            lambda flight: self._fetch(flight, read.key, request, client.address, course, fetch),
-            self._clock(),
+        began = self._clock()
+        shared = SharedFetch(
+            lambda shared: self._fetch(shared, read.key, request, client.address, fetch),
+            timings.hold,
             self._drain_timeout,
         )
-        self._flights[read.key] = flight
-        self._running.add(flight)
-        flight.task.add_done_callback(lambda _: self._over(flight, read.key))
-        flight.enter()
+        self._joinable[read.key] = shared
+        self._running.add(shared)
+        shared.task.add_done_callback(lambda _: self._forget(shared, read.key))
+        shared.join()
+        answer = None
         try:
-            await _first(flight.opened, client.gone)
-            if flight.opened.cancelled():
+            await shared.wait(client.gone)
+            if shared.answer.cancelled():
                 raise ShuttingDownError
-            yield flight.opened.result(), flight.body()
+            answer = shared.answer.result()
+            timings.shared = shared.timings.shared
+            yield answer
         finally:
-            flight.leave()
-            if flight.rest is not None:
-                await asyncio.wait({flight.task})
+            shared.leave()
+            if isinstance(answer, UnsharedAnswer):
+                await asyncio.wait({shared.task})
+            timings.add(shared.timings)
+            if shared.timings.reused is None and not shared.task.done():
+                timings.waited(self._clock() - began)  # for a place, as those who stay still do
 
     async def _fetch(
-        self, flight: Flight, key: bytes, request: GatewayRequest, address: str, course: Course, fetch: Ask
+        self, shared: SharedFetch, key: bytes, request: GatewayRequest, address: str, fetch: Ask
     ) -> None:
-        async with fetch(request, Client(address, flight.gone), course) as (answer, body):
-            sent = min(flight.began + course.waiting + course.connecting, self._clock())
-            if not may_be_shared(answer.status, answer.headers) or not await flight.collect(answer, body):
-                self._land(flight, key)
-                flight.leave_to_the_first(answer, body)
-                await flight.gone
-                if not flight.taken:
-                    await _drain(body, sum(map(len, flight.pieces)))
+        began = self._clock()
+        async with fetch(request, Client(address, shared.gone), shared.timings) as (answer, body):
+            sent = min(began + shared.timings.waiting + shared.timings.connecting, self._clock())
+            pieces: list[bytes] = []
+            if not may_be_shared(answer.status, answer.headers) or not await _collect(body, pieces):
+                self._let_nobody_join(shared, key)
+                await shared.hand_over(answer, pieces, body)
                 return
-        kept = Kept(answer.reason, answer.headers, b"".join(flight.pieces), sent)
-        if not flight.outdated and self._shelf.put(key, kept, self._clock()):
-            course.shared = "stored"
-        self._land(flight, key)
-        flight.settle(kept)
+        stored = StoredAnswer(answer.reason, answer.headers, b"".join(pieces), sent)
+        if not shared.outdated and self._cache.put(key, stored, self._clock()):
+            shared.timings.shared = "stored"
+        self._let_nobody_join(shared, key)
+        shared.answer.set_result(stored)
 
-    def _over(self, flight: Flight, key: bytes) -> None:
-        self._running.discard(flight)
-        self._land(flight, key)
+    def _forget(self, shared: SharedFetch, key: bytes) -> None:
+        self._running.discard(shared)
+        self._let_nobody_join(shared, key)
 
-    def _land(self, flight: Flight, key: bytes) -> None:
-        """Let nobody join any more."""
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-
-
-async def _first(awaited: asyncio.Future[Answer] | asyncio.Future[Kept | None], gone: asyncio.Future[None]) -> None:
-    """Wait for an outcome; raises ClientGoneError if the client leaves before."""
-    await asyncio.wait({awaited, gone}, return_when=asyncio.FIRST_COMPLETED)
-    if not awaited.done():
-        raise ClientGoneError
+    def _let_nobody_join(self, shared: SharedFetch, key: bytes) -> None:
+        if self._joinable.get(key) is shared:
+            del self._joinable[key]
 
 
-async def _drain(body: AsyncIterator[bytes], drained: int) -> None:
-    """Let the gateway finish an answer that nobody reads; for how long, the flight's ``drain_timeout`` says."""
-    while drained <= LARGEST and (piece := await anext(body, None)) is not None:
-        drained += len(piece)
+async def _join(shared: SharedFetch, client: Client) -> StoredAnswer | None:
+    """Wait for the answer to another client's request; ``None`` if there is none to share."""
+    shared.join()
+    try:
+        await shared.wait(client.gone)
+    finally:
+        shared.leave()
+    if shared.answer.cancelled():
+        return None
+    error = shared.answer.exception()
+    if error is None:
+        answer = shared.answer.result()
+        return answer if isinstance(answer, StoredAnswer) else None
+    # A fault of the gateway is the same for all. A full queue may be the other client's own limit.
+    if isinstance(error, ProxyError) and not isinstance(error, BusyError | RequestError):
+        raise _copy(error)
+    return None
 
 
-def _again(error: ProxyError) -> ProxyError:
+async def _collect(body: AsyncIterator[bytes], pieces: list[bytes]) -> bool:
+    """Read a body into ``pieces``; False if it is too large to be shared: then there is more to come."""
+    size = 0
+    async for piece in body:
+        pieces.append(piece)
+        size += len(piece)
+        if size > LARGEST:
+            return False
+    return True
+
+
+def _copy(error: ProxyError) -> ProxyError:
     """Make the same error anew: one object must not be raised in several tasks."""
     return type(error)(error.detail, **error.facts)
 
 
-def _given(kept: Kept, cache_status: bytes, *, age: int | None = None) -> tuple[Answer, AsyncIterator[bytes]]:
-    headers = shared_headers(kept.headers, cache_status=cache_status, age=age)
-    return Answer(_OK, kept.reason, headers, kept.body), _one(kept.body)
+def _make_answer(
+    stored: StoredAnswer, cache_status: bytes, *, age: int | None = None
+) -> tuple[Answer, AsyncIterator[bytes]]:
+    headers = shared_headers(stored.headers, cache_status=cache_status, age=age)
+    return Answer(_OK, stored.reason, headers, stored.body), _yield_once(stored.body)
 
 
-async def _one(piece: bytes) -> AsyncIterator[bytes]:
+async def _yield_once(piece: bytes) -> AsyncIterator[bytes]:
     yield piece

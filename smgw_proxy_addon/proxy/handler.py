@@ -29,7 +29,7 @@ from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.proxy.source import Client, Course, Source
+from smgw_proxy_addon.proxy.source import Client, Source, Timings
 from smgw_proxy_addon.redaction import redact_body, redact_target
 from smgw_proxy_addon.server import connection, delivery, error_answer, request_body
 from smgw_proxy_addon.server.access import Access
@@ -54,7 +54,7 @@ class Visit:
     target: str
     status: int = ABORT
     bytes_sent: int = 0
-    course: Course = field(default_factory=Course)
+    timings: Timings = field(default_factory=Timings)
     code: str | None = None
     detail: str = ""
     sent: bytearray = field(default_factory=bytearray)
@@ -72,13 +72,13 @@ class Visit:
             target=self.target,
             status=self.status,
             bytes_sent=self.bytes_sent,
-            waiting=self.course.waiting,
-            connecting=self.course.connecting,
-            answering=self.course.answering,
-            reused=self.course.reused,
+            waiting=self.timings.waiting,
+            connecting=self.timings.connecting,
+            answering=self.timings.answering,
+            reused=self.timings.reused,
             code=self.code,
             detail=self.detail,
-            shared=self.course.shared,
+            shared=self.timings.shared,
         )
 
 
@@ -123,7 +123,7 @@ class Frontend:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never raises but for cancellation."""
         visit = Visit(connection.address(request.get_extra_info("peername")), request.method, request.raw_path)
-        visit.course.hold.longest = self._longest_hold
+        visit.timings.hold.longest = self._longest_hold
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
@@ -172,10 +172,11 @@ class Frontend:
         if framing.length and framing.length > self._largest_body:
             raise request_body.too_large(self._largest_body)
         self._answer_expectation(request)
-        body = None
+        body, stream = None, None
         if framing.has_body:
-            body = await request_body.receive(request.content, self._largest_body, visit.course.hold)
-        if self._log_bodies and isinstance(body, bytes):
+            received = await request_body.receive(request.content, self._largest_body, visit.timings.hold)
+            body, stream = (received, None) if isinstance(received, bytes) else (None, received)
+        if self._log_bodies and body:
             visit.sent += body[:_EXCERPT]
         outgoing = GatewayRequest(
             method=method,
@@ -184,12 +185,13 @@ class Frontend:
             body=body,
             chunked=framing.chunked,
             has_login=any(name.lower() == b"authorization" for name, _ in headers),
+            stream=stream,
         )
         return await self._ask(request, outgoing, visit)
 
     async def _ask(self, request: web.BaseRequest, outgoing: GatewayRequest, visit: Visit) -> web.StreamResponse:
         client = Client(visit.client, connection.gone(request))
-        async with self._source.ask(outgoing, client, visit.course) as (answer, body):
+        async with self._source.ask(outgoing, client, visit.timings) as (answer, body):
             return await self._pass_on(request, answer, body, visit)
 
     async def _pass_on(
@@ -201,7 +203,7 @@ class Frontend:
         visit.status = answer.status
         if connection.is_last(request) or (request.version < (1, 1) and not response.has_length):
             response.force_close()
-        hold = visit.course.hold
+        hold = visit.timings.hold
         try:
             if answer.whole is not None and len(answer.whole) <= delivery.AT_ONCE and not delivery.lags(request):
                 await response.send_whole(request, answer.whole)

@@ -1,129 +1,105 @@
-"""A read in flight: one request to the gateway, whose answer several clients wait for.
+"""A fetch whose answer several clients wait for: one request to the gateway.
 
-It runs in a task of its own, so the client that asked first may leave without harm to those who wait with it; when
-all have left it is given up, or ends as any other request does whose client has gone. The first client gets its
-answer as it comes in, the others when all of it is there. Never chooses who may join, or what is kept.
+It runs in a task of its own, so that the client that asked first may leave without harm to the others. Never chooses
+who may join, or what is stored.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Final
+from dataclasses import dataclass, field
 
-from smgw_proxy_addon.errors import ProxyError, ShuttingDownError
+from smgw_proxy_addon.errors import ClientGoneError, ProxyError
+from smgw_proxy_addon.gateway.drain import drain
 from smgw_proxy_addon.http.messages import Answer
-from smgw_proxy_addon.proxy.cache import LARGEST, Kept
+from smgw_proxy_addon.proxy.cache import LARGEST, StoredAnswer
+from smgw_proxy_addon.proxy.source import Timings
+from smgw_proxy_addon.server.slow_clients import Hold
 
-_OK: Final = 200
+
+@dataclass(eq=False)
+class UnsharedAnswer:
+    """An answer for the client that asked first, and for no other: what was read of its body, and the rest."""
+
+    answer: Answer
+    pieces: list[bytes] = field(repr=False)
+    rest: AsyncIterator[bytes] = field(repr=False)
+    taken: bool = False
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """Give the body. Raises ``GatewayError``."""
+        self.taken = True
+        while self.pieces:
+            yield self.pieces.pop(0)
+        async for piece in self.rest:
+            yield piece
 
 
-class Flight:
-    """One request to the gateway, and those who wait for its answer.
+class SharedFetch:
+    """One request to the gateway, and the clients that wait for its answer.
 
-    ``fetch`` is begun at once; ``began`` is the time of that, in the seconds of the maker's clock; ``drain_timeout``
-    how many seconds the fetch gets to come to its end when all have left.
+    ``fetch`` is begun at once; ``hold`` is that of the client that asked first. When all clients have left, ``gone``
+    is done, and the fetch is cancelled after ``drain_timeout`` seconds.
     """
 
     def __init__(
-        self, fetch: Callable[["Flight"], Coroutine[None, None, None]], began: float, drain_timeout: float
+        self,
+        fetch: Callable[["SharedFetch"], Coroutine[None, None, None]],
+        hold: Hold,
+        drain_timeout: float,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.began = began
         self.gone: asyncio.Future[None] = loop.create_future()
-        """Done when all who waited have left."""
-        self.opened: asyncio.Future[Answer] = loop.create_future()
-        """The answer's head, for the first one, whose request it is."""
-        self.decided: asyncio.Future[Kept | None] = loop.create_future()
-        """The whole answer, for the others; ``None`` if it is not to be shared."""
+        self.answer: asyncio.Future[StoredAnswer | UnsharedAnswer] = loop.create_future()
+        self.timings = Timings(hold=hold)
         self.outdated = False
         """Whether the gateway was changed in the meantime."""
-        self.pieces: list[bytes] = []
-        self.rest: AsyncIterator[bytes] | None = None
-        """What follows the pieces, if only the first one gets it."""
-        self.taken = False
-        """Whether the first one was still there to read that."""
-        self._grown = asyncio.Event()
-        self._waiting = 0
+        self._clients = 0
         self._drain_timeout = drain_timeout
-        self._giving_up: asyncio.TimerHandle | None = None
+        self._cancelling: asyncio.TimerHandle | None = None
         self.task = asyncio.create_task(fetch(self))
-        self.task.add_done_callback(self._ended)
+        self.task.add_done_callback(self._end)
 
-    def enter(self) -> None:
-        """Count one who waits."""
-        self._waiting += 1
-        if self._giving_up:
-            self._giving_up.cancel()
+    def join(self) -> None:
+        """Count a client that waits."""
+        self._clients += 1
+        if self._cancelling:
+            self._cancelling.cancel()
 
     def leave(self) -> None:
-        """Count one who waits no more."""
-        self._waiting -= 1
-        if self._waiting:
+        """Count a client that waits no more."""
+        self._clients -= 1
+        if self._clients:
             return
         if not self.gone.done():
             self.gone.set_result(None)
         if not self.task.done():
-            self._giving_up = asyncio.get_running_loop().call_later(self._drain_timeout, self.task.cancel)
+            self._cancelling = asyncio.get_running_loop().call_later(self._drain_timeout, self.task.cancel)
 
-    async def collect(self, answer: Answer, body: AsyncIterator[bytes]) -> bool:
-        """Read the body for all; False if it is too large, then there is more to come."""
-        if answer.whole is None:
-            self.opened.set_result(answer)
-        size = 0
-        async for piece in body:
-            self.pieces.append(piece)
-            self._grown.set()
-            size += len(piece)
-            if size > LARGEST:
-                return False
-        return True
+    async def wait(self, gone: asyncio.Future[None]) -> None:
+        """Wait until ``answer`` is done. Raises ``ClientGoneError`` if the client's ``gone`` is done before."""
+        awaited: set[asyncio.Future[StoredAnswer | UnsharedAnswer] | asyncio.Future[None]] = {self.answer, gone}
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        if not self.answer.done():
+            raise ClientGoneError
 
-    def leave_to_the_first(self, answer: Answer, rest: AsyncIterator[bytes]) -> None:
-        """Give the answer, and what was not yet read of its body, to the first one only."""
-        self.rest = rest
-        self.decided.set_result(None)
-        if not self.opened.done():
-            self.opened.set_result(answer)
-        self._grown.set()
+    async def hand_over(self, answer: Answer, pieces: list[bytes], rest: AsyncIterator[bytes]) -> None:
+        """Give the answer to the client that asked first; returns when that has read it, or it was drained."""
+        unshared = UnsharedAnswer(answer, pieces, rest)
+        left = LARGEST - sum(map(len, pieces))
+        self.answer.set_result(unshared)
+        await self.gone
+        if not unshared.taken and left >= 0:
+            await drain(rest, limit=left, seconds=self._drain_timeout)
 
-    def settle(self, kept: Kept) -> None:
-        """Give the whole answer to all."""
-        self.decided.set_result(kept)
-        if not self.opened.done():
-            self.opened.set_result(Answer(_OK, kept.reason, kept.headers, kept.body))
-        self._grown.set()
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """Give the body to the first one, as it comes in. Raises what the fetch raised."""
-        given = 0
-        while True:
-            if given < len(self.pieces):
-                yield self.pieces[given]
-                given += 1
-            elif self.rest is not None:
-                self.taken = True
-                async for piece in self.rest:
-                    yield piece
-                return
-            elif not self.decided.done():
-                self._grown.clear()
-                await self._grown.wait()
-            elif self.decided.cancelled():
-                raise ShuttingDownError
-            else:
-                self.decided.result()
-                return
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if self._giving_up:
-            self._giving_up.cancel()
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if self._cancelling:
+            self._cancelling.cancel()
         error = None if task.cancelled() else task.exception()
-        for future in (self.opened, self.decided):
-            if future.done():
-                continue
-            if error is None:
-                future.cancel()
-            else:
-                future.set_exception(error)
-                if isinstance(error, ProxyError):
-                    future.exception()  # all may have left; any other error is a fault, and asyncio is to log it
-        self._grown.set()
+        if self.answer.done():
+            return
+        if error is None:
+            self.answer.cancel()
+            return
+        self.answer.set_exception(error)
+        if isinstance(error, ProxyError):
+            self.answer.exception()  # all may have left; any other error is a fault, and asyncio is to log it

@@ -1,11 +1,11 @@
-"""How a request gets its answer: by whom the gateway is asked, and how long each step took.
+"""How a request gets its answer from the gateway, and how long each step took.
 
-A ``Source`` is what stands between the frontend and the gateway's connections. It never talks to the client.
+A ``Source`` stands between the handler and the gateway's connections. It never talks to the client.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -18,20 +18,45 @@ from smgw_proxy_addon.server.slow_clients import Hold
 
 
 @dataclass
-class Course:
-    """How a request fared, for its line in the log; times in seconds.
+class Timings:
+    """How a request fared, for its line in the log and on the page; times in seconds.
 
     ``reused`` says whether the gateway's connection was kept from before, ``None`` if none was used. ``shared`` says
-    what became of an answer that may be shared: taken from those kept (``hit``), from another client's request
-    (``collapsed``), or asked for and kept (``stored``). ``hold`` is the request's on its place at the gateway.
+    what became of an answer that may be shared: taken from those stored (``hit``), from another client's request
+    (``collapsed``), or asked for and stored (``stored``). ``hold`` is the request's on its place at the gateway.
     """
 
-    waiting: float = 0.0
     connecting: float = 0.0
     answering: float = 0.0
     reused: bool | None = None
     shared: Literal["hit", "collapsed", "stored"] | None = None
     hold: Hold = field(default_factory=Hold)
+    _waiting: float = field(default=0.0, init=False)
+
+    @property
+    def waiting(self) -> float:
+        """The sum of all waits."""
+        return self._waiting
+
+    def waited(self, seconds: float) -> None:
+        """Add a wait: for the throttle, another login, another request's answer, or a place at the gateway."""
+        self._waiting += seconds
+
+    @contextmanager
+    def wait(self, clock: Callable[[], float]) -> Iterator[None]:
+        """Add the time of this context as a wait, also if it ends with an exception."""
+        began = clock()
+        try:
+            yield
+        finally:
+            self.waited(clock() - began)
+
+    def add(self, other: "Timings") -> None:
+        """Add how a request fared that was made for this one."""
+        self.waited(other.waiting)
+        self.connecting += other.connecting
+        self.answering += other.answering
+        self.reused, self.shared = other.reused, other.shared
 
 
 @dataclass(frozen=True)
@@ -46,7 +71,7 @@ class Source(Protocol):
     """Gives the answer to a request."""
 
     def ask(
-        self, request: GatewayRequest, client: Client, course: Course
+        self, request: GatewayRequest, client: Client, timings: Timings
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask for an answer: its head, and its body piece by piece, to be read inside the context.
 
@@ -72,24 +97,29 @@ class Transparent:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, course: Course, exchange: Exchange = _send
+        self, request: GatewayRequest, client: Client, timings: Timings, exchange: Exchange = _send
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Wait for a place at the gateway, and send the request once, or as ``exchange`` does."""
         asked = self._clock()
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
+        waited_before: float | None = None
         try:
             async with self._pool.lease(client.gone, address=client.address, cgi=cgi) as lease:
-                course.waiting, course.connecting, course.reused = lease.waited, lease.connecting, lease.reused
-                course.hold.others_wait = self._pool.others_wait
-                asked = self._clock()
+                timings.waited(lease.waited)
+                timings.connecting += lease.connecting
+                timings.reused = lease.reused
+                timings.hold.others_wait = self._pool.others_wait
+                asked, waited_before = self._clock(), timings.waiting
                 if client.gone.done():
                     raise ClientGoneError
                 answer = await exchange(lease.connection, request)
                 lease.record_answer(answer)
                 yield answer, lease.connection.body()
         finally:
-            course.hold.others_wait = None
-            if course.reused is None:
-                course.waiting = self._clock() - asked
+            timings.hold.others_wait = None
+            elapsed = self._clock() - asked
+            if waited_before is None:
+                timings.waited(elapsed)
             else:
-                course.answering = self._clock() - asked
+                # An exchange may wait for another login: that is no time of the gateway's.
+                timings.answering += elapsed - (timings.waiting - waited_before)

@@ -18,9 +18,9 @@ from smgw_proxy_addon.auth.client_login import (
     NONCES,
     REALM,
     WINDOW,
+    ChallengeReason,
     ClientLogin,
     LoginNeeded,
-    Reason,
     read_login,
 )
 from smgw_proxy_addon.http.digest import Authorization, Challenge, authorize, parse_challenges, verify
@@ -60,7 +60,7 @@ def ask(
 
 
 def challenge_of(login: ClientLogin, now: float = NOW) -> Challenge:
-    verdict = login.check(Reason.MISSING, b"GET", b"/", now)
+    verdict = login.check(ChallengeReason.MISSING, b"GET", b"/", now)
     assert isinstance(verdict, LoginNeeded)
     (challenge,) = parse_challenges(verdict.challenge)
     return challenge
@@ -90,7 +90,7 @@ def test_each_account_is_known_by_its_own_password() -> None:
     gate = login()
     assert ask(gate, answer(challenge_of(gate), IMPORT)) == 0
     assert ask(gate, answer(challenge_of(gate), FEED_IN)) == 1
-    assert ask(gate, answer(challenge_of(gate), User("import", "correct horse"))) is Reason.WRONG
+    assert ask(gate, answer(challenge_of(gate), User("import", "correct horse"))) is ChallengeReason.WRONG
 
 
 def later(nonce: str) -> str:
@@ -102,42 +102,42 @@ def sealed_otherwise(nonce: str) -> str:
 
 
 CHANGES = {
-    "another user": (lambda c: answer(c, User("nobody", "hunter2")), Reason.WRONG),
-    "another password": (lambda c: answer(c, User("import", "hunter3")), Reason.WRONG),
-    "no password": (lambda c: answer(c, User("import", "")), Reason.WRONG),
-    "user in capitals": (lambda c: answer(c, User("Import", "hunter2")), Reason.WRONG),
-    "another realm": (lambda c: answer(replace(c, realm="SmartMeterGateway")), Reason.WRONG),
-    "another method": (lambda c: answer(c, method="POST"), Reason.WRONG),
-    "another target": (lambda c: answer(c, uri="/b"), Reason.WRONG),
-    "a question mark more": (lambda c: answer(c, uri="/a?"), Reason.WRONG),
-    "decoded": (lambda c: answer(c, uri="/%61"), Reason.WRONG),
-    "a forged nonce": (lambda c: answer(replace(c, nonce="00" * 32)), Reason.STALE),
-    "a nonce that is no number": (lambda c: answer(replace(c, nonce="dcd98b7102dd2f0e")), Reason.STALE),
-    "a short nonce": (lambda c: answer(replace(c, nonce=c.nonce[:32])), Reason.STALE),
-    "no nonce": (lambda c: answer(replace(c, nonce="")), Reason.STALE),
-    "a later nonce": (lambda c: answer(replace(c, nonce=later(c.nonce))), Reason.STALE),
-    "another seal": (lambda c: answer(replace(c, nonce=sealed_otherwise(c.nonce))), Reason.STALE),
-    "no qop": (lambda c: answer(replace(c, qop=())), Reason.MALFORMED),
-    "MD5-sess": (lambda c: answer(replace(c, algorithm="MD5-sess")), Reason.MALFORMED),
-    "SHA-256": (lambda c: answer(replace(c, algorithm="SHA-256")), Reason.MALFORMED),
-    "auth-int": (lambda c: answer(c).replace("qop=auth", "qop=auth-int"), Reason.MALFORMED),
-    "a short counter": (lambda c: answer(c).replace("nc=00000001", "nc=1"), Reason.MALFORMED),
-    "a counter with a sign": (lambda c: answer(c).replace("nc=00000001", "nc=+0000001"), Reason.MALFORMED),
-    "a counter that is none": (lambda c: answer(c).replace("nc=00000001", "nc=0000000g"), Reason.MALFORMED),
-    "another counter": (lambda c: answer(c).replace("nc=00000001", "nc=00000002"), Reason.WRONG),
-    "no cnonce": (lambda c: answer(c).replace(f', cnonce="{CNONCE}"', ""), Reason.MALFORMED),
-    "another cnonce": (lambda c: answer(c).replace(CNONCE, "0a4f113c"), Reason.WRONG),
-    "Basic": (lambda _: "Basic aW1wb3J0Omh1bnRlcjI=", Reason.MALFORMED),
-    "Bearer": (lambda _: "Bearer hunter2", Reason.MALFORMED),
-    "nothing": (lambda _: "", Reason.MALFORMED),
-    "a word": (lambda _: "Digest", Reason.MALFORMED),
-    "broken": (lambda c: answer(c)[:-5], Reason.MALFORMED),
-    "twice in one": (lambda c: f"{answer(c)}, {answer(c)}", Reason.MALFORMED),
+    "another user": (lambda c: answer(c, User("nobody", "hunter2")), ChallengeReason.WRONG),
+    "another password": (lambda c: answer(c, User("import", "hunter3")), ChallengeReason.WRONG),
+    "no password": (lambda c: answer(c, User("import", "")), ChallengeReason.WRONG),
+    "user in capitals": (lambda c: answer(c, User("Import", "hunter2")), ChallengeReason.WRONG),
+    "another realm": (lambda c: answer(replace(c, realm="SmartMeterGateway")), ChallengeReason.WRONG),
+    "another method": (lambda c: answer(c, method="POST"), ChallengeReason.WRONG),
+    "another target": (lambda c: answer(c, uri="/b"), ChallengeReason.WRONG),
+    "a question mark more": (lambda c: answer(c, uri="/a?"), ChallengeReason.WRONG),
+    "decoded": (lambda c: answer(c, uri="/%61"), ChallengeReason.WRONG),
+    "a forged nonce": (lambda c: answer(replace(c, nonce="00" * 32)), ChallengeReason.STALE),
+    "a nonce that is no number": (lambda c: answer(replace(c, nonce="dcd98b7102dd2f0e")), ChallengeReason.STALE),
+    "a short nonce": (lambda c: answer(replace(c, nonce=c.nonce[:32])), ChallengeReason.STALE),
+    "no nonce": (lambda c: answer(replace(c, nonce="")), ChallengeReason.STALE),
+    "a later nonce": (lambda c: answer(replace(c, nonce=later(c.nonce))), ChallengeReason.STALE),
+    "another seal": (lambda c: answer(replace(c, nonce=sealed_otherwise(c.nonce))), ChallengeReason.STALE),
+    "no qop": (lambda c: answer(replace(c, qop=())), ChallengeReason.MALFORMED),
+    "MD5-sess": (lambda c: answer(replace(c, algorithm="MD5-sess")), ChallengeReason.MALFORMED),
+    "SHA-256": (lambda c: answer(replace(c, algorithm="SHA-256")), ChallengeReason.MALFORMED),
+    "auth-int": (lambda c: answer(c).replace("qop=auth", "qop=auth-int"), ChallengeReason.MALFORMED),
+    "a short counter": (lambda c: answer(c).replace("nc=00000001", "nc=1"), ChallengeReason.MALFORMED),
+    "a counter with a sign": (lambda c: answer(c).replace("nc=00000001", "nc=+0000001"), ChallengeReason.MALFORMED),
+    "a counter that is none": (lambda c: answer(c).replace("nc=00000001", "nc=0000000g"), ChallengeReason.MALFORMED),
+    "another counter": (lambda c: answer(c).replace("nc=00000001", "nc=00000002"), ChallengeReason.WRONG),
+    "no cnonce": (lambda c: answer(c).replace(f', cnonce="{CNONCE}"', ""), ChallengeReason.MALFORMED),
+    "another cnonce": (lambda c: answer(c).replace(CNONCE, "0a4f113c"), ChallengeReason.WRONG),
+    "Basic": (lambda _: "Basic aW1wb3J0Omh1bnRlcjI=", ChallengeReason.MALFORMED),
+    "Bearer": (lambda _: "Bearer hunter2", ChallengeReason.MALFORMED),
+    "nothing": (lambda _: "", ChallengeReason.MALFORMED),
+    "a word": (lambda _: "Digest", ChallengeReason.MALFORMED),
+    "broken": (lambda c: answer(c)[:-5], ChallengeReason.MALFORMED),
+    "twice in one": (lambda c: f"{answer(c)}, {answer(c)}", ChallengeReason.MALFORMED),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "reason"), CHANGES.values(), ids=CHANGES)
-def test_what_is_no_login(change: Callable[[Challenge], str], reason: Reason) -> None:
+def test_what_is_no_login(change: Callable[[Challenge], str], reason: ChallengeReason) -> None:
     gate = login()
     challenge = challenge_of(gate)
     assert ask(gate, change(challenge)) is reason
@@ -147,20 +147,20 @@ def test_what_is_no_login(change: Callable[[Challenge], str], reason: Reason) ->
 def test_more_than_one_authorization_is_none() -> None:
     gate = login()
     challenge = challenge_of(gate)
-    assert ask(gate, answer(challenge, nc=1), answer(challenge, nc=2)) is Reason.MALFORMED
-    assert ask(gate, answer(challenge), "Basic x") is Reason.MALFORMED
+    assert ask(gate, answer(challenge, nc=1), answer(challenge, nc=2)) is ChallengeReason.MALFORMED
+    assert ask(gate, answer(challenge), "Basic x") is ChallengeReason.MALFORMED
 
 
-@pytest.mark.parametrize("reason", [Reason.STALE, Reason.REPLAYED])
-def test_only_who_knows_the_password_is_told_to_try_again_without_a_person(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", [ChallengeReason.STALE, ChallengeReason.REPLAYED])
+def test_only_who_knows_the_password_is_told_to_try_again_without_a_person(reason: ChallengeReason) -> None:
     gate = login()
     challenge = challenge_of(gate)
-    now = NOW + (LIFETIME if reason is Reason.STALE else 0)
+    now = NOW + (LIFETIME if reason is ChallengeReason.STALE else 0)
     ask(gate, answer(challenge))
     for user, stale in ((IMPORT, True), (User("import", "wrong"), False)):
         verdict = gate.check(read_login([answer(challenge, user).encode()]), b"GET", b"/a", now)
         assert isinstance(verdict, LoginNeeded)
-        assert verdict.reason is (reason if stale else Reason.WRONG)
+        assert verdict.reason is (reason if stale else ChallengeReason.WRONG)
         (again,) = parse_challenges(verdict.challenge)
         assert again.stale is stale
         assert again.nonce != challenge.nonce
@@ -172,20 +172,20 @@ def test_a_nonce_lives_for_five_minutes(start: float) -> None:
     gate = login()
     challenge = challenge_of(gate, start)
     assert ask(gate, answer(challenge, nc=1), now=start + 299.9) == 0
-    assert ask(gate, answer(challenge, nc=2), now=start + 300) is Reason.STALE
-    assert ask(gate, answer(challenge, nc=1), now=start + 300) is Reason.STALE
+    assert ask(gate, answer(challenge, nc=2), now=start + 300) is ChallengeReason.STALE
+    assert ask(gate, answer(challenge, nc=1), now=start + 300) is ChallengeReason.STALE
 
 
 def test_a_nonce_of_another_run_is_stale() -> None:
     secret = iter(range(7, 99))
     other = ClientLogin([IMPORT], lambda size: next(secret).to_bytes(size))
-    assert ask(login(), answer(challenge_of(other))) is Reason.STALE
+    assert ask(login(), answer(challenge_of(other))) is ChallengeReason.STALE
 
 
 def test_an_answer_counts_once() -> None:
     gate = login()
     header = answer(challenge_of(gate))
-    assert [ask(gate, header) for _ in range(3)] == [0, Reason.REPLAYED, Reason.REPLAYED]
+    assert [ask(gate, header) for _ in range(3)] == [0, ChallengeReason.REPLAYED, ChallengeReason.REPLAYED]
 
 
 def test_a_wrong_answer_uses_nothing_up() -> None:
@@ -203,7 +203,7 @@ def test_a_counter_never_counts_twice(counters: list[int]) -> None:
     for counter in counters:
         verdict = ask(gate, answer(challenge, nc=counter))
         known = counter in used or (used and counter <= max(used) - WINDOW)
-        assert verdict == (Reason.REPLAYED if known else 0)
+        assert verdict == (ChallengeReason.REPLAYED if known else 0)
         used.add(counter)
 
 
@@ -212,7 +212,7 @@ def test_parallel_requests_may_overtake_each_other() -> None:
     challenge = challenge_of(gate)
     order = [5, 1, 3, 2, 4, 200, 199, 6]
     assert [ask(gate, answer(challenge, nc=nc)) for nc in order] == [0] * len(order)
-    assert {ask(gate, answer(challenge, nc=nc)) for nc in order} == {Reason.REPLAYED}
+    assert {ask(gate, answer(challenge, nc=nc)) for nc in order} == {ChallengeReason.REPLAYED}
 
 
 def test_the_memory_is_bounded_and_what_is_forgotten_cannot_be_replayed() -> None:
@@ -222,20 +222,20 @@ def test_the_memory_is_bounded_and_what_is_forgotten_cannot_be_replayed() -> Non
         now = NOW + number / 1000
         headers.append(answer(challenge_of(gate, now)))
         assert ask(gate, headers[-1], now=now) == 0
-    assert gate.remembered <= NONCES
+    assert gate.nonces <= NONCES
     again = [ask(gate, header, now=NOW + NONCES / 1000 + 1) for header in headers]
-    assert again[0] is Reason.STALE
-    assert again[-1] is Reason.REPLAYED
-    assert set(again) == {Reason.STALE, Reason.REPLAYED}
+    assert again[0] is ChallengeReason.STALE
+    assert again[-1] is ChallengeReason.REPLAYED
+    assert set(again) == {ChallengeReason.STALE, ChallengeReason.REPLAYED}
 
 
 def test_what_has_expired_is_dropped() -> None:
     gate = login()
     for _ in range(100):
         ask(gate, answer(challenge_of(gate)))
-    assert gate.remembered == 100
+    assert gate.nonces == 100
     ask(gate, answer(challenge_of(gate, NOW + LIFETIME + 1)), now=NOW + LIFETIME + 1)
-    assert gate.remembered == 1
+    assert gate.nonces == 1
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_what_has_expired_is_dropped() -> None:
 )
 def test_a_login_is_for_one_target(uri: str, target: str, right: bool) -> None:
     gate = login()
-    assert ask(gate, answer(challenge_of(gate), uri=uri), target=target) == (0 if right else Reason.WRONG)
+    assert ask(gate, answer(challenge_of(gate), uri=uri), target=target) == (0 if right else ChallengeReason.WRONG)
 
 
 def test_only_a_nonce_that_was_right_for_the_same_account_is_no_guess() -> None:
@@ -266,8 +266,8 @@ def test_only_a_nonce_that_was_right_for_the_same_account_is_no_guess() -> None:
 
     def guessed(value: str | bytes) -> str | None:
         read = read_login([value if isinstance(value, bytes) else value.encode()])
-        assert not isinstance(read, Reason)
-        return gate.guessed(read)
+        assert not isinstance(read, ChallengeReason)
+        return gate.find_guessed_user(read)
 
     assert guessed(answer(challenge)) == "import"
     ask(gate, answer(challenge, User("import", "wrong")))
@@ -374,10 +374,10 @@ def test_a_result_shows_nothing_in_a_repr() -> None:
 def test_nothing_that_comes_in_breaks_it(values: list[bytes]) -> None:
     verdict = login().check(read_login(values), b"GET", b"/a", NOW)
     assert isinstance(verdict, LoginNeeded)
-    assert verdict.reason in (Reason.MISSING, Reason.MALFORMED, Reason.WRONG)
+    assert verdict.reason in (ChallengeReason.MISSING, ChallengeReason.MALFORMED, ChallengeReason.WRONG)
 
 
 @given(st.from_regex(rb'username="import", realm="smgw-proxy", nonce="[0-9a-f]{0,64}", uri="/a", nc=[0-9]{8}, '
                      rb'cnonce="[^"\\]{0,4}", qop=auth, response="[0-9a-f]{32}"', fullmatch=True))  # fmt: skip
 def test_no_made_up_response_is_right(value: bytes) -> None:
-    assert ask(login(), b"Digest " + value) in (Reason.WRONG, Reason.MALFORMED)
+    assert ask(login(), b"Digest " + value) in (ChallengeReason.WRONG, ChallengeReason.MALFORMED)

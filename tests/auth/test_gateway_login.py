@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.auth.gateway_login import FORGETFUL, RESTS, Attempt, DigestAlgorithm, GatewayLogin, Standing
-from smgw_proxy_addon.config.accounts import Past
+from smgw_proxy_addon.auth.gateway_login import FORGETFUL, PAUSES, Attempt, DigestAlgorithm, GatewayLogin, LoginStatus
+from smgw_proxy_addon.config.accounts import LoginOutcomes
 from smgw_proxy_addon.http.digest import Authorization, Challenge, parse_authorization, verify
 
 PASSWORD = "hunter2"
@@ -38,15 +38,15 @@ def attempt(
     return made, parse_authorization(made.authorization.decode())
 
 
-def standing_of(gateway: GatewayLogin) -> Standing:
+def status_of(gateway: GatewayLogin) -> LoginStatus:
     """Read it anew: mypy takes a property for one value."""
-    return gateway.standing
+    return gateway.status
 
 
 def test_nothing_is_said_before_the_gateway_has_asked() -> None:
     gateway = login()
     assert gateway.attempt(b"GET", b"/", NOW) is None
-    assert gateway.standing is Standing.UNKNOWN
+    assert gateway.status is LoginStatus.UNKNOWN
 
 
 @pytest.mark.parametrize("algorithm", [None, "MD5", "md5", "MD5-sess", "SHA-256", "sha-256-SESS"])
@@ -111,7 +111,7 @@ def test_what_cannot_be_answered_counts_for_nothing(value: bytes) -> None:
     gateway = login()
     assert not gateway.challenged([value], None, NOW)
     assert gateway.attempt(b"GET", b"/", NOW) is None
-    assert gateway.standing is Standing.UNKNOWN
+    assert gateway.status is LoginStatus.UNKNOWN
 
 
 def test_a_stale_nonce_is_no_refusal() -> None:
@@ -134,27 +134,27 @@ def test_a_gateway_that_calls_every_nonce_stale_is_not_asked_without_end() -> No
     assert gateway.stopped
     assert said <= 2 * FORGETFUL + 2
     gateway.retry()
-    assert standing_of(gateway) is Standing.UNKNOWN
+    assert status_of(gateway) is LoginStatus.UNKNOWN
 
 
 def test_two_refusals_in_a_row_stop_it_until_a_person_says_so() -> None:
     gateway = login()
-    for refusals, standing in ((1, Standing.REFUSED), (2, Standing.STOPPED)):
+    for refusals, status in ((1, LoginStatus.REFUSED), (2, LoginStatus.STOPPED)):
         gateway.challenged(asked(f"a{refusals}"), None, NOW)
         made, _ = attempt(gateway)
         assert gateway.challenged(asked(f"b{refusals}"), made, NOW)
-        assert gateway.standing is standing
+        assert gateway.status is status
         assert gateway.attempt(b"GET", b"/a", NOW) is None, "the next one begins without a login"
     assert gateway.stopped
     gateway.challenged(asked("c"), None, NOW)
     assert gateway.attempt(b"GET", b"/a", NOW) is None
 
     gateway.retry()
-    assert standing_of(gateway) is Standing.UNKNOWN
+    assert status_of(gateway) is LoginStatus.UNKNOWN
     gateway.challenged(asked("d"), None, NOW)
     made, _ = attempt(gateway)
     gateway.accepted([], made)
-    assert standing_of(gateway) is Standing.ACCEPTED
+    assert status_of(gateway) is LoginStatus.ACCEPTED
 
 
 def test_an_old_nonce_that_is_refused_tells_nothing_and_the_new_one_is_tried_at_once() -> None:
@@ -167,9 +167,9 @@ def test_an_old_nonce_that_is_refused_tells_nothing_and_the_new_one_is_tried_at_
         assert not gateway.challenged(asked(f"n{number}"), made, NOW), "PPC's gateways do not say that it is stale"
         made, said = attempt(gateway)
         assert (said.nonce, said.nc, made.fresh) == (f"n{number}", "00000001", True)
-    assert standing_of(gateway) is Standing.ACCEPTED
+    assert status_of(gateway) is LoginStatus.ACCEPTED
     assert gateway.challenged(asked("n"), made, NOW)
-    assert standing_of(gateway) is Standing.REFUSED
+    assert status_of(gateway) is LoginStatus.REFUSED
 
 
 @pytest.mark.parametrize("how", ["401 without stale", "closed"])
@@ -203,7 +203,7 @@ def test_a_nonce_that_the_gateway_forgets_is_not_used_again_after_so_long(how: s
     # Not after 80 % of those 900 seconds, and for a day.
     assert [poll(pause) for pause in (1, 50, 900, 50, 800)] == ["login", "login", "no login", "login", "no login"]
     assert poll(24 * 3600) == "refused"
-    assert standing_of(gateway) is not Standing.STOPPED
+    assert status_of(gateway) is not LoginStatus.STOPPED
 
 
 def test_a_refusal_within_seconds_is_no_reason_to_forget_a_nonce() -> None:
@@ -242,7 +242,7 @@ def test_a_success_in_between_begins_the_count_anew() -> None:
         gateway.challenged(asked("m"), made, NOW)
         gateway.challenged(asked("o"), None, NOW)
         gateway.accepted([], attempt(gateway)[0])
-    assert gateway.standing is Standing.ACCEPTED
+    assert gateway.status is LoginStatus.ACCEPTED
 
 
 def test_a_silent_close_refuses_only_what_was_asked_for_just_before() -> None:
@@ -257,22 +257,22 @@ def test_a_silent_close_refuses_only_what_was_asked_for_just_before() -> None:
         else:
             assert not gateway.closed_silently(made, NOW)
             assert gateway.attempt(b"GET", b"/a", NOW) is None
-    assert standing_of(gateway) is Standing.ACCEPTED
+    assert status_of(gateway) is LoginStatus.ACCEPTED
 
 
-def closed(gateway: GatewayLogin, now: float) -> tuple[bool, float, Standing]:
-    """Ask, be asked for the login, and be closed on; tell whether it refuses, the rest after it, and the standing."""
-    assert not gateway.rest(now)
+def closed(gateway: GatewayLogin, now: float) -> tuple[bool, float, LoginStatus]:
+    """Ask, be asked for the login, and be closed on; tell whether it refuses, the rest after it, and the status."""
+    assert not gateway.pause_left(now)
     gateway.challenged(asked(f"n{now}"), None, now)
     refused = gateway.closed_silently(attempt(gateway, now=now)[0], now)
-    return refused, gateway.rest(now), gateway.standing
+    return refused, gateway.pause_left(now), gateway.status
 
 
 def test_a_password_that_was_never_taken_is_refused_by_two_closes_a_minute_apart() -> None:
     gateway = login()
-    assert closed(gateway, NOW) == (True, 60, Standing.REFUSED)
-    assert gateway.rest(NOW + 59.5) == 0.5
-    assert closed(gateway, NOW + 60)[::2] == (True, Standing.STOPPED)
+    assert closed(gateway, NOW) == (True, 60, LoginStatus.REFUSED)
+    assert gateway.pause_left(NOW + 59.5) == 0.5
+    assert closed(gateway, NOW + 60)[::2] == (True, LoginStatus.STOPPED)
 
 
 def test_a_password_that_was_right_before_is_refused_only_by_closes_over_minutes() -> None:
@@ -280,37 +280,37 @@ def test_a_password_that_was_right_before_is_refused_only_by_closes_over_minutes
     gateway.challenged(asked("n"), None, NOW)
     gateway.accepted([], attempt(gateway)[0])
     for _ in range(2):
-        assert closed(gateway, NOW) == (False, 0, Standing.DOUBTED)
-        assert closed(gateway, NOW) == (False, 60, Standing.DOUBTED)
-        assert closed(gateway, NOW + 60) == (True, 300, Standing.REFUSED)
+        assert closed(gateway, NOW) == (False, 0, LoginStatus.DOUBTED)
+        assert closed(gateway, NOW) == (False, 60, LoginStatus.DOUBTED)
+        assert closed(gateway, NOW + 60) == (True, 300, LoginStatus.REFUSED)
         # A success begins the count anew, whenever it comes.
         gateway.challenged(asked("m"), None, NOW + 61)
         gateway.accepted([], attempt(gateway, now=NOW + 61)[0])
-        assert (gateway.standing, gateway.rest(NOW + 61)) == (Standing.ACCEPTED, 0)
+        assert (gateway.status, gateway.pause_left(NOW + 61)) == (LoginStatus.ACCEPTED, 0)
     for now in (NOW, NOW, NOW + 60):
         closed(gateway, now)
-    assert closed(gateway, NOW + 360)[::2] == (True, Standing.STOPPED)
+    assert closed(gateway, NOW + 360)[::2] == (True, LoginStatus.STOPPED)
     gateway.retry()
-    assert (standing_of(gateway), gateway.rest(NOW + 360)) == (Standing.UNKNOWN, 0)
+    assert (status_of(gateway), gateway.pause_left(NOW + 360)) == (LoginStatus.UNKNOWN, 0)
 
 
 def test_a_password_that_was_right_before_a_restart_has_the_same_chances() -> None:
     gateway = login()
-    gateway.recall(Past(taken=True), NOW)
-    assert standing_of(gateway) is Standing.UNKNOWN
+    gateway.restore(LoginOutcomes(taken=True), NOW)
+    assert status_of(gateway) is LoginStatus.UNKNOWN
     assert [closed(gateway, NOW + later) for later in (0, 0, 60)] == [
-        (False, 0, Standing.DOUBTED),
-        (False, 60, Standing.DOUBTED),
-        (True, 300, Standing.REFUSED),
+        (False, 0, LoginStatus.DOUBTED),
+        (False, 60, LoginStatus.DOUBTED),
+        (True, 300, LoginStatus.REFUSED),
     ]
-    assert gateway.past == Past(taken=True, refusals=1, closed=3)
+    assert gateway.outcomes == LoginOutcomes(taken=True, refusals=1, closed=3)
     again = login()
-    again.recall(gateway.past, NOW)
-    assert again.rest(NOW) == 300, "a restart makes no pause shorter"
-    assert closed(again, NOW + 300)[::2] == (True, Standing.STOPPED), "and gives no new chances"
+    again.restore(gateway.outcomes, NOW)
+    assert again.pause_left(NOW) == 300, "a restart makes no pause shorter"
+    assert closed(again, NOW + 300)[::2] == (True, LoginStatus.STOPPED), "and gives no new chances"
     again.retry()
-    assert again.past == Past()
-    assert closed(again, NOW) == (True, 60, Standing.REFUSED), "a person may have changed it"
+    assert again.outcomes == LoginOutcomes()
+    assert closed(again, NOW) == (True, 60, LoginStatus.REFUSED), "a person may have changed it"
 
 
 def test_closes_forgive_no_refusal() -> None:
@@ -331,7 +331,7 @@ def test_one_account_is_not_another() -> None:
     for gateway in (one, one, other):
         gateway.challenged(asked("n"), None, NOW)
         gateway.challenged(asked("m"), attempt(gateway)[0], NOW)
-    assert (one.standing, other.standing) == (Standing.STOPPED, Standing.REFUSED)
+    assert (one.status, other.status) == (LoginStatus.STOPPED, LoginStatus.REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_no_login_after_two_refusals_and_no_counter_twice(steps: list[str]) -> N
         else:
             refused_in_a_row += gateway.challenged(asked(f"n{number}", stale=step == "stale"), made, NOW)
         assert gateway.stopped == (refused_in_a_row >= 2)
-        assert gateway.rest(NOW) in RESTS
+        assert gateway.pause_left(NOW) in PAUSES
 
 
 def test_nothing_secret_is_in_a_repr() -> None:

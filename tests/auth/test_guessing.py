@@ -1,4 +1,4 @@
-"""Guessing passwords over real sockets: how many are looked at, and that nobody else is worse off for it."""
+"""Guessing passwords over real sockets: how many are checked, and that no other client is delayed by it."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.auth.throttle import FREE, PLACES
+from smgw_proxy_addon.auth.throttle import BURST, MOST_DELAYED
 from smgw_proxy_addon.http.digest import authorize, parse_challenges
 from tests.played_time import play
 from tests.rig import Rig, proxy_for
@@ -21,7 +21,7 @@ USER, PASSWORD = "user-of-mine", "hunter2-secret"
 OTHER = {"username": "other-user", "password": "other-secret"}
 TARGET = "/json/metering/origin/"
 SPEED = 50.0
-"""Slow enough that the work of others, which counts for nothing, is not outrun by who waits."""
+"""Slow enough that the proxy's work, which takes no played time, keeps up with those who wait."""
 
 
 @asynccontextmanager
@@ -82,7 +82,7 @@ async def guess(rig: Rig, count: int | Iterator[int], *, pause: float = 0.0, **w
 
 
 def checked(rig: Rig) -> int:
-    """Give the number of wrong logins that were looked at."""
+    """Return the number of wrong logins that were checked."""
     return sum(report.detail == "wrong" for report in rig.reports)
 
 
@@ -109,7 +109,7 @@ def test_a_thousand_guesses_over_twenty_connections(
             began, before = loop.time(), len(sim.records)
             numbers = iter(range(1000))
             guessing = [asyncio.create_task(guess(rig, numbers, pause=pause)) for _ in range(20)]
-            await until(rig, lambda: checked(rig) > FREE)
+            await until(rig, lambda: checked(rig) > BURST)
             rounds = 0
             while not all(task.done() for task in guessing):
                 rounds += 1
@@ -117,21 +117,21 @@ def test_a_thousand_guesses_over_twenty_connections(
                     asked = loop.time()
                     assert (await right.poll()).status_code == 200
                     assert loop.time() - asked < 1.0, "nobody waits for guesses"
-                assert checked(rig) <= FREE + PLACES + loop.time() - began
+                assert checked(rig) <= BURST + MOST_DELAYED + loop.time() - began
                 await asyncio.sleep(1.0)
             answers = [answer for task in guessing for answer in await task]
             assert len(answers) == 1000
             assert {answer.status_code for answer in answers} == {401, 429}
             assert {answer.headers["retry-after"] for answer in answers if answer.status_code == 429} == {"10"}
             seconds = loop.time() - began
-            assert FREE + seconds - PLACES - 2 <= checked(rig) <= FREE + PLACES + seconds
+            assert BURST + seconds - MOST_DELAYED - 2 <= checked(rig) <= BURST + MOST_DELAYED + seconds
             assert len(sim.records) - before == 3 * rounds + 1, "and the second account's own login"
             async with Program(rig, fresh=True) as late:
-                await asyncio.sleep(PLACES)
+                await asyncio.sleep(MOST_DELAYED)
                 asked = loop.time()
                 assert (await late.poll()).status_code == 200
                 assert loop.time() - asked <= 1.5, "the guesses that were not looked at cost nothing"
-            await asyncio.sleep(FREE + PLACES)
+            await asyncio.sleep(BURST + MOST_DELAYED)
             assert (await mine.poll()).status_code == 200
             await elsewhere.poll()
 
@@ -148,7 +148,7 @@ def test_a_program_that_never_stops_delays_the_right_one_at_its_address_by_secon
         loop = asyncio.get_running_loop()
         async with guarded(tmp_path) as (_, rig), Program(rig, fresh=True) as mine:
             stubborn = [asyncio.create_task(guess(rig, 40)) for _ in range(2)]
-            await until(rig, lambda: checked(rig) > FREE)
+            await until(rig, lambda: checked(rig) > BURST)
             for _ in range(5):
                 asked = loop.time()
                 assert (await mine.poll()).status_code == 200
@@ -179,19 +179,19 @@ def test_neither_time_nor_status_tells_before_its_turn_which_guess_is_right(tmp_
     async def try_them() -> None:
         loop = asyncio.get_running_loop()
         async with guarded(tmp_path) as (_, rig):
-            await guess(rig, FREE)
+            await guess(rig, BURST)
 
             async def one(password: str) -> tuple[int, float]:
                 async with Program(rig, password=password) as program:
                     asked = loop.time()
                     return (await program.poll()).status_code, loop.time() - asked
 
-            passwords = [PASSWORD, "wrong"] * (PLACES // 2 + 3)
+            passwords = [PASSWORD, "wrong"] * (MOST_DELAYED // 2 + 3)
             answers = sorted(await asyncio.gather(*map(one, passwords)), key=itemgetter(1))
             assert [status for status, _ in answers[:6]] == [429] * 6, "right or wrong"
             assert {status for status, _ in answers[6:]} == {200, 401}
             times = [seconds for _, seconds in answers[6:]]
-            assert times == pytest.approx([number + 1 for number in range(PLACES)], abs=0.5), "right or wrong"
+            assert times == pytest.approx([number + 1 for number in range(MOST_DELAYED)], abs=0.5), "right or wrong"
 
     play(try_them(), speed=SPEED / 5)
 
@@ -209,9 +209,9 @@ def test_a_wrong_password_with_a_made_up_nonce_is_a_guess_too(tmp_path: Path) ->
                 )
                 return await client.get(TARGET, headers={"Authorization": value})
 
-            answers = [await one(password) for password in ["wrong"] * FREE + [PASSWORD]]
+            answers = [await one(password) for password in ["wrong"] * BURST + [PASSWORD]]
             stale = [parse_challenges(answer.headers["www-authenticate"])[0].stale for answer in answers]
-            assert stale == [False] * FREE + [True], "this is how a guess would show that it is right"
+            assert stale == [False] * BURST + [True], "this is how a guess would show that it is right"
             assert rig.reports[-1].waiting > 0
             assert rig.reports[-2].waiting == 0
 
@@ -219,9 +219,9 @@ def test_a_wrong_password_with_a_made_up_nonce_is_a_guess_too(tmp_path: Path) ->
 
 
 async def fill(rig: Rig) -> list[asyncio.Task[list[httpx.Response]]]:
-    """Have as many logins wait as may; returns when they do."""
-    await guess(rig, FREE)
-    trying = [asyncio.create_task(guess(rig, 1)) for _ in range(PLACES + 1)]
+    """Have as many logins delayed as may be; returns when they are."""
+    await guess(rig, BURST)
+    trying = [asyncio.create_task(guess(rig, 1)) for _ in range(MOST_DELAYED + 1)]
     done, waiting = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
     assert [task.result()[0].status_code for task in done] == [429]
     return list(waiting)
@@ -235,10 +235,10 @@ def test_a_client_that_leaves_gives_up_its_turn(tmp_path: Path) -> None:
             left = loop.time()
             for task in waiting:
                 task.cancel()
-            await until(rig, lambda: sum(report.code == "client_gone" for report in rig.reports) == PLACES)
+            await until(rig, lambda: sum(report.code == "client_gone" for report in rig.reports) == MOST_DELAYED)
             assert (await guess(rig, 1, password=PASSWORD))[0].status_code == 200
             assert loop.time() - left < 2.0
-            assert checked(rig) == FREE
+            assert checked(rig) == BURST
             assert [record.login for record in sim.records] == ["none", "accepted"]
             assert rig.proxy.pool.status().active == 0
 

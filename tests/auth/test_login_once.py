@@ -16,8 +16,8 @@ import requests
 
 from simulator.gateway import Simulator
 from simulator.messages import Received
-from smgw_proxy_addon.auth.gateway_login import Standing
-from smgw_proxy_addon.auth.login_once import LARGEST_RESENT
+from smgw_proxy_addon.auth.account_source import LARGEST_RESENT
+from smgw_proxy_addon.auth.gateway_login import LoginStatus
 from smgw_proxy_addon.http.digest import authorize, parse_authorization, parse_challenges
 from tests.played_time import play
 from tests.rig import Rig, headers_of, proxy_for, send, status_of
@@ -189,7 +189,7 @@ async def test_a_client_without_a_login_is_asked_for_it_and_keeps_its_connection
 
 def test_a_thousand_wrong_logins_never_reach_the_gateway(tmp_path: Path) -> None:
     async def try_them() -> None:
-        clock = asyncio.get_running_loop().time  # most of them wait for their turn
+        clock = asyncio.get_running_loop().time  # most of them are delayed
         async with login_once(tmp_path, clock=clock) as (sim, rig), httpx.AsyncClient(trust_env=False) as client:
             wrong: list[httpx.Auth] = [own(USER, "wrong"), own("nobody", PASSWORD), own("nobody", "wrong")]
             wrong.append(httpx.BasicAuth(USER, PASSWORD))
@@ -279,14 +279,14 @@ async def test_a_changed_password_stops_the_account_until_a_person_says_so(tmp_p
     async with login_once(tmp_path) as (sim, rig):
         assert rig.proxy.logins
         assert (await ask(rig)).status_code == 200
-        assert rig.proxy.logins.standings == (Standing.ACCEPTED,)
+        assert rig.proxy.logins.statuses == (LoginStatus.ACCEPTED,)
         sim.login.password = "changed"
         answers = [await ask(rig) for _ in range(6)]
         assert {each.status_code for each in answers} == {502}
         codes = [each.json()["error"] for each in answers]
         assert codes == ["gateway_login_refused"] * 2 + ["gateway_login_stopped"] * 4
         assert logins(sim) == ["none", "accepted", "wrong", "wrong", "none", "wrong"]
-        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+        assert rig.proxy.logins.statuses == (LoginStatus.STOPPED,)
         connections = sim.connections
         sim.close_connections()
         await sim.wait_for_open(0)
@@ -297,7 +297,7 @@ async def test_a_changed_password_stops_the_account_until_a_person_says_so(tmp_p
         assert not rig.proxy.logins.retry(1)
         assert rig.proxy.logins.retry(0)
         assert (await ask(rig)).status_code == 200
-        assert rig.proxy.logins.standings == (Standing.ACCEPTED,)
+        assert rig.proxy.logins.statuses == (LoginStatus.ACCEPTED,)
 
 
 class Hurried:
@@ -360,11 +360,11 @@ async def test_a_restart_with_closed_connections_stops_no_account_that_was_good(
         for _ in range(8):
             assert (await ask(rig)).status_code >= 500
             clock.ahead += 20
-        assert rig.proxy.logins.standings != (Standing.STOPPED,)
+        assert rig.proxy.logins.statuses != (LoginStatus.STOPPED,)
         sim.faults.clear()
         clock.ahead += 300
         assert (await ask(rig)).status_code == 200
-        assert rig.proxy.logins.standings == (Standing.ACCEPTED,)
+        assert rig.proxy.logins.statuses == (LoginStatus.ACCEPTED,)
 
 
 async def test_a_wrong_password_from_the_start(tmp_path: Path) -> None:
@@ -402,7 +402,7 @@ async def test_a_changed_password_is_tried_no_more_by_those_who_come_after(tmp_p
         await ask_at_once(rig, 16)
         assert logins(sim).count("wrong") <= places + 2, "those on their way, and two"
         assert rig.proxy.logins
-        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+        assert rig.proxy.logins.statuses == (LoginStatus.STOPPED,)
 
 
 @pytest.mark.parametrize(("places", "closes"), [(1, True), (8, False), (8, True)])
@@ -418,7 +418,7 @@ async def test_a_page_that_needs_no_login_does_not_prove_a_password(
                 await asyncio.gather(*(client.get(f"{url}-{each}", auth=own()) for each, url in enumerate(urls)))
         assert logins(sim).count("wrong") == 2
         assert rig.proxy.logins
-        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+        assert rig.proxy.logins.statuses == (LoginStatus.STOPPED,)
 
 
 @pytest.mark.parametrize("size", [500_000, LARGEST_RESENT + 2_000_000])
@@ -439,7 +439,7 @@ async def test_a_gateway_that_closes_before_it_has_the_body_refuses_the_login_to
         tried = [record for record in sim.records[before:] if record.header(b"authorization")]
         assert len(tried) == (5 if good_before else 2)
         assert rig.proxy.logins
-        assert rig.proxy.logins.standings == (Standing.STOPPED,)
+        assert rig.proxy.logins.statuses == (LoginStatus.STOPPED,)
 
 
 async def test_those_who_ask_at_once_are_asked_for_the_login_once(tmp_path: Path) -> None:
@@ -457,7 +457,7 @@ async def test_one_account_is_not_another(tmp_path: Path) -> None:
         for _ in range(4):
             assert (await ask(rig)).status_code == 502
             assert (await ask(rig, auth=other)).status_code == 200
-        assert rig.proxy.logins.standings == (Standing.STOPPED, Standing.ACCEPTED)
+        assert rig.proxy.logins.statuses == (LoginStatus.STOPPED, LoginStatus.ACCEPTED)
         by_user = [given(record).username for record in sim.records if record.login == "accepted"]
         assert by_user == ["other-user"] * 4
         nonces = {given(record).username: given(record).nonce for record in sim.records if record.login != "none"}
@@ -502,7 +502,7 @@ async def test_a_dropped_request_is_never_sent_again(tmp_path: Path, fault: str,
             assert (answer.status_code, len(sim.records) - before) == (502, 1), number
             assert answer.json()["error"] in {"gateway_connection_lost", "gateway_bad_answer"}
         assert (await ask(rig, vendor)).status_code == 200
-        assert rig.proxy.logins.standings == (Standing.ACCEPTED,)
+        assert rig.proxy.logins.statuses == (LoginStatus.ACCEPTED,)
 
 
 async def test_a_gateway_that_closes_after_it_asked_is_asked_on_a_new_connection(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.auth import login_store
-from smgw_proxy_addon.auth.gateway_login import REFUSALS, RESTS, Standing
-from smgw_proxy_addon.auth.login_store import SUFFIX, LoginMemory
-from smgw_proxy_addon.config.accounts import Past, Pasts
+from smgw_proxy_addon.auth.gateway_login import PAUSES, REFUSALS, LoginStatus
+from smgw_proxy_addon.auth.login_store import SUFFIX, LoginStore
+from smgw_proxy_addon.config.accounts import AccountOutcomes, LoginOutcomes
 from smgw_proxy_addon.config.options import Options, from_command_line
 from smgw_proxy_addon.errors import GatewayLoginStoppedError
 from smgw_proxy_addon.files import Files
@@ -46,8 +46,8 @@ async def gateway() -> AsyncIterator[Simulator]:
         yield sim
 
 
-TAKEN: Final = Past(taken=True)
-STOPPED: Final = Past(refusals=REFUSALS)
+TAKEN: Final = LoginOutcomes(taken=True)
+STOPPED: Final = LoginOutcomes(refusals=REFUSALS)
 
 
 def file_in(folder: Path) -> Path:
@@ -55,17 +55,17 @@ def file_in(folder: Path) -> Path:
     return file
 
 
-def pasts_in(folder: Path) -> list[Past]:
-    return [Past(**each) for each in json.loads(file_in(folder).read_bytes())["accounts"].values()]
+def pasts_in(folder: Path) -> list[LoginOutcomes]:
+    return [LoginOutcomes(**each) for each in json.loads(file_in(folder).read_bytes())["accounts"].values()]
 
 
 def nothing_in(folder: Path) -> bool:
     return not [path for path in (folder / "certs").iterdir() if "logins" in path.name]
 
 
-def standings(rig: Rig) -> tuple[Standing, ...]:
+def statuses(rig: Rig) -> tuple[LoginStatus, ...]:
     assert rig.proxy.logins
-    return rig.proxy.logins.standings
+    return rig.proxy.logins.statuses
 
 
 async def stop(sim: Simulator, folder: Path, **options: Any) -> None:
@@ -73,7 +73,7 @@ async def stop(sim: Simulator, folder: Path, **options: Any) -> None:
     async with proxy_for(sim, folder, **{"accounts": [ACCOUNT], **options}) as rig:
         for _ in range(2):
             assert (await ask(rig)).status_code == 502
-        assert standings(rig)[0] is Standing.STOPPED
+        assert statuses(rig)[0] is LoginStatus.STOPPED
 
 
 async def test_a_restart_sends_nothing(gateway: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -83,7 +83,7 @@ async def test_a_restart_sends_nothing(gateway: Simulator, tmp_path: Path, caplo
     for _ in range(3):
         caplog.clear()
         async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
-            assert standings(rig) == (Standing.STOPPED,)
+            assert statuses(rig) == (LoginStatus.STOPPED,)
             assert (await ask(rig)).json()["error"] == "gateway_login_stopped"
         assert [each.levelno for each in caplog.records if REFUSED_EARLIER in each.message] == [logging.ERROR]
     assert (len(gateway.records), gateway.connections) == seen
@@ -103,7 +103,7 @@ async def test_changed_options_start_fresh_and_the_old_entry_goes(
 ) -> None:
     await stop(gateway, tmp_path)
     async with proxy_for(gateway, tmp_path, **{"accounts": [ACCOUNT], **change}) as rig:
-        assert standings(rig) == (Standing.UNKNOWN,)
+        assert statuses(rig) == (LoginStatus.UNKNOWN,)
         assert nothing_in(tmp_path)
 
 
@@ -123,22 +123,22 @@ async def test_another_gateway_starts_fresh(gateway: Simulator, tmp_path: Path) 
     certs = tmp_path / "certs"
     (certs / f"{gateway.authority}.logins").replace(certs / f"{other.authority}.logins")
     async with proxy_for(other.authority, tmp_path, accounts=[ACCOUNT]) as rig:
-        assert standings(rig) == (Standing.UNKNOWN,), "the name of the file is not all"
+        assert statuses(rig) == (LoginStatus.UNKNOWN,), "the name of the file is not all"
 
 
 async def test_each_account_has_its_own(gateway: Simulator, tmp_path: Path) -> None:
     await stop(gateway, tmp_path, accounts=[ACCOUNT, OTHER])
     async with proxy_for(gateway, tmp_path, accounts=[OTHER, ACCOUNT]) as rig:
-        assert standings(rig) == (Standing.UNKNOWN, Standing.STOPPED)
+        assert statuses(rig) == (LoginStatus.UNKNOWN, LoginStatus.STOPPED)
         for _ in range(2):
             await ask(rig, auth=own(OTHER["username"], OTHER["password"]))
-        assert standings(rig) == (Standing.STOPPED, Standing.STOPPED)
+        assert statuses(rig) == (LoginStatus.STOPPED, LoginStatus.STOPPED)
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT, OTHER]) as rig:
-        assert standings(rig) == (Standing.STOPPED, Standing.STOPPED)
+        assert statuses(rig) == (LoginStatus.STOPPED, LoginStatus.STOPPED)
         assert rig.proxy.logins
         assert rig.proxy.logins.retry(0)
     async with proxy_for(gateway, tmp_path, accounts=[OTHER]) as rig:
-        assert standings(rig) == (Standing.STOPPED,)
+        assert statuses(rig) == (LoginStatus.STOPPED,)
 
 
 async def test_a_retry_survives_a_restart(gateway: Simulator, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ async def test_a_retry_survives_a_restart(gateway: Simulator, tmp_path: Path) ->
     assert nothing_in(tmp_path)
     gateway.login.password = PASSWORD
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
-        assert standings(rig) == (Standing.UNKNOWN,)
+        assert statuses(rig) == (LoginStatus.UNKNOWN,)
         assert (await ask(rig)).status_code == 200
     assert pasts_in(tmp_path) == [TAKEN]
 
@@ -161,9 +161,9 @@ async def test_a_retry_that_is_refused_stops_it_again(gateway: Simulator, tmp_pa
         assert rig.proxy.logins.retry(0)
         for _ in range(2):
             await ask(rig)
-        assert standings(rig) == (Standing.STOPPED,)
+        assert statuses(rig) == (LoginStatus.STOPPED,)
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
-        assert standings(rig) == (Standing.STOPPED,)
+        assert statuses(rig) == (LoginStatus.STOPPED,)
 
 
 async def test_the_file_tells_nothing_and_is_no_pin(gateway: Simulator, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ async def test_a_broken_file_stops_nobody(
     file.write_bytes(content)
     gateway.login.password = PASSWORD
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
-        assert standings(rig) == (Standing.UNKNOWN,)
+        assert statuses(rig) == (LoginStatus.UNKNOWN,)
         assert (await ask(rig)).status_code == 200
     (line,) = [each.message for each in caplog.records if str(file) in each.message]
     assert "cannot be read (" in line
@@ -233,7 +233,7 @@ async def test_after_a_power_cut_a_password_that_was_right_is_given_time(tmp_pat
             assert (await ask(rig, "theben")).status_code == 200
         sim.login.password = "not yet"  # it starts, too, and closes instead of answering
         async with proxy_for(sim, tmp_path, accounts=[ACCOUNT], clock=clock) as rig:
-            assert standings(rig) == (Standing.UNKNOWN,), "it is not said before it is seen"
+            assert statuses(rig) == (LoginStatus.UNKNOWN,), "it is not said before it is seen"
             assert await codes(rig, 3) == ["gateway_connection_lost"] * 2 + ["gateway_login_paused"]
             clock.ahead += 61
             assert await codes(rig, 2) == ["gateway_login_refused", "gateway_login_paused"]
@@ -260,7 +260,7 @@ async def test_restarts_give_no_new_chances(tmp_path: Path, vendor: str, taken: 
         sim.login.password = "changed"
         for _ in range(most + 2):
             async with proxy_for(sim, tmp_path, accounts=[ACCOUNT], clock=clock) as rig:
-                clock.ahead += max(RESTS)
+                clock.ahead += max(PAUSES)
                 assert (await ask(rig, vendor)).status_code == 502
         assert logins(sim).count("wrong") == most
         assert pasts_in(tmp_path)[0].refusals == REFUSALS
@@ -282,7 +282,7 @@ async def test_restarts_make_no_pause_shorter(tmp_path: Path, taken: bool, caplo
         assert caplog.text.count("last login of account 1 before the start; nothing is sent with it for 60 s") == 3
         sim.login.password = PASSWORD
         async with proxy_for(sim, tmp_path, accounts=[ACCOUNT], clock=clock) as rig:
-            clock.ahead += max(RESTS)
+            clock.ahead += max(PAUSES)
             assert (await ask(rig, "theben")).status_code == 200
         assert pasts_in(tmp_path) == [TAKEN]
 
@@ -293,7 +293,7 @@ async def test_who_is_tried_again_begins_anew(gateway: Simulator, tmp_path: Path
         assert (await ask(rig)).status_code == 200
     gateway.login.password = "other"
     await stop(gateway, tmp_path)
-    assert pasts_in(tmp_path) == [Past(taken=True, refusals=REFUSALS)]
+    assert pasts_in(tmp_path) == [LoginOutcomes(taken=True, refusals=REFUSALS)]
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
         assert rig.proxy.logins
         assert rig.proxy.logins.retry(0)
@@ -305,7 +305,7 @@ async def test_a_broken_file_is_replaced(gateway: Simulator, tmp_path: Path) -> 
     file_in(tmp_path).write_bytes(file_in(tmp_path).read_bytes()[:-9])
     await stop(gateway, tmp_path)
     async with proxy_for(gateway, tmp_path, accounts=[ACCOUNT]) as rig:
-        assert standings(rig) == (Standing.STOPPED,)
+        assert statuses(rig) == (LoginStatus.STOPPED,)
 
 
 def options_in(folder: Path) -> Options:
@@ -313,11 +313,11 @@ def options_in(folder: Path) -> Options:
     return from_command_line({"cert_dir": str(folder / "certs"), "accounts": [ACCOUNT, OTHER]})
 
 
-async def remember(folder: Path, pasts: Pasts) -> None:
+async def remember(folder: Path, pasts: AccountOutcomes) -> None:
     """Leave a file as a proxy does."""
-    memory = LoginMemory(options_in(folder))
+    memory = LoginStore(options_in(folder))
     await memory.open()
-    memory.keep(pasts)
+    memory.save(pasts)
     await memory.close()
 
 
@@ -325,9 +325,9 @@ async def remember(folder: Path, pasts: Pasts) -> None:
 async def test_a_file_that_cannot_be_written_is_one_line(
     tmp_path: Path, step: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    memory = LoginMemory(options_in(tmp_path), FailingFiles(step, errno.ENOSPC))
+    memory = LoginStore(options_in(tmp_path), FailingFiles(step, errno.ENOSPC))
     assert await memory.open() == {}
-    memory.keep({1: STOPPED})
+    memory.save({1: STOPPED})
     await memory.close()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -341,22 +341,22 @@ async def test_a_file_that_cannot_be_written_is_one_line(
     [
         ({1: STOPPED, 2: TAKEN}, {2: TAKEN}, {}),
         ({1: STOPPED}, {1: TAKEN}, {}),
-        ({1: TAKEN}, {1: Past(taken=True, refusals=REFUSALS)}, {}),
+        ({1: TAKEN}, {1: LoginOutcomes(taken=True, refusals=REFUSALS)}, {}),
         ({1: STOPPED}, {1: STOPPED, 2: TAKEN}, {1: STOPPED}),
-        ({1: TAKEN}, {1: Past(taken=True, closed=1)}, {1: TAKEN}),
-        ({1: Past(taken=True, closed=1)}, {1: TAKEN}, {}),
+        ({1: TAKEN}, {1: LoginOutcomes(taken=True, closed=1)}, {1: TAKEN}),
+        ({1: LoginOutcomes(taken=True, closed=1)}, {1: TAKEN}, {}),
     ],
     ids=["let go on", "taken again", "stopped", "one more", "in doubt", "in doubt no more"],
 )
 async def test_a_file_that_cannot_be_written_rather_goes_than_does_harm(
-    tmp_path: Path, before: Pasts, after: Pasts, left: Pasts
+    tmp_path: Path, before: AccountOutcomes, after: AccountOutcomes, left: AccountOutcomes
 ) -> None:
     await remember(tmp_path, before)
-    second = LoginMemory(options_in(tmp_path), FailingFiles("write", errno.ENOSPC))
+    second = LoginStore(options_in(tmp_path), FailingFiles("write", errno.ENOSPC))
     assert await second.open() == before
-    second.keep(after)
+    second.save(after)
     await second.close()
-    assert await LoginMemory(options_in(tmp_path)).open() == left
+    assert await LoginStore(options_in(tmp_path)).open() == left
 
 
 class RoomForOne(Files):
@@ -372,9 +372,9 @@ async def test_where_there_is_room_for_one_file_it_is_the_new_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for past in (TAKEN, STOPPED, TAKEN):
-        memory = LoginMemory(options_in(tmp_path), RoomForOne())
+        memory = LoginStore(options_in(tmp_path), RoomForOne())
         await memory.open()
-        memory.keep({1: past})
+        memory.save({1: past})
         await memory.close()
         assert pasts_in(tmp_path) == [past]
     assert not caplog.records
@@ -386,16 +386,16 @@ async def test_what_may_not_last_is_written_again(
     monkeypatch.setattr(login_store, "RETRY", 0.05)
     files = SwitchedFiles()
     files.failing["sync_folder"] = errno.EIO
-    memory = LoginMemory(options_in(tmp_path), files)
+    memory = LoginStore(options_in(tmp_path), files)
     await memory.open()
-    memory.keep({1: STOPPED})
+    memory.save({1: STOPPED})
     await until(lambda: len(caplog.records) == 1)
-    memory.keep({})  # a person lets it be tried again
+    memory.save({})  # a person lets it be tried again
     await until(lambda: nothing_in(tmp_path))
     files.failing.clear()
     await until(lambda: len(caplog.records) == 2)
     await memory.close()
-    assert await LoginMemory(options_in(tmp_path)).open() == {}
+    assert await LoginStore(options_in(tmp_path)).open() == {}
     first, last = (record.message for record in caplog.records)
     assert "cannot be changed (Input/output error)" in first
     assert last.endswith(".logins can be changed again")
@@ -403,7 +403,7 @@ async def test_what_may_not_last_is_written_again(
 
 async def test_what_a_killed_run_has_begun_is_removed(tmp_path: Path) -> None:
     options = options_in(tmp_path)
-    memory = LoginMemory(options)
+    memory = LoginStore(options)
     (options.cert_dir / f".{options.target.name}.{SUFFIX}.new").write_bytes(b"{")
     assert await memory.open() == {}
     await memory.close()
@@ -413,10 +413,10 @@ async def test_what_a_killed_run_has_begun_is_removed(tmp_path: Path) -> None:
 async def test_former_accounts_that_cannot_be_dropped_cost_the_others_nothing(tmp_path: Path) -> None:
     await remember(tmp_path, {1: STOPPED, 2: TAKEN})
     given = {"cert_dir": str(tmp_path / "certs"), "accounts": [ACCOUNT]}
-    second = LoginMemory(from_command_line(given), FailingFiles("write", errno.ENOSPC))
+    second = LoginStore(from_command_line(given), FailingFiles("write", errno.ENOSPC))
     assert await second.open() == {1: STOPPED}
     await second.close()
-    assert await LoginMemory(from_command_line(given)).open() == {1: STOPPED}
+    assert await LoginStore(from_command_line(given)).open() == {1: STOPPED}
     assert pasts_in(tmp_path) == [STOPPED]
 
 
@@ -427,9 +427,9 @@ def test_the_remedy_names_the_file(language: str) -> None:
 
 async def test_a_file_that_may_not_be_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     await remember(tmp_path, {1: STOPPED})
-    second = LoginMemory(options_in(tmp_path), FailingFiles("remove", errno.EROFS))
+    second = LoginStore(options_in(tmp_path), FailingFiles("remove", errno.EROFS))
     assert await second.open() == {1: STOPPED}
-    second.keep({})
+    second.save({})
     await second.close()
     assert "cannot be changed (Read-only file system)" in caplog.text
 
@@ -438,29 +438,29 @@ async def test_a_file_that_could_not_be_read_stops_nobody_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await remember(tmp_path, {1: STOPPED})
-    second = LoginMemory(options_in(tmp_path), FailingFiles("read", errno.EIO))
+    second = LoginStore(options_in(tmp_path), FailingFiles("read", errno.EIO))
     assert await second.open() == {}
     assert "cannot be read (Input/output error)" in caplog.text
     await second.close()
-    assert await LoginMemory(options_in(tmp_path)).open() == {}, "it may have been accepted since"
+    assert await LoginStore(options_in(tmp_path)).open() == {}, "it may have been accepted since"
 
 
 async def test_what_changes_while_it_is_written_is_written_after(tmp_path: Path) -> None:
-    memory = LoginMemory(options_in(tmp_path))
+    memory = LoginStore(options_in(tmp_path))
     await memory.open()
-    memory.keep({1: STOPPED})
+    memory.save({1: STOPPED})
     await asyncio.sleep(0)
-    memory.keep({1: STOPPED, 2: TAKEN})
-    memory.keep({2: TAKEN})
+    memory.save({1: STOPPED, 2: TAKEN})
+    memory.save({2: TAKEN})
     await memory.close()
-    assert await LoginMemory(options_in(tmp_path)).open() == {2: TAKEN}
+    assert await LoginStore(options_in(tmp_path)).open() == {2: TAKEN}
 
 
 async def test_a_folder_that_vanishes_is_not_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    memory = LoginMemory(options_in(tmp_path))
+    memory = LoginStore(options_in(tmp_path))
     await memory.open()
     (tmp_path / "certs").rmdir()
-    memory.keep({1: STOPPED})
+    memory.save({1: STOPPED})
     await memory.close()
     assert "cannot be changed (No such file or directory)" in caplog.text
     assert not (tmp_path / "certs").exists(), "the pins would be taken for forgotten"

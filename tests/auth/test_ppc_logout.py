@@ -27,8 +27,8 @@ async def two_clients(
     """Run a PPC gateway, a proxy that logs in there, and two clients, the second with an account of its own."""
     gateway = Simulator(vendor="ppc", further_users=dict([OTHER]))
     async with gateway as sim, proxy_for(sim, folder, accounts=ACCOUNTS, **options) as rig:
-        assert rig.proxy.sessions
-        rig.proxy.sessions.silence = silence
+        assert rig.proxy.login_once
+        rig.proxy.login_once.ppc_logout.silence = silence
         clients = [PpcClient(rig.http, sim), PpcClient(rig.http, sim)]
         try:
             yield sim, rig, clients

@@ -17,7 +17,7 @@ import pytest
 
 from smgw_proxy_addon.auth import login_store
 from smgw_proxy_addon.auth.gateway_login import REFUSALS
-from smgw_proxy_addon.config.accounts import Past, Pasts
+from smgw_proxy_addon.config.accounts import AccountOutcomes, LoginOutcomes
 from smgw_proxy_addon.config.options import from_command_line
 from tests.faults.disk_rows import UNREADABLE
 from tests.faults.scene import PASSWORD, USER, Cause, Got, Mode, Request, Row, Scene, options_of
@@ -29,8 +29,8 @@ SOON: Final = 0.05
 
 CHANGED: Final = (".logins cannot be changed", ".logins can be changed again")
 
-TAKEN: Final = Past(taken=True)
-STOPPED: Final = Past(taken=True, refusals=REFUSALS)
+TAKEN: Final = LoginOutcomes(taken=True)
+STOPPED: Final = LoginOutcomes(taken=True, refusals=REFUSALS)
 
 Act = Callable[[Scene], object]
 """What is done to the file, or to what it lies on; run in executor."""
@@ -41,23 +41,23 @@ def file_of(scene: Scene) -> Path:
     return scene.pin_file.with_suffix(".logins")
 
 
-def kept(scene: Scene) -> Past | None:
+def kept(scene: Scene) -> LoginOutcomes | None:
     """Tell what the file says of the account. Changes nothing, as a start does to a file that is broken."""
     try:
         (past,) = json.loads(file_of(scene).read_bytes())["accounts"].values()
     except (OSError, ValueError):
         return None
-    return Past(**past)
+    return LoginOutcomes(**past)
 
 
-async def next_start(scene: Scene) -> Pasts:
+async def next_start(scene: Scene) -> AccountOutcomes:
     """Tell what would be known if the proxy was started now; the file must be what it should be."""
     given = {"target": scene.store.name, "cert_dir": str(scene.rig.cert_dir)}
     options = from_command_line({**given, **options_of(scene.mode, USER, PASSWORD)})
-    return await login_store.LoginMemory(options).open()
+    return await login_store.LoginStore(options).open()
 
 
-def stopping(damage: Act, repair: Act, *, left: Past | None = None) -> Cause:
+def stopping(damage: Act, repair: Act, *, left: LoginOutcomes | None = None) -> Cause:
     """Let the account be stopped while the file is damaged; ``left`` is what it says then, until repaired."""
 
     @asynccontextmanager
@@ -115,7 +115,7 @@ async def _said(scene: Scene, text: str) -> None:
     await until(lambda: scene.lines.count(text) > 0)
 
 
-async def _written(scene: Scene, past: Past | None) -> None:
+async def _written(scene: Scene, past: LoginOutcomes | None) -> None:
     """Wait until the file says that of the account."""
     await until(lambda: kept(scene) == past)
 

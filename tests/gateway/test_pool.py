@@ -255,7 +255,7 @@ async def test_after_an_answer_to_half_a_request_the_connection_carries_no_other
             sim.port = server.sockets[0].getsockname()[1]
             async with pool_for(sim, tmp_path) as rig:
                 length = [] if chunked else [(b"Content-Length", b"200000")]
-                answer, _, _ = await rig.ask(method=b"POST", headers=length, body=pieces(), chunked=chunked)
+                answer, _, _ = await rig.ask(method=b"POST", headers=length, stream=pieces(), chunked=chunked)
                 assert answer.status == 401
                 answer, _, reused = await rig.ask(b"/second", headers=[(b"Authorization", b"Digest secret")])
                 assert (answer.status, reused) == (401, False)

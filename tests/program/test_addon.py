@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.auth.login_store import LoginMemory
-from smgw_proxy_addon.config.accounts import Past
+from smgw_proxy_addon.auth.login_store import LoginStore
+from smgw_proxy_addon.config.accounts import LoginOutcomes
 from smgw_proxy_addon.config.options import from_command_line
 from smgw_proxy_addon.program.run import EXIT_RESTART
 from smgw_proxy_addon.server.certificate import ensure_self_signed
@@ -147,9 +147,9 @@ async def test_a_login_that_stays_stopped_is_read_without_root_s_rights(root: Pa
     configure(root, target="127.0.0.1:1", accounts=[account])
     given = {"target": "127.0.0.1:1", "cert_dir": str(root / "data/certs"), "accounts": [account]}
     (root / "data/certs").mkdir()
-    memory = LoginMemory(from_command_line(given))
+    memory = LoginStore(from_command_line(given))
     await memory.open()
-    memory.keep({1: Past(refusals=2)})
+    memory.save({1: LoginOutcomes(refusals=2)})
     await memory.close()
     (file,) = (root / "data/certs").iterdir()
     assert file.stat().st_uid == 0

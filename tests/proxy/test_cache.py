@@ -1,4 +1,4 @@
-"""Which answers may be shared: every rule as a table, the shelf's bounds by chance."""
+"""Which answers may be shared: every rule as a table, the cache's bounds by chance."""
 
 import json
 from typing import Any
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
-    Kept,
+    Cache,
     Read,
-    Shelf,
-    forward_status,
-    hit_status,
+    StoredAnswer,
+    format_forward,
+    format_hit,
     may_be_shared,
     may_change,
-    read_of,
+    recognise_read,
 )
 
 ORIGIN = b"/json/metering/origin/"
@@ -49,7 +49,7 @@ def read(
     body: bytes | None = None,
     account: str = "a",
 ) -> Read | None:
-    return read_of(account, method, target, headers or [], body)
+    return recognise_read(account, method, target, headers or [], body)
 
 
 def post(body: object, target: bytes = THEBEN, headers: Headers | None = None) -> Read | None:
@@ -350,60 +350,60 @@ def test_which_answers_may_be_shared(status: int, headers: Headers, shared: bool
 
 
 def test_what_the_client_is_told() -> None:
-    assert hit_status(42.9) == b"smgw-proxy; hit; ttl=42"
-    assert forward_status(b"uri-miss") == b"smgw-proxy; fwd=uri-miss"
-    assert forward_status(b"request", stored=True) == b"smgw-proxy; fwd=request; stored"
-    assert forward_status(b"uri-miss", collapsed=True) == b"smgw-proxy; fwd=uri-miss; collapsed"
+    assert format_hit(42.9) == b"smgw-proxy; hit; ttl=42"
+    assert format_forward(b"uri-miss") == b"smgw-proxy; fwd=uri-miss"
+    assert format_forward(b"request", stored=True) == b"smgw-proxy; fwd=request; stored"
+    assert format_forward(b"uri-miss", collapsed=True) == b"smgw-proxy; fwd=uri-miss; collapsed"
 
 
-def kept(at: float = 0.0, size: int = 10) -> Kept:
-    return Kept(b"OK", [], bytes(size), at)
+def kept(at: float = 0.0, size: int = 10) -> StoredAnswer:
+    return StoredAnswer(b"OK", [], bytes(size), at)
 
 
 def test_an_answer_is_kept_for_its_time_and_no_longer() -> None:
-    shelf = Shelf(60)
-    assert shelf.put(b"k", kept(100), 101)
-    assert shelf.take(b"k", 159.9) == kept(100)
-    assert shelf.take(b"other", 101) is None
-    assert shelf.take(b"k", 160) is None
-    assert (len(shelf), shelf.size) == (0, 0)
+    cache = Cache(60)
+    assert cache.put(b"k", kept(100), 101)
+    assert cache.get(b"k", 159.9) == kept(100)
+    assert cache.get(b"other", 101) is None
+    assert cache.get(b"k", 160) is None
+    assert (len(cache), cache.size) == (0, 0)
 
 
 def test_without_seconds_nothing_is_kept() -> None:
-    shelf = Shelf(0)
-    assert not shelf.put(b"k", kept(100), 100)
-    assert shelf.take(b"k", 100) is None
+    cache = Cache(0)
+    assert not cache.put(b"k", kept(100), 100)
+    assert cache.get(b"k", 100) is None
 
 
 def test_a_slow_old_answer_does_not_replace_a_newer_one() -> None:
-    shelf = Shelf(60)
-    assert shelf.put(b"k", kept(20), 21)
-    assert not shelf.put(b"k", kept(10), 22)
-    assert shelf.put(b"k", kept(30, size=3), 31)
-    assert shelf.take(b"k", 31) == kept(30, size=3)
-    assert shelf.size == 3
+    cache = Cache(60)
+    assert cache.put(b"k", kept(20), 21)
+    assert not cache.put(b"k", kept(10), 22)
+    assert cache.put(b"k", kept(30, size=3), 31)
+    assert cache.get(b"k", 31) == kept(30, size=3)
+    assert cache.size == 3
 
 
 def test_what_is_too_large_for_the_shelf_pushes_nothing_out() -> None:
-    shelf = Shelf(60, most_bytes=100)
-    assert shelf.put(b"k", kept(), 0)
-    assert not shelf.put(b"large", kept(size=101), 0)
-    assert shelf.take(b"k", 0)
+    cache = Cache(60, most_bytes=100)
+    assert cache.put(b"k", kept(), 0)
+    assert not cache.put(b"large", kept(size=101), 0)
+    assert cache.get(b"k", 0)
 
 
 def test_all_are_forgotten_at_once() -> None:
-    shelf = Shelf(60)
-    shelf.put(b"k", kept(), 0)
-    shelf.clear()
-    assert (shelf.take(b"k", 1), shelf.size) == (None, 0)
+    cache = Cache(60)
+    cache.put(b"k", kept(), 0)
+    cache.clear()
+    assert (cache.get(b"k", 1), cache.size) == (None, 0)
 
 
 def test_an_answer_tells_nothing_in_a_log() -> None:
-    told = repr(Kept(b"OK", [(b"X", b"secret-1")], b"secret-2", 0))
+    told = repr(StoredAnswer(b"OK", [(b"X", b"secret-1")], b"secret-2", 0))
     assert "secret" not in told
-    shelf = Shelf(60)
-    shelf.put(b"k", Kept(b"OK", [], b"secret-2", 0), 0)
-    assert "secret" not in repr(shelf)
+    cache = Cache(60)
+    cache.put(b"k", StoredAnswer(b"OK", [], b"secret-2", 0), 0)
+    assert "secret" not in repr(cache)
 
 
 PUTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 40), st.floats(0, 5)), max_size=60)
@@ -413,17 +413,17 @@ PUTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 40), st.floats(0, 5)
 def test_the_shelf_stays_in_its_bounds_and_keeps_the_newest(
     puts: list[tuple[int, int, float]], most: int, most_bytes: int
 ) -> None:
-    shelf = Shelf(8, most, most_bytes)
+    cache = Cache(8, most, most_bytes)
     now = 0.0
     held: dict[bytes, Any] = {}
     for name, size, later in puts:
         now += later
         asked, answer = b"%d" % name, kept(now, size)
-        if shelf.put(asked, answer, now):
+        if cache.put(asked, answer, now):
             held[asked] = answer
-        assert len(shelf) <= most
-        alive = {each: shelf.take(each, now) for each in held}
-        assert shelf.size == sum(one.size for one in alive.values() if one) <= most_bytes
+        assert len(cache) <= most
+        alive = {each: cache.get(each, now) for each in held}
+        assert cache.size == sum(one.size for one in alive.values() if one) <= most_bytes
         assert all(one is None or (one == held[each] and now - one.at < 8) for each, one in alive.items())
         gone = [held[each].at for each, one in alive.items() if one is None]
         assert max(gone, default=0) <= min((one.at for one in alive.values() if one), default=now)

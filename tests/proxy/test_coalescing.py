@@ -22,7 +22,7 @@ from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.proxy.cache import LARGEST
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
-from smgw_proxy_addon.proxy.source import Client, Course
+from smgw_proxy_addon.proxy.source import Client, Timings
 
 SELF_TEST: Final = (b"POST", b"/smgw/m2m/a.sm/json", b'{"method":"self-test"}')
 
@@ -79,11 +79,12 @@ class Source:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, course: Course
+        self, request: GatewayRequest, client: Client, timings: Timings
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         asked = Asked(request, client, asyncio.get_running_loop().create_future())
         self.asked.append(asked)
-        course.waiting, course.connecting, course.reused = 1.5, 0.5, True
+        timings.waited(1.5)
+        timings.connecting, timings.reused = 0.5, True
         try:
             if self.queueing:
                 waiting: set[asyncio.Future[Any]] = {asked.head, client.gone}
@@ -92,7 +93,7 @@ class Source:
                     raise ClientGoneError
             yield await asked.head, asked.body()
         finally:
-            course.answering = 0.25
+            timings.answering = 0.25
             asked.ended = True
 
 
@@ -105,7 +106,7 @@ class Asker:
         method, target, body = question
         headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.course = Course()
+        self.timings = Timings()
         self.answer: Answer | None = None
         self.received = b""
         self.answering = 0.0
@@ -117,11 +118,11 @@ class Asker:
     async def _ask(self) -> None:
         house = self._house
         client = Client("192.0.2.1", self.gone)
-        async with house.shared.ask(self._account, self._request, client, self.course, house.source.ask) as given:
+        async with house.shared.ask(self._account, self._request, client, self.timings, house.source.ask) as given:
             self.answer, body = given
             async for piece in body:
                 self.received += piece
-        self.answering = self.course.answering
+        self.answering = self.timings.answering
 
     def header(self, name: bytes) -> bytes | None:
         assert self.answer
@@ -193,12 +194,12 @@ async def test_identical_reads_in_flight_are_asked_once() -> None:
         (await one.asked(1)).answer(b'["meter"]')
         await finished(*askers)
         assert [each.received for each in askers] == [b'["meter"]'] * 10
-        assert [each.course.shared for each in askers] == [None] + ["collapsed"] * 9
+        assert [each.timings.shared for each in askers] == [None] + ["collapsed"] * 9
         assert askers[0].header(b"Cache-Status") == b"smgw-proxy; fwd=uri-miss"
         assert askers[9].header(b"Cache-Status") == b"smgw-proxy; fwd=uri-miss; collapsed"
         assert askers[9].header(b"Age") is None
-        assert (askers[0].course.waiting, askers[0].course.reused, askers[0].answering) == (1.5, True, 0.25)
-        assert [each.course.reused for each in askers[1:]] == [None] * 9
+        assert (askers[0].timings.waiting, askers[0].timings.reused, askers[0].answering) == (1.5, True, 0.25)
+        assert [each.timings.reused for each in askers[1:]] == [None] * 9
         later = one.come()
         (await one.asked(2)).answer()
         await finished(later)
@@ -209,12 +210,12 @@ async def test_a_kept_answer_tells_its_age_until_its_time_is_over() -> None:
         first = one.come()
         (await one.asked(1)).answer(b"[1]", headers=[(b"Content-Type", b"application/json"), (b"age", b"7")])
         await finished(first)
-        assert first.course.shared == "stored"
+        assert first.timings.shared == "stored"
         assert first.header(b"Cache-Status") == b"smgw-proxy; fwd=uri-miss; stored"
         one.clock.now += 18.7
         second = one.come()
         await finished(second)
-        assert (second.received, second.course.shared, second.course.reused) == (b"[1]", "hit", None)
+        assert (second.received, second.timings.shared, second.timings.reused) == (b"[1]", "hit", None)
         assert second.answer
         assert second.answer.headers == [
             (b"Content-Type", b"application/json"),
@@ -271,7 +272,7 @@ async def test_what_is_no_read_is_asked_each_time(question: tuple[bytes, bytes, 
         for asked in one.source.asked:
             asked.answer()
         await finished(*askers)
-        assert all(each.header(b"Cache-Status") is None and each.course.shared is None for each in askers)
+        assert all(each.header(b"Cache-Status") is None and each.timings.shared is None for each in askers)
         assert [each.client.gone for each in one.source.asked] == [each.gone for each in askers]
 
 
@@ -280,11 +281,13 @@ async def test_a_large_body_that_comes_in_pieces_passes() -> None:
         yield b'{"method":"readings"}'
 
     async with house(60) as one:
-        request = GatewayRequest(b"POST", b"/smgw/m2m/a/json", [], pieces(), chunked=True, has_login=False)
+        request = GatewayRequest(
+            b"POST", b"/smgw/m2m/a/json", [], None, chunked=True, has_login=False, stream=pieces()
+        )
         client = Client("192.0.2.1", asyncio.get_running_loop().create_future())
 
         async def ask() -> None:
-            async with one.shared.ask("a", request, client, Course(), one.source.ask):
+            async with one.shared.ask("a", request, client, Timings(), one.source.ask):
                 pass
 
         task = asyncio.create_task(ask())
@@ -366,21 +369,23 @@ async def test_what_may_be_the_first_ones_own_trouble_is_not_shared(error: Excep
         assert [each.received for each in askers[1:]] == [b"[]"] * 2
 
 
-async def test_the_first_one_gets_its_answer_as_it_comes_in_the_others_when_it_is_whole() -> None:
+async def test_every_reader_gets_the_answer_when_it_is_whole() -> None:
     async with house(60) as one:
         first, second = one.come(), one.come()
         asked = await one.asked(1)
         asked.begin(b"[1,")
-        await until(lambda: first.received == b"[1,")
+        await rest()
+        assert first.answer is None
         assert second.answer is None
         asked.say(b"2]", None)
         await finished(first, second)
         assert first.received == second.received == b"[1,2]"
-        assert first.course.shared == "stored"
+        assert first.timings.shared == "stored"
+        assert first.header(b"Cache-Status") == b"smgw-proxy; fwd=uri-miss; stored"
         assert (await one.asked(1)).ended
 
 
-async def test_an_answer_that_breaks_off_breaks_for_the_first_and_is_an_error_for_the_others() -> None:
+async def test_an_answer_that_breaks_off_is_an_error_for_all() -> None:
     async with house(60) as one:
         askers = [one.come() for _ in range(3)]
         asked = await one.asked(1)
@@ -388,14 +393,14 @@ async def test_an_answer_that_breaks_off_breaks_for_the_first_and_is_an_error_fo
         asked.say(TruncatedAnswerError("reset"))
         errors = [await outcome(each.task) for each in askers]
         assert {type(each) for each in errors} == {TruncatedAnswerError}
-        assert [each.received for each in askers] == [b"[1,", b"", b""]
+        assert [each.received for each in askers] == [b"", b"", b""]
         later = one.come()
         (await one.asked(2)).answer()
         await finished(later)
 
 
 @pytest.mark.parametrize("announced", [False, True])
-async def test_a_large_answer_streams_to_the_first_and_the_others_ask_for_themselves(announced: bool) -> None:
+async def test_a_large_answer_streams_to_the_one_who_asked_and_the_others_ask_for_themselves(announced: bool) -> None:
     piece = bytes(LARGEST // 4)
     headers = [(b"Content-Length", b"%d" % (8 * len(piece)))] if announced else []
     async with house(60) as one:
@@ -445,7 +450,7 @@ async def test_the_first_one_may_be_cancelled_without_harm_to_the_others(where: 
         asked = await one.asked(1)
         if where == "body":
             asked.begin(b"[1,")
-            await until(lambda: bool(first.received))
+            await until(asked.pieces.empty)
         first.task.cancel()
         await asyncio.wait({first.task})
         assert not asked.client.gone.done()
@@ -495,7 +500,7 @@ async def test_what_the_gateway_was_asked_is_heard_out_and_kept_when_all_have_le
         await until(lambda: asked.ended)
         later = one.come()
         await finished(later)
-        assert (later.received, later.course.shared) == (b"[1]", "hit")
+        assert (later.received, later.timings.shared) == (b"[1]", "hit")
 
 
 async def test_one_who_comes_back_joins_what_he_has_left() -> None:
@@ -532,7 +537,7 @@ async def test_a_gateway_that_does_not_come_to_an_end_is_given_up() -> None:
         asker = one.come()
         asked = await one.asked(1)
         asked.begin(b"[")
-        await until(lambda: bool(asker.received))
+        await until(asked.pieces.empty)
         asker.task.cancel()
         async with asyncio.timeout(5):
             while not asked.ended:  # noqa: ASYNC110 - the drain timeout is what this waits for
@@ -688,7 +693,7 @@ async def test_the_entry_of_theben_changes_nothing() -> None:
         await finished(entry)
         again = one.come()
         await finished(again)
-        assert again.course.shared == "hit"
+        assert again.timings.shared == "hit"
 
 
 async def test_closing_ends_everything() -> None:
@@ -716,8 +721,9 @@ async def test_closing_ends_what_has_not_begun() -> None:
 async def test_closing_ends_an_answer_in_the_middle() -> None:
     async with house() as one:
         asker = one.come()
-        (await one.asked(1)).begin(b"[")
-        await until(lambda: bool(asker.received))
+        asked = await one.asked(1)
+        asked.begin(b"[")
+        await until(asked.pieces.empty)
         await one.shared.close()
         assert isinstance(await outcome(asker.task), ShuttingDownError)
 
@@ -734,7 +740,7 @@ async def test_the_wait_for_anothers_answer_is_in_the_log() -> None:
         assert isinstance(await outcome(second.task), ReadTimeoutError)
         assert isinstance(await outcome(third.task), ReadTimeoutError)
         await finished(first)
-        assert (second.course.waiting, third.course.waiting) == (4 + 1.5, 7)
+        assert (second.timings.waiting, third.timings.waiting) == (4 + 1.5, 7)
 
 
 @pytest.mark.parametrize(("cache_seconds", "most"), [(60, 60), (900, 4)])

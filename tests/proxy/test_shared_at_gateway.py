@@ -21,7 +21,7 @@ from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.program import wiring
 from smgw_proxy_addon.proxy.cache import LARGEST
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
-from smgw_proxy_addon.proxy.source import Client, Course, Transparent
+from smgw_proxy_addon.proxy.source import Client, Timings, Transparent
 from tests.rig import Rig, proxy_for
 
 METERS: Final = "/json/metering/origin/"
@@ -59,19 +59,19 @@ class Sharing:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, course: Course
+        self, request: GatewayRequest, client: Client, timings: Timings
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         account = next((value.decode() for name, value in request.headers if name.lower() == b"from"), "")
         self.came += 1
-        async with self._shared.ask(account, request, client, course, self._ask_gateway) as given:
+        async with self._shared.ask(account, request, client, timings, self._ask_gateway) as given:
             yield given
 
     @asynccontextmanager
     async def _ask_gateway(
-        self, request: GatewayRequest, client: Client, course: Course
+        self, request: GatewayRequest, client: Client, timings: Timings
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         if self._challenge is None:
-            async with self._gateway.ask(request, client, Course()) as (answer, _):
+            async with self._gateway.ask(request, client, Timings()) as (answer, _):
                 headers = {name.lower(): value for name, value in answer.headers}
             (self._challenge,) = parse_challenges(headers[b"www-authenticate"].decode())
         self._count += 1
@@ -85,7 +85,7 @@ class Sharing:
             nc=self._count,
         )
         headers_ = [*request.headers, (b"Authorization", login.encode())]
-        async with self._gateway.ask(replace(request, headers=headers_), client, course) as given:
+        async with self._gateway.ask(replace(request, headers=headers_), client, timings) as given:
             yield given
 
 

@@ -16,9 +16,9 @@ from aiohttp import web
 
 from simulator.certificates import CertificateOptions
 from simulator.gateway import Simulator
+from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.auth.gateway_login import GatewayLogin
-from smgw_proxy_addon.auth.login_once import OwnLogins
-from smgw_proxy_addon.config.accounts import Past
+from smgw_proxy_addon.config.accounts import LoginOutcomes
 from smgw_proxy_addon.config.options import from_app
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.logs import RequestRecord
@@ -192,11 +192,11 @@ class Day:
         options = replace(from_app({"target": self.sim.authority}), cert_dir=self.folder)
         self.store = TrustStore(self.folder, options.target.name)
         trust, self.pool = gateway_side(options, self.store)
-        self.logins: OwnLogins | None = None
+        self.logins: GatewayLogins | None = None
         if self.mode is Mode.LOGIN_ONCE:
             login = GatewayLogin(USER, PASSWORD, random=bytes)
             source = Transparent(self.pool, time.monotonic)
-            self.logins = OwnLogins(source, [login], time.monotonic, lambda _pasts: None)
+            self.logins = GatewayLogins(source, [login], time.monotonic, lambda _pasts: None)
         self.background = Background(
             options,
             self.pool,
@@ -232,7 +232,7 @@ class Day:
     def fails(self) -> str:
         """Let something fail that needs no request; return the name of its cause."""
         if self.logins:
-            self.logins.recall({1: Past(refusals=2)})
+            self.logins.restore({1: LoginOutcomes(refusals=2)})
             return "login_stopped"
         self.log_failure = "No log files for now."
         return "log_folder"

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from smgw_proxy_addon.auth.login_once import OwnLogins
+from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.pages import KeptRefusal
@@ -45,7 +45,7 @@ class Actions:
         now: Callable[[], datetime],
         *,
         diagnosis: Diagnosis | None = None,
-        logins: OwnLogins | None = None,
+        logins: GatewayLogins | None = None,
     ) -> None:
         self._reader = reader
         self._store = store

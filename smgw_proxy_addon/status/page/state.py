@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from smgw_proxy_addon.auth.gateway_login import Standing
-from smgw_proxy_addon.auth.login_once import OwnLogins
+from smgw_proxy_addon.auth.account_source import GatewayLogins
+from smgw_proxy_addon.auth.gateway_login import LoginStatus
 from smgw_proxy_addon.config.target import Target
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
@@ -52,7 +52,7 @@ class AccountState:
 
     number: int
     initial: str
-    standing: Standing
+    status: LoginStatus
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class RunningProxy:
     trust: GatewayTrust
     pool: Pool
     serving: Callable[[], bool]
-    logins: OwnLogins | None = None
+    logins: GatewayLogins | None = None
     log_failure: Callable[[], str | None] = lambda: None
     connections: Callable[[], Counts] = Counts
 
@@ -140,9 +140,9 @@ class Reader:
         )
 
 
-def _accounts(logins: OwnLogins) -> Iterator[AccountState]:
-    for number, (initial, standing) in enumerate(zip(logins.initials, logins.standings, strict=True), start=1):
-        yield AccountState(number, initial, standing)
+def _accounts(logins: GatewayLogins) -> Iterator[AccountState]:
+    for number, (initial, status) in enumerate(zip(logins.initials, logins.statuses, strict=True), start=1):
+        yield AccountState(number, initial, status)
 
 
 def read_trust(store: TrustStore, policy: Policy, shown: str | None) -> TrustState:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from smgw_proxy_addon.auth.gateway_login import Standing
+from smgw_proxy_addon.auth.gateway_login import LoginStatus
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
 from smgw_proxy_addon.status.history import MANY_POLLS, Entry
@@ -109,7 +109,7 @@ def _untrusted(state: State) -> Verdict | None:
 
 
 def _stopped(state: State) -> Verdict | None:
-    stopped = [str(each.number) for each in state.accounts if each.standing is Standing.STOPPED]
+    stopped = [str(each.number) for each in state.accounts if each.status is LoginStatus.STOPPED]
     return Verdict("bad", "login_stopped", facts={"accounts": ", ".join(stopped)}) if stopped else None
 
 

@@ -596,7 +596,7 @@ async def test_a_stopped_login_is_shown_and_tried_again_after_a_click(
 ) -> None:
     async with (
         Simulator() as sim,
-        status_for(sim, tmp_path, accounts=ACCOUNTS, rests=(0.0,)) as status,
+        status_for(sim, tmp_path, accounts=ACCOUNTS, login_pauses=(0.0,)) as status,
         visitor(status) as client,
     ):
         assert await status.ask("/smgw/m2m") == 307

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smgw_proxy_addon.auth.gateway_login import Standing
+from smgw_proxy_addon.auth.gateway_login import LoginStatus
 from smgw_proxy_addon.config.options import parse_target
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import PoolStatus
@@ -198,34 +198,34 @@ def test_numbers_stand_in_the_sentence() -> None:
     assert "1 von 2 Anfragen" in explain_verdict(judge(now), "de", Texts("de")).sentence
 
 
-def account(number: int, standing: Standing) -> AccountState:
-    return AccountState(number, "u", standing)
+def account(number: int, status: LoginStatus) -> AccountState:
+    return AccountState(number, "u", status)
 
 
 @pytest.mark.parametrize(
-    ("codes", "standings", "level", "key"),
+    ("codes", "statuses", "level", "key"),
     [
-        (["gateway_login_stopped"], [Standing.STOPPED], "bad", "login_stopped"),
-        ([None], [Standing.ACCEPTED, Standing.STOPPED], "bad", "login_stopped"),
-        ([None], [Standing.STOPPED, Standing.STOPPED], "bad", "login_stopped"),
-        (["gateway_login_stopped"], [Standing.UNKNOWN], "idle", "login_retried"),
-        (["gateway_login_refused"], [Standing.REFUSED], "bad", "fails"),
-        (["gateway_login_paused"], [Standing.DOUBTED], "bad", "fails"),
-        (["login_expired"], [Standing.ACCEPTED], "warn", "fails_sometimes"),
-        ([None], [Standing.ACCEPTED], "good", "works"),
-        (["login_required", None], [Standing.ACCEPTED], "good", "works"),
-        (["login_required"] * SEVERAL + [None], [Standing.ACCEPTED], "good", "works"),
-        (["login_required"] * (LOGINS - 1), [Standing.UNKNOWN], "idle", "waiting"),
-        (["login_required"] * LOGINS, [Standing.UNKNOWN], "bad", "not_reaching"),
-        (["login_required"] * LOGINS + [None], [Standing.ACCEPTED], "bad", "not_reaching"),
+        (["gateway_login_stopped"], [LoginStatus.STOPPED], "bad", "login_stopped"),
+        ([None], [LoginStatus.ACCEPTED, LoginStatus.STOPPED], "bad", "login_stopped"),
+        ([None], [LoginStatus.STOPPED, LoginStatus.STOPPED], "bad", "login_stopped"),
+        (["gateway_login_stopped"], [LoginStatus.UNKNOWN], "idle", "login_retried"),
+        (["gateway_login_refused"], [LoginStatus.REFUSED], "bad", "fails"),
+        (["gateway_login_paused"], [LoginStatus.DOUBTED], "bad", "fails"),
+        (["login_expired"], [LoginStatus.ACCEPTED], "warn", "fails_sometimes"),
+        ([None], [LoginStatus.ACCEPTED], "good", "works"),
+        (["login_required", None], [LoginStatus.ACCEPTED], "good", "works"),
+        (["login_required"] * SEVERAL + [None], [LoginStatus.ACCEPTED], "good", "works"),
+        (["login_required"] * (LOGINS - 1), [LoginStatus.UNKNOWN], "idle", "waiting"),
+        (["login_required"] * LOGINS, [LoginStatus.UNKNOWN], "bad", "not_reaching"),
+        (["login_required"] * LOGINS + [None], [LoginStatus.ACCEPTED], "bad", "not_reaching"),
     ],
 )
-def test_the_proxy_s_own_logins(codes: list[str | None], standings: list[Standing], level: str, key: str) -> None:
+def test_the_proxy_s_own_logins(codes: list[str | None], statuses: list[LoginStatus], level: str, key: str) -> None:
     status = {None: 200, "login_required": 401}
     entries = [entry(status.get(code, 502), code, ago=ago) for ago, code in enumerate(codes, start=1)]
-    accounts = tuple(account(number, standing) for number, standing in enumerate(standings, start=1))
+    accounts = tuple(account(number, status) for number, status in enumerate(statuses, start=1))
     verdict = judge(state(*entries, accounts=accounts))
     assert (verdict.level, verdict.key) == (level, key)
-    numbers = ", ".join(str(each.number) for each in accounts if each.standing is Standing.STOPPED)
+    numbers = ", ".join(str(each.number) for each in accounts if each.status is LoginStatus.STOPPED)
     assert (f"account {numbers}" in explain_verdict(verdict, "en", Texts("en")).sentence) is (key == "login_stopped")
     assert (f"Zugang {numbers}" in explain_verdict(verdict, "de", Texts("de")).sentence) is (key == "login_stopped")
