@@ -41,6 +41,12 @@ class BadRequestError(RequestError):
     status = 400
 
 
+class HttpsRequiredError(BadRequestError):
+    """Plain HTTP came in at the port for HTTPS."""
+
+    code = "https_required"
+
+
 class LoginRequiredError(RequestError):
     """Clients log in at the proxy, and this one has not, or not well; ``detail`` says what was wrong.
 

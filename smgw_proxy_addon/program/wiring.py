@@ -1,4 +1,4 @@
-"""One running proxy: the pool, the frontend and the listeners, wired from checked options."""
+"""One running proxy: the pool, the handler and the listeners, wired from checked options."""
 
 import asyncio
 import logging
@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, cast
-
-from aiohttp import web
 
 from smgw_proxy_addon.auth.login_store import LoginMemory
 from smgw_proxy_addon.config.options import Options
@@ -18,12 +16,11 @@ from smgw_proxy_addon.gateway.scheduler import Lifetime, Schedule
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Attendants
-from smgw_proxy_addon.proxy.handler import Frontend
+from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.source import Source, Transparent
-from smgw_proxy_addon.server.acceptor import Entrance
+from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError, NoRightToReadError
-from smgw_proxy_addon.server.connection import ClientServer
 from smgw_proxy_addon.server.limits import Limits
 from smgw_proxy_addon.server.listeners import Listener
 from smgw_proxy_addon.server.request_body import MB
@@ -47,7 +44,6 @@ PATIENCE: Final = 60.0
 GRACE: Final = 4.0
 """Seconds that running requests get when the proxy stops."""
 
-_CANCELLED: Final = 0.2
 _RELOAD: Final = 30.0
 
 
@@ -92,10 +88,8 @@ class Proxy:
             log_failure=log_failure,
         )
         self._report = report
-        self._frontend = _frontend(options, self._source, access, self._reported, limits.hold)
-        server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
-        self.entrance = Entrance(server, limits)
-        self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
+        self._handler = _handler(options, self._source, access, self._reported, limits.hold)
+        self.acceptor = Acceptor(self._handler, limits)
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
 
@@ -109,9 +103,8 @@ class Proxy:
         pasts = await self._memory.open()  # also without accounts: those of earlier options are forgotten
         if self.logins:
             self.logins.recall(pasts)
-        await self._runner.setup()
         certificate = self._certificate
-        self.entrance.open(
+        self.acceptor.open(
             [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
         )
         if self._certificate:
@@ -124,21 +117,21 @@ class Proxy:
         self.serving = False
         if self._reloading:
             self._reloading.cancel()
-        await self.entrance.close()
+        await self.acceptor.stop()
         self.pool.send_away()
-        await self._frontend.stop(grace)
+        await self._handler.stop(grace)
         if self.logins:
             await cast("LoginOnce", self._source).close()
         if self.sessions:
             await self.sessions.close()
         await self._memory.close()
         await self._attendants.stop()
-        await self._runner.cleanup()
+        await self.acceptor.close()
         await self.pool.close()
 
     def _reported(self, record: RequestRecord) -> None:
         if record.code == OutOfDescriptorsError.code:
-            self.entrance.fall_short(record.code)
+            self.acceptor.fall_short(record.code)
         self._attendants.note(record)
         self._report(record)
 
@@ -183,16 +176,16 @@ def _source(
     return login_once(options, pool, transparent, clock, memory.keep, rests)
 
 
-def _frontend(
+def _handler(
     options: Options,
     source: Source,
     access: Access,
     report: Callable[[RequestRecord], None],
     longest_hold: float,
-) -> Frontend:
+) -> RequestHandler:
     target = options.target
     host = options.host_header or target.authority
-    return Frontend(
+    return RequestHandler(
         source,
         access,
         GatewayNames.of(target.host, target.port, host),
