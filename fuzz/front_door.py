@@ -1,6 +1,6 @@
 """Raw bytes at the front door: what would go to the gateway must be one request, read the same way by another parser.
 
-The listener's protocol and the frontend are the real ones; the socket is a stand-in that keeps what is written, and
+The client's connection and the handler are the real ones; the socket is a stand-in that keeps what is written, and
 so is the gateway. No time passes and nothing is awaited but the loop's own turns.
 """
 
@@ -17,10 +17,10 @@ import h11
 from fuzz.promises import promise
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.handler import Frontend
+from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.source import Client, Timings
 from smgw_proxy_addon.server.access import Access
-from smgw_proxy_addon.server.connection import ClientServer
+from smgw_proxy_addon.server.connection import ClientConnection
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.logs import RequestRecord
@@ -149,7 +149,7 @@ def fuzz(data: bytes) -> None:
 async def _knock(pieces: list[bytes], problems: list[str]) -> None:
     gateway = Gateway()
     reports: list[RequestRecord] = []
-    door = Frontend(
+    handler = RequestHandler(
         gateway,
         Access(),
         rewrite.GatewayNames.of("10.11.120.2", 443),
@@ -159,10 +159,11 @@ async def _knock(pieces: list[bytes], problems: list[str]) -> None:
         report=reports.append,
     )
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(repr(context)))
-    protocol = ClientServer(door.handle, door.malformed, silence=120)()
+    protocol = ClientConnection(handler, lambda: 0)
     wire = Wire()
     wire.lost = lambda: protocol.connection_lost(None)
     protocol.connection_made(wire)
+    serving = asyncio.create_task(protocol.serve())
     for piece in pieces:
         if not wire.is_closing():
             protocol.data_received(piece)
@@ -170,6 +171,7 @@ async def _knock(pieces: list[bytes], problems: list[str]) -> None:
     await _turns(b"".join(pieces).count(b"HTTP/1"))
     wire.close()
     await _turns()
+    promise(serving.done(), "nothing is waited for when the client has left")
     await _clean_up()
     promise(not problems, f"nothing is left to the event loop or told as an error: {problems}")
     promise(not any(each.code == _FAULT for each in reports), "nothing is a fault of the proxy itself")

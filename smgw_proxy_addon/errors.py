@@ -40,6 +40,12 @@ class BadRequestError(RequestError):
     status = 400
 
 
+class HttpsRequiredError(BadRequestError):
+    """Plain HTTP came in at the port for HTTPS."""
+
+    code = "https_required"
+
+
 class LoginRequiredError(RequestError):
     """The client must log in at the proxy; ``detail`` says what was wrong with its login.
 

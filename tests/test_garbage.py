@@ -121,7 +121,7 @@ async def test_a_client_that_says_nothing_costs_next_to_nothing(tmp_path: Path) 
             for _ in range(FAILURES)
         ]
         async with asyncio.timeout(ENOUGH):
-            while rig.proxy.entrance.counts.open < len(there):  # noqa: ASYNC110 - counting has no listeners
+            while rig.proxy.acceptor.counts.open < len(there):  # noqa: ASYNC110 - counting has no listeners
                 await asyncio.sleep(0.01)
         assert (tls_connections(server_side=True), client_connections()) == (0, 0)
         for _, writer in there:

@@ -11,6 +11,7 @@ import pytest
 from simulator.endpoints import ODD_HEADERS
 from simulator.gateway import Simulator
 from smgw_proxy_addon.http.digest import authorize, parse_challenges
+from smgw_proxy_addon.server.request_body import WHOLE_BODY
 from tests.rig import headers_of, proxy_for, send, status_of
 
 NASTY_TARGETS = [
@@ -167,7 +168,8 @@ async def test_bodies_arrive_whole_in_their_own_framing(tmp_path: Path, size: in
             answer = await client.post(rig.http + "/sim/echo", content=pieces() if chunked else body)
         assert answer.json() == {"size": size, "sha256": hashlib.sha256(body).hexdigest()}
         names = {name.lower() for name, _ in sim.records[0].headers}
-        assert (b"transfer-encoding" in names, b"content-length" in names) == (chunked, not chunked)
+        stays_chunked = chunked and size > WHOLE_BODY  # some firmware knows nothing but a length
+        assert (b"transfer-encoding" in names, b"content-length" in names) == (stays_chunked, not stays_chunked)
 
 
 @pytest.mark.parametrize("query", ["", "?chunked=1", "?close=1"])

@@ -18,7 +18,7 @@ from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
 from smgw_proxy_addon.program.wiring import Proxy
-from smgw_proxy_addon.server.acceptor import Entrance
+from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.certificate import ListenerCertificate
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_listeners, own_certificate, user_certificate
@@ -131,7 +131,7 @@ async def _serve(
         supervisor=supervisor,
         log_failure=log_failure,
     )
-    loop.set_exception_handler(partial(_on_fault, proxy.entrance))
+    loop.set_exception_handler(partial(_on_fault, proxy.acceptor))
     await proxy.start()
     if page:
         await page.start(proxy, store, supervisor=supervisor, log_failure=log_failure)
@@ -145,11 +145,11 @@ async def _serve(
     return code
 
 
-def _on_fault(entrance: Entrance, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _on_fault(acceptor: Acceptor, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what nobody waits for: asyncio's own servers have a traceback each second for a lack of descriptors."""
     error = context.get("exception")
     if isinstance(error, OSError) and OutOfDescriptorsError.is_behind(error):
-        entrance.fall_short(error.strerror or str(error))
+        acceptor.fall_short(error.strerror or str(error))
     else:
         loop.default_exception_handler(context)
 

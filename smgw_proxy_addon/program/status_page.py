@@ -61,7 +61,7 @@ class StatusPage:
             serving=lambda: proxy.serving,
             logins=proxy.logins,
             log_failure=log_failure,
-            connections=lambda: proxy.entrance.counts,
+            connections=lambda: proxy.acceptor.counts,
         )
         reader = Reader(running, self.recorder, _now)
         diagnosis = Diagnosis(proxy.doctor.examine, _now)

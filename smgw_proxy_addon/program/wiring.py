@@ -1,4 +1,4 @@
-"""One running proxy: the pool, the frontend and the listeners, wired from checked options."""
+"""One running proxy: the pool, the handler and the listeners, wired from checked options."""
 
 import asyncio
 import logging
@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
-
-from aiohttp import web
 
 from smgw_proxy_addon.auth.login_store import LoginStore
 from smgw_proxy_addon.config.options import Options
@@ -19,12 +17,11 @@ from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
-from smgw_proxy_addon.proxy.handler import Frontend
+from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.source import Source, Transparent
-from smgw_proxy_addon.server.acceptor import Entrance
+from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError, NoRightToReadError
-from smgw_proxy_addon.server.connection import ClientServer
 from smgw_proxy_addon.server.limits import Limits
 from smgw_proxy_addon.server.listeners import Listener
 from smgw_proxy_addon.server.request_body import MB
@@ -48,7 +45,6 @@ PATIENCE: Final = 60.0
 GRACE: Final = 4.0
 """Seconds that running requests get when the proxy stops."""
 
-_CANCELLED: Final = 0.2
 _RELOAD: Final = 30.0
 
 
@@ -84,7 +80,7 @@ class Proxy:
         self.login_once = _login_once(options, self.pool, clock, self._login_store, login_pauses)
         self.logins = self.login_once.logins if self.login_once else None
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
-        self._attendants = Background(
+        self._background = Background(
             options,
             self.pool,
             self.trust,
@@ -94,33 +90,30 @@ class Proxy:
             log_failure=log_failure,
         )
         self._report = report
-        self._frontend = _frontend(
+        self._handler = _handler(
             options, self.login_once or Transparent(self.pool, clock), access, self._reported, limits.hold
         )
-        server = ClientServer(self._frontend.handle, self._frontend.malformed, limits.silence)
-        self.entrance = Entrance(server, limits)
-        self._runner = web.ServerRunner(server, shutdown_timeout=_CANCELLED)
+        self.acceptor = Acceptor(self._handler, limits)
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
 
     @property
     def doctor(self) -> Doctor:
         """Examines the way to the gateway."""
-        return self._attendants.doctor
+        return self._background.doctor
 
     async def start(self) -> None:
         """Listen."""
         outcomes = await self._login_store.open()  # also without accounts: those of earlier options are forgotten
         if self.logins:
             self.logins.restore(outcomes)
-        await self._runner.setup()
         certificate = self._certificate
-        self.entrance.open(
+        self.acceptor.open(
             [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
         )
         if self._certificate:
             self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
-        await self._attendants.start()
+        await self._background.start()
         self.serving = True
 
     async def stop(self, grace: float = GRACE) -> None:
@@ -128,20 +121,20 @@ class Proxy:
         self.serving = False
         if self._reloading:
             self._reloading.cancel()
-        await self.entrance.close()
+        await self.acceptor.stop()
         self.pool.cancel_waiting()
-        await self._frontend.stop(grace)
+        await self._handler.stop(grace)
         if self.login_once:
             await self.login_once.close()
         await self._login_store.close()
-        await self._attendants.stop()
-        await self._runner.cleanup()
+        await self._background.stop()
+        await self.acceptor.close()
         await self.pool.close()
 
     def _reported(self, record: RequestRecord) -> None:
         if record.code == OutOfDescriptorsError.code:
-            self.entrance.fall_short(record.code)
-        self._attendants.note(record)
+            self.acceptor.fall_short(record.code)
+        self._background.note(record)
         self._report(record)
 
 
@@ -184,16 +177,16 @@ def _login_once(
     return LoginOnce(options, pool, clock, store.save, pauses)
 
 
-def _frontend(
+def _handler(
     options: Options,
     source: Source,
     access: Access,
     report: Callable[[RequestRecord], None],
     longest_hold: float,
-) -> Frontend:
+) -> RequestHandler:
     target = options.target
     host = options.host_header or target.authority
-    return Frontend(
+    return RequestHandler(
         source,
         access,
         GatewayNames.of(target.host, target.port, host),

@@ -1,17 +1,15 @@
 """The client side: what comes in over HTTP and HTTPS, handed to the gateway and back as it is.
 
-aiohttp serves the clients. Nothing is decided here that a pure module decides: who may come in is ``access``,
-what is changed on the way is ``rewrite``, when the gateway is asked is the pool. An error never echoes what came
-in.
+Nothing is decided here that a pure module decides: who may come in is ``access``, what is changed on the way is
+``rewrite``, when the gateway is asked is the pool. An error never echoes what came in.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-from aiohttp import web
+from typing import Any, Final, cast
 
 from smgw_proxy_addon.errors import (
     ABORT,
@@ -21,18 +19,21 @@ from smgw_proxy_addon.errors import (
     ExpectationFailedError,
     ForeignNetworkError,
     GatewayError,
-    LoginRequiredError,
+    HttpsRequiredError,
     ProxyError,
     ShuttingDownError,
 )
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
+from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.source import Client, Source, Timings
 from smgw_proxy_addon.redaction import redact_body, redact_target
-from smgw_proxy_addon.server import connection, delivery, error_answer, request_body
+from smgw_proxy_addon.server import error_answer, request_body
 from smgw_proxy_addon.server.access import Access
+from smgw_proxy_addon.server.connection import ClientConnection
+from smgw_proxy_addon.server.messages import Request, reason
 from smgw_proxy_addon.server.slow_clients import LONGEST
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -40,25 +41,31 @@ _LOGGER: Final = logging.getLogger(__name__)
 _BRIEFLY: Final = 2.0
 """Seconds in which it has to finish while others wait: a new connection takes no longer."""
 
-_VERSIONS: Final = frozenset({(1, 0), (1, 1)})
 _EXCERPT: Final = 4096
-_LAST_WORD: Final = 0.2
+_LAST_ANSWER: Final = 0.2
+"""Seconds in which requests that are broken off when the proxy stops are told so."""
+
+_AT_ONCE: Final = 32768
+"""Bytes that are sent without a look at how the client reads: less than its connection takes without waiting."""
+
+_CLOSES: Final = (BadRequestError, ClientStalledError, ForeignNetworkError, ShuttingDownError)
+"""Errors whose answer is the last one of a connection."""
 
 
-@dataclass
-class Visit:
-    """What is known of a request for its line in the log."""
+@dataclass(slots=True)
+class RequestNotes:
+    """What is known of a request so far, for its line in the log."""
 
     client: str
     method: str
-    target: str
+    target: bytes
     status: int = ABORT
     bytes_sent: int = 0
     timings: Timings = field(default_factory=Timings)
     code: str | None = None
     detail: str = ""
-    sent: bytearray = field(default_factory=bytearray)
-    received: bytearray = field(default_factory=bytearray)
+    request_body: bytes = b""
+    answer_body: bytes = b""
 
     def fail(self, error: ProxyError) -> None:
         """Note what went wrong. The error itself is not kept: its traceback would keep this and all else it met."""
@@ -82,7 +89,7 @@ class Visit:
         )
 
 
-class Frontend:
+class RequestHandler:
     """Takes requests from clients to the gateway's pool and answers back."""
 
     def __init__(
@@ -113,172 +120,164 @@ class Frontend:
     async def stop(self, grace: float) -> None:
         """Take no new requests; give the running ones ``grace`` seconds."""
         self._stopping = True
-        for patience in (grace, _LAST_WORD):
+        for seconds in (grace, _LAST_ANSWER):
             if not self._running:
                 return
-            await asyncio.wait(self._running, timeout=patience)
+            await asyncio.wait(self._running, timeout=seconds)
             for task in self._running:
                 task.cancel()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: Request, client: ClientConnection) -> None:
         """Answer one request. Never raises but for cancellation."""
-        visit = Visit(connection.address(request.get_extra_info("peername")), request.method, request.raw_path)
-        visit.timings.hold.longest = self._longest_hold
-        task = asyncio.current_task()
-        if task is not None:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        notes = RequestNotes(client.peer, request.method.decode(), request.target)
+        notes.timings.hold.longest = self._longest_hold
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._running.add(task)
         try:
-            return await self._forward(request, visit)
+            await self._forward(request, client, notes)
+            await client.confirm()
         except ProxyError as error:
-            return self._refuse(request, visit, error)
-        except OSError:
-            return self._refuse(request, visit, ClientGoneError())
+            self._refuse(request, client, notes, error)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
-            return self._refuse(request, visit, ShuttingDownError())
+            self._refuse(request, client, notes, ShuttingDownError())
         except Exception:
             _LOGGER.exception("A fault of the proxy itself; please report it")
-            return self._refuse(request, visit, ProxyError())
+            self._refuse(request, client, notes, ProxyError())
         finally:
-            self._report(visit.record())
+            self._running.discard(task)
+            self._report(notes.record())
             if self._log_bodies:
-                _log_bodies(visit)
+                _log_bodies(notes)
 
-    def malformed(self, request: web.BaseRequest, exc: BaseException | None) -> web.StreamResponse:
-        """Answer what is not valid HTTP, and log it without repeating it."""
-        visit = Visit(connection.address(request.get_extra_info("peername")), "-", "-")
-        response = self._refuse(request, visit, connection.fault(exc))
-        self._report(visit.record())
-        return response
-
-    async def _forward(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
+    async def _forward(self, request: Request, client: ClientConnection, notes: RequestNotes) -> None:
+        if request.problem and request.complete:
+            await client.read_body(0)  # raises it
         if self._stopping:
             raise ShuttingDownError
-        if request.version not in _VERSIONS:
-            raise BadRequestError("a version other than HTTP/1.0 and HTTP/1.1")  # aiohttp lets 0.9 and 2.0 pass
-        headers = list(request.raw_headers)
-        method = request.method.encode()
         self._access.check(
-            peer=visit.client,
-            local=connection.address(request.get_extra_info("sockname")),
-            method=method,
-            headers=headers,
-            http_11=request.version >= (1, 1),
+            peer=client.peer,
+            local=client.local,
+            method=request.method,
+            headers=request.headers,
+            http_11=request.http_11,
         )
-        target = rewrite.origin_form(request.raw_path.encode("utf-8", "surrogateescape"))
-        framing = rewrite.request_framing(headers, http_11=request.version >= (1, 1))
+        if client.misplaced:
+            raise _https_required(request)
+        target = rewrite.origin_form(request.target)
+        framing = rewrite.request_framing(request.headers, http_11=request.http_11)
         if framing.length and framing.length > self._largest_body:
             raise request_body.too_large(self._largest_body)
-        self._answer_expectation(request)
+        _answer_expectation(request, client)
+        headers = rewrite.request_headers(request.headers, host=self._host)
         body, stream = None, None
         if framing.has_body:
-            received = await request_body.receive(request.content, self._largest_body, visit.timings.hold)
-            body, stream = (received, None) if isinstance(received, bytes) else (None, received)
-        if self._log_bodies and body:
-            visit.sent += body[:_EXCERPT]
+            body, stream = await request_body.receive(client, self._largest_body, notes.timings.hold)
+        if body is not None:
+            if framing.chunked:  # some firmware knows nothing but a length
+                headers.append((b"Content-Length", b"%d" % len(body)))
+            if self._log_bodies:
+                notes.request_body = body[:_EXCERPT]
         outgoing = GatewayRequest(
-            method=method,
+            method=request.method,
             target=target,
-            headers=rewrite.request_headers(headers, host=self._host),
+            headers=headers,
             body=body,
-            chunked=framing.chunked,
+            chunked=framing.chunked and not isinstance(body, bytes),
             has_login=any(name.lower() == b"authorization" for name, _ in headers),
             stream=stream,
         )
-        return await self._ask(request, outgoing, visit)
-
-    async def _ask(self, request: web.BaseRequest, outgoing: GatewayRequest, visit: Visit) -> web.StreamResponse:
-        client = Client(visit.client, connection.gone(request))
-        async with self._source.ask(outgoing, client, visit.timings) as (answer, body):
-            return await self._pass_on(request, answer, body, visit)
+        async with self._source.ask(outgoing, Client(client.peer, client.gone), notes.timings) as (answer, pieces):
+            await self._pass_on(request, client, answer, pieces, notes)
 
     async def _pass_on(
-        self, request: web.BaseRequest, answer: Answer, body: AsyncIterator[bytes], visit: Visit
-    ) -> web.StreamResponse:
-        plain = not request.secure
+        self,
+        request: Request,
+        client: ClientConnection,
+        answer: Answer,
+        pieces: AsyncIterator[bytes],
+        notes: RequestNotes,
+    ) -> None:
+        plain = not client.secure
         headers = rewrite.response_headers(answer.headers, gateway=self._names, plain=plain)
-        response = delivery.PassedOn(answer, headers, (request.version.major, request.version.minor))
-        visit.status = answer.status
-        if connection.is_last(request) or (request.version < (1, 1) and not response.has_length):
-            response.force_close()
-        hold = visit.timings.hold
+        notes.status = answer.status
+        hold = notes.timings.hold
         try:
-            if answer.whole is not None and len(answer.whole) <= delivery.AT_ONCE and not delivery.lags(request):
-                await response.send_whole(request, answer.whole)
-                self._note(visit, answer.whole)
-            else:
-                await response.prepare(request)
-                async for piece in body:
-                    await delivery.write(request, piece, hold)
-                    self._note(visit, piece)
-                await delivery.finish(request, response, hold)
-        except ConnectionError:
-            visit.fail(ClientGoneError())
-            await drain(body, limit=DRAIN_LIMIT, seconds=self._read_timeout)
+            if answer.whole is not None and len(answer.whole) <= _AT_ONCE and not client.unsent:
+                client.answer(request, answer.status, answer.reason, headers, answer.whole)
+                self._count(notes, answer.whole)
+                return
+            client.answer(request, answer.status, answer.reason, headers)
+            async for piece in pieces:
+                await client.send(piece, hold)
+                self._count(notes, piece)
+            client.finish()
+        except ClientGoneError as error:
+            notes.fail(error)
+            await drain(pieces, limit=DRAIN_LIMIT, seconds=self._read_timeout)
         except ClientStalledError as error:
-            visit.fail(error)
-            connection.hang_up(request, force=True)
-            await drain(body, limit=DRAIN_LIMIT, seconds=min(self._read_timeout, _BRIEFLY))
+            notes.fail(error)
+            client.reset()
+            await drain(pieces, limit=DRAIN_LIMIT, seconds=min(self._read_timeout, _BRIEFLY))
         except GatewayError as error:
+            notes.fail(error)
             # The client must see that its answer is not whole: without a length only a reset tells.
-            visit.fail(error)
-            connection.hang_up(request, force=response.keep_alive is False)
-        return response
+            if not request.keeps_alive:
+                client.reset()
+            request.keeps_alive = False
 
-    def _note(self, visit: Visit, piece: bytes) -> None:
-        visit.bytes_sent += len(piece)
+    def _count(self, notes: RequestNotes, piece: bytes) -> None:
+        notes.bytes_sent += len(piece)
         if self._log_bodies:
-            visit.received += piece[: _EXCERPT - len(visit.received)]
+            notes.answer_body += piece[: _EXCERPT - len(notes.answer_body)]
 
-    def _answer_expectation(self, request: web.BaseRequest) -> None:
-        """Answer ``Expect`` (RFC 9110 section 10.1.1) on the gateway's behalf: its requests carry none."""
-        expected = request.headers.get("Expect")
-        if expected is None or request.version < (1, 1):
+    def _refuse(self, request: Request, client: ClientConnection, notes: RequestNotes, error: ProxyError) -> None:
+        notes.fail(error)
+        if request.answered:
+            client.reset()  # all that can be said is that the answer is not whole
             return
-        if expected.lower() != "100-continue":
-            raise ExpectationFailedError
-        if request.transport is not None:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _refuse(self, request: web.BaseRequest, visit: Visit, error: ProxyError) -> web.Response:
-        visit.fail(error)
-        if request.writer.output_size:
-            # Its answer has begun: all that can be said is that it is not whole.
-            connection.hang_up(request, force=True)
-            return web.Response()
-        accept = request.headers.get("Accept")
         status = error.status
-        if status == ABORT and not isinstance(error, ClientGoneError) and error_answer.wants_html(accept):
+        if (
+            status == ABORT
+            and not isinstance(error, ClientGoneError)
+            and error_answer.wants_html(error_answer.first(request.headers, b"accept"))
+        ):
             status = GatewayError.status
-        visit.status = status
+        notes.status = status
+        if status == ABORT or isinstance(error, _CLOSES):
+            request.keeps_alive = False
         if status == ABORT:
-            connection.hang_up(request)
-            return web.Response()
-        content_type, body = error_answer.body(
-            error, accept=accept, accept_language=request.headers.get("Accept-Language")
-        )
-        visit.bytes_sent = len(body)
-        headers = {"Content-Type": content_type, "Cache-Control": "no-store", "Server": "smgw-proxy"}
-        if error.retry_after is not None:
-            headers["Retry-After"] = str(error.retry_after)
-        if isinstance(error, LoginRequiredError):
-            headers["WWW-Authenticate"] = error.challenge
-        response = connection.Refusal(status=status, body=body, headers=headers)
-        last = BadRequestError | ClientStalledError | ForeignNetworkError | ShuttingDownError
-        if connection.is_last(request) or isinstance(error, last):
-            response.force_close()
-        return response
+            return
+        headers, body = error_answer.write(error, request.headers)
+        notes.bytes_sent = len(body)
+        with suppress(ClientGoneError):
+            client.answer(request, status, reason(status), headers, b"" if request.method == b"HEAD" else body)
 
 
-def _log_bodies(visit: Visit) -> None:
-    for what, body in (("request", visit.sent), ("answer", visit.received)):
+def _answer_expectation(request: Request, client: ClientConnection) -> None:
+    """Answer ``Expect`` (RFC 9110 section 10.1.1) on the gateway's behalf: its requests carry none."""
+    expected = values(request.headers, b"expect")
+    if not expected or not request.http_11:
+        return
+    if expected[0].lower() != b"100-continue":
+        raise ExpectationFailedError
+    client.send_continue()
+
+
+def _https_required(request: Request) -> HttpsRequiredError:
+    """Name the right address: as the client wrote it, which ``access`` has checked."""
+    hosts = values(request.headers, b"host")
+    return HttpsRequiredError("plain HTTP at the port for HTTPS", host=hosts[0].decode() if hosts else "")
+
+
+def _log_bodies(notes: RequestNotes) -> None:
+    for what, body in (("request", notes.request_body), ("answer", notes.answer_body)):
         if body:
             _LOGGER.info(
                 "Body of the %s (%s %s): %s",
                 what,
-                visit.method,
-                redact_target(visit.target),
-                redact_body(bytes(body)),
+                notes.method,
+                redact_target(notes.target),
+                redact_body(body),
             )

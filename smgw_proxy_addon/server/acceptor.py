@@ -1,7 +1,7 @@
-"""Where clients' connections come in: accepted, counted, and closed when they take what others need.
+"""Accepts the clients' connections, counts them, and closes those that take what others need.
 
 asyncio's own server knows no limits, and leaves a connection alone until its TLS handshake is done. Here each one is
-counted from the first moment, and costs hardly anything before its first byte: neither aiohttp's parser and task nor
+counted from the first moment, and costs hardly anything before its first byte: neither a parser and a task nor
 asyncio's 256 kB for a TLS handshake. What costs time is done when a connection comes and by one look at all of them
 every few seconds: a request on a kept connection pays nothing.
 """
@@ -12,15 +12,16 @@ import logging
 import socket
 import ssl
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from smgw_proxy_addon.errors import ClientStalledError, TooManyConnectionsError
 from smgw_proxy_addon.server import file_limits
-from smgw_proxy_addon.server.accepted import Visitor, order, turn_away
-from smgw_proxy_addon.server.connection import ClientConnection, address, refusal
-from smgw_proxy_addon.server.limits import Counts, Limits, Room, Stage
+from smgw_proxy_addon.server.accepted import AcceptedConnection, reject
+from smgw_proxy_addon.server.connection import ClientConnection, Handler, address
+from smgw_proxy_addon.server.limits import Connections, Counts, Limits, first_to_close
+from smgw_proxy_addon.server.messages import rejection
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -34,25 +35,30 @@ TOLD: Final = 60.0
 """Seconds between two lines in the log about the same."""
 
 _BACKLOG: Final = 512
+_TLS_HANDSHAKE: Final = b"\x16"
 
 _CLOSE_NOTIFY: Final = 30.0
 """Seconds for the client's close_notify: what it has not read by then of a last answer is lost to it."""
 
-_FAREWELLS: Final = 16
+_CLOSING: Final = 0.2
+"""Seconds that the last answers have to be sent when the proxy stops."""
+
+_MOST_REJECTIONS: Final = 16
 _OUT_OF_FILES: Final = 0.5
 _ROOM_MADE: Final = 0.02
 
 
-class Entrance:
-    """Takes connections at the listening sockets from ``open`` to ``close``; ``make`` makes the protocol of one."""
+class Acceptor:
+    """Accepts connections at the listening sockets from ``open`` to ``stop``, and has their requests answered."""
 
-    def __init__(self, make: Callable[[], ClientConnection], limits: Limits | None = None) -> None:
-        self._make = make
+    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+        self._handler = handler
         self._limits = file_limits.affordable(limits or Limits())
-        self._room: Room[Visitor] = Room(self._limits)
+        self._connections: Connections[AcceptedConnection] = Connections(self._limits)
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._farewells = 0
+        self._serving: dict[AcceptedConnection, asyncio.Task[None]] = {}
+        self._rejections = 0
         self._most = 0  # connections since memory was given back
         self._told = self.counts.trouble
         self._told_at: float | None = None
@@ -61,7 +67,7 @@ class Entrance:
     @property
     def counts(self) -> Counts:
         """What the limits have done."""
-        return self._room.counts
+        return self._connections.counts
 
     def open(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]]) -> None:
         """Listen; with a context, for HTTPS."""
@@ -72,61 +78,72 @@ class Entrance:
             self._start(self._accept(listener, context))
         self._start(self._watch())
 
-    async def close(self) -> None:
-        """Take no more connections; those that are there stay, but for unfinished handshakes."""
-        for visitor in self._room:
-            if visitor.protocol is None and visitor.context:
-                self._dismiss(visitor)
+    async def stop(self) -> None:
+        """Accept no more connections; those that are there stay, but for unfinished handshakes."""
         for listener in self._sockets:
             # Before the task that accepts is cancelled: a connection in this very turn would find nobody.
             asyncio.get_running_loop().remove_reader(listener)
         self._shortage.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _cancel(self._tasks)
         for listener in self._sockets:
             listener.close()
         self._sockets.clear()
-        for visitor in self._room:
-            if visitor.protocol is None:
+        for accepted in self._connections:
+            if accepted.context and not (accepted.protocol and accepted.protocol.ready):
+                self._close(accepted)
+            elif accepted.protocol is None:
                 # What it asks from now on is answered, and it is closed like all others.
-                asyncio.get_running_loop().remove_reader(visitor.connection)
-                self._serve(visitor)
+                asyncio.get_running_loop().remove_reader(accepted.socket)
+                self._serve(accepted, ClientConnection(self._handler, self.unsent))
+
+    async def close(self) -> None:
+        """End all connections, after ``stop``."""
+        for accepted in self._connections:
+            if accepted.protocol:
+                accepted.protocol.close()
+        if self._serving:
+            await asyncio.wait(self._serving.values(), timeout=_CLOSING)
+        await _cancel(self._serving.values())
+
+    def unsent(self) -> int:
+        """Count the bytes that all clients together have not taken yet."""
+        return sum(each.protocol.unsent for each in self._connections if each.protocol)
 
     def look(self) -> None:
         """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
         now = asyncio.get_running_loop().time()
-        for visitor in self._room:
-            protocol = visitor.protocol
-            if protocol is None:
-                self._end_silence(visitor, now)
-                continue
-            self._end_neglect(visitor, protocol, now)
-            if not protocol.unfinished or visitor.heads != protocol.heads:
-                visitor.slow_since, visitor.heads = None, protocol.heads
-            if protocol.unfinished and visitor.slow_since is None:
-                visitor.slow_since = now
-            elif visitor.slow_since is not None and now - visitor.slow_since >= self._limits.head:
-                self.counts.slow += 1
-                protocol.turn_away(refusal(ClientStalledError(seconds=f"{self._limits.head:g}")))
+        for accepted in self._connections:
+            if accepted.protocol is None:
+                self._end_silence(accepted, now)
+            elif accepted.protocol.ready:
+                self._end_slowness(accepted, accepted.protocol, now)
         self._tell(now)
         if self._most >= _CROWD and self.counts.open <= self._most // 2:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
 
-    def _end_silence(self, visitor: Visitor, now: float) -> None:
+    def _end_silence(self, accepted: AcceptedConnection, now: float) -> None:
         """Close a connection that has not sent its first byte in time."""
-        patience = self._limits.handshake if visitor.context else self._limits.silence
-        if now - visitor.came >= patience:
-            self.counts.slow += visitor.context is not None
-            self._dismiss(visitor)
+        patience = self._limits.handshake if accepted.context else self._limits.silence
+        if now - accepted.came >= patience:
+            self.counts.slow += accepted.context is not None
+            self._close(accepted)
 
-    def _end_neglect(self, visitor: Visitor, protocol: ClientConnection, now: float) -> None:
-        """Close a connection whose client has taken nothing of its last answers for as long as it may be silent."""
-        if not protocol.is_over or protocol.unsent != visitor.unsent:
-            visitor.unsent, visitor.unsent_since = protocol.unsent, now
-        elif now - visitor.unsent_since >= self._limits.silence:
-            self._dismiss(visitor)
+    def _end_slowness(self, accepted: AcceptedConnection, protocol: ClientConnection, now: float) -> None:
+        """Close a connection that is idle for too long, whose head takes too long, or whose last answer does."""
+        if not protocol.is_over or protocol.unsent != accepted.unsent:
+            accepted.unsent, accepted.unsent_since = protocol.unsent, now
+        elif now - accepted.unsent_since >= self._limits.silence:
+            self._close(accepted)
+        if not protocol.in_head or accepted.heads != protocol.heads:
+            accepted.slow_since, accepted.heads = None, protocol.heads
+        if protocol.in_head and accepted.slow_since is None:
+            accepted.slow_since = now
+        elif accepted.slow_since is not None and now - accepted.slow_since >= self._limits.head:
+            self.counts.slow += 1
+            protocol.reject(ClientStalledError(seconds=f"{self._limits.head:g}"))
+        elif protocol.waits and now - protocol.idle_since >= self._limits.silence:
+            protocol.close()
 
     def fall_short(self, reason: str) -> None:
         """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.
@@ -164,109 +181,126 @@ class Entrance:
                 await asyncio.sleep(_ROOM_MADE if self._make_room() else _OUT_OF_FILES)
                 continue
             connection.setblocking(False)
-            self._admit(connection, address(peer), context)
+            self._add(connection, address(peer), context)
             # Where connections come in a flood, accepting never waits: everything else has its turn, too.
             await asyncio.sleep(0)
 
-    def _admit(self, connection: socket.socket, peer: str, context: ssl.SSLContext | None) -> None:
-        leaving = self._room.who_leaves_for(peer)
-        if isinstance(leaving, str):
+    def _add(self, connection: socket.socket, peer: str, context: ssl.SSLContext | None) -> None:
+        displaced = self._connections.displaced_by(peer)
+        if isinstance(displaced, str):
             self.counts.refused += 1
-            self._refuse(connection, context)
+            self._reject(connection, context)
             return
-        if leaving is not None:
-            self._displace(leaving)
+        if displaced is not None:
+            self._displace(displaced)
         loop = asyncio.get_running_loop()
-        visitor = Visitor(peer, connection, context, loop.time())
-        self._room.enter(visitor)
+        accepted = AcceptedConnection(peer, connection, context, loop.time())
+        self._connections.add(accepted)
         self._most = max(self._most, self.counts.open)
-        loop.add_reader(connection, self._begin, visitor)
+        loop.add_reader(connection, self._begin, accepted)
 
-    def _begin(self, visitor: Visitor) -> None:
+    def _begin(self, accepted: AcceptedConnection) -> None:
         """Serve a connection whose first byte is there, unless it has ended without one."""
-        asyncio.get_running_loop().remove_reader(visitor.connection)
+        asyncio.get_running_loop().remove_reader(accepted.socket)
         try:
-            came = visitor.connection.recv(1, socket.MSG_PEEK)
+            first = accepted.socket.recv(1, socket.MSG_PEEK)
         except OSError:
-            came = b""
-        if not came:
-            self._dismiss(visitor)
+            first = b""
+        if not first:
+            self._close(accepted)
             return
-        self._serve(visitor)
+        # Plain HTTP at the port for HTTPS is answered: with the right address.
+        secure = accepted.context is not None and first == _TLS_HANDSHAKE
+        misplaced = accepted.context is not None and not secure
+        protocol = ClientConnection(self._handler, self.unsent, secure=secure, misplaced=misplaced)
+        self._serve(accepted, protocol)
 
-    def _serve(self, visitor: Visitor) -> None:
-        visitor.protocol = protocol = self._make()
-        protocol.gone.add_done_callback(lambda _: self._left(visitor, protocol))
-        greeting = self._start(self._greet(visitor, protocol))
-        greeting.add_done_callback(lambda greeting: self._greeted(visitor, protocol, greeting))
-
-    def _left(self, visitor: Visitor, protocol: ClientConnection) -> None:
-        self._room.leave(visitor)
-        self.counts.oversized += protocol.oversized
-
-    def _displace(self, visitor: Visitor) -> None:
+    def _displace(self, accepted: AcceptedConnection) -> None:
         self.counts.displaced += 1
-        self._dismiss(visitor)
+        self._close(accepted)
 
-    def _dismiss(self, visitor: Visitor) -> None:
-        self._room.leave(visitor)
-        visitor.dismiss()
+    def _close(self, accepted: AcceptedConnection) -> None:
+        self._connections.remove(accepted)
+        accepted.close()
 
     def _make_room(self) -> bool:
-        visitor = min((each for each in self._room if each.stage is not Stage.AT_WORK), key=order, default=None)
-        if visitor:
-            self._displace(visitor)
-        return visitor is not None
+        accepted = first_to_close(self._connections)
+        if accepted:
+            self._displace(accepted)
+        return accepted is not None
 
-    async def _greet(self, visitor: Visitor, protocol: ClientConnection) -> None:
-        """Give the connection to its protocol, after the handshake."""
+    def _serve(self, accepted: AcceptedConnection, protocol: ClientConnection) -> None:
+        accepted.protocol = protocol
+        # Its task may have more to do: what the gateway still answers.
+        protocol.lost.add_done_callback(lambda _: self._forget(accepted, protocol))
+        task = self._serving[accepted] = asyncio.create_task(self._run(accepted, protocol))
+        task.add_done_callback(lambda _: self._serving.pop(accepted))
 
-        def receive() -> ClientConnection:
-            visitor.received = True
-            return protocol
-
-        timeouts: dict[str, float] = {}
-        if visitor.context:
-            timeouts = {"ssl_handshake_timeout": self._limits.handshake, "ssl_shutdown_timeout": _CLOSE_NOTIFY}
+    async def _run(self, accepted: AcceptedConnection, protocol: ClientConnection) -> None:
+        """Serve a connection up to its end: the one task that it has."""
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                receive, visitor.connection, ssl=visitor.context, **timeouts
-            )
+            if await self._open(accepted, protocol):
+                await protocol.serve()
+        except Exception:
+            _LOGGER.exception("A fault of the proxy itself; please report it")
+        finally:
+            if not protocol.made:
+                accepted.socket.close()
+            protocol.abort()
+            protocol.connection_lost(None)
+
+    def _forget(self, accepted: AcceptedConnection, protocol: ClientConnection) -> None:
+        self._connections.remove(accepted)
+        self.counts.oversized += protocol.oversized
+
+    async def _open(self, accepted: AcceptedConnection, protocol: ClientConnection) -> bool:
+        """Give the connection to its protocol, and shake hands for TLS; tell whether that came about."""
+        loop = asyncio.get_running_loop()
+        try:
+            raw, _ = await loop.connect_accepted_socket(lambda: protocol, accepted.socket)
+            if protocol.secure and accepted.context:
+                secured = await loop.start_tls(
+                    raw,
+                    protocol,
+                    accepted.context,
+                    server_side=True,
+                    ssl_handshake_timeout=self._limits.handshake,
+                    ssl_shutdown_timeout=_CLOSE_NOTIFY,
+                )
+                protocol.secured(cast("asyncio.Transport", secured))
         except OSError as error:  # TLS did not come about, or the client left
             self.counts.slow += isinstance(error, ConnectionAbortedError)  # asyncio's for a handshake without end
             # asyncio keeps the error in a frame of its own traceback, and with it a buffer of 256 kB.
             traceback.clear_frames(error.__traceback__)
             _LOGGER.debug("A connection did not come about: %s", type(error).__name__)
+            return False
+        return True
 
-    def _greeted(self, visitor: Visitor, protocol: ClientConnection, greeting: asyncio.Task[None]) -> None:
-        fault = None if greeting.cancelled() else greeting.exception()
-        if fault is not None:
-            _LOGGER.error("A fault of the proxy itself; please report it", exc_info=fault)
-        if protocol.transport is None:
-            # It did not come about, or has ended. asyncio tells only of the end of what it has told the beginning of.
-            protocol.connection_lost(None)
-        if not visitor.received:
-            visitor.connection.close()
-
-    def _refuse(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+    def _reject(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         """Say why it is not taken, where that needs no handshake."""
-        if context is None and self._farewells < _FAREWELLS:
-            self._start(self._say_farewell(connection))
+        if context is None and self._rejections < _MOST_REJECTIONS:
+            self._start(self._send_rejection(connection))
         else:
             connection.close()
 
-    async def _say_farewell(self, connection: socket.socket) -> None:
-        self._farewells += 1
+    async def _send_rejection(self, connection: socket.socket) -> None:
+        self._rejections += 1
         try:
-            await turn_away(connection, refusal(TooManyConnectionsError()))
+            await reject(connection, rejection(TooManyConnectionsError()))
         finally:
-            self._farewells -= 1
+            self._rejections -= 1
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def give_memory_back() -> None:

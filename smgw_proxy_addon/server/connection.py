@@ -1,42 +1,32 @@
-"""Clients' connections, as aiohttp serves them: their life, their limits, and answers as they are.
+"""One connection of a client: requests are read ahead within bounds, and answered in their order by one task.
 
-Nothing is decided here. aiohttp's own answers and log lines would echo what came in, so it gives none.
+The flow: bytes → ``messages.RequestReader`` → a ``Request`` → the handler → the answer. Nothing is decided here about
+requests and answers but how they are framed. What a client does not take yet of an answer waits at the gateway.
 """
 
 import asyncio
-import logging
+import fcntl
+import select
 import socket
 import struct
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+import sys
+import termios
+from collections.abc import Callable
+from typing import Final, Protocol, cast
 
-from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import ERROR, _ErrInfo
-
-from smgw_proxy_addon.errors import (
-    BadRequestError,
-    HeadersTooLargeError,
-    ProxyError,
-    RequestLineTooLongError,
-)
-from smgw_proxy_addon.server import error_answer
+from smgw_proxy_addon.errors import ClientGoneError, ClientStalledError, ProxyError
+from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.server.limits import Stage
-
-if TYPE_CHECKING:
-    from aiohttp.http_parser import RawRequestMessage
-    from aiohttp.http_writer import StreamWriter
-
-_LOGGER: Final = logging.getLogger(__name__)
-
-LONGEST_LINE: Final = 32768
-"""Bytes of a request line."""
-
-LARGEST_FIELD: Final = 65536
-"""Bytes of one header."""
-
-LARGEST_HEAD: Final = 131072
-"""Bytes of a head that comes piece by piece; aiohttp knows no limit for the whole of it."""
+from smgw_proxy_addon.server.messages import (
+    CONTINUE,
+    LARGEST_HEAD,
+    LAST_CHUNK,
+    Request,
+    RequestReader,
+    answer_head,
+    chunk,
+)
+from smgw_proxy_addon.server.slow_clients import Hold
 
 AHEAD: Final = 262_144
 """Bytes that a connection takes before its client is waited for: the gateway is free as soon as it has answered."""
@@ -44,238 +34,409 @@ AHEAD: Final = 262_144
 AHEAD_IN_ALL: Final = 8_000_000
 """Bytes that wait in all connections beyond which each takes no more than asyncio would let it."""
 
+STALL: Final = 30.0
+"""Seconds in which a client has to read something."""
+
+HALF_CLOSED: Final = 2.0
+"""Seconds after which a client that has closed its side, and that no answer is under way to, is taken for gone."""
+
 _USUAL: Final = 65_536
-_HEADERS: Final = 1000
-_TOO_MANY_HEADERS: Final = "Too many headers received"
+_PIECE: Final = 16_384
 _LINGER: Final = 2.0
-_ENDS: Final = frozenset({"transfer-encoding", "upgrade"})
+"""Seconds in which a client may still send what nobody reads: closing before would take the answer away from it."""
+_LINGER_BYTES: Final = 32_000_000
+"""Bytes that it may send meanwhile; one whose head was too large has to stop sooner."""
+_LOOK: Final = 0.01
 _RESET: Final = struct.pack("ii", 1, 0)
 
-Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-Malformed = Callable[[web.BaseRequest, BaseException | None], web.StreamResponse]
+
+class Handler(Protocol):
+    """Answers requests."""
+
+    async def handle(self, request: Request, client: "ClientConnection") -> None:
+        """Answer a request, with ``answer`` or not at all; raises nothing but CancelledError."""
 
 
-class ClientConnection(web.RequestHandler):
-    """A client's connection; ``gone`` is done when it is lost."""
+class ClientConnection(asyncio.Protocol):
+    """One connection of a client, over TLS if ``secure``.
 
-    def __init__(self, malformed: Malformed, manager: web.Server, **settings: Any) -> None:
-        super().__init__(manager, loop=asyncio.get_running_loop(), **settings)
-        self._malformed = malformed
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.heads = 0
-        """Requests whose heads came in whole."""
-        self.unfinished = 0
-        """Bytes that came after them, of a head that is not whole."""
-        self.oversized = False
-        """Whether it was closed because of a head that was too large."""
-        self._server = manager
-        self._wire: asyncio.Transport | None = None
-        self._buffers: list[Callable[[], int]] = []
+    ``unsent_in_all`` counts the bytes that all clients together have not taken. ``misplaced``: it speaks plain HTTP
+    at the port for HTTPS. ``gone`` is done when the client has left, ``lost`` when the connection has ended.
+    """
+
+    def __init__(
+        self, handler: Handler, unsent_in_all: Callable[[], int], *, secure: bool = False, misplaced: bool = False
+    ) -> None:
+        self._handler = handler
+        self._unsent_in_all = unsent_in_all
+        self.secure = secure
+        self.misplaced = misplaced
+        self._loop = asyncio.get_running_loop()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.made = False
+        """Whether the event loop has given it its transport, which closes the socket."""
+        self.peer = self.local = ""
+        self.idle_since = self._loop.time()
+        """When the last answer ended or, before the first one, it was made (seconds of the loop)."""
+        self._raw: asyncio.Transport | None = None  # of the socket
+        self._transport: asyncio.Transport | None = None  # below the requests; another one if there is TLS
+        self._reader = RequestReader()
+        self._request: Request | None = None  # the one whose turn it is
+        self._chunked = False
+        self._unread = b""  # came in beyond what is read ahead
+        self._paused = False  # nothing more is read from the client
+        self._half_closed = False
+        self._leaving: asyncio.TimerHandle | None = None
+        self._discarded: int | None = None  # bytes, since nothing that comes in is read any more
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+
+    # For the acceptor
 
     @property
     def stage(self) -> Stage:
         """What the connection does."""
-        if self._waits:
-            return Stage.IDLE if self.heads else Stage.NEW
-        if self.transport is None or not self._request_count:
-            return Stage.NEW  # in its handshake, or just made
-        if self.is_over:
-            return Stage.IDLE
-        request = self._current_request
-        has_all = request is None or request.content.is_eof()
-        return Stage.AT_WORK if has_all else Stage.SENDING
+        if self._request is None:
+            return Stage.IDLE if self._reader.heads else Stage.NEW
+        return Stage.AT_WORK if self._request.complete else Stage.SENDING
 
     @property
-    def idle_since(self) -> float | None:
-        """When the last request was answered or, before the first one, the connection made (the loop's time)."""
-        closing = self._next_keepalive_close_time
-        return closing - self._keepalive_timeout if closing else None
+    def heads(self) -> int:
+        """Requests whose heads came in whole."""
+        return self._reader.heads
+
+    @property
+    def in_head(self) -> bool:
+        """Whether it waits for the rest of a head."""
+        return self._request is None and self._reader.in_head
+
+    @property
+    def oversized(self) -> bool:
+        """Whether it was closed because of a head that was too large."""
+        return self._reader.oversized
 
     @property
     def unsent(self) -> int:
         """Bytes that the client has not taken yet, but for those in the kernel."""
-        return sum(size() for size in self._buffers)
+        if self._transport is None or self._raw is None:
+            return 0
+        below = self._raw.get_write_buffer_size()
+        # What is encrypted waits in the transport below.
+        return below + self._transport.get_write_buffer_size() if self.secure else below
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can read requests: it is open, and the TLS handshake is done."""
+        return self._transport is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has no request."""
+        return self._request is None and not self._reader.requests
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to do but to wait until the client has taken what it was sent."""
-        at_its_end = self._wire is not None and (self._wire.is_closing() or self.writing_paused)
-        return at_its_end and self._current_request is None
+        ending = self._writable is not None or (self._transport is not None and self._transport.is_closing())
+        return ending and self._request is None
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """Go on over TLS, after the handshake."""
+        self._transport = transport
+        transport.set_write_buffer_limits(AHEAD)
+        self._read_on()
+
+    async def serve(self) -> None:
+        """Answer one request after the other until the connection has ended."""
+        try:
+            while request := await self._next():
+                await self._handler.handle(request, self)
+                if request.keeps_alive and not request.complete:
+                    await self._skip_body(request)
+                self._request = None
+                if not request.keeps_alive:
+                    break
+                if self._writable:
+                    await self._writable  # the acceptor ends what takes too long
+            await self._end()
+        finally:
+            self.abort()
+
+    def reject(self, error: ProxyError) -> None:
+        """Answer with an error what has come in of a head, and end the connection."""
+        self._reader.refuse(error)
+        self._wake()
+
+    def close(self) -> None:
+        """Close it cleanly, when all that was written is sent."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Drop it at once."""
+        if self._raw is not None:
+            self._raw.abort()
+
+    # For the handler, while the request is its
+
+    async def read_body(self, seconds: float) -> bytes | None:
+        """Give what has come in of the request's body, nothing at its end; None if nothing came for so many seconds.
+
+        Raises ``ClientGoneError``, or what is wrong with the body.
+        """
+        request = cast("Request", self._request)
+        if not (request.has_news or await self._body_news(request, seconds)):
+            return None
+        if request.pieces:
+            piece = b"".join(request.pieces)
+            request.pieces.clear()
+            self._reader.waiting -= len(piece)
+            if self._paused:
+                self._read_on()
+            return piece
+        if request.problem:
+            try:
+                raise request.problem
+            finally:
+                request.problem = None  # its traceback refers to the request
+        if not request.complete:
+            raise ClientGoneError
+        return b""
+
+    def send_continue(self) -> None:
+        """Let the client send its body. Raises ``ClientGoneError``."""
+        self._write(CONTINUE)
+
+    def answer(
+        self, request: Request, status: int, reason: bytes, headers: Headers, whole: bytes | None = None
+    ) -> None:
+        """Send the head of the answer and, at once with it, its ``whole`` body; or the body follows with ``send``.
+
+        ``headers`` without the framing of this hop. Raises ``ClientGoneError``.
+        """
+        head, self._chunked = answer_head(request, status, reason, headers)
+        request.answered = True
+        if whole is None:
+            self._write(head)
+        elif self._chunked:
+            self._write(head + chunk(whole) + LAST_CHUNK)
+        else:
+            self._write(head + whole)
+
+    async def send(self, piece: bytes, hold: Hold) -> None:
+        """Send a piece of the body, however slowly the client reads.
+
+        Raises ``ClientStalledError`` if it does not read at all, or keeps others from the gateway for too long;
+        ``ClientGoneError``.
+        """
+        self._write(chunk(piece) if self._chunked else piece)
+        if self.unsent > _USUAL and self._transport is not None:
+            self._transport.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
+        if self._writable:
+            await self._drain(hold)
+
+    def finish(self) -> None:
+        """End the body. Raises ``ClientGoneError``."""
+        if self._chunked:
+            self._write(LAST_CHUNK)
+
+    async def confirm(self) -> None:
+        """See whether a client that has closed its side has taken its answer. Raises ``ClientGoneError``.
+
+        One that has closed the other side, too, sends a reset instead: nothing else tells them apart.
+        """
+        deadline = self._loop.time() + _LINGER
+        while self._half_closed and (raw := self._socket()):
+            poll = select.poll()
+            poll.register(raw.fileno(), 0)
+            if poll.poll(0):
+                raise ClientGoneError
+            if not self._untaken() or self._loop.time() >= deadline:
+                return
+            await asyncio.sleep(_LOOK)
+
+    def reset(self) -> None:
+        """Break the connection off, so that the client cannot take what it has for the whole answer."""
+        if raw := self._socket():
+            # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.abort()
+
+    # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport, and let it take more than asyncio would."""
-        super().connection_made(transport)
-        self._wire = cast("asyncio.Transport", transport)
-        self._buffers = [self._wire.get_write_buffer_size]
-        if tls := getattr(transport, "_ssl_protocol", None):
-            # What is encrypted waits in the transport below, which asyncio hides and does not count. And it forgets
-            # all that is here when it is told to close for the second time, as aiohttp does.
-            self._buffers = [tls._get_write_buffer_size, tls._transport.get_write_buffer_size]  # noqa: SLF001 - asyncio hides them
-        self._wire.set_write_buffer_limits(AHEAD)
-
-    def bound_ahead(self) -> None:
-        """Take less ahead while all connections together have much that their clients do not read."""
-        if self._wire and self.unsent > _USUAL:
-            in_all = sum(cast("ClientConnection", each).unsent for each in self._server.connections)
-            self._wire.set_write_buffer_limits(AHEAD if in_all <= AHEAD_IN_ALL else _USUAL)
+        """Keep the transport; one that will speak TLS is not to be read here."""
+        self.made = True
+        raw = self._raw = cast("asyncio.Transport", transport)
+        self.peer = address(raw.get_extra_info("peername"))
+        self.local = address(raw.get_extra_info("sockname"))
+        if self.secure:
+            raw.pause_reading()
+        else:
+            self._transport = raw
+            raw.set_write_buffer_limits(AHEAD)
 
     def data_received(self, data: bytes) -> None:
-        """Keep count of what has not become a request yet: aiohttp neither times a head nor bounds it as a whole."""
-        request = self._current_request
-        had_all = request is not None and request.content.is_eof()
-        super().data_received(data)
-        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
-            self._break_off_bodies()
-        if self.heads != self._request_count:
-            self.heads = self._request_count
-            self.unfinished = 0
-        elif had_all or self._waits:
-            self.unfinished += len(data)
-            if self.unfinished > LARGEST_HEAD:
-                self._refuse_head()
+        """Read requests, as far as they are read ahead."""
+        if self._discarded is not None:
+            self._discarded += len(data)
+            if self._discarded > (LARGEST_HEAD if self._reader.oversized else _LINGER_BYTES):
+                self.abort()
+            return
+        self._unread = self._unread + data if self._unread else data
+        self._read_on()
 
-    def turn_away(self, answer: bytes) -> None:
-        """Send an answer to a request that never came in whole, and close."""
-        if self.transport is not None:
-            self.transport.write(answer)
-        self.force_close()
+    def eof_received(self) -> bool:
+        """Learn that the client sends no more; without TLS it may still read. Returns whether to keep it open."""
+        self._half_closed = True
+        self._wake()
+        nothing_to_answer = self._request is None and not self._reader.requests
+        if self.secure or nothing_to_answer or self._discarded is not None:
+            return False
+        self._leaving = self._loop.call_later(HALF_CLOSED, self._leave)
+        return True
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Tell those who wait for this client."""
-        if not self.gone.done():
-            self.gone.set_result(None)
-        self._wire = None
-        self._buffers.clear()
-        super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Tell those who wait for this client. May be called twice."""
+        if self.lost.done():
+            return
+        self.lost.set_result(None)
+        if self._leaving:
+            self._leaving.cancel()
+        self._leave()
+        self._raw = self._transport = None
+        self._unread = b""
+        self._reader.close()
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Wait before more is written."""
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        if self._writable and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # Inside
 
     @property
-    def _waits(self) -> bool:
-        """Whether there is no request: nothing has come, or not all of a head."""
-        return self._waiter is not None and not self._waiter.done()
+    def _has_left(self) -> bool:
+        return self._half_closed or self.lost.done()
 
-    def _refuse_head(self) -> None:
-        self.oversized = True
-        if self._waits:
-            self.turn_away(refusal(HeadersTooLargeError()))
-        elif self.transport is not None:
-            self.transport.abort()  # behind a request that is at work: its answer would be taken for this one's
+    async def _next(self) -> Request | None:
+        """Wait for the next request; None if there will be none."""
+        reader = self._reader
+        self.idle_since = self._loop.time()
+        while not reader.requests:
+            if reader.ended or self._has_left:
+                return None
+            await self._news()
+        self._request = reader.requests.popleft()
+        if self._paused:
+            self._read_on()
+        return self._request
 
-    def _break_off_bodies(self) -> None:
-        """Break off the bodies that an error behind them makes invalid: aiohttp would let them wait for the rest."""
-        current = [self._current_request.content] if self._current_request else []
-        for body in [*current, *(payload for _, payload in self._messages)]:
-            if not body.is_eof():
-                body.set_exception(web.RequestPayloadError())
-                body.feed_eof()  # nor is there a rest to wait for when it is answered
+    def _read_on(self) -> None:
+        """Read what has come in until enough is read ahead, and then no more from the client."""
+        reader, data, read = self._reader, self._unread, 0
+        while read < len(data) and not reader.full:
+            reader.feed(data[read : read + _PIECE])
+            read += _PIECE
+        self._unread = data = data[read:]
+        if reader.oversized and self._request is not None:
+            self.abort()  # the request at work has its answer to wait for, for longer than this may be kept
+        elif self._transport is not None and self._paused is not (bool(data) or reader.full):
+            self._paused = not self._paused
+            if self._paused:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+        self._wake()
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,  # noqa: ARG002 - aiohttp's signature
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - it quotes what came in
-    ) -> web.StreamResponse:
-        """Answer what aiohttp could not parse; its own answer and log line would echo it."""
-        return self._malformed(request, exc)
+    async def _news(self) -> None:
+        """Wait until something comes in."""
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
+    async def _body_news(self, request: Request, seconds: float) -> bool:
+        """Wait until there is more to say of a body; tell whether that came about in so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._has_left:
+                    await self._news()
+                    if request.has_news:
+                        break
+        except TimeoutError:
+            return False
+        return True
 
-class ClientServer(web.Server):
-    """Makes a ``ClientConnection`` for each connection; ``handle`` answers requests, ``malformed`` the rest.
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
-    ``silence`` are the seconds that a connection may be idle.
-    """
+    def _leave(self) -> None:
+        if not self.gone.done():
+            self.gone.set_result(None)
 
-    def __init__(self, handle: Handle, malformed: Malformed, silence: float) -> None:
-        super().__init__(handle, request_factory=self._request)
-        self._malformed = malformed
-        self._silence = silence
+    def _write(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            raise ClientGoneError
+        self._transport.write(data)
 
-    def _request(self, message: "RawRequestMessage", *rest: Any) -> web.BaseRequest:
-        """Make a request. aiohttp's parser may give one without a target, which nothing else could refuse."""
-        if message.url is None:
-            message = message._replace(url=ERROR.url, path="")
-        return self._make_request(message, *rest)
+    async def _drain(self, hold: Hold) -> None:
+        """Wait until the client has taken enough of what it is sent."""
+        before, began = self._untaken(), self._loop.time()
+        changed = began
+        while self._writable:
+            done, _ = await asyncio.wait({self._writable}, timeout=min(STALL, hold.step))
+            now, untaken = self._loop.time(), self._untaken()
+            hold.waited(now - began, moved=before - untaken)
+            began = now
+            if untaken != before:
+                before, changed = untaken, now
+            elif not done and now - changed >= STALL:
+                raise ClientStalledError
 
-    def __call__(self) -> ClientConnection:
-        """Make the protocol for a new connection."""
-        return ClientConnection(
-            self._malformed,
-            self,
-            access_log=None,
-            logger=_LOGGER,
-            auto_decompress=False,
-            keepalive_timeout=self._silence,
-            lingering_time=_LINGER,
-            max_headers=_HEADERS,
-            max_line_size=LONGEST_LINE,
-            max_field_size=LARGEST_FIELD,
-        )
+    def _untaken(self) -> int:
+        """Count the bytes that wait for the client, here and in the kernel: none if it has left."""
+        raw = self._socket()
+        if raw is None:
+            return 0
+        queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
+        return self.unsent + int.from_bytes(queued, sys.byteorder)
 
+    def _socket(self) -> socket.socket | None:
+        raw = self._raw.get_extra_info("socket") if self._raw is not None else None
+        return raw if raw is not None and raw.fileno() >= 0 else None
 
-class Refusal(web.Response):
-    """An answer of our own, in HTTP/1.1: aiohttp would repeat a version that there is not."""
+    async def _skip_body(self, request: Request) -> None:
+        """Read the rest of the body of an answered request, if that does not take long."""
+        skipped, deadline = 0, self._loop.time() + _LINGER
+        try:
+            while skipped < _LINGER_BYTES and (piece := await self.read_body(deadline - self._loop.time())):
+                skipped += len(piece)
+        except ProxyError:
+            pass
+        request.keeps_alive = request.complete
 
-    async def _write_headers(self) -> None:
-        writer = cast("StreamWriter", self._payload_writer)
-        await writer.write_headers(f"HTTP/1.1 {self.status} {self.reason}", self.headers)
-
-
-def is_last(request: web.BaseRequest) -> bool:
-    """Tell whether the connection must end with this request, because aiohttp misreads what follows it.
-
-    Behind an upgrade (or CONNECT) it drops the rest of a segment, or keeps it for the other protocol; and it takes
-    the last field of a trailer for the first header of the next request.
-    """
-    return request.method == "CONNECT" or not _ENDS.isdisjoint(map(str.lower, request.headers))
-
-
-def gone(request: web.BaseRequest) -> asyncio.Future[None]:
-    """Give what is done when the request's client has left."""
-    return cast("ClientConnection", request.protocol).gone
-
-
-def hang_up(request: web.BaseRequest, *, force: bool = False) -> None:
-    """Close the client's connection: cleanly, or with a reset if ``force``. aiohttp sends nothing after it."""
-    if request.transport is None:
-        return
-    if not force:
-        request.transport.close()
-        return
-    if raw := socket_of(request):
-        # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    request.transport.abort()
-
-
-def socket_of(request: web.BaseRequest) -> socket.socket | None:
-    """Give the client's socket. TLS lets go of it one turn of the loop before aiohttp is told."""
-    raw = request.get_extra_info("socket")
-    return raw if raw is not None and raw.fileno() >= 0 else None
-
-
-def fault(exc: BaseException | None) -> BadRequestError:
-    """Name what aiohttp could not parse, without a word of it."""
-    if isinstance(exc, LineTooLong):
-        return (RequestLineTooLongError if exc.args[1] == LONGEST_LINE else HeadersTooLargeError)(type(exc).__name__)
-    if getattr(exc, "message", None) == _TOO_MANY_HEADERS:
-        return HeadersTooLargeError(type(exc).__name__)
-    return BadRequestError(type(exc).__name__)
-
-
-def refusal(error: ProxyError) -> bytes:
-    """Write an error as the last answer of a connection whose request is not known."""
-    kind, body = error_answer.body(error, accept=None, accept_language=None)
-    head = [
-        f"HTTP/1.1 {error.status} {error.code}",
-        f"Content-Type: {kind}",
-        f"Content-Length: {len(body)}",
-        "Cache-Control: no-store",
-        "Connection: close",
-        "Server: smgw-proxy",
-    ]
-    if error.retry_after is not None:
-        head.append(f"Retry-After: {error.retry_after}")
-    return "\r\n".join([*head, "", ""]).encode() + body
+    async def _end(self) -> None:
+        """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
+        if self._transport is not None and not self._transport.is_closing():
+            if not (self._half_closed or (self._reader.settled and not self._unread)):
+                self._discarded = 0
+                if self._transport.can_write_eof():
+                    self._transport.write_eof()
+                self._transport.resume_reading()
+                await asyncio.wait({self.lost}, timeout=_LINGER)
+            self.close()
+        await self.lost
 
 
 def address(socket_address: object) -> str:

@@ -7,10 +7,11 @@ import html
 import json
 import string
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Final
 
-from smgw_proxy_addon.errors import ProxyError
-from smgw_proxy_addon.http.headers import qualities
+from smgw_proxy_addon.errors import LoginRequiredError, ProxyError
+from smgw_proxy_addon.http.headers import Headers, qualities, values
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.de import errors as german
 from smgw_proxy_addon.locales.en import errors as english
@@ -33,6 +34,29 @@ def choose_language(accept_language: str | None) -> Language:
 def wants_html(accept: str | None) -> bool:
     """Tell whether the client names text/html, as browsers do; ``*/*`` alone is a program."""
     return _qualities(accept).get(b"text/html", 0.0) > 0
+
+
+def write(error: ProxyError, asked: Headers) -> tuple[Headers, bytes]:
+    """Return headers and body of the answer to an error, as the request's headers (``asked``) want it."""
+    content_type, text = body(error, accept=first(asked, b"accept"), accept_language=first(asked, b"accept-language"))
+    headers = [
+        (b"Content-Type", content_type.encode()),
+        (b"Content-Length", b"%d" % len(text)),
+        (b"Cache-Control", b"no-store"),
+        (b"Date", formatdate(usegmt=True).encode()),
+        (b"Server", b"smgw-proxy"),
+    ]
+    if error.retry_after is not None:
+        headers.append((b"Retry-After", b"%d" % error.retry_after))
+    if isinstance(error, LoginRequiredError):
+        headers.append((b"WWW-Authenticate", error.challenge.encode()))
+    return headers, text
+
+
+def first(headers: Headers, name: bytes) -> str | None:
+    """Return the first value of a header, None if there is none."""
+    found = values(headers, name)
+    return found[0].decode("latin-1") if found else None
 
 
 def body(error: ProxyError, *, accept: str | None, accept_language: str | None) -> tuple[str, bytes]:

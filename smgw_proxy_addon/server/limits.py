@@ -8,7 +8,7 @@ that has been idle for longest, then of one that is still sending.
 Pure: connections are told by their address, stage and age.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Generic, Protocol, TypeVar
@@ -45,12 +45,12 @@ class Stage(IntEnum):
     """It waits for its answer, or gets it; never closed for another one."""
 
 
-class Guest(Protocol):
+class Connection(Protocol):
     """A client's connection; ``since`` is when it began to be idle or, if it never was, when it came (seconds)."""
 
     @property
     def address(self) -> str:
-        """Whose it is."""
+        """The client's address."""
 
     @property
     def stage(self) -> Stage:
@@ -58,7 +58,7 @@ class Guest(Protocol):
 
     @property
     def since(self) -> float:
-        """Since when."""
+        """Since when it is idle."""
 
 
 @dataclass
@@ -83,55 +83,56 @@ class Counts:
         return self.displaced, self.refused, self.slow, self.oversized
 
 
-NOBODY: Final = "nobody"
-"""No place, and nobody who could make one."""
+NONE: Final = "none"
+"""There is no connection that may be closed for another one."""
 
-G = TypeVar("G", bound=Guest)
+C = TypeVar("C", bound=Connection)
 
 
-class Room(Generic[G]):
-    """The connections that are there."""
+class Connections(Generic[C]):
+    """The connections of all clients, by address."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._guests: dict[str, dict[G, None]] = {}
+        self._by_address: dict[str, dict[C, None]] = {}
         self.counts: Final = Counts()
 
-    def __iter__(self) -> Iterator[G]:
-        """Give all connections; the room may change meanwhile."""
-        return iter([guest for guests in self._guests.values() for guest in guests])
+    def __iter__(self) -> Iterator[C]:
+        """Give all of them; they may change meanwhile."""
+        return iter([each for connections in self._by_address.values() for each in connections])
 
-    def who_leaves_for(self, address: str) -> G | str | None:
-        """Tell whose connection is to be closed so that one from ``address`` has room.
+    def displaced_by(self, address: str) -> C | str | None:
+        """Choose the connection that is closed so that there is room for another one from ``address``.
 
-        None if there is room already, ``NOBODY`` if nobody's may be closed.
+        None if there is room already, ``NONE`` if no connection may be closed.
         """
-        own = self._guests.get(address, {})
+        own = self._by_address.get(address, {})
         if len(own) >= self._limits.per_address:
-            return _first_to_leave(own) or NOBODY
+            return first_to_close(own) or NONE
         if self.counts.open < self._limits.total:
             return None
-        # Who has most of them gives one: whoever fills the room fills it with his own.
-        for guests in sorted(self._guests.values(), key=len, reverse=True):
-            if guest := _first_to_leave(guests):
-                return guest
-        return NOBODY
+        # The address with the most connections gives one.
+        for connections in sorted(self._by_address.values(), key=len, reverse=True):
+            if connection := first_to_close(connections):
+                return connection
+        return NONE
 
-    def enter(self, guest: G) -> None:
+    def add(self, connection: C) -> None:
         """Count a connection."""
-        self._guests.setdefault(guest.address, {})[guest] = None
+        self._by_address.setdefault(connection.address, {})[connection] = None
         self.counts.open += 1
 
-    def leave(self, guest: G) -> None:
-        """Count it no more; it may have left before."""
-        guests = self._guests.get(guest.address, {})
-        if guest in guests:
-            del guests[guest]
+    def remove(self, connection: C) -> None:
+        """Count it no more; it may have been removed before."""
+        connections = self._by_address.get(connection.address, {})
+        if connection in connections:
+            del connections[connection]
             self.counts.open -= 1
-        if not guests:
-            self._guests.pop(guest.address, None)
+        if not connections:
+            self._by_address.pop(connection.address, None)
 
 
-def _first_to_leave(guests: Collection[G]) -> G | None:
-    first = min(guests, key=lambda guest: (guest.stage, guest.since), default=None)
+def first_to_close(connections: Iterable[C]) -> C | None:
+    """Choose the connection to close when there is need of room: none that is at work."""
+    first = min(connections, key=lambda each: (each.stage, each.since), default=None)
     return None if first is None or first.stage is Stage.AT_WORK else first

@@ -7,9 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiohttp import StreamReader, web
-
-from smgw_proxy_addon.errors import BadRequestError, BodyTooLargeError, ClientGoneError, ClientStalledError
+from smgw_proxy_addon.errors import BodyTooLargeError, ClientStalledError
+from smgw_proxy_addon.server.connection import ClientConnection
 from smgw_proxy_addon.server.slow_clients import Hold
 
 MB: Final = 1_000_000
@@ -24,19 +23,21 @@ SLOWEST: Final = 1000
 """Bytes that it has to send in each further second."""
 
 
-async def receive(content: StreamReader, limit: int, hold: Hold) -> bytes | AsyncIterator[bytes]:
+async def receive(
+    client: ClientConnection, limit: int, hold: Hold
+) -> tuple[bytes, None] | tuple[None, AsyncIterator[bytes]]:
     """Read a body of up to ``WHOLE_BODY`` bytes whole; a larger one comes in pieces, whose ``hold`` is bounded.
 
     Raises ``BodyTooLargeError`` beyond ``limit`` bytes, also between the pieces, ``ClientStalledError`` if it is sent
     too slowly, ``ClientGoneError`` and ``BadRequestError``.
     """
-    pieces = _pieces(content, limit, hold)
+    pieces = _pieces(client, limit, hold)
     start = bytearray()
     async for piece in pieces:
         start += piece
         if len(start) > WHOLE_BODY:
-            return _chain(bytes(start), pieces)
-    return bytes(start)
+            return None, _chain(bytes(start), pieces)
+    return bytes(start), None
 
 
 async def _chain(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -45,19 +46,14 @@ async def _chain(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[by
         yield piece
 
 
-async def _pieces(content: StreamReader, limit: int, hold: Hold) -> AsyncIterator[bytes]:
+async def _pieces(client: ClientConnection, limit: int, hold: Hold) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     received, patience = 0, STALL
     while True:
         # Only the time that the client needs counts, not what the gateway takes between two pieces. A byte now and
         # then is not enough: at the other end of the request somebody's place at the gateway may be taken.
         began = loop.time()
-        try:
-            piece = await _next(content, min(patience, STALL), hold)
-        except OSError:
-            raise ClientGoneError from None
-        except web.RequestPayloadError as error:
-            raise BadRequestError(type(error).__name__) from None
+        piece = await _next(client, min(patience, STALL), hold)
         if not piece:
             return
         received += len(piece)
@@ -67,16 +63,12 @@ async def _pieces(content: StreamReader, limit: int, hold: Hold) -> AsyncIterato
         yield piece
 
 
-async def _next(content: StreamReader, patience: float, hold: Hold) -> bytes:
+async def _next(client: ClientConnection, patience: float, hold: Hold) -> bytes:
     """Give what has come in, or wait for it; nothing at the end."""
     loop = asyncio.get_running_loop()
     while True:
         began = loop.time()
-        try:
-            async with asyncio.timeout(min(patience, hold.step)):
-                piece = await content.readany()
-        except TimeoutError:
-            piece = None
+        piece = await client.read_body(min(patience, hold.step))
         waited = loop.time() - began
         hold.waited(waited, moved=len(piece or b""))
         if piece is not None:

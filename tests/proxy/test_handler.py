@@ -6,15 +6,13 @@ import logging
 import socket
 import ssl
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.program import wiring
-from smgw_proxy_addon.server import delivery, request_body
-from smgw_proxy_addon.server.connection import ClientConnection
+from smgw_proxy_addon.server import connection, request_body
 from tests.rig import Rig, headers_of, proxy_for, send, status_of
 
 LOGIN = {"Authorization": 'Digest username="demo", nonce="n", uri="/", response="secret"'}
@@ -417,7 +415,7 @@ async def test_a_small_request_that_never_ends_takes_no_place(
 
 
 async def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "STALL", 0.2)
+    monkeypatch.setattr(connection, "STALL", 0.2)
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         _, writer = await asyncio.open_connection("127.0.0.1", rig.port, limit=1000)
         writer.write(ONE.replace(b"status/200", b"bytes/50000000"))
@@ -427,7 +425,7 @@ async def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path, monke
 
 
 async def test_a_client_that_reads_slowly_gets_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "STALL", 0.15)
+    monkeypatch.setattr(connection, "STALL", 0.15)
     size = 8_000_000
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         with socket.socket() as slow:
@@ -535,24 +533,3 @@ async def test_a_fault_of_our_own_is_answered_and_logged(
         answer = await get(rig)
         assert (answer.status_code, json.loads(answer.text)["error"]) == (500, "internal_error")
         assert "please report" in caplog.text
-
-
-async def test_a_request_that_was_parsed_without_a_target_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As aiohttp's parser gave some to a fuzzer."""
-    received = ClientConnection.data_received
-
-    def without_target(self: ClientConnection, data: bytes) -> None:
-        received(self, data)
-        messages: Any = self._messages
-        there = [(message._replace(url=None, path=""), body) for message, body in messages]
-        messages.clear()
-        messages.extend(there)
-
-    monkeypatch.setattr(ClientConnection, "data_received", without_target)
-    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
-        answer = await send(rig.port, b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n")
-        assert status_of(answer) == 400
-        assert rig.reports[-1].code == "bad_request"
-        assert not sim.records

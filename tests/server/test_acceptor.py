@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from simulator.gateway import Simulator
-from smgw_proxy_addon.server import acceptor, connection, file_limits, request_body
-from smgw_proxy_addon.server.accepted import Visitor
+from smgw_proxy_addon.server import acceptor, file_limits, messages, request_body
+from smgw_proxy_addon.server.accepted import AcceptedConnection
 from smgw_proxy_addon.server.limits import Limits
 from tests.process import Program, proxy_program
 from tests.rig import Rig, proxy_for, send, status_of
@@ -78,7 +78,7 @@ async def peers(port: int, source: str = "127.0.0.1", first: bytes = b"") -> Asy
 async def until_counted(rig: Rig, number: int) -> None:
     """Wait until the proxy has so many connections."""
     async with asyncio.timeout(ENOUGH):
-        while rig.proxy.entrance.counts.open != number:  # noqa: ASYNC110 - counting has no listeners
+        while rig.proxy.acceptor.counts.open != number:  # noqa: ASYNC110 - counting has no listeners
             await asyncio.sleep(0.01)
 
 
@@ -101,7 +101,7 @@ async def test_a_new_connection_takes_the_place_of_one_that_never_asked(tmp_path
             assert await idle.rest() == b""
             assert await slow.rest() == b""
             assert await kept.ask() == 200
-        assert (rig.proxy.entrance.counts.displaced, rig.proxy.entrance.counts.refused) == (2, 0)
+        assert (rig.proxy.acceptor.counts.displaced, rig.proxy.acceptor.counts.refused) == (2, 0)
 
 
 async def test_addresses_do_not_take_places_from_each_other(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_when_all_are_at_work_a_newcomer_is_told_to_come_again(tmp_path: P
         assert status_of(answer) == 503
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "too_many_connections"
         assert b"\r\nRetry-After: 10\r\n" in answer
-        assert rig.proxy.entrance.counts.refused == 1
+        assert rig.proxy.acceptor.counts.refused == 1
         async with peers(rig.port, "127.0.0.2") as other:
             await until_counted(rig, 2)
             assert other.open
@@ -158,17 +158,17 @@ LAST = b"GET /sim/bytes/250000 HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\
 REFUSED = b"GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n"
 
 
-def visitors(rig: Rig) -> list[Visitor]:
+def accepted(rig: Rig) -> list[AcceptedConnection]:
     """Return the connections that have sent something."""
-    return [each for each in rig.proxy.entrance._room if each.protocol]  # noqa: SLF001 - nobody else needs them
+    return [each for each in rig.proxy.acceptor._connections if each.protocol]  # noqa: SLF001 - nobody else needs them
 
 
 @asynccontextmanager
 async def neglecting(
     rig: Rig, requests: bytes, *, https: bool = False
-) -> AsyncIterator[tuple[Visitor, socket.socket]]:
+) -> AsyncIterator[tuple[AcceptedConnection, socket.socket]]:
     """Have a client that reads nothing of its answers, until the proxy has no more to say."""
-    listener = rig.proxy.entrance._sockets[-1 if https else 0]  # noqa: SLF001 - what the kernel takes is its to say
+    listener = rig.proxy.acceptor._sockets[-1 if https else 0]  # noqa: SLF001 - what the kernel takes is its to say
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
 
     def ask() -> socket.socket:
@@ -184,7 +184,7 @@ async def neglecting(
     peer = await asyncio.to_thread(ask)
     try:
         async with asyncio.timeout(ENOUGH):
-            while not (found := visitors(rig)):  # noqa: ASYNC110 - nothing tells
+            while not (found := accepted(rig)):  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
             protocol, reports = found[0].protocol, -1
             while not (protocol and protocol.unsent and rig.reports and reports == len(rig.reports)):
@@ -216,8 +216,8 @@ async def test_answers_that_nobody_takes_are_thrown_away(tmp_path: Path, request
         neglecting(rig, requests, https=https),
     ):
         async with asyncio.timeout(ENOUGH):
-            while rig.proxy.entrance.counts.open:
-                rig.proxy.entrance.look()
+            while rig.proxy.acceptor.counts.open:
+                rig.proxy.acceptor.look()
                 await asyncio.sleep(0.05)
 
 
@@ -225,10 +225,10 @@ async def test_what_waits_below_tls_counts_as_not_taken(tmp_path: Path) -> None:
     async with (
         Simulator() as sim,
         proxy_for(sim, tmp_path, https_port=0) as rig,
-        neglecting(rig, LAST, https=True) as (visitor, _),
+        neglecting(rig, LAST, https=True) as (connection, _),
     ):
-        assert visitor.protocol
-        assert visitor.protocol.unsent > 180_000
+        assert connection.protocol
+        assert connection.protocol.unsent > 180_000
 
 
 async def test_a_last_answer_over_tls_may_be_read_in_time(tmp_path: Path) -> None:
@@ -248,17 +248,17 @@ async def test_a_last_answer_over_tls_may_be_read_in_time(tmp_path: Path) -> Non
 async def test_a_tls_connection_that_was_closed_twice_harms_no_other(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0) as rig:
         sim.faults.set("drop", times=1)
-        async with neglecting_end(rig) as visitor:
-            assert visitor.protocol
-            assert visitor.protocol.unsent == 0
-            visitor.dismiss()
+        async with neglecting_end(rig) as connection:
+            assert connection.protocol
+            assert connection.protocol.unsent == 0
+            connection.close()
             async with asyncio.timeout(ENOUGH):
-                while visitor.connection.fileno() >= 0:  # noqa: ASYNC110 - nothing tells
+                while connection.socket.fileno() >= 0:  # noqa: ASYNC110 - nothing tells
                     await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def neglecting_end(rig: Rig) -> AsyncIterator[Visitor]:
+async def neglecting_end(rig: Rig) -> AsyncIterator[AcceptedConnection]:
     """Have a client that gets no answer, and leaves the proxy's close_notify without one."""
 
     def ask() -> ssl.SSLSocket:
@@ -271,7 +271,7 @@ async def neglecting_end(rig: Rig) -> AsyncIterator[Visitor]:
             while not rig.reports:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)  # the second time
-        yield visitors(rig)[0]
+        yield accepted(rig)[0]
 
 
 async def test_connections_are_counted_until_they_are_gone(tmp_path: Path) -> None:
@@ -300,9 +300,9 @@ async def test_a_head_that_is_never_finished_is_answered_with_408(tmp_path: Path
         second.writer.write(b"GET / HTTP")
         await until_counted(rig, 3)
         async with asyncio.timeout(ENOUGH):
-            while rig.proxy.entrance.counts.slow < 2:
+            while rig.proxy.acceptor.counts.slow < 2:
                 await asyncio.sleep(0.01)
-                rig.proxy.entrance.look()
+                rig.proxy.acceptor.look()
         for each in (slow, second):
             answer = await each.rest()
             assert b"HTTP/1.1 408 " in answer
@@ -316,10 +316,10 @@ async def test_heads_in_pieces_are_no_slow_heads(tmp_path: Path) -> None:
             for byte in (GET[:20], GET[20:-2]):
                 peer.writer.write(byte)
                 await asyncio.sleep(0.015)
-                rig.proxy.entrance.look()
+                rig.proxy.acceptor.look()
             peer.writer.write(GET[-2:])
             assert await peer.status() == 200
-        assert rig.proxy.entrance.counts.slow == 0
+        assert rig.proxy.acceptor.counts.slow == 0
 
 
 async def test_a_connection_that_says_nothing_is_closed(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ async def test_a_connection_that_says_nothing_ends_with_the_proxy(tmp_path: Path
             await until_counted(rig, 2)
         for never in there:
             assert await never.rest() == b""
-        assert rig.proxy.entrance.counts.open == 0
+        assert rig.proxy.acceptor.counts.open == 0
 
 
 async def test_a_handshake_that_does_not_come_about_ends(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ async def test_a_handshake_that_does_not_come_about_ends(tmp_path: Path) -> None
         await silent.rest()
         await plain.rest()
         await until_counted(rig, 0)
-        assert rig.proxy.entrance.counts.slow == 1
+        assert rig.proxy.acceptor.counts.slow == 1
 
 
 async def test_unfinished_handshakes_give_way(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ async def test_unfinished_handshakes_give_way(tmp_path: Path) -> None:
         silent = [await stack.enter_async_context(peers(rig.https_port)) for _ in range(9)]
         async with httpx.AsyncClient(trust_env=False, verify=unverified()) as client:
             assert (await client.get(f"{rig.https}/sim/status/200")).status_code == 200
-            assert rig.proxy.entrance.counts.displaced == 6
+            assert rig.proxy.acceptor.counts.displaced == 6
         for each in silent[:6]:
             await each.rest()
 
@@ -391,7 +391,7 @@ async def test_a_head_that_grows_without_end_is_cut(tmp_path: Path, https: bool)
         writer.write(b"GET / HTTP/1.1\r\nHost: proxy\r\n")
         sent = 0
         try:
-            while sent < 100 * connection.LARGEST_HEAD and not reader.at_eof():
+            while sent < 100 * messages.LARGEST_HEAD and not reader.at_eof():
                 writer.write(b"X: %s\r\n" % (b"x" * 1000))
                 sent += 1000
                 await writer.drain()
@@ -400,13 +400,13 @@ async def test_a_head_that_grows_without_end_is_cut(tmp_path: Path, https: bool)
             pass
         writer.transport.abort()
         await until_counted(rig, 0)
-        assert rig.proxy.entrance.counts.oversized == 1
-        assert sent < 10 * connection.LARGEST_HEAD
+        assert rig.proxy.acceptor.counts.oversized == 1
+        assert sent < 10 * messages.LARGEST_HEAD
 
 
 async def test_a_large_head_in_pieces_gets_431(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, peers(rig.port, first=GET[:-2]) as peer:
-        for _ in range(connection.LARGEST_HEAD // 10_000 + 1):
+        for _ in range(messages.LARGEST_HEAD // 10_000 + 1):
             peer.writer.write(b"X: %s\r\n" % (b"x" * 9_995))
             await asyncio.sleep(0.005)  # nothing tells when the proxy has read it
         answer = await peer.rest()
@@ -426,7 +426,7 @@ async def test_what_follows_a_request_at_work_is_bounded(tmp_path: Path) -> None
                 peer.writer.write(b"X: %s\r\n" % (b"x" * 1000))
                 await peer.writer.drain()
         await until_counted(rig, 0)
-        assert rig.proxy.entrance.counts.oversized == 1
+        assert rig.proxy.acceptor.counts.oversized == 1
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -561,7 +561,7 @@ async def test_without_file_descriptors_idle_connections_give_way(
 
     def failing(self: socket.socket) -> tuple[socket.socket, object]:
         nonlocal failures
-        if failures and rig.proxy.entrance.counts.open:
+        if failures and rig.proxy.acceptor.counts.open:
             failures -= 1
             raise OSError(code, os.strerror(code))
         return accept(self)
@@ -590,7 +590,7 @@ async def test_the_log_says_it_once_in_a_while(tmp_path: Path, caplog: pytest.Lo
         for _ in range(5):
             peer = await stack.enter_async_context(peers(rig.port))
             assert await peer.ask() == 200
-            rig.proxy.entrance.look()
+            rig.proxy.acceptor.look()
     told = [record.getMessage() for record in caplog.records if record.name == acceptor.__name__]
     assert told == [
         "Connections of clients: 1 open; closed for newer ones 1, refused 0, too slow 0, head too large 0"
@@ -601,5 +601,5 @@ async def test_a_shortage_after_the_end_is_watched_by_nobody(tmp_path: Path) -> 
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         pass
     before = asyncio.all_tasks()
-    rig.proxy.entrance.fall_short("Too many open files")
+    rig.proxy.acceptor.fall_short("Too many open files")
     assert asyncio.all_tasks() == before

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.server.limits import NOBODY, Limits, Room, Stage
+from smgw_proxy_addon.server.limits import NONE, Connections, Limits, Stage
 
 A, B, C = "192.168.1.1", "192.168.1.2", "192.168.1.3"
 
@@ -20,24 +20,24 @@ class Connection:
 
 
 @dataclass
-class Visit:
-    """A small room, and who came."""
+class Table:
+    """A small table of connections."""
 
-    room: Room[Connection] = field(default_factory=lambda: Room(Limits(total=6, per_address=4)))
+    connections: Connections[Connection] = field(default_factory=lambda: Connections(Limits(total=6, per_address=4)))
 
     def comes(self, address: str, *stages: tuple[Stage, float]) -> list[Connection]:
         made = [Connection(address, stage, since) for stage, since in stages]
         for each in made:
-            self.room.enter(each)
+            self.connections.add(each)
         return made
 
 
 def test_there_is_room_until_there_is_not() -> None:
-    visit = Visit()
-    assert visit.room.who_leaves_for(A) is None
-    visit.comes(A, *[(Stage.AT_WORK, 0.0)] * 4)
-    assert visit.room.who_leaves_for(A) == NOBODY
-    assert visit.room.who_leaves_for(B) is None
+    table = Table()
+    assert table.connections.displaced_by(A) is None
+    table.comes(A, *[(Stage.AT_WORK, 0.0)] * 4)
+    assert table.connections.displaced_by(A) == NONE
+    assert table.connections.displaced_by(B) is None
 
 
 @pytest.mark.parametrize(
@@ -50,44 +50,44 @@ def test_there_is_room_until_there_is_not() -> None:
     ],
 )
 def test_the_least_busy_leaves(stages: Iterable[tuple[Stage, float]], leaves: int) -> None:
-    visit = Visit()
-    connections = visit.comes(A, *stages)
-    assert visit.room.who_leaves_for(A) is connections[leaves]
+    table = Table()
+    connections = table.comes(A, *stages)
+    assert table.connections.displaced_by(A) is connections[leaves]
 
 
 def test_who_fills_the_room_gives_a_place() -> None:
-    visit = Visit()
-    [kept] = visit.comes(A, (Stage.NEW, 0.0))
-    greedy = visit.comes(B, *[(Stage.IDLE, float(number)) for number in range(4)])
-    visit.comes(C, (Stage.NEW, 0.0))
-    assert visit.room.who_leaves_for(A) is greedy[0]
+    table = Table()
+    [kept] = table.comes(A, (Stage.NEW, 0.0))
+    greedy = table.comes(B, *[(Stage.IDLE, float(number)) for number in range(4)])
+    table.comes(C, (Stage.NEW, 0.0))
+    assert table.connections.displaced_by(A) is greedy[0]
     for each in greedy:
         each.stage = Stage.AT_WORK
-    assert visit.room.who_leaves_for("192.168.1.4") is kept
+    assert table.connections.displaced_by("192.168.1.4") is kept
 
 
 def test_who_left_is_forgotten_once() -> None:
-    visit = Visit()
-    [one, two] = visit.comes(A, (Stage.NEW, 0.0), (Stage.NEW, 0.0))
+    table = Table()
+    [one, two] = table.comes(A, (Stage.NEW, 0.0), (Stage.NEW, 0.0))
     for _ in range(2):
-        visit.room.leave(one)
-    assert visit.room.counts.open == 1
-    assert list(visit.room) == [two]
-    visit.room.leave(two)
-    assert (visit.room.counts.open, list(visit.room)) == (0, [])
+        table.connections.remove(one)
+    assert table.connections.counts.open == 1
+    assert list(table.connections) == [two]
+    table.connections.remove(two)
+    assert (table.connections.counts.open, list(table.connections)) == (0, [])
 
 
 @given(st.lists(st.tuples(st.sampled_from([A, B, C]), st.sampled_from(Stage), st.floats(0, 9)), max_size=60))
 def test_the_limits_hold_and_nobody_at_work_is_closed(comers: list[tuple[str, Stage, float]]) -> None:
-    visit = Visit()
+    table = Table()
     for address, stage, since in comers:
-        leaving = visit.room.who_leaves_for(address)
+        leaving = table.connections.displaced_by(address)
         if isinstance(leaving, str):
             continue
         if leaving is not None:
             assert leaving.stage is not Stage.AT_WORK
-            visit.room.leave(leaving)
-        visit.comes(address, (stage, since))
-        there = list(visit.room)
-        assert visit.room.counts.open == len(there) <= 6
+            table.connections.remove(leaving)
+        table.comes(address, (stage, since))
+        there = list(table.connections)
+        assert table.connections.counts.open == len(there) <= 6
         assert all(sum(each.address == one for each in there) <= 4 for one in (A, B, C))

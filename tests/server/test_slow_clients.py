@@ -9,19 +9,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import httpx
 import pytest
-from aiohttp import web
 
 from simulator.gateway import Simulator
 from simulator.ppc import CGI, METER_ID
 from simulator.theben import USAGE_POINT
 from smgw_proxy_addon.errors import ClientStalledError
 from smgw_proxy_addon.http.digest import authorize, parse_challenges
-from smgw_proxy_addon.server import connection, delivery
+from smgw_proxy_addon.server import connection
+from smgw_proxy_addon.server.acceptor import Acceptor
+from smgw_proxy_addon.server.connection import ClientConnection
 from smgw_proxy_addon.server.limits import Limits
+from smgw_proxy_addon.server.messages import Request
 from smgw_proxy_addon.server.slow_clients import PACE, Hold
 from tests.gateway.test_ppc_clients import PpcClient, hasten, until_waiting
 from tests.rig import Rig, proxy_for, send, status_of
@@ -180,28 +182,28 @@ async def test_all_connections_together_take_a_bounded_amount(monkeypatch: pytes
     monkeypatch.setattr(connection, "AHEAD_IN_ALL", 500_000)
     size = 8
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:
-            await delivery.write(request, bytes(10_000), Hold())
+    class Endless:
+        async def handle(self, request: Request, client: ClientConnection) -> None:
+            client.answer(request, 200, b"OK", [])
+            while True:
+                await client.send(bytes(10_000), Hold())
 
-    def malformed(_request: web.BaseRequest, _exc: BaseException | None) -> web.StreamResponse:
-        raise AssertionError
-
-    server = connection.ClientServer(handle, malformed, silence=10)
-    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    acceptor = Acceptor(Endless())
+    acceptor.open([(listener, None)])
     crowd = [SlowClient() for _ in range(size)]
     for client in crowd:
-        await client.send(listening.sockets[0].getsockname()[1], b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n")
-    await until(lambda: len(server.connections) == size and all(each.writing_paused for each in server.connections))
-    served = cast("list[connection.ClientConnection]", server.connections)
+        await client.send(listener.getsockname()[1], b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n")
+    before = -1
+    while acceptor.counts.open < size or before != acceptor.unsent():
+        before = acceptor.unsent()
+        await asyncio.sleep(0.2)
     # One of them may be about to go beyond it, and each has what asyncio lets it take, and a piece.
-    assert 500_000 < sum(each.unsent for each in served) < 500_000 + connection.AHEAD + size * (65_536 + 20_000)
+    assert 500_000 < acceptor.unsent() < 500_000 + connection.AHEAD + size * (65_536 + 20_000)
     for client in crowd:
         client.close()
-    listening.close()
-    await server.shutdown(1)
+    await acceptor.stop()
+    await acceptor.close()
 
 
 async def test_answers_to_requests_sent_ahead_are_no_way_around_it(tmp_path: Path, slow: SlowClient) -> None:
@@ -218,7 +220,7 @@ async def test_answers_to_requests_sent_ahead_are_no_way_around_it(tmp_path: Pat
 async def test_nor_may_they_wait_for_ever_where_nobody_else_does(
     tmp_path: Path, slow: SlowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "STALL", 0.2)
+    monkeypatch.setattr(connection, "STALL", 0.2)
     async with running(tmp_path) as (_, rig):
         await slow.send(rig.port, 300 * await head(rig, "GET", "/sim/bytes/30000"))
         await until(lambda: codes(rig)[-1:] == ["client_stalled"])

@@ -21,6 +21,12 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Prüfen Sie die Adresse, die in diesem Programm eingetragen ist: Adresse und Port des Proxys, mit http:// "
         "für den HTTP-Port und https:// für den HTTPS-Port.",
     ),
+    "https_required": Explanation(
+        "Dieser Port spricht nur HTTPS",
+        "Das anfragende Programm hat einfaches HTTP an den HTTPS-Port des Proxys geschickt. An das Gateway wurde "
+        "nichts gesendet.",
+        "Schreiben Sie https:// statt http:// in die Adresse[: https://{host}/].",
+    ),
     "login_required": Explanation(
         "Bitte anmelden",
         "Der Proxy fragt selbst nach Benutzername und Passwort, und sie fehlten, waren veraltet oder falsch. An das "

@@ -20,6 +20,11 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Check the address entered in that program: the proxy's own address and port, http:// for the HTTP port and "
         "https:// for the HTTPS port.",
     ),
+    "https_required": Explanation(
+        "This port speaks HTTPS only",
+        "The program that asked sent plain HTTP to the proxy's port for HTTPS. Nothing was sent to the gateway.",
+        "Write https:// instead of http:// in the address[: https://{host}/].",
+    ),
     "login_required": Explanation(
         "Please log in",
         "The proxy asks for user name and password itself, and they were missing, out of date or wrong. Nothing was "
