@@ -92,7 +92,7 @@ class Login:
             password is not None
             and given.realm == self.realm
             and given.qop == "auth"
-            and given.opaque == self.opaque
+            and given.opaque in (None, self.opaque)  # real gateways let in clients that do not return it
             and (given.algorithm or "MD5").lower() in algorithms
             and any(verify(given, password=password, method=each) for each in methods)
         )

@@ -101,7 +101,7 @@ class Ppc:
         if action == "exportMeterProfile" and of_meter:
             return self._export(ppc_exports.profile(METER_NAME))
         if action == "login":
-            text = self._hidden(session) + "<h1 id='headline_willkommen'>Willkommen</h1>"
+            text = _menu(self._hidden(session)) + "<h1 id='headline_willkommen'>Willkommen</h1>"
         elif action == "meterform":
             text = _meter_form(self._hidden(session))
         elif action == "showMeterProfile" and of_meter:
@@ -145,8 +145,15 @@ def _session_cookies(request: Received) -> set[str]:
 def _page(body: str, status: int = 200) -> Response:
     return Response.html(
         "<html><head><title>Smart Meter Gateway</title></head><body>"
-        f"<div id='div_fwversion'>{FIRMWARE}</div>{body}</body></html>",
+        f"<div id='div_fwversion'>{FIRMWARE}</div><div class='content'><table></table>{body}</div></body></html>",
         status,
+    )
+
+
+def _menu(hidden: str) -> str:
+    return (
+        f'<form action="{CGI.decode()}" method="post">{hidden}<input type="hidden" name="action" value="meterform">'
+        '<input type="submit" id="button_menu_zaehler" value="Z&auml;hler"></form>'
     )
 
 
@@ -160,8 +167,16 @@ def _meter_form(hidden: str) -> str:
 
 
 def _profile() -> str:
-    cells = (METER_NAME, "1emh0012345678", "", "1", "TLS", "", "900")
-    return "<table id='meterprofile'><tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr></table>"
+    cells = {
+        "Name": METER_NAME,
+        "Ger&auml;te-ID": "1emh0012345678",
+        "Beschreibung": "",
+        "Aktiv": "1",
+        "Protokoll": "TLS",
+    }
+    cells |= {"Kanal": "", "Abtastrate": "900"}
+    rows = "".join(f"<tr><td>{title}</td><td>{cell}</td></tr>" for title, cell in cells.items())
+    return f"<table id='meterprofile'>{rows}</table>"
 
 
 def _values(at: datetime) -> str:

@@ -221,8 +221,8 @@ async def test_ppc_of_2018_keeps_the_session_in_a_form_field() -> None:
         login = await one.get(CGI)
         assert "set-cookie" not in login.headers
         form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', login.text))
-        assert set(form) == {"tkn", "sessionid"}
-        meters = await one.post(CGI, data={**form, "action": "meterform"})
+        assert set(form) == {"tkn", "sessionid", "action"}
+        meters = await one.post(CGI, data=form)
         assert form["sessionid"] in meters.text
         for unknown in ({}, {"sessionid": "0"}):
             assert "bereits" in (await other.post(CGI, data={**unknown, "action": "meterform"})).text
