@@ -1,6 +1,7 @@
 """EMH CASA 1.1, after its public clients: JSON over GET, and a check of the Host header."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import Final
 
 from simulator import meter
@@ -28,7 +29,7 @@ class Emh:
     """Refuses another Host header with 400 and no body instead of 403 and a page."""
     realm: str = "CASA"
     algorithm: str = "MD5"
-    opaque: str | None = None
+    opaque: str | None = field(default_factory=lambda: secrets.token_hex(16))
     silent: bool = False
     takes_get_signature: bool = False
 

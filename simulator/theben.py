@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ class Theben:
     device: Device
     realm: str = "Conexa"
     algorithm: str = "SHA-256"
-    opaque: str | None = None
+    opaque: str | None = field(default_factory=lambda: secrets.token_hex(16))
     silent: bool = True
     takes_get_signature: bool = False
     absolute_location: bool = False
