@@ -1,13 +1,14 @@
 """Habits of real clients and gateways that public reports name: what the gateway lets in, the proxy lets in."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 
 from simulator.gateway import Simulator
-from tests.clients.libraries import Aiohttp, Client, Requests, opened
+from tests.clients.libraries import Aiohttp, Client, Httpx, Reply, Requests, opened
 from tests.clients.raw import NodeRed
 from tests.clients.readings import read_emh, read_ppc, read_theben
 from tests.clients.rig import two
@@ -23,6 +24,21 @@ async def test_two_clients_read_at_once(tmp_path: Path, client_kind: type[Client
         async with two(client_kind, tmp_path / vendor, mode, vendor=vendor) as (sim, rig, one, other):
             await asyncio.gather(read(one, rig.http), read(other, rig.http))
             assert sim.journal.peak_working == 1
+
+
+class HaPpcSmgw(Httpx):
+    """ha-ppc-smgw for Theben and EMH: a new login for each request."""
+
+    async def ask(self, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+        self.session.auth = httpx.DigestAuth(self.user, self.password)
+        return await super().ask(url, body, headers)
+
+
+@IN_BOTH_MODES
+async def test_two_clients_that_ask_for_a_challenge_each_time_read_at_once(tmp_path: Path, mode: Mode) -> None:
+    for vendor, read in (("theben", read_theben), ("emh", read_emh)):
+        async with two(HaPpcSmgw, tmp_path / vendor, mode, vendor=vendor) as (_, rig, one, other):
+            await asyncio.gather(read(one, rig.http), read(other, rig.http))
 
 
 @IN_BOTH_MODES
