@@ -4,9 +4,10 @@ import argparse
 import asyncio
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
-from simulator.certificates import KEY_KINDS
+from simulator.certificates import KEY_KINDS, ClientCertificates
 from simulator.control import Control
 from simulator.gateway import VENDORS, Simulator
 
@@ -54,14 +55,47 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[,times=N][,seconds=S]",
         help="switch a fault on; may be repeated",
     )
+    _add_habits(parser)
+    parser.add_argument("--state-dir", type=Path, help="folder that keeps the certificate over restarts")
+    parser.add_argument("--control-port", type=_port, help="plain HTTP on 127.0.0.1: faults, rotate, records")
+    return parser
+
+
+def _add_habits(parser: argparse.ArgumentParser) -> None:
+    """Add what only some makes or firmwares do."""
     parser.add_argument("--absolute-location", action="store_true", help="theben: Location with scheme and host")
+    parser.add_argument(
+        "--location-authority",
+        metavar="HOST[:PORT]",
+        help="theben: Location with this host, as the certificate's",
+    )
     parser.add_argument("--protect-all", action="store_true", help="every target needs the login")
     parser.add_argument(
         "--allowed-host", action="append", default=[], metavar="HOST", help="emh: Host header taken as its own"
     )
-    parser.add_argument("--state-dir", type=Path, help="folder that keeps the certificate over restarts")
-    parser.add_argument("--control-port", type=_port, help="plain HTTP on 127.0.0.1: faults, rotate, records")
-    return parser
+    parser.add_argument("--smgw-local-only", action="store_true", help="emh: 400 to any Host header but smgw.local")
+    parser.add_argument(
+        "--session-in-form", action="store_true", help="ppc: a form field keeps the session, no cookie does"
+    )
+    parser.add_argument("--needs-length", action="store_true", help="411 to request bodies in chunks")
+    parser.add_argument("--ignore-nc", action="store_true", help="a Digest counter may repeat")
+    parser.add_argument("--lock-after", type=_count, metavar="N", help="wrong logins in a row that lock it")
+    parser.add_argument(
+        "--lock-time", type=_seconds, default=300, metavar="SECONDS", help="401 to every login (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--client-certificates",
+        type=Path,
+        metavar="PEM",
+        help="ask clients for a certificate: one of these, or by them",
+    )
+    parser.add_argument("--demand-certificate", action="store_true", help="no handshake without one")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -96,6 +130,14 @@ def _simulator(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         absolute_location=options.absolute_location,
         protect_all=options.protect_all,
         allowed_hosts=tuple(options.allowed_host),
+        location_authority=options.location_authority,
+        smgw_local_only=options.smgw_local_only,
+        session_in_form=options.session_in_form,
+        needs_length=options.needs_length,
+        counts_requests=not options.ignore_nc,
+        lock_after=options.lock_after,
+        lock_time=timedelta(seconds=options.lock_time),
+        client_certificates=_client_certificates(parser, options),
     )
     for text in options.fault:
         try:
@@ -103,6 +145,18 @@ def _simulator(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         except ValueError as error:
             parser.error(f"argument --fault: {text!r}: {error}")
     return simulator
+
+
+def _client_certificates(parser: argparse.ArgumentParser, options: argparse.Namespace) -> ClientCertificates | None:
+    if options.client_certificates is None:
+        if options.demand_certificate:
+            parser.error("argument --demand-certificate: needs --client-certificates")
+        return None
+    try:
+        trusted = options.client_certificates.read_text("ascii")
+    except (OSError, ValueError) as error:
+        parser.error(f"argument --client-certificates: {error}")
+    return ClientCertificates(trusted=trusted, demanded=options.demand_certificate)
 
 
 def _switch_on(simulator: Simulator, text: str) -> None:

@@ -45,6 +45,17 @@ class CertificateOptions:
     not_before: datetime = datetime(2025, 3, 1, tzinfo=UTC)
     not_after: datetime | None = None
     """None: seven years after ``not_before``, the usual life of a gateway's certificate."""
+    further_names: tuple[str, ...] = ()
+    """DNS names of the extension ``subjectAltName``, which is missing without any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientCertificates:
+    """Asks for a certificate of the client and accepts those in ``trusted`` and what they signed (PEM)."""
+
+    trusted: str
+    demanded: bool = False
+    """Ends the handshake of a client that shows none; else it may log in with a password."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +81,11 @@ class Identity:
         """SHA-256 of the DER form: 64 lowercase hex digits."""
         return hashlib.sha256(self.der).hexdigest()
 
-    def server_context(self) -> ssl.SSLContext:
-        """Build a server's context: TLS 1.2 exactly, ECDHE only, on this identity's curve only."""
+    def server_context(self, clients: ClientCertificates | None = None) -> ssl.SSLContext:
+        """Build a server's context: TLS 1.2 exactly, ECDHE only, on this identity's curve only.
+
+        Raises ssl.SSLError if what ``clients`` trusts is no certificate.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -81,6 +95,10 @@ class Identity:
             path = Path(folder) / "identity.pem"
             path.write_bytes(self.key_pem + self.certificate_pem)
             context.load_cert_chain(path)
+        if clients:
+            context.load_verify_locations(cadata=clients.trusted)
+            context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # a client's own certificate will do
+            context.verify_mode = ssl.CERT_REQUIRED if clients.demanded else ssl.CERT_OPTIONAL
         return context
 
 
@@ -100,7 +118,7 @@ def make_identity(options: CertificateOptions) -> Identity:
             x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"),
         ]
     )
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -108,8 +126,11 @@ def make_identity(options: CertificateOptions) -> Identity:
         .serial_number(x509.random_serial_number())
         .not_valid_before(options.not_before)
         .not_valid_after(options.not_after or options.not_before + timedelta(days=7 * 365))
-        .sign(key, hashes.SHA256())
     )
+    if options.further_names:
+        names = [x509.DNSName(each) for each in options.further_names]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     return Identity(
         key.private_bytes(
             serialization.Encoding.PEM,

@@ -48,6 +48,9 @@ class Connection:
         self._pace = pace
         self._request_delay = request_delay
         self._answered = 0
+        tls = writer.get_extra_info("ssl_object")
+        self._closing: Fault | None = None
+        self._certified = bool(tls and tls.getpeercert(binary_form=True))
         self.idle = True
         """Whether it waits for a request."""
 
@@ -66,6 +69,8 @@ class Connection:
                     self._journal.request_ended(answered=keep)
                 if not keep:
                     break
+            if self._closing:
+                await self._closing.wait()
         self.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
@@ -151,7 +156,7 @@ class Connection:
                 body=bytes(body.kept),
                 body_size=body.size,
                 body_sha256=body.sha256.hexdigest(),
-                login=self._router.login.check(head),
+                login=self._router.login.check(head, certified=self._certified),
                 complete=complete,
             )
             self._journal.record(request)
@@ -194,7 +199,9 @@ class Connection:
 
     async def _send(self, request: Received, response: Response) -> bool:
         wants_close = b"close" in (request.header(b"connection") or b"").lower()
-        response.close = response.close or wants_close
+        announced = self._faults.take(FaultKind.CLOSE_ANNOUNCED, request)
+        self._closing = announced or self._faults.take(FaultKind.CLOSE_UNANNOUNCED, request)
+        response.close = response.close or wants_close or announced is not None
         if response.has_body(request.method):
             if self._faults.take(FaultKind.TRUNCATE, request):
                 await self._write_half(response)
@@ -212,7 +219,7 @@ class Connection:
         await self._write(response, request)
         self._answered += 1
         await self._break(Point.ANSWER, request)
-        return not (response.close or response.until_close)
+        return not (self._closing or response.close or response.until_close)
 
     async def _write(self, response: Response, request: Received) -> None:
         head = response.head()

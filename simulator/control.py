@@ -81,6 +81,7 @@ class Control:
             "open_connections": simulator.journal.open_connections,
             "peak_connections": simulator.journal.peak_connections,
             "handshakes": simulator.handshakes,
+            "client_certificates": simulator.journal.client_certificates,
             "requests": len(simulator.records),
             "restarts": simulator.restarts,
             "faults": simulator.faults.names(),

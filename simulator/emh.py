@@ -1,6 +1,7 @@
 """EMH CASA 1.1, after its public clients: JSON over GET, and a check of the Host header."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import Final
 
 from simulator import meter
@@ -23,16 +24,21 @@ class Emh:
 
     device: Device
     allowed_hosts: frozenset[bytes]
-    """What the Host header may be, in lower case, besides ``smgw.local``."""
+    """What the Host header may be, in lower case."""
+    bare_refusal: bool = False
+    """Refuses another Host header with 400 and no body instead of 403 and a page."""
     realm: str = "CASA"
     algorithm: str = "MD5"
-    opaque: str | None = None
+    opaque: str | None = field(default_factory=lambda: secrets.token_hex(16))
     silent: bool = False
+    takes_get_signature: bool = False
 
     def refuse(self, request: Received) -> Response | None:
         """Refuse a Host header that is not this gateway."""
-        if (request.header(b"host") or b"").lower() in self.allowed_hosts | {b"smgw.local"}:
+        if (request.header(b"host") or b"").lower() in self.allowed_hosts:
             return None
+        if self.bare_refusal:
+            return Response(400)
         return Response.html("<html><body>403 Forbidden</body></html>", 403)
 
     def owns(self, path: bytes) -> bool:

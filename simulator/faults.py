@@ -42,6 +42,10 @@ class FaultKind(StrEnum):
     """Sends the head and half of the body, then closes."""
     IDLE_CLOSE = "idle-close"
     """Closes a connection on which no request began for the given seconds."""
+    CLOSE_ANNOUNCED = "close-announced"
+    """Answers with ``Connection: close`` and closes the given seconds later (0: at once)."""
+    CLOSE_UNANNOUNCED = "close-unannounced"
+    """The same without the header; a request that comes in between is lost."""
     BREAK = "break"
     """Breaks off at one point of an exchange (``at``), in one way (``how``)."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from simulator.certificates import CertificateOptions, Identity, keep_identity, make_identity
+from simulator.certificates import CertificateOptions, ClientCertificates, Identity, keep_identity, make_identity
 from simulator.connection import Connection
 from simulator.emh import Emh
 from simulator.faults import Faults
@@ -75,13 +75,28 @@ class Simulator:
     """Closes the connection after each 401."""
     next_nonces: bool = False
     """Hands out the next nonce with each answer (``Authentication-Info``)."""
+    counts_requests: bool = True
+    """Refuses a Digest whose ``nc`` was used with its nonce before; most gateways do not look at it."""
+    lock_after: int | None = None
+    """Wrong logins in a row that lock the gateway: it then answers 401 to every login, for ``lock_time``."""
+    lock_time: timedelta = timedelta(minutes=5)
+    client_certificates: ClientCertificates | None = None
+    """Asks the client for a certificate; a request with an accepted one needs no other login."""
+    needs_length: bool = False
+    """Answers 411 to a request body in chunks."""
     clock: Callable[[], datetime] = _utc_now
     absolute_location: bool = False
     """Theben: the ``Location`` of the 307 names scheme and host."""
+    location_authority: str | None = None
+    """Theben: ``host[:port]`` of the ``Location`` of the 307, such as the certificate's ``ETHE0300186023.SMGW``."""
     wants_x_content_length: bool = False
     """Theben: refuses calls without ``X-Content-Length``."""
     allowed_hosts: tuple[str, ...] = ()
     """EMH: Host headers it takes besides its own address and ``smgw.local``."""
+    smgw_local_only: bool = False
+    """EMH: it takes the Host header ``smgw.local`` only, and answers a bare 400 to others."""
+    session_in_form: bool = False
+    """PPC: the session is kept in the form field ``sessionid`` and not in a cookie, as by firmware of 2018."""
 
     faults: Faults = field(default_factory=Faults, init=False)
     journal: Journal = field(default_factory=Journal, init=False)
@@ -105,7 +120,7 @@ class Simulator:
         identity = self._identity
         if identity is None:
             identity = await asyncio.to_thread(self._first_identity)
-        context = await asyncio.to_thread(identity.server_context)
+        context = await asyncio.to_thread(identity.server_context, self.client_certificates)
         self.device = Device(name=VENDORS[self.vendor][0], user=self.user, clock=self.clock, identity=identity)
         self._pace = Pace(serial=self.serial)
         self._listener = Listener(
@@ -128,6 +143,10 @@ class Simulator:
             clock=self.clock,
             further_users=self.further_users,
             broken_sha256=self.broken_sha256,
+            counts_requests=self.counts_requests,
+            takes_get_signature=vendor.takes_get_signature,
+            lock_after=self.lock_after,
+            lock_time=self.lock_time,
         )
         self._router = Router(
             vendor=vendor,
@@ -135,6 +154,7 @@ class Simulator:
             protect_all=self.protect_all,
             closes_after_challenge=self.closes_after_challenge,
             next_nonces=self.next_nonces,
+            needs_length=self.needs_length,
         )
 
     async def stop(self) -> None:
@@ -234,7 +254,7 @@ class Simulator:
 
     async def use_identity(self, identity: Identity) -> None:
         """Show this certificate to new connections, such as an earlier one again."""
-        self._listener.context = await asyncio.to_thread(identity.server_context)
+        self._listener.context = await asyncio.to_thread(identity.server_context, self.client_certificates)
         self.device.identity = identity
 
     def close_connections(self, *, idle_only: bool = False, reset: bool = False) -> None:
@@ -257,13 +277,15 @@ class Simulator:
             return Theben(
                 device=self.device,
                 absolute_location=self.absolute_location,
+                location_authority=self.location_authority,
                 wants_x_content_length=self.wants_x_content_length,
                 **common,
             )
         if self.vendor == "ppc":
-            return Ppc(device=self.device, **common)
-        own = {self.host, self.authority, *self.allowed_hosts}
-        return Emh(device=self.device, allowed_hosts=frozenset(host.lower().encode() for host in own), **common)
+            return Ppc(device=self.device, session_in_form=self.session_in_form, **common)
+        own = () if self.smgw_local_only else (self.host, self.authority, *self.allowed_hosts)
+        hosts = frozenset(host.lower().encode() for host in ("smgw.local", *own))
+        return Emh(device=self.device, allowed_hosts=hosts, bare_refusal=self.smgw_local_only, **common)
 
     def _connect(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Connection:
         return Connection(

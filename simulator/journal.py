@@ -1,6 +1,7 @@
 """What happened at the simulator: requests and counters, and waiting for them without sleeping."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 
 from simulator.messages import Received
@@ -16,6 +17,8 @@ class Journal:
         self.peak_connections = 0
         self.handshakes = 0
         self.failed_handshakes = 0
+        self.client_certificates: list[str | None] = []
+        """Per completed handshake: SHA-256 of the client's certificate, 64 lowercase hex digits; None without."""
         self.heads = 0
         self.answers = 0
         self.working = 0
@@ -40,12 +43,15 @@ class Journal:
         self.open_connections -= 1
         self.changed()
 
-    def handshake_done(self, *, failed: bool = False) -> None:
-        """Count a TLS handshake."""
-        if failed:
-            self.failed_handshakes += 1
-        else:
-            self.handshakes += 1
+    def handshake_done(self, certificate: bytes | None) -> None:
+        """Count a completed TLS handshake; ``certificate`` is the client's, DER."""
+        self.handshakes += 1
+        self.client_certificates.append(hashlib.sha256(certificate).hexdigest() if certificate else None)
+        self.changed()
+
+    def handshake_failed(self) -> None:
+        """Count a TLS handshake that ended early."""
+        self.failed_handshakes += 1
         self.changed()
 
     def request_began(self) -> None:

@@ -18,7 +18,8 @@ from simulator.messages import HEAD_LIMIT
 from simulator.pace import Pace
 
 HANDSHAKE_FAILURE: Final = bytes.fromhex("15030300020228")
-"""A fatal TLS alert (RFC 5246 section 7.2)."""
+UNKNOWN_CA: Final = bytes.fromhex("15030300020230")
+"""Fatal TLS alerts (RFC 5246 section 7.2)."""
 _SHUTDOWN_SECONDS: Final = 2
 """How long the client's close_notify is waited for."""
 
@@ -102,7 +103,7 @@ class Listener:
     async def _refuse(self, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         await loop.sock_recv(client, 4096)
-        self._journal.handshake_done(failed=True)
+        self._journal.handshake_failed()
         await loop.sock_sendall(client, HANDSHAKE_FAILURE)
 
     async def _talk(self, number: int, client: socket.socket) -> None:
@@ -126,20 +127,41 @@ class Listener:
         # The transport's alone from here on: it may go on for a while after a cancellation, and must not find
         # another connection under its descriptor then.
         given = socket.socket(fileno=client.detach())
-        try:
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol,
-                given,
-                ssl=context,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
-            )
-        except OSError:
-            self._journal.handshake_done(failed=True)
-            raise
-        except asyncio.CancelledError:
-            with contextlib.suppress(OSError):
-                given.shutdown(socket.SHUT_RDWR)
-            raise
+        with _Alerts(given, context) as alerts:
+            try:
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol,
+                    given,
+                    ssl=context,
+                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
+                )
+            except OSError as error:
+                self._journal.handshake_failed()
+                await alerts.send(error)
+                raise
+            except asyncio.CancelledError:
+                with contextlib.suppress(OSError):
+                    given.shutdown(socket.SHUT_RDWR)
+                raise
         if context:
-            self._journal.handshake_done()
+            tls = transport.get_extra_info("ssl_object")
+            self._journal.handshake_done(tls.getpeercert(binary_form=True))
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+class _Alerts(contextlib.AbstractContextManager["_Alerts"]):
+    """Tells a client why its certificate is refused: asyncio closes its socket without the alert."""
+
+    def __init__(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
+        asks = context is not None and context.verify_mode != ssl.CERT_NONE
+        self._socket = client.dup() if asks else None
+
+    async def send(self, error: OSError) -> None:
+        """Send the alert that fits the error of a handshake."""
+        if self._socket is not None and isinstance(error, ssl.SSLError):
+            alert = UNKNOWN_CA if isinstance(error, ssl.SSLCertVerificationError) else HANDSHAKE_FAILURE
+            await asyncio.get_running_loop().sock_sendall(self._socket, alert)
+
+    def __exit__(self, *_: object) -> None:
+        if self._socket is not None:
+            self._socket.close()

@@ -43,13 +43,14 @@ class Received:
     body_size: int = 0
     body_sha256: str = ""
     login: str = "none"
-    """What the Digest check said: none, accepted, wrong, stale, replayed or other-uri."""
+    """What the login check said: none, accepted, wrong, stale, replayed, other-uri, locked (whatever was sent), or
+    certificate (none was sent, and none is needed: the client showed a certificate)."""
     complete: bool = True
 
     @property
     def authorized(self) -> bool:
-        """Whether the request carried a login that was verified."""
-        return self.login == "accepted"
+        """Whether the request carried a login that was verified, or came with a certificate instead."""
+        return self.login in ("accepted", "certificate")
 
     @property
     def path(self) -> bytes:

@@ -26,7 +26,7 @@ ODD_HEADERS: Final[Headers] = [
 
 @dataclass
 class _Session:
-    cookie: str
+    key: str
     token: str
     used: datetime
 
@@ -40,8 +40,11 @@ class Ppc:
     algorithm: str = "MD5"
     opaque: str | None = field(default_factory=lambda: secrets.token_hex(16))
     silent: bool = False
+    takes_get_signature: bool = True
     session_life: timedelta = timedelta(minutes=10)
     """After so long without a request a session is over."""
+    session_in_form: bool = False
+    """The session's key is the form field ``sessionid`` of each page and POST, and no cookie (firmware of 2018)."""
     _session: _Session | None = field(default=None, init=False)
 
     def refuse(self, request: Received) -> Response | None:
@@ -63,24 +66,25 @@ class Ppc:
         if request.path == b"/":
             return page_for_people(self.device, "PPC Smart Meter Gateway")
         form = {name: values[-1] for name, values in parse_qs(request.body.decode("latin-1")).items()}
-        session, new = self._enter(request)
+        keys = {form["sessionid"]} if "sessionid" in form else set()
+        session, new = self._enter(keys if self.session_in_form else _session_cookies(request))
         if session is None:
             return _page("<p id='error'>Es ist bereits ein Benutzer angemeldet.</p>")
         # Today's client library sends no token at all; a wrong one is refused.
         if not new and form.get("tkn", session.token) != session.token:
             return _page("<p id='error'>Ung&uuml;ltige Sitzung.</p>", 403)
         response = self._act(form, session)
-        if new:
-            cookie = f"session={session.cookie}; Path=/; Secure; HttpOnly"
+        if new and not self.session_in_form:
+            cookie = f"session={session.key}; Path=/; Secure; HttpOnly"
             response.headers.append((b"Set-Cookie", cookie.encode("latin-1")))
         return response
 
-    def _enter(self, request: Received) -> tuple[_Session | None, bool]:
-        """Return the session of a request, and whether it began now; None if another one is open."""
+    def _enter(self, keys: set[str]) -> tuple[_Session | None, bool]:
+        """Return the session that has one of the keys, and whether it began now; None if another one is open."""
         now = self.device.clock()
         session = self._session
         if session is not None and now - session.used < self.session_life:
-            if session.cookie not in _session_cookies(request):
+            if session.key not in keys:
                 self.device.sessions_refused += 1
                 return None, False
             session.used = now
@@ -97,11 +101,11 @@ class Ppc:
         if action == "exportMeterProfile" and of_meter:
             return self._export(ppc_exports.profile(METER_NAME))
         if action == "login":
-            text = _token(session) + "<h1 id='headline_willkommen'>Willkommen</h1>"
+            text = _menu(self._hidden(session)) + "<h1 id='headline_willkommen'>Willkommen</h1>"
         elif action == "meterform":
-            text = _meter_form(session)
+            text = _meter_form(self._hidden(session))
         elif action == "showMeterProfile" and of_meter:
-            text = _meter_form(session) + _profile() + _values(self.device.last_capture())
+            text = _meter_form(self._hidden(session)) + _profile() + _values(self.device.last_capture())
         elif action in ("swversions", "softwareVersions"):
             text = _versions()
         elif action in ("selftest", "logout"):
@@ -112,6 +116,12 @@ class Ppc:
         else:
             return _page("<p id='error'>Unbekannte Aktion.</p>", 400)
         return _page(text)
+
+    def _hidden(self, session: _Session) -> str:
+        """Return the hidden inputs that the client sends back."""
+        token = f'<input type="hidden" name="tkn" value="{session.token}">'
+        key = f'<input type="hidden" name="sessionid" value="{session.key}">'
+        return token + key if self.session_in_form else token
 
     def _range(self, form: dict[str, str]) -> tuple[datetime, datetime]:
         last = self.device.last_capture()
@@ -135,18 +145,21 @@ def _session_cookies(request: Received) -> set[str]:
 def _page(body: str, status: int = 200) -> Response:
     return Response.html(
         "<html><head><title>Smart Meter Gateway</title></head><body>"
-        f"<div id='div_fwversion'>{FIRMWARE}</div>{body}</body></html>",
+        f"<div id='div_fwversion'>{FIRMWARE}</div><div class='content'><table></table>{body}</div></body></html>",
         status,
     )
 
 
-def _token(session: _Session) -> str:
-    return f'<input type="hidden" name="tkn" value="{session.token}">'
-
-
-def _meter_form(session: _Session) -> str:
+def _menu(hidden: str) -> str:
     return (
-        f'<form id="form_meterform" name="input" action="{CGI.decode()}" method="post">{_token(session)}'
+        f'<form action="{CGI.decode()}" method="post">{hidden}<input type="hidden" name="action" value="meterform">'
+        '<input type="submit" id="button_menu_zaehler" value="Z&auml;hler"></form>'
+    )
+
+
+def _meter_form(hidden: str) -> str:
+    return (
+        f'<form id="form_meterform" name="input" action="{CGI.decode()}" method="post">{hidden}'
         '<input type="hidden" name="action" value="meterform">'
         '<select name="mid" id="meterform_select_meter" size="1">'
         f'<option value="{METER_ID}" selected="">{METER_NAME}</option></select></form>'
@@ -154,8 +167,16 @@ def _meter_form(session: _Session) -> str:
 
 
 def _profile() -> str:
-    cells = (METER_NAME, "1emh0012345678", "", "1", "TLS", "", "900")
-    return "<table id='meterprofile'><tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr></table>"
+    cells = {
+        "Name": METER_NAME,
+        "Ger&auml;te-ID": "1emh0012345678",
+        "Beschreibung": "",
+        "Aktiv": "1",
+        "Protokoll": "TLS",
+    }
+    cells |= {"Kanal": "", "Abtastrate": "900"}
+    rows = "".join(f"<tr><td>{title}</td><td>{cell}</td></tr>" for title, cell in cells.items())
+    return f"<table id='meterprofile'>{rows}</table>"
 
 
 def _values(at: datetime) -> str:

@@ -20,6 +20,8 @@ class Router:
     """Closes the connection after each 401."""
     next_nonces: bool = False
     """Hands out the next nonce with each answer (``Authentication-Info``)."""
+    needs_length: bool = False
+    """Answers 411 to a body in chunks."""
 
     def answer(self, request: Received) -> Response | None:
         """Return the answer, or None to close the connection without one."""
@@ -31,7 +33,11 @@ class Router:
 
     def _answer(self, request: Received) -> Response | None:
         for_tests = request.path.startswith(endpoints.PREFIX)
-        if refusal := None if for_tests else self.vendor.refuse(request):
+        if self.needs_length and request.header(b"transfer-encoding") is not None:
+            refusal: Response | None = Response(411, close=True)
+        else:
+            refusal = None if for_tests else self.vendor.refuse(request)
+        if refusal:
             return refusal
         owned = self.vendor.owns(request.path)
         if self.protect_all or owned:

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -34,10 +35,13 @@ class Theben:
     device: Device
     realm: str = "Conexa"
     algorithm: str = "SHA-256"
-    opaque: str | None = None
+    opaque: str | None = field(default_factory=lambda: secrets.token_hex(16))
     silent: bool = True
+    takes_get_signature: bool = False
     absolute_location: bool = False
     """``Location`` names scheme and host, taken from the Host header, instead of the path alone."""
+    location_authority: str | None = None
+    """The same with this name, such as the certificate's, whatever the Host header says."""
     wants_x_content_length: bool = False
     """400 unless ``X-Content-Length`` is the length of the body, as some firmware does."""
 
@@ -71,9 +75,9 @@ class Theben:
         return self._call(request.body)
 
     def _redirect(self, request: Received) -> Response:
-        host = request.header(b"host") or b""
-        prefix = b"https://" + host if self.absolute_location else b""
-        return Response(307, [(b"Location", prefix + self.user_path)])
+        host = (self.location_authority or "").encode() or request.header(b"host") or b""
+        absolute = self.absolute_location or self.location_authority
+        return Response(307, [(b"Location", (b"https://" + host if absolute else b"") + self.user_path)])
 
     def _call(self, body: bytes) -> Response:
         methods: dict[str, _Method] = {

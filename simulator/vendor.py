@@ -40,6 +40,8 @@ class Vendor(Protocol):
     opaque: str | None
     silent: bool
     """Closes the connection on a wrong login instead of answering."""
+    takes_get_signature: bool
+    """Accepts a POST whose Digest was signed with the method GET."""
 
     def refuse(self, request: Received) -> Response | None:
         """Answer what is refused before any login, else None."""

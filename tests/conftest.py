@@ -22,6 +22,7 @@ PROGRAMS: Final = {
     "container": ("buildah", "podman", "runc", "debootstrap"),
     "browser": ("chromium",),
     "netns": ("ip", "nsenter"),
+    "node": ("node",),
 }
 """What a test may ask for, and the programs that it means."""
 NEEDS_ROOT: Final = frozenset({"container", "netns"})

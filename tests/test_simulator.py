@@ -16,8 +16,8 @@ import httpx
 import pytest
 from cryptography import x509
 
-from simulator import CertificateOptions, FaultKind, Received, Simulator
-from simulator.certificates import KEY_KINDS, OPENSSL_NAMES
+from simulator import CertificateOptions, ClientCertificates, FaultKind, Identity, Received, Simulator
+from simulator.certificates import KEY_KINDS, OPENSSL_NAMES, make_identity
 from simulator.control import Control
 from simulator.meter import EXPORT, IMPORT, STEP, power, register, steps
 
@@ -151,6 +151,13 @@ async def test_theben_options_change_the_location_and_ask_for_a_length() -> None
         assert (await client.post(THEBEN_CALLS, content=call, headers=length)).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["ETHE0300186023.SMGW", "ethe0300186023.local", "smgw.local:443"])
+async def test_theben_redirects_to_a_name_of_its_own(name: str) -> None:
+    async with Simulator(location_authority=name) as sim, reader_of(sim) as client:
+        answer = await client.post("/smgw/m2m", content=b"{}")
+        assert answer.headers["location"] == f"https://{name}/smgw/m2m/demo.sm"
+
+
 async def test_theben_closes_the_connection_on_a_wrong_password() -> None:
     async with Simulator(vendor="theben") as sim, reader_of(sim, password="wrong") as client:
         with pytest.raises(httpx.RemoteProtocolError):
@@ -209,6 +216,31 @@ async def test_ppc_has_one_session_at_a_time() -> None:
         assert sim.restarts == 1
 
 
+async def test_ppc_of_2018_keeps_the_session_in_a_form_field() -> None:
+    async with Simulator(vendor="ppc", session_in_form=True) as sim, reader_of(sim) as one, reader_of(sim) as other:
+        login = await one.get(CGI)
+        assert "set-cookie" not in login.headers
+        form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', login.text))
+        assert set(form) == {"tkn", "sessionid", "action"}
+        meters = await one.post(CGI, data=form)
+        assert form["sessionid"] in meters.text
+        for unknown in ({}, {"sessionid": "0"}):
+            assert "bereits" in (await other.post(CGI, data={**unknown, "action": "meterform"})).text
+        await one.post(CGI, data={**form, "action": "logout"})
+        assert "Willkommen" in (await other.get(CGI)).text
+
+
+@pytest.mark.parametrize(("vendor", "accepted"), [("ppc", True), ("emh", False)])
+async def test_ppc_takes_posts_that_are_signed_as_get(vendor: str, accepted: bool) -> None:
+    # The login of a GET a second time, with a POST.
+    async with Simulator(vendor=vendor, counts_requests=False) as sim, wire_to(sim) as wire, reader_of(sim) as client:
+        await client.get("/")
+        signed = sim.records[-1].header(b"authorization") or b""
+        answer = await wire.ask(b"POST / HTTP/1.1\r\nHost: smgw.local\r\nAuthorization: %b\r\n\r\n" % signed)
+        assert answer.split()[1] == (b"200" if accepted else b"401")
+        assert sim.records[-1].login == ("accepted" if accepted else "wrong")
+
+
 async def test_emh_lists_meters_and_contracts() -> None:
     async with Simulator(vendor="emh") as sim, reader_of(sim) as client:
         (meter_id,) = (await client.get("/json/metering/origin/")).json()
@@ -227,6 +259,14 @@ async def test_emh_checks_the_host(host: str, status: int) -> None:
     async with Simulator(vendor="emh", allowed_hosts=("allowed.example",)) as sim, reader_of(sim) as client:
         answer = await client.get("/json/metering/origin/", headers={"Host": host})
         assert answer.status_code == status
+
+
+async def test_emh_may_know_itself_as_smgw_local_only() -> None:
+    async with Simulator(vendor="emh", smgw_local_only=True) as sim, httpx.AsyncClient(verify=unverified()) as client:
+        answer = await client.get(f"{sim.url}/json/metering/origin/")
+        assert (answer.status_code, answer.content) == (400, b"")
+        answer = await client.get(f"{sim.url}/json/metering/origin/", headers={"Host": "smgw.local"})
+        assert answer.status_code == 401
 
 
 NASTY = [b"/a%2Fb?x=%7E&y=a+b&&", b"//x", b"/?", b"/../\xc3\xa4?q#frag", b"/q?" + b"y" * 8192]
@@ -271,6 +311,52 @@ async def test_a_malformed_login_is_wrong(header: str) -> None:
     async with Simulator(vendor="emh") as sim, httpx.AsyncClient(verify=unverified()) as client:
         assert (await client.get(sim.url, headers={"Authorization": header})).status_code == 401
         assert sim.records[0].login == "wrong"
+
+
+@pytest.mark.parametrize("vendor", ["theben", "ppc"])
+async def test_wrong_logins_in_a_row_lock_the_gateway_for_a_time(vendor: str) -> None:
+    clock = Clock()
+    options: dict[str, Any] = {"vendor": vendor, "clock": clock, "lock_after": 3, "protect_all": True}
+    async with Simulator(**options) as sim:
+
+        async def log_in(password: str, times: int = 1) -> str:
+            for _ in range(times):
+                async with reader_of(sim, password) as client:
+                    with contextlib.suppress(httpx.RemoteProtocolError):
+                        answer = await client.get("/")
+            login = sim.records[-1].login
+            assert login != "locked" or answer.status_code == 401
+            return login
+
+        assert await log_in("wrong", 2) == "wrong"
+        assert await log_in(sim.password) == "accepted"
+        assert await log_in("wrong", 3) == "wrong"
+        assert await log_in(sim.password) == "locked"
+        assert sim.login.locks == 1
+        clock.now += timedelta(minutes=5)
+        assert await log_in("wrong", 2) == "wrong"
+        assert await log_in(sim.password) == "accepted"
+
+
+async def test_a_gateway_may_not_look_at_the_counter_of_a_login() -> None:
+    async with Simulator(vendor="emh", counts_requests=False) as sim, reader_of(sim) as client:
+        await client.get("/")
+        signed = sim.records[-1].header(b"authorization") or b""
+        async with wire_to(sim) as wire:
+            again = await wire.ask(b"GET / HTTP/1.1\r\nHost: smgw.local\r\nAuthorization: %b\r\n\r\n" % signed)
+        assert again.startswith(b"HTTP/1.1 200 ")
+
+
+CHUNKED = b"POST /sim/echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+
+
+async def test_a_gateway_may_know_bodies_with_a_length_only() -> None:
+    async with Simulator(needs_length=True) as sim:
+        async with wire_to(sim) as wire:
+            assert (await wire.ask(CHUNKED)).startswith(b"HTTP/1.1 411 ")
+        async with wire_to(sim) as wire:
+            assert b" 200 " in await wire.ask(b"POST /sim/echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+        assert [record.body for record in sim.records] == [b"abc", b"abc"]
 
 
 async def test_bodies_stream_in_every_framing() -> None:
@@ -507,6 +593,23 @@ async def test_idle_connections_are_closed_by_time_or_at_once() -> None:
         assert sim.connections == 2
 
 
+@pytest.mark.parametrize(("fault", "told"), [("close-announced", True), ("close-unannounced", False)])
+async def test_a_connection_is_closed_some_time_after_each_answer(fault: str, told: bool) -> None:
+    async with Simulator() as sim, wire_to(sim) as wire:
+        gate = asyncio.Event()
+        sim.faults.set(fault, gate=gate)
+        assert (b"Connection: close" in await wire.ask()) is told
+        wire.writer.write(b"GET /sim/bytes/6 HTTP/1.1\r\n\r\n")
+        await sim.wait_until(lambda: sim.journal.working == 0)
+        gate.set()
+        assert await wire.reader.read() == b""
+        sim.faults.set(fault, times=1)
+        async with wire_to(sim) as second:
+            await second.ask()
+            assert await second.reader.read() == b""
+        assert [record.target for record in sim.records] == [b"/sim/bytes/5"] * 2
+
+
 async def test_faults_before_any_request() -> None:
     async with Simulator() as sim:
         sim.faults.set("refuse-handshake", times=1)
@@ -576,6 +679,44 @@ async def test_the_handshake_is_tls_1_2_on_the_curve_asked_for(curve: str) -> No
         other = "secp521r1" if curve != "P-521" else "secp384r1"
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await asyncio.open_connection(sim.host, sim.port, ssl=unverified(other))
+
+
+def showing(identity: Identity, folder: Path) -> ssl.SSLContext:
+    path = folder / "client.pem"
+    path.write_bytes(identity.key_pem + identity.certificate_pem)
+    context = unverified()
+    context.load_cert_chain(path)
+    return context
+
+
+@pytest.mark.parametrize("demanded", [True, False])
+async def test_a_client_may_log_in_with_a_certificate(tmp_path: Path, demanded: bool) -> None:
+    known, unknown = (make_identity(CertificateOptions(common_name=name)) for name in ("known", "unknown"))
+    trusted = ClientCertificates(trusted=known.certificate_pem.decode(), demanded=demanded)
+    async with Simulator(vendor="emh", client_certificates=trusted) as sim:
+        async with httpx.AsyncClient(verify=showing(known, tmp_path)) as client:
+            assert (await client.get(f"{sim.url}/json/metering/origin/")).status_code == 200
+        assert sim.records[-1].login == "certificate"
+        assert sim.journal.client_certificates == [known.fingerprint]
+        async with httpx.AsyncClient(verify=showing(unknown, tmp_path)) as client:
+            with pytest.raises(httpx.ConnectError, match=r"(?i)unknown.ca"):
+                await client.get(sim.url)
+        if demanded:
+            with pytest.raises(ssl.SSLError, match=r"(?i)handshake.failure"):
+                await asyncio.open_connection(sim.host, sim.port, ssl=unverified())
+        else:
+            async with reader_of(sim) as client:
+                assert (await client.get("/")).status_code == 200
+            assert [record.login for record in sim.records[1:]] == ["none", "accepted"]
+            assert sim.journal.client_certificates[1:] == [None]
+
+
+def test_a_certificate_may_have_further_names() -> None:
+    names = ("smgw.local", "ethe0300186023.local")
+    extension = make_identity(CertificateOptions(further_names=names)).certificate.extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    assert tuple(extension.value.get_values_for_type(x509.DNSName)) == names
 
 
 async def test_the_certificate_is_kept_in_a_folder(tmp_path: Path) -> None:
@@ -667,11 +808,39 @@ async def test_the_program_says_when_it_is_ready_and_stops_cleanly() -> None:
     assert program.returncode == 0
 
 
-async def test_the_program_explains_wrong_arguments() -> None:
-    program = await run("--fault", "drop,times=0")
+async def test_the_program_takes_the_habits_of_a_gateway(tmp_path: Path) -> None:
+    known = make_identity(CertificateOptions(common_name="known"))
+    pem = tmp_path / "known.pem"
+    pem.write_bytes(known.certificate_pem)
+    program = await run(
+        *("--vendor=emh", "--handshake-delay=0", "--request-delay=0", "--smgw-local-only", "--needs-length"),
+        *("--lock-after=5", "--lock-time=60", "--ignore-nc", f"--client-certificates={pem}", "--demand-certificate"),
+        *("--fault", "close-announced,seconds=0.01"),
+    )
+    assert program.stdout
+    url = (await program.stdout.readline()).decode().split()[3]
+    async with httpx.AsyncClient(verify=showing(known, tmp_path)) as client:
+        answer = await client.get(url, headers={"Host": "smgw.local"})
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        assert (await client.get(url)).status_code == 400
+    program.terminate()
+    await program.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--fault", "drop,times=0"], "--fault"),
+        (["--lock-after", "0"], "--lock-after"),
+        (["--demand-certificate"], "--demand-certificate"),
+        (["--client-certificates", "/does/not/exist"], "--client-certificates"),
+    ],
+)
+async def test_the_program_explains_wrong_arguments(arguments: list[str], named: str) -> None:
+    program = await run(*arguments)
     _, errors = await program.communicate()
     assert program.returncode == 2
-    assert b"argument --fault" in errors
+    assert f"argument {named}".encode() in errors
 
 
 def test_a_record_finds_headers_in_any_case() -> None:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from simulator.certificates import CertificateOptions, make_identity
-from tests.container import images, rig
+from tests.container import rig
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
@@ -116,28 +116,3 @@ def test_a_key_that_only_root_can_read_serves_https(app: rig.App) -> None:
     pin = base64.b64encode(hashlib.sha256(public_key).digest()).decode()
     answer = app.curl(f"{HTTPS}/smgw/m2m", "--insecure", "--pinnedpubkey", f"sha256//{pin}")
     assert answer.returncode == 0, answer.stderr
-
-
-@pytest.fixture(scope="module")
-def client(engine: images.Engine, base: str) -> str:
-    return images.build(engine, base, Path(__file__).parent / "ppc_client", "localhost/smgw-proxy-ppc-client")
-
-
-@pytest.mark.parametrize("address", [HTTP, HTTPS])
-def test_py_ppc_smgw_reads_its_gateway_through_the_app(
-    app: rig.App, ppc: rig.Gateway, client: str, address: str
-) -> None:
-    del ppc
-    app.options = {"target": rig.PPC_GATEWAY}
-    app.start_and_wait()
-    printed = app.engine.run(
-        "--rm",
-        f"--network=ns:/run/netns/{app.network.app}",
-        client,
-        f"{address}/cgi-bin/hanservice.cgi",
-        rig.USER,
-        rig.PASSWORD,
-    )
-    meters = json.loads(printed)
-    assert meters
-    assert all(float(value) > 0 for values in meters.values() for value in values.values()), meters
