@@ -156,8 +156,8 @@ class RequestHandler:
                 _log_bodies(notes)
 
     async def _forward(self, request: Request, client: ClientConnection, notes: RequestNotes) -> None:
-        if request.problem and request.complete:
-            await client.read_body(0)  # raises it
+        if request.complete:
+            request.check()
         if self._stopping:
             raise ShuttingDownError
         self._access.check(
@@ -208,7 +208,7 @@ class RequestHandler:
         notes.status = answer.status
         hold = notes.timings.hold
         try:
-            if answer.whole is not None and len(answer.whole) <= _AT_ONCE and not client.unsent:
+            if answer.whole is not None and len(answer.whole) <= _AT_ONCE and not client.output.unsent:
                 client.answer(request, answer.status, answer.reason, headers, answer.whole)
                 self._count(notes, answer.whole)
                 return
@@ -222,13 +222,13 @@ class RequestHandler:
             await drain(pieces, limit=DRAIN_LIMIT, seconds=self._read_timeout)
         except ClientStalledError as error:
             notes.fail(error)
-            client.reset()
+            client.output.reset()
             await drain(pieces, limit=DRAIN_LIMIT, seconds=min(self._read_timeout, _BRIEFLY))
         except GatewayError as error:
             notes.fail(error)
             # The client must see that its answer is not whole: without a length only a reset tells.
             if not request.keeps_alive:
-                client.reset()
+                client.output.reset()
             request.keeps_alive = False
 
     def _count(self, notes: RequestNotes, piece: bytes) -> None:
@@ -239,7 +239,7 @@ class RequestHandler:
     def _refuse(self, request: Request, client: ClientConnection, notes: RequestNotes, error: ProxyError) -> None:
         notes.fail(error)
         if request.answered:
-            client.reset()  # all that can be said is that the answer is not whole
+            client.output.reset()  # all that can be said is that the answer is not whole
             return
         status = error.status
         if (

@@ -107,7 +107,7 @@ class Acceptor:
 
     def unsent(self) -> int:
         """Count the bytes that all clients together have not taken yet."""
-        return sum(each.protocol.unsent for each in self._connections if each.protocol)
+        return sum(each.protocol.output.unsent for each in self._connections if each.protocol)
 
     def look(self) -> None:
         """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
@@ -131,8 +131,9 @@ class Acceptor:
 
     def _end_slowness(self, accepted: AcceptedConnection, protocol: ClientConnection, now: float) -> None:
         """Close a connection that is idle for too long, whose head takes too long, or whose last answer does."""
-        if not protocol.is_over or protocol.unsent != accepted.unsent:
-            accepted.unsent, accepted.unsent_since = protocol.unsent, now
+        unsent = protocol.output.unsent
+        if not protocol.is_over or unsent != accepted.unsent:
+            accepted.unsent, accepted.unsent_since = unsent, now
         elif now - accepted.unsent_since >= self._limits.silence:
             self._close(accepted)
         if not protocol.in_head or accepted.heads != protocol.heads:
