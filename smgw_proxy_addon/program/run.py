@@ -63,6 +63,8 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
     try:
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
+        for line in options.warnings:
+            _LOGGER.warning("%s", line)
         code = asyncio.run(
             _serve(
                 options,

@@ -32,7 +32,7 @@ def test_a_stop_is_quick_and_reports_success(app: rig.App) -> None:
     [
         ({"target": ""}, "target"),
         ({"target": "http://gateway/"}, "target"),
-        ({"target": rig.GATEWAY, "max_connections": 99}, "max_connections"),
+        ({"target": rig.GATEWAY, "allow": ["home"]}, "allow"),
         ({"target": rig.GATEWAY, "certfile": "absent.pem", "keyfile": "absent.pem"}, "absent.pem"),
         (None, "options.json"),
     ],
@@ -47,6 +47,13 @@ def test_bad_options_stop_the_app_with_one_plain_line(
     assert started.endswith("Starting the SMGW proxy")
     assert named in reason
     assert "The app stops" in stops
+
+
+def test_options_of_another_version_do_not_stop_the_app(app: rig.App) -> None:
+    app.options = {"target": rig.GATEWAY, "max_connections": 99, "dropped": "x"}
+    app.start_and_wait()
+    assert 'WARNING Option "max_connections": 99 is too large' in app.log()
+    assert 'WARNING Option "dropped": there is no such option' in app.log()
 
 
 @pytest.mark.parametrize(("option", "signal"), [("-k", 9), ("-b", 6)])

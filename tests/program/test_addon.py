@@ -183,13 +183,23 @@ async def test_a_renewed_key_that_root_alone_may_read_ends_it_to_be_started_agai
         assert running.process.returncode == EXIT_RESTART
 
 
+async def test_options_of_another_version_are_warned_of_and_it_serves(root: Path) -> None:
+    configure(root, target="127.0.0.1:1", max_connections=99, dropped=1)
+    async with app(root, port := free_port()) as running, httpx.AsyncClient(trust_env=False) as client:
+        await running.until("Ready")
+        for words in ('WARNING Option "dropped": there is no', 'WARNING Option "max_connections": 99 is too large'):
+            (line,) = [line for line in running.text.splitlines() if words in line]
+        assert "Option max_connections: 1\n" in running.text
+        bundle = (await client.get(f"http://127.0.0.1:{port}/bundle")).text
+        assert bundle.count('Option "dropped"') == 2  # among the options, and in the log
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"target": "10.11.120.2", "max_connections": 99}', "max_connections"),
+        ('{"target": "10.11.120.2", "allow": ["home"]}', "allow"),
         ("{}", "target"),
         ("{", "JSON"),
-        ('{"target": "10.11.120.2", "tagret": 1}', "tagret"),
         (None, "options.json"),
     ],
 )
