@@ -77,6 +77,23 @@ def test_the_fifth_early_death_stops_the_app_with_its_code(app: rig.App) -> None
     assert app.log().count("Starting the SMGW proxy") == 5
 
 
+def test_a_new_start_of_the_same_container_forgets_early_failures(app: rig.App) -> None:
+    app.start_and_wait()
+    for _ in range(4):
+        die(app, "-k")
+    app.signal_program("-k")
+    assert app.wait() == 128 + 9
+    before = app.log()
+    app.start_again()
+    rig.eventually(app.healthy, app.log)
+    assert not app.execute("find", "/run/smgw-proxy", "-name", "pause", "-o", "-name", "early_failures")
+    for pause in (1, 2):
+        die(app, "-k")
+        assert app.log().removeprefix(before).count(f"starts again in {pause} s") == 1
+    code, _ = app.stop()
+    assert code == 0
+
+
 def test_a_stop_in_the_pause_before_a_restart_is_quick(app: rig.App) -> None:
     app.start_and_wait()
     for _ in range(3):
