@@ -77,7 +77,8 @@ def options(data: bytes) -> None:
     """Read options from a file and from a command line."""
     text = data.decode("utf-8", "replace")
     with suppress(OptionError):
-        promise(all(line.isprintable() for line in summary(from_file_text(text))), "a summary prints")
+        read = from_file_text(text)
+        promise(all(line.isprintable() for line in [*summary(read), *read.warnings]), "options print")
     with suppress(OptionError):
         from_command_line({"target": text})
 

@@ -20,6 +20,8 @@ from smgw_proxy_addon.config.schema import (
     APP_OPTIONS,
     COMMAND_LINE_FIXED,
     COMMAND_LINE_OPTIONS,
+    NO_SUBSTITUTE,
+    SUBSTITUTES,
     TARGET_ALLOWED,
     Option,
 )
@@ -88,6 +90,8 @@ class Options:
     """Whether Home Assistant shows notifications."""
     notify_after_minutes: int
     """Minutes of failures before a notification says that the gateway cannot be reached."""
+    warnings: tuple[str, ...] = ()
+    """One line for each of the app's options that is not used as given; no option itself."""
 
 
 def parse_target(text: str) -> Target:
@@ -104,14 +108,33 @@ def parse_target(text: str) -> Target:
 def from_app(raw: Mapping[str, object]) -> Options:
     """Read the app's options, the parsed ``/data/options.json``: an empty text means "not set".
 
-    Raises OptionError.
+    An option that is unknown or has a wrong value gives a warning: an update that changes the options does not stop
+    the app. Raises OptionError for those of ``NO_SUBSTITUTE``.
     """
     given = {
         name: value
         for name, value in raw.items()
         if value is not None and not (isinstance(value, str) and not value.strip())
     }
-    return Options(**_validate(APP_OPTIONS, given), **APP_FIXED)
+    known = {option.name: option for option in APP_OPTIONS}
+    warnings = []
+    for name in [each for each in given if each not in known]:
+        error = _unknown(name, known)
+        if name in NO_SUBSTITUTE:
+            raise error
+        warnings.append(f'Option "{error.option}": {error.problem}; it is ignored.')
+        del given[name]
+    while True:
+        try:
+            return Options(**_validate(APP_OPTIONS, given), **APP_FIXED, warnings=tuple(warnings))
+        except OptionError as error:
+            if error.option in NO_SUBSTITUTE:
+                raise
+            substitute = SUBSTITUTES.get(error.option, known[error.option].default)
+            warnings.append(f"{str(error).removesuffix('.')}; used instead: {_spell(substitute)}.")
+            del given[error.option]
+            if substitute is not None:
+                given[error.option] = substitute
 
 
 def from_command_line(raw: Mapping[str, object]) -> Options:
@@ -139,15 +162,23 @@ def from_file_text(text: str) -> Options:
 
 def summary(options: Options) -> list[str]:
     """Return one line ``name: value`` per option for the log at start."""
-    return [f"{each.name}: {_spell(getattr(options, each.name))}" for each in dataclasses.fields(options)]
+    return [
+        f"{each.name}: {_spell(getattr(options, each.name))}"
+        for each in dataclasses.fields(options)
+        if each.name != "warnings"
+    ]
+
+
+def _unknown(name: str, known: Mapping[str, Option]) -> OptionError:
+    nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
+    return OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
 
 
 def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[str, Any]:
     known = {option.name: option for option in table}
     for name in given:
         if name not in known:
-            nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
-            raise OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
+            raise _unknown(name, known)
     keys: dict[object, object] = {}
     for option in table:
         default = vol.UNDEFINED if option.default is None else option.default

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError, NoRightToReadError
-from smgw_proxy_addon.server.listeners import Listener
+from smgw_proxy_addon.server.listeners import Listener, own_certificate
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.status.doctor import Doctor
 from smgw_proxy_addon.trust.pinning import GatewayTrust
@@ -61,6 +62,7 @@ class Proxy:
         self.trust, self.pool = gateway_side(options, store, tuning.clock)
         self.serving = False
         """Whether it takes requests."""
+        self._options = options
         self._listeners = listeners
         self._certificate = certificate
         self._environment = environment
@@ -84,12 +86,15 @@ class Proxy:
         outcomes = await self._login_store.open()  # also without accounts: those of earlier options are forgotten
         if self.logins:
             self.logins.restore(outcomes)
-        certificate = self._certificate
-        self.acceptor.open(
-            [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
-        )
+        self.acceptor.open([(each.socket, None) for each in self._listeners if not each.secure])
+        secure = [each for each in self._listeners if each.secure]
         if self._certificate:
-            self._reloading = asyncio.create_task(_reload(self._certificate, self._environment.restart))
+            self._open_https(secure, self._certificate)
+        elif secure:
+            for each in secure:
+                each.refuse()
+        if secure:
+            self._reloading = asyncio.create_task(self._keep_https(secure))
         await self._background.start()
         self.serving = True
 
@@ -107,7 +112,25 @@ class Proxy:
         await self._login_store.close()
         await self._background.stop()
         await self.acceptor.close()
+        for each in self._listeners:
+            each.socket.close()
         await self.pool.close()
+
+    def _open_https(self, listeners: list[Listener], certificate: ListenerCertificate) -> None:
+        self.acceptor.open([(each.socket, certificate.context) for each in listeners])
+
+    async def _keep_https(self, listeners: list[Listener]) -> None:
+        """Listen for HTTPS as soon as its certificate can be stored, then read a renewed one."""
+        certificate = self._certificate
+        while certificate is None:
+            await asyncio.sleep(_RELOAD)
+            with suppress(ListenerCertificateError):  # the log said so at the start
+                certificate = await asyncio.to_thread(own_certificate, self._options)
+        if not self._certificate:
+            self._open_https(listeners, certificate)
+            for each in listeners:
+                _LOGGER.info("Listening at %s", each.url)
+        await _reload(certificate, self._environment.restart)
 
     def _reported(self, record: RequestRecord) -> None:
         if record.code == OutOfDescriptorsError.code:

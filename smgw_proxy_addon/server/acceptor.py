@@ -70,13 +70,14 @@ class Acceptor:
         return self._connections.counts
 
     def open(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]]) -> None:
-        """Listen; with a context, for HTTPS."""
+        """Listen; with a context, for HTTPS. May be called again with further ones."""
+        if not self._sockets:
+            self._start(self._watch())
         for listener, context in listeners:
             listener.setblocking(False)
             listener.listen(_BACKLOG)
             self._sockets.append(listener)
             self._start(self._accept(listener, context))
-        self._start(self._watch())
 
     async def stop(self) -> None:
         """Accept no more connections; those that are there stay, but for unfinished handshakes."""

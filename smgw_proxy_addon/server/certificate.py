@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
 
-from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.files import Files, remedy_for
 from smgw_proxy_addon.trust.policy import Expiry, describe, expiry
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -80,12 +80,13 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
     """
     now = now or datetime.now(UTC)
     certfile, keyfile = folder / "listener.crt", folder / "listener.key"
+    broken: str | None = None
     try:
         _load(certfile, keyfile)
         _check_expiry(certfile, now)
     except _BrokenError as error:
         if certfile.exists() or keyfile.exists():
-            _LOGGER.warning("The certificate of the HTTPS listener is made again: %s", error)
+            broken = str(error)
     else:
         return certfile, keyfile
     try:
@@ -99,8 +100,10 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
     except OSError as error:
         raise ListenerCertificateError(
             f"The certificate of the HTTPS listener cannot be stored in {folder}: {error.strerror}; "
-            "make this folder writable for the proxy"
+            f"{remedy_for(error)}"
         ) from error
+    if broken:
+        _LOGGER.warning("The certificate of the HTTPS listener is made again: %s", broken)
     _LOGGER.info("Made the certificate of the HTTPS listener, %s, for %s", certfile, ", ".join(names))
     return certfile, keyfile
 

@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from smgw_proxy_addon.config.options import OptionError, Options
@@ -38,6 +39,11 @@ class Listener:
         scheme = "https" if self.secure else "http"
         return f"{scheme}://{with_port(host, self.port)}"
 
+    def refuse(self) -> None:
+        """Refuse connections until it listens again: nobody waits for an answer that does not come."""
+        with suppress(OSError):  # only Linux can
+            self.socket.shutdown(socket.SHUT_RDWR)
+
 
 def open_listeners(options: Options) -> list[Listener]:
     """Bind every address of the options. Raises ``StartError``."""
@@ -67,13 +73,13 @@ def user_certificate(options: Options) -> ListenerCertificate | None:
 
 
 def own_certificate(options: Options) -> ListenerCertificate | None:
-    """Load the certificate that the proxy made for itself, or make it; none without HTTPS. Raises ``StartError``."""
+    """Load the certificate that the proxy made for itself, or make it; none without HTTPS.
+
+    Raises ListenerCertificateError. Must be run in executor.
+    """
     if options.https_port is None:
         return None
-    try:
-        return ListenerCertificate(*ensure_self_signed(options.cert_dir, local_names()))
-    except ListenerCertificateError as error:
-        raise StartError(str(error)) from None
+    return ListenerCertificate(*ensure_self_signed(options.cert_dir, local_names()))
 
 
 def _bind(addresses: tuple[str, ...], port: int) -> Iterator[socket.socket]:
