@@ -17,6 +17,7 @@ from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
+from smgw_proxy_addon.proxy.gateway_names import CurrentNames
 from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
@@ -90,8 +91,15 @@ class Proxy:
             log_failure=log_failure,
         )
         self._report = report
+        target = options.target
+        configured = GatewayNames.of(target.host, target.port, options.host_header or target.authority)
         self._handler = _handler(
-            options, self.login_once or Transparent(self.pool, clock), access, self._reported, limits.hold
+            options,
+            self.login_once or Transparent(self.pool, clock),
+            access,
+            CurrentNames(configured, lambda: self.trust.accepted),
+            self._reported,
+            limits.hold,
         )
         self.acceptor = Acceptor(self._handler, limits)
         self._reloading: asyncio.Task[None] | None = None
@@ -181,15 +189,15 @@ def _handler(
     options: Options,
     source: Source,
     access: Access,
+    names: CurrentNames,
     report: Callable[[RequestRecord], None],
     longest_hold: float,
 ) -> RequestHandler:
-    target = options.target
-    host = options.host_header or target.authority
+    host = options.host_header or options.target.authority
     return RequestHandler(
         source,
         access,
-        GatewayNames.of(target.host, target.port, host),
+        names,
         host=host.encode(),
         read_timeout=options.read_timeout,
         largest_body=options.max_body_mb * MB,
