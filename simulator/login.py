@@ -92,13 +92,14 @@ class Login:
             password is not None
             and given.realm == self.realm
             and given.qop == "auth"
-            and given.opaque in (None, self.opaque)  # real gateways let in clients that do not return it
             and (given.algorithm or "MD5").lower() in algorithms
             and any(verify(given, password=password, method=each) for each in methods)
         )
 
     def _count(self, given: Authorization) -> str:
         nonce = self._nonces.get(given.nonce)
+        if given.opaque not in (None, self.opaque):  # real gateways let in clients that do not return it
+            return "stale"
         if nonce is None or self.clock() - nonce.issued >= self.lifetime:
             return "stale"
         if given.nc is None or (self.counts_requests and given.nc in nonce.counters):

@@ -12,6 +12,7 @@ from simulator.gateway import Simulator
 from smgw_proxy_addon.config.options import from_command_line
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.program.environment import Environment, Tuning
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.limits import Limits
 from smgw_proxy_addon.server.listeners import open_listeners, own_certificate
@@ -80,13 +81,9 @@ async def proxy_for(
         checked,
         listeners,
         certificate,
-        store=store,
-        report=report,
-        supervisor=supervisor,
-        limits=limits or Limits(),
-        clock=clock,
-        login_pauses=login_pauses,
-        files=files,
+        store,
+        Environment(report, supervisor),
+        Tuning(limits or Limits(), clock, login_pauses, files),
     )
     ports = [listener.port for listener in listeners] + [None]
     await proxy.start()

@@ -17,6 +17,7 @@ from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.gateway.tls import offers_brainpool
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.diagnosis_endpoint import DiagnosisEndpoint
+from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.instance_lock import InstanceError, InstanceLock
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface, local_interfaces
@@ -38,10 +39,10 @@ _APP_DATA: Final = "/data"
 
 
 class Background:
-    """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
+    """Runs from ``start`` to ``stop``.
 
-    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` returns why no log files are written,
-    None while they are; ``now`` is an aware local time, ``monotonic`` returns seconds that never jump.
+    ``logins`` are those of the proxy itself, if it has any; ``now`` is an aware local time, ``monotonic`` returns
+    seconds that never jump.
     """
 
     def __init__(
@@ -49,19 +50,18 @@ class Background:
         options: Options,
         pool: Pool,
         trust: GatewayTrust,
-        supervisor: Supervisor | None,
+        environment: Environment,
         *,
-        logins: "GatewayLogins | None" = None,
         access: Access,
-        log_failure: Callable[[], str | None],
+        logins: "GatewayLogins | None" = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        supervisor = environment.supervisor
         self._target = options.target.name
         self._trust = trust
-        self._supervisor = supervisor
+        self._environment = environment
         self._logins = logins
-        self._log_failure = log_failure
         self._now = now
         self._monotonic = monotonic
         self._outage = 0.0  # its start in monotonic seconds
@@ -97,8 +97,8 @@ class Background:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._supervisor:
-            await self._supervisor.close()
+        if self._environment.supervisor:
+            await self._environment.supervisor.close()
         await self._endpoint.close()
 
     def note(self, record: RequestRecord) -> None:
@@ -125,7 +125,7 @@ class Background:
             self._target,
             certificate=self._trust.accepted,
             refused=self._trust.refused,
-            log_failure=self._log_failure(),
+            log_failure=self._environment.log_failure(),
             stopped=self._logins.stopped if self._logins else (),
         )
 

@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
+from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.certificate import ListenerCertificate
@@ -51,6 +53,20 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
     if become_unprivileged:
         become_unprivileged()
     certificate = certificate or own_certificate(options)
+    with _logging(options, page) as log_failure:
+        for line in _introduction(options, listeners):
+            _LOGGER.info("%s", line)
+        served = _serve(
+            options, listeners, certificate, page, may_restart=bool(become_unprivileged), log_failure=log_failure
+        )
+        code = asyncio.run(served)
+        _LOGGER.info("Stopped")
+    return code
+
+
+@contextmanager
+def _logging(options: Options, page: "StatusPage | None") -> Iterator[Callable[[], str | None]]:
+    """Log to console, files and page; gives what tells why no files are written."""
     logging_ = logs.setup(
         level=options.log_level,
         folder=options.log_dir,
@@ -61,24 +77,11 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
     if page:
         logging.getLogger().addHandler(page.log)
     try:
-        for line in _introduction(options, listeners):
-            _LOGGER.info("%s", line)
-        code = asyncio.run(
-            _serve(
-                options,
-                listeners,
-                certificate,
-                page,
-                may_restart=bool(become_unprivileged),
-                log_failure=lambda: logging_.failure,
-            )
-        )
-        _LOGGER.info("Stopped")
+        yield lambda: logging_.failure
     finally:
         if page:
             logging.getLogger().removeHandler(page.log)
         logging_.close()
-    return code
 
 
 def _status_page(options: Options, listeners: list[Listener], *, ingress: bool) -> "StatusPage | None":
@@ -103,7 +106,6 @@ async def _serve(
     may_restart: bool,
     log_failure: Callable[[], str | None],
 ) -> int:
-    token = os.environ.get("SUPERVISOR_TOKEN")
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
 
@@ -119,22 +121,15 @@ async def _serve(
         if page:
             page.recorder.record(record)
 
+    token = os.environ.get("SUPERVISOR_TOKEN")
+    restart = (lambda: end(EXIT_RESTART)) if may_restart else None
+    environment = Environment(report, Supervisor(token) if token else None, log_failure, restart)
     store = trust_store(options)
-    supervisor = Supervisor(token) if token else None
-    proxy = Proxy(
-        options,
-        listeners,
-        certificate,
-        store=store,
-        report=report,
-        restart=(lambda: end(EXIT_RESTART)) if may_restart else None,
-        supervisor=supervisor,
-        log_failure=log_failure,
-    )
+    proxy = Proxy(options, listeners, certificate, store, environment)
     loop.set_exception_handler(partial(_on_fault, proxy.acceptor))
     await proxy.start()
     if page:
-        await page.start(proxy, store, supervisor=supervisor, log_failure=log_failure)
+        await page.start(proxy, store, environment)
     _LOGGER.info("Ready")
     code = await stop
     _LOGGER.info("Stopping")

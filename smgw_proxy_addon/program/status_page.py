@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
@@ -44,15 +45,8 @@ class StatusPage:
         self.recorder: Final = RequestRecorder(_now)
         """Gets every finished request."""
 
-    async def start(
-        self,
-        proxy: Proxy,
-        store: TrustStore,
-        *,
-        supervisor: Supervisor | None = None,
-        log_failure: Callable[[], str | None] = lambda: None,
-    ) -> None:
-        """Listen. With a ``supervisor`` the page learns at which port of the host clients reach the proxy."""
+    async def start(self, proxy: Proxy, store: TrustStore, environment: Environment) -> None:
+        """Listen. With a Supervisor the page learns at which port of the host clients reach the proxy."""
         running = RunningProxy(
             self._options.target,
             store,
@@ -60,7 +54,7 @@ class StatusPage:
             proxy.pool,
             serving=lambda: proxy.serving,
             logins=proxy.logins,
-            log_failure=log_failure,
+            log_failure=environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
         )
         reader = Reader(running, self.recorder, _now)
@@ -76,8 +70,8 @@ class StatusPage:
             diagnosis=diagnosis,
         )
         await self._server.start(self._sockets)
-        if supervisor:
-            self._asking = asyncio.create_task(self._ask_ports(supervisor, self._server))
+        if environment.supervisor:
+            self._asking = asyncio.create_task(self._ask_ports(environment.supervisor, self._server))
         for each in self._sockets:
             _LOGGER.info("Status page at %s/", Listener(each, secure=False).url)
 

@@ -3,31 +3,29 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.auth.login_store import LoginStore
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.errors import OutOfDescriptorsError
-from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.pool import Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
+from smgw_proxy_addon.program.environment import Environment, Tuning
 from smgw_proxy_addon.proxy.gateway_names import CurrentNames
 from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError, NoRightToReadError
-from smgw_proxy_addon.server.limits import Limits
 from smgw_proxy_addon.server.listeners import Listener
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.status.doctor import Doctor
-from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy
 from smgw_proxy_addon.trust.store import TrustStore
@@ -50,60 +48,32 @@ _RELOAD: Final = 30.0
 
 
 class Proxy:
-    """Serves the listeners from ``start`` to ``stop``.
-
-    ``clock`` gives monotonic seconds, as the event loop's; ``login_pauses`` replaces ``gateway_login.PAUSES``.
-    ``files`` changes the file of the login store.
-    """
+    """Serves the listeners from ``start`` to ``stop``."""
 
     def __init__(
         self,
         options: Options,
         listeners: list[Listener],
         certificate: ListenerCertificate | None,
-        *,
         store: TrustStore,
-        report: Callable[[RequestRecord], None],
-        restart: Callable[[], None] | None = None,
-        supervisor: Supervisor | None = None,
-        log_failure: Callable[[], str | None] = lambda: None,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
-        clock: Callable[[], float] = time.monotonic,
-        login_pauses: Sequence[float] | None = None,
-        files: Files | None = None,
+        environment: Environment,
+        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
-        self.trust, self.pool = gateway_side(options, store, clock)
+        self.trust, self.pool = gateway_side(options, store, tuning.clock)
         self.serving = False
         """Whether it takes requests."""
         self._listeners = listeners
         self._certificate = certificate
-        self._login_store = LoginStore(options, files)
-        self.login_once = _login_once(options, self.pool, clock, self._login_store, login_pauses)
+        self._environment = environment
+        self._login_store = LoginStore(options, tuning.files)
+        self.login_once = _login_once(options, self.pool, self._login_store, tuning)
         self.logins = self.login_once.logins if self.login_once else None
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
-        self._background = Background(
-            options,
-            self.pool,
-            self.trust,
-            supervisor,
-            logins=self.logins,
-            access=access,
-            log_failure=log_failure,
-        )
-        self._report = report
-        target = options.target
-        configured = GatewayNames.of(target.host, target.port, options.host_header or target.authority)
-        self._handler = _handler(
-            options,
-            self.login_once or Transparent(self.pool, clock),
-            access,
-            CurrentNames(configured, lambda: self.trust.accepted),
-            self._reported,
-            limits.hold,
-        )
-        self.acceptor = Acceptor(self._handler, limits)
+        self._background = Background(options, self.pool, self.trust, environment, access=access, logins=self.logins)
+        source = self.login_once or Transparent(self.pool, tuning.clock)
+        self._handler = _handler(options, source, access, self.trust, self._reported, tuning.limits.hold)
+        self.acceptor = Acceptor(self._handler, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
-        self._restart = restart
 
     @property
     def doctor(self) -> Doctor:
@@ -120,7 +90,7 @@ class Proxy:
             [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
         )
         if self._certificate:
-            self._reloading = asyncio.create_task(_reload(self._certificate, self._restart))
+            self._reloading = asyncio.create_task(_reload(self._certificate, self._environment.restart))
         await self._background.start()
         self.serving = True
 
@@ -143,7 +113,7 @@ class Proxy:
         if record.code == OutOfDescriptorsError.code:
             self.acceptor.fall_short(record.code)
         self._background.note(record)
-        self._report(record)
+        self._environment.report(record)
 
 
 def gateway_side(
@@ -173,31 +143,32 @@ def gateway_side(
 def _login_once(
     options: Options,
     pool: Pool,
-    clock: Callable[[], float],
     store: LoginStore,
-    pauses: Sequence[float] | None,
+    tuning: Tuning,
 ) -> "LoginOnce | None":
     """Make what asks the gateway with the options' accounts, if there are any."""
     if not options.accounts:
         return None
     from smgw_proxy_addon.auth.login_once import LoginOnce  # noqa: PLC0415 - 0.5 MB, only with accounts
 
-    return LoginOnce(options, pool, clock, store.save, pauses)
+    return LoginOnce(options, pool, tuning.clock, store.save, tuning.login_pauses)
 
 
 def _handler(
     options: Options,
     source: Source,
     access: Access,
-    names: CurrentNames,
+    trust: GatewayTrust,
     report: Callable[[RequestRecord], None],
     longest_hold: float,
 ) -> RequestHandler:
-    host = options.host_header or options.target.authority
+    target = options.target
+    host = options.host_header or target.authority
+    names = GatewayNames.of(target.host, target.port, host)
     return RequestHandler(
         source,
         access,
-        names,
+        CurrentNames(names, lambda: trust.accepted),
         host=host.encode(),
         read_timeout=options.read_timeout,
         largest_body=options.max_body_mb * MB,

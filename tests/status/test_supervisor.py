@@ -23,6 +23,7 @@ from smgw_proxy_addon.config.options import from_app
 from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
+from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import gateway_side
 from smgw_proxy_addon.proxy.source import Transparent
 from smgw_proxy_addon.server.access import Access
@@ -163,7 +164,8 @@ async def test_the_doctor_in_the_app_tells_the_fields_of_the_dialog(tmp_path: Pa
     async with stand_in() as told, client(told.url) as supervisor:
         options = from_app({"target": "127.99.0.1"})
         trust, pool = gateway_side(options, TrustStore(tmp_path, "gw"))
-        doctor = Background(options, pool, trust, supervisor, access=Access(), log_failure=lambda: None).doctor
+        environment = Environment(lambda _record: None, supervisor)
+        doctor = Background(options, pool, trust, environment, access=Access()).doctor
         checks = await doctor.diagnose("de")
         remedy = checks[0].remedy
         assert [check.ok for check in checks[:2]] == [None, False]  # refused: somebody is there all the same
@@ -201,10 +203,9 @@ class Day:
             options,
             self.pool,
             trust,
-            self.supervisor,
-            logins=self.logins,
+            Environment(lambda _record: None, self.supervisor, lambda: self.log_failure),
             access=Access(),
-            log_failure=lambda: self.log_failure,
+            logins=self.logins,
             now=lambda: self.now,
         )
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from smgw_proxy_addon.config.options import from_command_line
+from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.status_page import StatusPage
 from smgw_proxy_addon.server.listeners import open_listeners
 from smgw_proxy_addon.trust.store import TrustStore
@@ -41,7 +42,7 @@ async def test_the_host_s_port_is_named_to_clients_outside(
     async with stand_in() as told, client(told.url) as supervisor, proxy_for("127.0.0.1:1", tmp_path) as rig:
         # What the Supervisor calls the port is the container's.
         told.ports = ports and {name.replace("8080", str(port)): value for name, value in ports.items()}
-        await page.start(rig.proxy, TrustStore(tmp_path, "gw"), supervisor=supervisor)
+        await page.start(rig.proxy, TrustStore(tmp_path, "gw"), Environment(lambda _record: None, supervisor))
         try:
             url = caplog.text.partition("Status page at ")[2].split()[0].replace("[::]", "127.0.0.1")
             async with httpx.AsyncClient(trust_env=False) as browser, asyncio.timeout(10):

@@ -1,0 +1,37 @@
+"""What the process around the proxy gives it, and what only tests set."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.server.limits import Limits
+from smgw_proxy_addon.status.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class Environment:
+    """``report`` gets every finished request; ``supervisor`` is there in the Home Assistant app only.
+
+    ``log_failure`` returns why no log files are written, None while they are. ``restart`` ends the program so that it
+    is started again as root; None where nobody would start it.
+    """
+
+    report: Callable[[RequestRecord], None]
+    supervisor: Supervisor | None = None
+    log_failure: Callable[[], str | None] = lambda: None
+    restart: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """``clock`` returns monotonic seconds, as the event loop's; ``login_pauses`` replaces ``gateway_login.PAUSES``.
+
+    ``files`` replaces how the login store is written.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    clock: Callable[[], float] = time.monotonic
+    login_pauses: Sequence[float] | None = None
+    files: Files | None = None
