@@ -226,6 +226,12 @@ class HandshakeError(GatewayError):
     code = "gateway_tls_failed"
 
 
+class TargetIsProxyError(GatewayError):
+    """What answers at the target is a listener of this proxy. Nothing was sent to it, no certificate stored."""
+
+    code = "target_is_proxy"
+
+
 class CertificateChangedError(GatewayError):
     """The gateway's certificate is not the pinned one. Nothing was sent to it."""
 

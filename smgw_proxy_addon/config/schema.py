@@ -76,7 +76,7 @@ def _read_networks(value: object) -> tuple[Network, ...]:
 def _read_networks_of_app(value: object) -> tuple[Network, ...]:
     """Read networks, and add that of Home Assistant and its apps."""
     networks = _read_networks(value)
-    return (*networks, _APP_NETWORK) if networks and _APP_NETWORK not in networks else networks
+    return (*networks, APP_NETWORK) if networks and APP_NETWORK not in networks else networks
 
 
 def _read_addresses(value: object) -> tuple[str, ...]:
@@ -136,8 +136,8 @@ _COMMON: Final = (
 )
 _DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")
 _NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
-_APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
-"""The network of Home Assistant and its apps."""
+APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
+"""The network of Home Assistant and its apps: an app reaches nothing else with such an address."""
 _DEFAULT_TARGET: Final = "10.11.120.2"
 _NOTIFY_AFTER: Final = 30
 

@@ -23,7 +23,13 @@ from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.certificate import ListenerCertificate
 from smgw_proxy_addon.server.interfaces import local_names
-from smgw_proxy_addon.server.listeners import Listener, open_listeners, own_certificate, user_certificate
+from smgw_proxy_addon.server.listeners import (
+    Listener,
+    check_target,
+    open_listeners,
+    own_certificate,
+    user_certificate,
+)
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore, stored_pins
 
@@ -48,6 +54,7 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave_early)  # until the loop runs
     listeners = open_listeners(options)
+    check_target(options.target, listeners)
     page = _status_page(options, listeners, ingress=ingress)
     certificate = user_certificate(options)
     if become_unprivileged:

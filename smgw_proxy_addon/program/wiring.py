@@ -59,7 +59,8 @@ class Proxy:
         environment: Environment,
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
-        self.trust, self.pool = gateway_side(options, store, tuning.clock)
+        is_own = certificate.shows if certificate else None
+        self.trust, self.pool = gateway_side(options, store, tuning.clock, is_own)
         self.serving = False
         """Whether it takes requests."""
         self._listeners = listeners
@@ -117,15 +118,19 @@ class Proxy:
 
 
 def gateway_side(
-    options: Options, store: TrustStore, clock: Callable[[], float] = time.monotonic
+    options: Options,
+    store: TrustStore,
+    clock: Callable[[], float] = time.monotonic,
+    is_own: Callable[[bytes], bool] | None = None,
 ) -> tuple[GatewayTrust, Pool]:
-    """Make what leads to the gateway: its pin, and the connections."""
+    """Make what leads to the gateway: its pin, and the connections; ``is_own`` as in ``GatewayTrust``."""
     target = options.target
     trust = GatewayTrust(
         store,
         Policy(options.certificate_fingerprint),
         target=target.name,
         now=lambda: datetime.now(UTC),
+        is_own=is_own or (lambda _der: False),
     )
     connector = Connector(
         trust,

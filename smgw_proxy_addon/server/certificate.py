@@ -47,6 +47,7 @@ class ListenerCertificate:
         self._keyfile = keyfile
         self._seen = self._signature()
         self._newest = self.context = _load(certfile, keyfile)
+        self._shown = {_first_certificate(certfile)}
         self.context.sni_callback = self._show_newest
 
     def reload_if_changed(self) -> bool:
@@ -60,7 +61,12 @@ class ListenerCertificate:
             return False
         self._seen = signature
         self._newest = _load(self._certfile, self._keyfile)
+        self._shown.add(_first_certificate(self._certfile))
         return True
+
+    def shows(self, der: bytes) -> bool:
+        """Tell whether this is a certificate that clients see or have seen: then its owner is this proxy."""
+        return bool(der) and der in self._shown
 
     def _show_newest(self, connection: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
         # Called in every handshake, also without SNI. Loading into the listener's own context instead could leave
@@ -133,6 +139,16 @@ def _load(certfile: Path, keyfile: Path) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one
         raise _BrokenError(_problem(error, (certfile, certificate), (keyfile, key))) from None
     return context
+
+
+def _first_certificate(certfile: Path) -> bytes:
+    """Return the one that a server shows as its own; those of the chain follow it."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    text = _read(certfile).decode("latin-1")
+    try:
+        return ssl.PEM_cert_to_DER_cert(begin + text.partition(begin)[2].partition(end)[0] + end)
+    except ValueError:
+        return b""  # OpenSSL reads more spellings of PEM than Python does
 
 
 def _problem(error: OSError, certfile: tuple[Path, bytes], keyfile: tuple[Path, bytes]) -> str:

@@ -20,6 +20,7 @@ from smgw_proxy_addon.errors import (
     NameUnknownError,
     ProxyError,
     ReadTimeoutError,
+    TargetIsProxyError,
 )
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.gateway.connection import Connection
@@ -190,7 +191,7 @@ class Doctor:
         own = judge_address(run.destination, run.interfaces, reached=None)
         finding = judge_failure(error, run.destination, run.done, own_address=own.code == "address_ok")
         finding = replace(finding, facts={"target": run.destination.target.name, **finding.facts})
-        if isinstance(error, CertificateChangedError | CertificateNotAllowedError):
+        if isinstance(error, CertificateChangedError | CertificateNotAllowedError | TargetIsProxyError):
             # Our own verdict ended the handshake: its step was not noted.
             run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))
             facts = {**finding.facts, **_groups(finding.facts)}

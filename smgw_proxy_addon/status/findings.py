@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from smgw_proxy_addon.config.schema import APP_NETWORK
 from smgw_proxy_addon.config.target import HTTPS_PORT, Address, Target, with_port
 from smgw_proxy_addon.errors import (
     BadAnswerError,
@@ -25,6 +26,7 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ReadTimeoutError,
     RefusedError,
+    TargetIsProxyError,
     TruncatedAnswerError,
     UnreachableError,
 )
@@ -87,6 +89,11 @@ class Destination:
         return self.target.address or self.resolved
 
     @property
+    def hidden_by_apps(self) -> bool:
+        """Whether the gateway's address is one of the network of apps, so that no app reaches it."""
+        return self.in_app and self.address is not None and self.address in APP_NETWORK
+
+    @property
     def facts(self) -> dict[str, str]:
         """The facts that every text may use."""
         target = self.target
@@ -101,6 +108,8 @@ def judge_address(destination: Destination, interfaces: Interfaces | None, *, re
     an own address the step fails only if TCP failed.
     """
     address = destination.address
+    if destination.hidden_by_apps and not reached:
+        return Finding(Step.ADDRESS, None if reached is None else False, "address_of_apps", destination.facts)
     if address is None or (interfaces is None and not reached):
         return Finding(Step.ADDRESS, None, "address_not_known", destination.facts)
     if interfaces is None:
@@ -140,6 +149,8 @@ def judge_failure(
                 behind = (Step.TCP, Step.TLS)
                 failed = next((each for each in behind if each not in done), Step.HTTP), "failed"
     step, code = failed
+    if destination.hidden_by_apps and code in _NOBODY_THERE:
+        code = "tcp_of_apps"
     return Finding(step, False, code, facts)
 
 
@@ -168,6 +179,7 @@ def judge_answer(
 _FAILURES: Final[tuple[tuple[type[ProxyError], Step, str], ...]] = (
     (NameUnknownError, Step.NAME, "name_unknown"),
     (BusyError, Step.TCP, "tcp_busy"),
+    (TargetIsProxyError, Step.CERTIFICATE, "target_is_proxy"),
     (CertificateChangedError, Step.CERTIFICATE, "certificate_changed"),
     (CertificateNotAllowedError, Step.CERTIFICATE, "certificate_not_allowed"),
     (PinUnreadableError, Step.CERTIFICATE, "pin_unreadable"),
@@ -177,6 +189,8 @@ _FAILURES: Final[tuple[tuple[type[ProxyError], Step, str], ...]] = (
     (BadAnswerError, Step.HTTP, "http_not_http"),
     (TruncatedAnswerError, Step.HTTP, "http_truncated"),
 )
+
+_NOBODY_THERE: Final = frozenset({"tcp_timeout", "tcp_no_route", "tcp_nobody"})
 
 # Parts of OpenSSL's names; those of alerts follow RFC 5246 section 7.2, with varying words before them.
 _TLS_CODES: Final = (

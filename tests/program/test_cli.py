@@ -148,6 +148,15 @@ async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     assert f"port {port}: another program uses it already" in output
 
 
+async def test_a_target_that_is_the_proxy_itself_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as freed:
+        port = str(freed.getsockname()[1])
+    code, output = await run_to_end(tmp_path, "--port", port, "--bind", "127.0.0.1", "--target", f"127.0.0.1:{port}")
+    assert code == 2
+    assert output.startswith(f'smgw-proxy: option --target: "127.0.0.1:{port}" is where this proxy itself listens; ')
+    assert output.count("\n") == 1
+
+
 async def test_a_certificate_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "certs").write_text("a file where the folder should be")
     code, output = await run_to_end(tmp_path, "--port", "0", "--https-port", "0", "--bind", "127.0.0.1")

@@ -102,6 +102,13 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Eine Adresse, die mit fe80 beginnt, ist aus einer Home-Assistant-App nicht erreichbar.",
         "Tragen Sie in die Option „target“ die IPv4-Adresse des Gateways ein; Ihr Messstellenbetreiber kennt sie.",
     ),
+    "address_of_apps": Outcome(
+        "Die Adresse des Gateways gehört zu dem Netz, in dem Home Assistant seine Apps hält (172.30.32.0/23). Ein "
+        "Gateway mit einer solchen Adresse erreicht nur Home Assistant selbst, aber keine App.",
+        "Stellen Sie einen kleinen Router mit NAT neben den Zähler und tragen Sie in die Option „target“ die Adresse "
+        "ein, die das Gateway dann für Ihr Heimnetz hat. Oder betreiben Sie den Proxy auf einem anderen Rechner. Ein "
+        "Kabel oder eine zweite Adresse hilft nicht.",
+    ),
     # TCP
     "tcp_ok": Outcome("{at} nimmt Verbindungen an."),
     "tcp_busy": Outcome(
@@ -133,6 +140,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Im Netz des Gateways gibt es kein Gerät mit dieser Adresse ({at}).",
         "Prüfen Sie das Kabel an beiden Enden, ob es in der HAN-Buchse des Gateways steckt (nicht WAN oder LMN), "
         "und die Adresse: Sie steht im Brief Ihres Messstellenbetreibers.",
+    ),
+    "tcp_of_apps": Outcome(
+        "Unter {at} antwortet niemand: Eine App sucht diese Adresse unter den anderen Apps und nicht hinter einem "
+        "Kabel.",
+        "Siehe oben bei der Netzwerkadresse.",
     ),
     # TLS
     "tls_ok": Outcome("Die verschlüsselte Verbindung steht."),
@@ -225,6 +237,12 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Es ist das vertraute Zertifikat, nach der Uhr dieses Rechners gilt es aber noch nicht: {groups} "
         "({subject}).",
         "Prüfen Sie Datum und Uhrzeit dieses Rechners.",
+    ),
+    "target_is_proxy": Outcome(
+        "Unter {at} antwortet dieser Proxy selbst. Es wurde ihm nichts gesendet und sein Zertifikat nicht "
+        "gespeichert.",
+        "Tragen Sie in die Option „target“ die Adresse des Gateways ein; die des Proxys gehört in die Programme, die "
+        "ihn fragen.",
     ),
     "certificate_changed": Outcome(
         "Das Gerät zeigt ein anderes Zertifikat als das vertraute. Es wurde ihm nichts gesendet.\n"

@@ -170,6 +170,13 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Check that address and port are those of the gateway. The gateways of some makers cannot be used yet; the "
         "proxy's log tells the technical reason.",
     ),
+    "target_is_proxy": Explanation(
+        "The proxy is asked to ask itself",
+        "What answers at the gateway's address[ ({target})] is this proxy. Nothing was sent to it, and its "
+        "certificate was not stored.",
+        'Enter the address of the gateway in the option "target": it is in the letter of your metering point '
+        "operator. The proxy's own address belongs into the programs that ask.",
+    ),
     "certificate_changed": Explanation(
         "The gateway shows another certificate than before",
         "The device[ at {target}] identifies itself by a new certificate. Either the gateway or its certificate was "

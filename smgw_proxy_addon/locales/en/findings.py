@@ -98,6 +98,12 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "An address that begins with fe80 cannot be reached from inside a Home Assistant app.",
         'Enter the gateway\'s IPv4 address in the option "target"; your metering point operator knows it.',
     ),
+    "address_of_apps": Outcome(
+        "The gateway's address belongs to the network in which Home Assistant keeps its apps (172.30.32.0/23). Only "
+        "Home Assistant itself can reach a gateway with such an address, but no app.",
+        "Put a small router with NAT beside the meter, and enter the address that the gateway then has for your home "
+        'in the option "target". Or run the proxy on another computer. A cable or a second address will not help.',
+    ),
     # TCP
     "tcp_ok": Outcome("{at} accepts connections."),
     "tcp_busy": Outcome(
@@ -128,6 +134,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "There is no device with this address in the gateway's network ({at}).",
         "Check the cable at both ends, that it is in the gateway's HAN socket (not WAN or LMN), and the address: it "
         "is in the letter of your metering point operator.",
+    ),
+    "tcp_of_apps": Outcome(
+        "Nobody answers at {at}: an app looks for this address among the other apps, and not behind a cable.",
+        "See the network address above.",
     ),
     # TLS
     "tls_ok": Outcome("The encrypted connection works."),
@@ -213,6 +223,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
     "certificate_not_yet_valid": Outcome(
         "It is the trusted certificate, but by this computer's clock it is not valid yet: {groups} ({subject}).",
         "Check date and time of this computer.",
+    ),
+    "target_is_proxy": Outcome(
+        "What answers at {at} is this proxy itself. Nothing was sent to it, and its certificate was not stored.",
+        'Enter the address of the gateway in the option "target"; the proxy\'s own address belongs into the programs '
+        "that ask.",
     ),
     "certificate_changed": Outcome(
         "The device shows another certificate than the trusted one. Nothing was sent to it.\n"
