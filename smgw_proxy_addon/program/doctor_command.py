@@ -29,12 +29,19 @@ _WORDS: Final[Mapping[Language, Report]] = {"en": english.REPORT, "de": german.R
 
 
 class ReadOnlyStore(TrustStore):
-    """Read-only store."""
+    """Read-only store; keeps in memory what would be stored."""
+
+    _learnt: Pin | None = None
+
+    def load(self) -> Pin | None:
+        """Return the stored pin, or else the learnt one. Must be run in executor."""
+        return super().load() or self._learnt
 
     def learn(self, certificate: Certificate, now: datetime) -> Pin:
         """Return the stored pin, or the one that the certificate would get. Must be run in executor."""
         del now
-        return self.load() or Pin(certificate)
+        self._learnt = self.load() or Pin(certificate)
+        return self._learnt
 
     def seen(self, certificate: Certificate, now: datetime) -> None:
         """Do nothing."""

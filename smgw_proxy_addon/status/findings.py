@@ -35,6 +35,11 @@ from smgw_proxy_addon.server.interfaces import Interface
 
 Interfaces = Sequence[Interface]
 
+SMGW_LOCAL: Final = "smgw.local"
+"""The name of every gateway in its own network (TR-03109-1)."""
+WANTS_SMGW_LOCAL: Final = "http_smgw_local"
+"""The code of a gateway that takes requests for this name only."""
+
 LINK_LOCAL_PREFIX: Final = 16
 """Of 169.254.0.0/16 (RFC 3927)."""
 _IPV4: Final = 4

@@ -284,6 +284,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Setzen Sie die Option „host_header“ auf smgw.local oder auf die eigene Adresse des Gateways; ohne sie gilt "
         "die Option „target“.",
     ),
+    "http_smgw_local": Outcome(
+        "Das Gateway lehnt Anfragen an den Host {sent_host} ab (400) und nimmt solche an smgw.local an, wie manche "
+        "Gateways von EMH.",
+        "Setzen Sie die Option „host_header“ auf smgw.local. In Home Assistant tut das der Knopf darunter.",
+    ),
     "http_other_login": Outcome(
         "Das Gerät verlangt eine Anmeldung, aber nicht so wie ein Smart-Meter-Gateway. Sein Zertifikat nennt: "
         "{subject}.",

@@ -265,6 +265,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         'Set the option "host_header" to smgw.local or to the gateway\'s own address; without it the option '
         '"target" is used.',
     ),
+    "http_smgw_local": Outcome(
+        "The gateway refuses requests for the host {sent_host} (400) and takes those for smgw.local, as some "
+        "gateways by EMH do.",
+        'Set the option "host_header" to smgw.local. In Home Assistant, the button below does it.',
+    ),
     "http_other_login": Outcome(
         "The device asks for a login, but not in the way of Smart Meter Gateways. Its certificate says: {subject}.",
         'This seems to be another device: check the address in the option "target".',
