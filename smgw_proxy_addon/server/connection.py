@@ -37,8 +37,15 @@ AHEAD_IN_ALL: Final = 8_000_000
 STALL: Final = 30.0
 """Seconds in which a client has to read something."""
 
-HALF_CLOSED: Final = 2.0
-"""Seconds after which a client that has closed its side, and that no answer is under way to, is taken for gone."""
+HALF_CLOSED: Final = 5.0
+"""Seconds that a client's request has to reach the gateway if it closes its side right behind it, as scripts do.
+
+Then it is taken for gone, as is at once a client that closes later: it has given up.
+"""
+
+_RIGHT_BEHIND: Final = 0.25
+"""Seconds between the last bytes of a request and that end."""
+
 
 _USUAL: Final = 65_536
 _PIECE: Final = 16_384
@@ -86,6 +93,7 @@ class ClientConnection(asyncio.Protocol):
         self._chunked = False
         self._unread = b""  # came in beyond what is read ahead
         self._paused = False  # nothing more is read from the client
+        self._heard = 0.0  # when the last bytes came in
         self._half_closed = False
         self._leaving: asyncio.TimerHandle | None = None
         self._discarded: int | None = None  # bytes, since nothing that comes in is read any more
@@ -284,6 +292,7 @@ class ClientConnection(asyncio.Protocol):
             if self._discarded > (LARGEST_HEAD if self._reader.oversized else _LINGER_BYTES):
                 self.abort()
             return
+        self._heard = self._loop.time()
         self._unread = self._unread + data if self._unread else data
         self._read_on()
 
@@ -294,7 +303,10 @@ class ClientConnection(asyncio.Protocol):
         nothing_to_answer = self._request is None and not self._reader.requests
         if self.secure or nothing_to_answer or self._discarded is not None:
             return False
-        self._leaving = self._loop.call_later(HALF_CLOSED, self._leave)
+        if self._loop.time() - self._heard > _RIGHT_BEHIND:
+            self._leave()
+        else:
+            self._leaving = self._loop.call_later(HALF_CLOSED, self._leave)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature

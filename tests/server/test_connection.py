@@ -279,6 +279,24 @@ async def test_who_has_closed_his_side_and_waits_for_too_long_never_reaches_the_
         assert sim.journal.heads == 1
 
 
+async def test_who_closes_after_a_while_has_given_up(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        gate = asyncio.Event()
+        sim.faults.set("slow", gate=gate, times=1)
+        async with connected(rig.port) as (first, asking), connected(rig.port) as (second, waiting):
+            asking.write(GET)
+            await sim.wait_for_heads(1)
+            waiting.write(GET)
+            await asyncio.sleep(0.3)
+            waiting.write_eof()
+            async with asyncio.timeout(connection.HALF_CLOSED / 2):
+                assert await rest(second) == b""
+            gate.set()
+            assert await answered(first) == 200
+        assert [report.code for report in rig.reports] == ["client_gone", None]
+        assert sim.journal.heads == 1
+
+
 async def test_a_close_notify_in_the_middle_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0) as rig:
         for request in (GET, GET.replace(b"status/200", b"bytes/900000"), GET[:10], GET + GET[:10]):
