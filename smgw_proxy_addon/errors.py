@@ -226,6 +226,12 @@ class HandshakeError(GatewayError):
     code = "gateway_tls_failed"
 
 
+class GatewayWantsCertificateError(GatewayError):
+    """The gateway demands a certificate of the proxy: it got none, or not one that it takes."""
+
+    code = "gateway_wants_certificate"
+
+
 class TargetIsProxyError(GatewayError):
     """What answers at the target is a listener of this proxy. Nothing was sent to it, no certificate stored."""
 

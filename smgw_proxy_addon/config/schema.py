@@ -145,6 +145,8 @@ APP_OPTIONS: Final = (
     Option("target", "str", TARGET_ALLOWED, read_target, _DEFAULT_TARGET, required=True),
     _text("certfile", below("/ssl"), "the name of a file in /ssl, such as fullchain.pem"),
     _text("keyfile", below("/ssl"), "the name of a file in /ssl, such as privkey.pem"),
+    _text("client_certfile", below("/ssl"), "the name of a file in /ssl, such as gateway-login.pem"),
+    _text("client_keyfile", below("/ssl"), "the name of a file in /ssl, such as gateway-login.key"),
     # Below /share only: the program takes ownership of its log folder, and /data is part of backups.
     _text("log_dir", below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
@@ -160,6 +162,8 @@ COMMAND_LINE_OPTIONS: Final = (
     _text("target", read_target, TARGET_ALLOWED, _DEFAULT_TARGET),
     _text("certfile", read_path, "the path of a certificate in PEM form"),
     _text("keyfile", read_path, "the path of an unencrypted key in PEM form"),
+    _text("client_certfile", read_path, "the path of a certificate in PEM form"),
+    _text("client_keyfile", read_path, "the path of an unencrypted key in PEM form"),
     _text("log_dir", read_path, "the path of a folder", "logs"),
     *_COMMON,
     Option(

@@ -19,7 +19,7 @@ from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
 from smgw_proxy_addon.program.environment import Environment
-from smgw_proxy_addon.program.wiring import Proxy
+from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.certificate import ListenerCertificate
 from smgw_proxy_addon.server.interfaces import local_names
@@ -48,7 +48,7 @@ EXIT_RESTART: Final = 75
 def run(options: Options, become_unprivileged: Callable[[], None] | None = None, *, ingress: bool = False) -> int:
     """Run the proxy until SIGTERM or SIGINT; returns the exit code: 0, or ``EXIT_RESTART``. Raises ``StartError``.
 
-    ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root.
+    ``become_unprivileged`` is called once ports are bound and the user's keys are read: all that needs root.
     ``ingress``: Home Assistant shows the status page.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,6 +57,7 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
     check_target(options.target, listeners)
     page = _status_page(options, listeners, ingress=ingress)
     certificate = user_certificate(options)
+    context = gateway_tls(options)
     if become_unprivileged:
         become_unprivileged()
     certificate = certificate or own_certificate(options)
@@ -64,7 +65,13 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
         for line in _introduction(options, listeners):
             _LOGGER.info("%s", line)
         served = _serve(
-            options, listeners, certificate, page, may_restart=bool(become_unprivileged), log_failure=log_failure
+            options,
+            listeners,
+            certificate,
+            page,
+            context=context,
+            may_restart=bool(become_unprivileged),
+            log_failure=log_failure,
         )
         code = asyncio.run(served)
         _LOGGER.info("Stopped")
@@ -110,6 +117,7 @@ async def _serve(
     certificate: ListenerCertificate | None,
     page: "StatusPage | None",
     *,
+    context: ssl.SSLContext | None,
     may_restart: bool,
     log_failure: Callable[[], str | None],
 ) -> int:
@@ -130,7 +138,7 @@ async def _serve(
 
     token = os.environ.get("SUPERVISOR_TOKEN")
     restart = (lambda: end(EXIT_RESTART)) if may_restart else None
-    environment = Environment(report, Supervisor(token) if token else None, log_failure, restart)
+    environment = Environment(report, Supervisor(token) if token else None, log_failure, restart, context)
     store = trust_store(options)
     proxy = Proxy(options, listeners, certificate, store, environment)
     loop.set_exception_handler(partial(_on_fault, proxy.acceptor))

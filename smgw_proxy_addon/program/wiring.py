@@ -2,18 +2,21 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.auth.login_store import LoginStore
-from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.config.options import OptionError, Options
 from smgw_proxy_addon.errors import OutOfDescriptorsError
 from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.pool import Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
+from smgw_proxy_addon.gateway.tls import client_context
 from smgw_proxy_addon.http.rewrite import GatewayNames
+from smgw_proxy_addon.key_files import KeyFilesError, NoRightToReadError
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
 from smgw_proxy_addon.program.environment import Environment, Tuning
@@ -22,7 +25,7 @@ from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
-from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError, NoRightToReadError
+from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
 from smgw_proxy_addon.server.listeners import Listener
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.status.doctor import Doctor
@@ -59,8 +62,9 @@ class Proxy:
         environment: Environment,
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
-        is_own = certificate.shows if certificate else None
-        self.trust, self.pool = gateway_side(options, store, tuning.clock, is_own)
+        self.trust, self.pool = gateway_side(
+            options, store, tuning.clock, context=environment.gateway_tls, is_own=self._shows
+        )
         self.serving = False
         """Whether it takes requests."""
         self._listeners = listeners
@@ -110,6 +114,9 @@ class Proxy:
         await self.acceptor.close()
         await self.pool.close()
 
+    def _shows(self, der: bytes) -> bool:
+        return self._certificate is not None and self._certificate.shows(der)
+
     def _reported(self, record: RequestRecord) -> None:
         if record.code == OutOfDescriptorsError.code:
             self.acceptor.fall_short(record.code)
@@ -117,20 +124,39 @@ class Proxy:
         self._environment.report(record)
 
 
+def gateway_tls(options: Options) -> ssl.SSLContext | None:
+    """Load the certificate that the gateway is shown, if any. Must be run in executor.
+
+    Raises OptionError: another start would not help.
+    """
+    if not (options.client_certfile and options.client_keyfile):
+        return None
+    try:
+        return client_context(options.client_certfile, options.client_keyfile)
+    except KeyFilesError as error:
+        allowed = "a certificate with its unencrypted key, both in PEM form"
+        raise OptionError("client_certfile", str(error), allowed) from None
+
+
 def gateway_side(
     options: Options,
     store: TrustStore,
     clock: Callable[[], float] = time.monotonic,
-    is_own: Callable[[bytes], bool] | None = None,
+    *,
+    context: ssl.SSLContext | None = None,
+    is_own: Callable[[bytes], bool] = lambda _der: False,
 ) -> tuple[GatewayTrust, Pool]:
-    """Make what leads to the gateway: its pin, and the connections; ``is_own`` as in ``GatewayTrust``."""
+    """Make what leads to the gateway: its pin, and the connections.
+
+    ``context`` as in ``Connector``, ``is_own`` as in ``GatewayTrust``.
+    """
     target = options.target
     trust = GatewayTrust(
         store,
         Policy(options.certificate_fingerprint),
         target=target.name,
         now=lambda: datetime.now(UTC),
-        is_own=is_own or (lambda _der: False),
+        is_own=is_own,
     )
     connector = Connector(
         trust,
@@ -140,6 +166,7 @@ def gateway_side(
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
         clock=clock,
+        context=context,
     )
     scheduler = Scheduler(options.max_connections, ROOM, PATIENCE)
     return trust, Pool(connector, scheduler, Lifetime(), clock=clock)

@@ -19,6 +19,7 @@ from smgw_proxy_addon.errors import (
     CertificateNotAllowedError,
     ConnectionLostError,
     ConnectTimeoutError,
+    GatewayWantsCertificateError,
     HandshakeError,
     NameUnknownError,
     PinNotWrittenError,
@@ -48,6 +49,7 @@ _IPV4_PREFIX: Final = 24
 _IPV6_PREFIX: Final = 64
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_CLIENT_ERRORS: Final = 400
 _SERVER_ERRORS: Final = 500
 
 
@@ -78,14 +80,15 @@ class Destination:
     """The gateway that is examined, and what the verdicts have to know of this computer.
 
     ``host_header`` is the Host header that is sent. ``in_app``: this runs as a Home Assistant app, whose interfaces
-    are not those of the host. ``brainpool``: the gateway is offered one of these curves. ``resolved`` is the address
-    of the target's name, None as long as it has none.
+    are not those of the host. ``brainpool``: the gateway is offered one of these curves. ``client_certificate``: it
+    is shown one. ``resolved`` is the address of the target's name, None as long as it has none.
     """
 
     target: Target
     host_header: str = ""
     in_app: bool = False
     brainpool: bool = True
+    client_certificate: bool = False
     resolved: Address | None = None
 
     @property
@@ -176,6 +179,8 @@ def judge_answer(
         return Finding(Step.HTTP, False, "http_other_login", facts)
     if status == _FORBIDDEN:
         return Finding(Step.HTTP, False, "http_forbidden", facts)
+    if status < _CLIENT_ERRORS and destination.client_certificate:
+        return Finding(Step.HTTP, True, "http_certificate", facts)
     if status >= _SERVER_ERRORS:
         return Finding(Step.HTTP, False, "http_error", facts)
     return Finding(Step.HTTP, False, "http_not_a_gateway", facts)
@@ -184,6 +189,7 @@ def judge_answer(
 _FAILURES: Final[tuple[tuple[type[ProxyError], Step, str], ...]] = (
     (NameUnknownError, Step.NAME, "name_unknown"),
     (BusyError, Step.TCP, "tcp_busy"),
+    (GatewayWantsCertificateError, Step.TLS, "tls_client_certificate"),
     (TargetIsProxyError, Step.CERTIFICATE, "target_is_proxy"),
     (CertificateChangedError, Step.CERTIFICATE, "certificate_changed"),
     (CertificateNotAllowedError, Step.CERTIFICATE, "certificate_not_allowed"),
@@ -212,7 +218,6 @@ _TLS_CODES: Final = (
     ("RECORD_LAYER_FAILURE", "tls_plain"),
     ("CLOSED", "tls_closed"),
     ("UNEXPECTED_EOF", "tls_closed"),
-    ("CERTIFICATE_REQUIRED", "tls_client_certificate"),
     ("UNRECOGNIZED_NAME", "tls_name"),
     ("ALERT_INTERNAL_ERROR", "tls_internal_error"),
     ("ALERT_ACCESS_DENIED", "tls_access_denied"),

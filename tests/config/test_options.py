@@ -40,6 +40,8 @@ def test_defaults_of_the_app() -> None:
         certificate_fingerprint=None,
         certfile=None,
         keyfile=None,
+        client_certfile=None,
+        client_keyfile=None,
         max_connections=1,
         connect_timeout=10,
         read_timeout=75,
@@ -87,6 +89,8 @@ def test_all_options_of_the_app() -> None:
             "certificate_fingerprint": ":".join(FINGERPRINT.upper()[at : at + 2] for at in range(0, 64, 2)),
             "certfile": "fullchain.pem",
             "keyfile": "/ssl/sub/privkey.pem",
+            "client_certfile": "/ssl/login.pem",
+            "client_keyfile": "login.key",
             "max_connections": 8,
             "read_timeout": 5,
             "cache_seconds": 900,
@@ -112,6 +116,7 @@ def test_all_options_of_the_app() -> None:
     assert options.host_header == "[fe80::1]:443"
     assert options.certificate_fingerprint == FINGERPRINT
     assert (options.certfile, options.keyfile) == (Path("/ssl/fullchain.pem"), Path("/ssl/sub/privkey.pem"))
+    assert (options.client_certfile, options.client_keyfile) == (Path("/ssl/login.pem"), Path("/ssl/login.key"))
     assert options.log_dir == Path("/share/logs of mine")
     assert options.cache_seconds == 900
     assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
@@ -209,6 +214,20 @@ def test_the_command_line_gives_texts() -> None:
             (
                 'Option "certfile": missing, although "keyfile" is given; '
                 "allowed: the name of a file in /ssl, such as fullchain.pem."
+            ),
+        ),
+        (
+            {"client_certfile": "a.pem", "allow": ["192.168.1.0/24"]},
+            (
+                'Option "client_keyfile": missing, although "client_certfile" is given; '
+                "allowed: the name of a file in /ssl, such as gateway-login.key."
+            ),
+        ),
+        (
+            {"client_certfile": "a.pem", "client_keyfile": "a.key", "allow": [], "accounts": []},
+            (
+                'Option "client_certfile": needs "accounts" or "allow" beside it: whoever may reach the proxy acts '
+                "with this certificate; allowed: the name of a file in /ssl, such as gateway-login.pem."
             ),
         ),
         (
@@ -438,3 +457,13 @@ def test_an_allowed_host_is_a_name_alone(text: str) -> None:
 def test_a_fingerprint_may_be_pasted_as_tools_print_it(written: str) -> None:
     pasted = written.format(":".join(["AB"] * 32))
     assert from_app({"target": "10.11.120.2", "certificate_fingerprint": pasted}).certificate_fingerprint == "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "guard", [{"allow": "192.168.1.0/24"}, {"accounts": [{"username": "u", "password": "p"}]}], ids=str
+)
+def test_a_certificate_for_the_gateway_wants_clients_to_be_chosen(guard: dict[str, object]) -> None:
+    given = {"client_certfile": "a.pem", "client_keyfile": "a.key"}
+    assert from_command_line({**given, **guard}).client_certfile == Path("a.pem")
+    assert from_command_line(given, listens=False).client_keyfile == Path("a.key")
+    assert outcome(from_command_line, given) is None

@@ -188,8 +188,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Prüfen Sie Adresse und Port in der Option „target“.",
     ),
     "tls_client_certificate": Outcome(
-        "Das Gerät unter {at} verlangt ein Zertifikat des Proxys; das tut kein Gateway am HAN-Anschluss.",
-        "Prüfen Sie Adresse und Port in der Option „target“.",
+        "Das Gerät unter {at} verlangt ein Zertifikat des Proxys als Anmeldung: Es bekam keines oder keines, das es "
+        "annimmt ({reason}).",
+        "Ist das Ihr Gateway, bitten Sie Ihren Messstellenbetreiber um ein Zertifikat mit Schlüssel und tragen Sie "
+        "beide in die Optionen „client_certfile“ und „client_keyfile“ ein. Wenn nicht, prüfen Sie Adresse und Port "
+        "in der Option „target“.",
     ),
     "tls_name": Outcome(
         "Das Gerät unter {at} kennt sich nicht unter dem Namen {host} (Alarm 112, „unrecognized name“).",
@@ -278,6 +281,7 @@ WORDS: Final[Mapping[str, Outcome]] = {
     "http_ok": Outcome(
         "Es verlangt Benutzername und Passwort, wie ein Smart-Meter-Gateway es tut. Alles ist bereit.",
     ),
+    "http_certificate": Outcome("Es lässt den Proxy mit seinem Zertifikat herein. Alles ist bereit."),
     "http_forbidden": Outcome(
         "Das Gateway lehnt die Anfrage ab (403); sie galt dem Host {sent_host}. Gateways von EMH nehmen dort nur "
         "ihren eigenen Namen an.",

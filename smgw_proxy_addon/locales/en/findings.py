@@ -180,8 +180,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
         'Check address and port in the option "target".',
     ),
     "tls_client_certificate": Outcome(
-        "The device at {at} asks for a certificate of the proxy, which gateways at the HAN port do not.",
-        'Check address and port in the option "target".',
+        "The device at {at} wants a certificate of the proxy as login: it got none, or not one that it takes "
+        "({reason}).",
+        "If this is your gateway, ask your metering point operator for a certificate with its key, and enter both in "
+        'the options "client_certfile" and "client_keyfile". If not, check address and port in the option "target".',
     ),
     "tls_name": Outcome(
         'The device at {at} does not know itself by the name {host} (alert 112, "unrecognized name").',
@@ -259,6 +261,7 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     # HTTP
     "http_ok": Outcome("It asks for user name and password as a Smart Meter Gateway does. All is ready."),
+    "http_certificate": Outcome("It lets the proxy in by its certificate. All is ready."),
     "http_forbidden": Outcome(
         "The gateway refuses the request (403), which was for the host {sent_host}. Gateways by EMH accept only "
         "their own name there.",
