@@ -102,6 +102,7 @@ class Proxy:
     async def stop(self, grace: float = GRACE) -> None:
         """Take no new requests, give running ones ``grace`` seconds, close everything properly."""
         self.serving = False
+        self._handler.refuse_requests()
         if self._reloading:
             self._reloading.cancel()
         await self.acceptor.stop()

@@ -117,9 +117,13 @@ class RequestHandler:
         self._running: set[asyncio.Task[Any]] = set()
         self._stopping = False
 
-    async def stop(self, grace: float) -> None:
-        """Take no new requests; give the running ones ``grace`` seconds."""
+    def refuse_requests(self) -> None:
+        """Take no new requests; the running ones go on."""
         self._stopping = True
+
+    async def stop(self, grace: float) -> None:
+        """Give the running requests ``grace`` seconds. New ones are refused."""
+        self.refuse_requests()
         for seconds in (grace, _LAST_ANSWER):
             if not self._running:
                 return
