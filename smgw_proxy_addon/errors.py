@@ -226,6 +226,18 @@ class HandshakeError(GatewayError):
     code = "gateway_tls_failed"
 
 
+class GatewayWantsCertificateError(GatewayError):
+    """The gateway demands a certificate of the proxy: it got none, or not one that it takes."""
+
+    code = "gateway_wants_certificate"
+
+
+class TargetIsProxyError(GatewayError):
+    """What answers at the target is a listener of this proxy. Nothing was sent to it, no certificate stored."""
+
+    code = "target_is_proxy"
+
+
 class CertificateChangedError(GatewayError):
     """The gateway's certificate is not the pinned one. Nothing was sent to it."""
 

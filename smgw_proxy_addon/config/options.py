@@ -55,6 +55,9 @@ class Options:
     """SHA-256 of the DER certificate, 64 lower-case hexadecimal digits."""
     certfile: Path | None
     keyfile: Path | None
+    client_certfile: Path | None
+    """What the proxy shows the gateway as its login; with ``client_keyfile``."""
+    client_keyfile: Path | None
     max_connections: int
     connect_timeout: float
     read_timeout: float
@@ -137,13 +140,13 @@ def from_app(raw: Mapping[str, object]) -> Options:
                 given[error.option] = substitute
 
 
-def from_command_line(raw: Mapping[str, object]) -> Options:
+def from_command_line(raw: Mapping[str, object], *, listens: bool = True) -> Options:
     """Read the command line's options as argparse has them: texts, flags, lists; ``None`` is "not given".
 
-    Raises OptionError.
+    ``listens``: clients can use these options' proxy. Raises OptionError.
     """
     given = {name: value for name, value in raw.items() if value is not None}
-    return Options(**_validate(COMMAND_LINE_OPTIONS, given), **COMMAND_LINE_FIXED)
+    return Options(**_validate(COMMAND_LINE_OPTIONS, given, listens=listens), **COMMAND_LINE_FIXED)
 
 
 def from_file_text(text: str) -> Options:
@@ -174,7 +177,7 @@ def _unknown(name: str, known: Mapping[str, Option]) -> OptionError:
     return OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
 
 
-def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[str, Any]:
+def _validate(table: tuple[Option, ...], given: Mapping[str, object], *, listens: bool = True) -> dict[str, Any]:
     known = {option.name: option for option in table}
     for name in given:
         if name not in known:
@@ -185,7 +188,8 @@ def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[st
         marker = vol.Required(option.name) if option.required else vol.Optional(option.name, default=default)
         keys[marker] = option.read
     try:
-        values: dict[str, Any] = vol.Schema(vol.All(keys, _certificate_with_key))(dict(given))
+        checks = (_certificate_with_key, _client_certificate_guarded) if listens else (_certificate_with_key,)
+        values: dict[str, Any] = vol.Schema(vol.All(keys, *checks))(dict(given))
     except vol.MultipleInvalid as errors:
         error = errors.errors[0]
         name = str(error.path[0])
@@ -195,9 +199,20 @@ def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[st
 
 
 def _certificate_with_key(values: dict[str, Any]) -> dict[str, Any]:
-    for one, other in (("certfile", "keyfile"), ("keyfile", "certfile")):
-        if one in values and other not in values:
-            raise vol.Invalid(f'missing, although "{one}" is given', path=[other])
+    for kind in ("", "client_"):
+        pair = (f"{kind}certfile", f"{kind}keyfile")
+        for one, other in (pair, pair[::-1]):
+            if one in values and other not in values:
+                raise vol.Invalid(f'missing, although "{one}" is given', path=[other])
+    return values
+
+
+def _client_certificate_guarded(values: dict[str, Any]) -> dict[str, Any]:
+    if "client_certfile" in values and not (values.get("accounts") or values.get("allow")):
+        raise vol.Invalid(
+            'needs "accounts" or "allow" beside it: whoever may reach the proxy acts with this certificate',
+            path=["client_certfile"],
+        )
     return values
 
 

@@ -77,7 +77,7 @@ def _read_networks(value: object) -> tuple[Network, ...]:
 def _read_networks_of_app(value: object) -> tuple[Network, ...]:
     """Read networks, and add that of Home Assistant and its apps."""
     networks = _read_networks(value)
-    return (*networks, _APP_NETWORK) if networks and _APP_NETWORK not in networks else networks
+    return (*networks, APP_NETWORK) if networks and APP_NETWORK not in networks else networks
 
 
 def _read_addresses(value: object) -> tuple[str, ...]:
@@ -137,8 +137,8 @@ _COMMON: Final = (
 )
 _DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")
 _NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
-_APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
-"""The network of Home Assistant and its apps."""
+APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
+"""The network of Home Assistant and its apps: an app reaches nothing else with such an address."""
 _DEFAULT_TARGET: Final = "10.11.120.2"
 _NOTIFY_AFTER: Final = 30
 
@@ -146,6 +146,8 @@ APP_OPTIONS: Final = (
     Option("target", "str", TARGET_ALLOWED, read_target, _DEFAULT_TARGET, required=True),
     _text("certfile", below("/ssl"), "the name of a file in /ssl, such as fullchain.pem"),
     _text("keyfile", below("/ssl"), "the name of a file in /ssl, such as privkey.pem"),
+    _text("client_certfile", below("/ssl"), "the name of a file in /ssl, such as gateway-login.pem"),
+    _text("client_keyfile", below("/ssl"), "the name of a file in /ssl, such as gateway-login.key"),
     # Below /share only: the program takes ownership of its log folder, and /data is part of backups.
     _text("log_dir", below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
@@ -161,6 +163,8 @@ COMMAND_LINE_OPTIONS: Final = (
     _text("target", read_target, TARGET_ALLOWED, _DEFAULT_TARGET),
     _text("certfile", read_path, "the path of a certificate in PEM form"),
     _text("keyfile", read_path, "the path of an unencrypted key in PEM form"),
+    _text("client_certfile", read_path, "the path of a certificate in PEM form"),
+    _text("client_keyfile", read_path, "the path of an unencrypted key in PEM form"),
     _text("log_dir", read_path, "the path of a folder", "logs"),
     *_COMMON,
     Option(

@@ -149,6 +149,7 @@ def gateway_doctor(
         host_header=options.host_header or options.target.authority,
         in_app=_in_app(options) or supervisor is not None,
         brainpool=offers_brainpool() if brainpool is None else brainpool,
+        client_certificate=options.client_certfile is not None,
     )
     return Doctor(
         pool,

@@ -39,7 +39,10 @@ _FLAGS: Final = {
     "check_origin": ("--no-check-origin",),
 }
 _TRUST_OPTIONS: Final = ("target", "cert_dir")
-_DOCTOR_OPTIONS: Final = ("target", "host_header", "certificate_fingerprint", "connect_timeout", "cert_dir")
+_DOCTOR_OPTIONS: Final = (
+    *("target", "host_header", "certificate_fingerprint", "client_certfile", "client_keyfile"),
+    *("connect_timeout", "cert_dir"),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,7 +62,7 @@ def run_command(arguments: Sequence[str]) -> int:
         action, fingerprint = given.pop("action"), given.pop("trust_fingerprint")
         return reported(lambda: _trust(action, fingerprint, from_command_line(given)), _flag)
     if command == "doctor":
-        return reported(lambda: run_doctor(from_command_line(given), _language(), sys.stdout), _flag)
+        return reported(lambda: run_doctor(from_command_line(given, listens=False), _language(), sys.stdout), _flag)
     return reported(lambda: run(from_command_line(_with_accounts(given))), _flag)
 
 

@@ -19,13 +19,14 @@ from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
 from smgw_proxy_addon.program.environment import Environment
-from smgw_proxy_addon.program.wiring import Proxy
+from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import (
     Listener,
     StartError,
+    check_target,
     open_listeners,
     own_certificate,
     user_certificate,
@@ -50,16 +51,18 @@ def run(
 ) -> int:
     """Run the proxy until SIGTERM or SIGINT; returns the exit code: 0, or ``EXIT_RESTART``. Raises ``StartError``.
 
-    ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root. It returns
-    a sentence if the folder of the log files cannot be used. With it, HTTP does not wait until a certificate for
-    HTTPS can be stored: the app always has that listener, a command line only if it asks for it.
+    ``become_unprivileged`` is called once ports are bound and the user's keys are read: all that needs root. It
+    returns a sentence if the folder of the log files cannot be used. With it, HTTP does not wait until a certificate
+    for HTTPS can be stored: the app always has that listener, a command line only if it asks for it.
     ``ingress``: Home Assistant shows the status page.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave_early)  # until the loop runs
     listeners = open_listeners(options)
+    check_target(options.target, listeners)
     page = _status_page(options, listeners, ingress=ingress)
     certificate = user_certificate(options)
+    context = gateway_tls(options)
     no_log_files = become_unprivileged() if become_unprivileged else None
     with _logging(options, page, no_log_files) as log_failure:
         certificate = certificate or _own_certificate(options, required=not become_unprivileged)
@@ -68,7 +71,13 @@ def run(
         for line in options.warnings:
             _LOGGER.warning("%s", line)
         served = _serve(
-            options, listeners, certificate, page, may_restart=bool(become_unprivileged), log_failure=log_failure
+            options,
+            listeners,
+            certificate,
+            page,
+            context=context,
+            may_restart=bool(become_unprivileged),
+            log_failure=log_failure,
         )
         code = asyncio.run(served)
         _LOGGER.info("Stopped")
@@ -128,6 +137,7 @@ async def _serve(
     certificate: ListenerCertificate | None,
     page: "StatusPage | None",
     *,
+    context: ssl.SSLContext | None,
     may_restart: bool,
     log_failure: Callable[[], str | None],
 ) -> int:
@@ -148,7 +158,7 @@ async def _serve(
 
     token = os.environ.get("SUPERVISOR_TOKEN")
     restart = (lambda: end(EXIT_RESTART)) if may_restart else None
-    environment = Environment(report, Supervisor(token) if token else None, log_failure, restart)
+    environment = Environment(report, Supervisor(token) if token else None, log_failure, restart, context)
     store = trust_store(options)
     proxy = Proxy(options, listeners, certificate, store, environment)
     loop.set_exception_handler(partial(_on_fault, proxy.acceptor))

@@ -62,7 +62,14 @@ class StatusPage:
         self._server = StatusServer(
             self._pages,
             reader,
-            Actions(reader, store, _now, diagnosis=diagnosis, logins=proxy.logins),
+            Actions(
+                reader,
+                store,
+                _now,
+                diagnosis=diagnosis,
+                logins=proxy.logins,
+                supervisor=environment.supervisor,
+            ),
             write_bundle=lambda state: write_bundle(state, self._options, self.log.lines()),
             addresses=self._addresses,
             serving=running.serving,

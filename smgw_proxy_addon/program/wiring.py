@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,20 +10,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.auth.login_store import LoginStore
-from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.config.options import OptionError, Options
 from smgw_proxy_addon.errors import OutOfDescriptorsError
 from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.pool import Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
+from smgw_proxy_addon.gateway.tls import client_context
 from smgw_proxy_addon.http.rewrite import GatewayNames
+from smgw_proxy_addon.key_files import KeyFilesError, NoRightToReadError
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
 from smgw_proxy_addon.program.environment import Environment, Tuning
+from smgw_proxy_addon.proxy.gateway_names import CurrentNames
 from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
-from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError, NoRightToReadError
+from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
 from smgw_proxy_addon.server.listeners import Listener, own_certificate
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.status.doctor import Doctor
@@ -59,7 +63,9 @@ class Proxy:
         environment: Environment,
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
-        self.trust, self.pool = gateway_side(options, store, tuning.clock)
+        self.trust, self.pool = gateway_side(
+            options, store, tuning.clock, context=environment.gateway_tls, is_own=self._shows
+        )
         self.serving = False
         """Whether it takes requests."""
         self._options = options
@@ -72,7 +78,7 @@ class Proxy:
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._background = Background(options, self.pool, self.trust, environment, access=access, logins=self.logins)
         source = self.login_once or Transparent(self.pool, tuning.clock)
-        self._handler = _handler(options, source, access, self._reported, tuning.limits.hold)
+        self._handler = _handler(options, source, access, self.trust, self._reported, tuning.limits.hold)
         self.acceptor = Acceptor(self._handler, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
@@ -121,16 +127,18 @@ class Proxy:
 
     async def _keep_https(self, listeners: list[Listener]) -> None:
         """Listen for HTTPS as soon as its certificate can be stored, then read a renewed one."""
-        certificate = self._certificate
-        while certificate is None:
+        while self._certificate is None:
             await asyncio.sleep(_RELOAD)
             with suppress(ListenerCertificateError):  # the log said so at the start
-                certificate = await asyncio.to_thread(own_certificate, self._options)
-        if not self._certificate:
-            self._open_https(listeners, certificate)
-            for each in listeners:
-                _LOGGER.info("Listening at %s", each.url)
-        await _reload(certificate, self._environment.restart)
+                self._certificate = await asyncio.to_thread(own_certificate, self._options)
+            if self._certificate:
+                self._open_https(listeners, self._certificate)
+                for each in listeners:
+                    _LOGGER.info("Listening at %s", each.url)
+        await _reload(self._certificate, self._environment.restart)
+
+    def _shows(self, der: bytes) -> bool:
+        return self._certificate is not None and self._certificate.shows(der)
 
     def _reported(self, record: RequestRecord) -> None:
         if record.code == OutOfDescriptorsError.code:
@@ -139,16 +147,39 @@ class Proxy:
         self._environment.report(record)
 
 
+def gateway_tls(options: Options) -> ssl.SSLContext | None:
+    """Load the certificate that the gateway is shown, if any. Must be run in executor.
+
+    Raises OptionError: another start would not help.
+    """
+    if not (options.client_certfile and options.client_keyfile):
+        return None
+    try:
+        return client_context(options.client_certfile, options.client_keyfile)
+    except KeyFilesError as error:
+        allowed = "a certificate with its unencrypted key, both in PEM form"
+        raise OptionError("client_certfile", str(error), allowed) from None
+
+
 def gateway_side(
-    options: Options, store: TrustStore, clock: Callable[[], float] = time.monotonic
+    options: Options,
+    store: TrustStore,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    context: ssl.SSLContext | None = None,
+    is_own: Callable[[bytes], bool] = lambda _der: False,
 ) -> tuple[GatewayTrust, Pool]:
-    """Make what leads to the gateway: its pin, and the connections."""
+    """Make what leads to the gateway: its pin, and the connections.
+
+    ``context`` as in ``Connector``, ``is_own`` as in ``GatewayTrust``.
+    """
     target = options.target
     trust = GatewayTrust(
         store,
         Policy(options.certificate_fingerprint),
         target=target.name,
         now=lambda: datetime.now(UTC),
+        is_own=is_own,
     )
     connector = Connector(
         trust,
@@ -158,6 +189,7 @@ def gateway_side(
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
         clock=clock,
+        context=context,
     )
     scheduler = Scheduler(options.max_connections, ROOM, PATIENCE)
     return trust, Pool(connector, scheduler, Lifetime(), clock=clock)
@@ -181,15 +213,17 @@ def _handler(
     options: Options,
     source: Source,
     access: Access,
+    trust: GatewayTrust,
     report: Callable[[RequestRecord], None],
     longest_hold: float,
 ) -> RequestHandler:
     target = options.target
     host = options.host_header or target.authority
+    names = GatewayNames.of(target.host, target.port, host)
     return RequestHandler(
         source,
         access,
-        GatewayNames.of(target.host, target.port, host),
+        CurrentNames(names, lambda: trust.accepted),
         host=host.encode(),
         read_timeout=options.read_timeout,
         largest_body=options.max_body_mb * MB,

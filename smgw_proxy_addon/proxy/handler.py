@@ -96,7 +96,7 @@ class RequestHandler:
         self,
         source: Source,
         access: Access,
-        names: rewrite.GatewayNames,
+        names: Callable[[], rewrite.GatewayNames],
         *,
         host: bytes,
         read_timeout: float,
@@ -204,7 +204,7 @@ class RequestHandler:
         notes: RequestNotes,
     ) -> None:
         plain = not client.secure
-        headers = rewrite.response_headers(answer.headers, gateway=self._names, plain=plain)
+        headers = rewrite.response_headers(answer.headers, gateway=self._names(), plain=plain)
         notes.status = answer.status
         hold = notes.timings.hold
         try:

@@ -24,7 +24,8 @@ _MARKUP: Final = str.maketrans({letter: f"\\{letter}" for letter in "[]()<>*_`#|
 UNREACHABLE: Final = frozenset(
     {"gateway_unreachable", "gateway_name_unknown", "gateway_refused", "gateway_connect_timeout"}
     | {"gateway_tls_failed", "gateway_timeout", "gateway_connection_lost", "gateway_bad_answer"}
-    | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written"}
+    | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written", "target_is_proxy"}
+    | {"gateway_wants_certificate"}
 )
 """Codes of errors with which the gateway cannot be used."""
 

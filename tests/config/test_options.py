@@ -40,6 +40,8 @@ def test_defaults_of_the_app() -> None:
         certificate_fingerprint=None,
         certfile=None,
         keyfile=None,
+        client_certfile=None,
+        client_keyfile=None,
         max_connections=1,
         connect_timeout=10,
         read_timeout=75,
@@ -87,6 +89,8 @@ def test_all_options_of_the_app() -> None:
             "certificate_fingerprint": ":".join(FINGERPRINT.upper()[at : at + 2] for at in range(0, 64, 2)),
             "certfile": "fullchain.pem",
             "keyfile": "/ssl/sub/privkey.pem",
+            "client_certfile": "/ssl/login.pem",
+            "client_keyfile": "login.key",
             "max_connections": 8,
             "read_timeout": 5,
             "cache_seconds": 900,
@@ -112,6 +116,7 @@ def test_all_options_of_the_app() -> None:
     assert options.host_header == "[fe80::1]:443"
     assert options.certificate_fingerprint == FINGERPRINT
     assert (options.certfile, options.keyfile) == (Path("/ssl/fullchain.pem"), Path("/ssl/sub/privkey.pem"))
+    assert (options.client_certfile, options.client_keyfile) == (Path("/ssl/login.pem"), Path("/ssl/login.key"))
     assert options.log_dir == Path("/share/logs of mine")
     assert options.cache_seconds == 900
     assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
@@ -212,6 +217,20 @@ def test_the_command_line_gives_texts() -> None:
             ),
         ),
         (
+            {"client_certfile": "a.pem", "allow": ["192.168.1.0/24"]},
+            (
+                'Option "client_keyfile": missing, although "client_certfile" is given; '
+                "allowed: the name of a file in /ssl, such as gateway-login.key."
+            ),
+        ),
+        (
+            {"client_certfile": "a.pem", "client_keyfile": "a.key", "allow": [], "accounts": []},
+            (
+                'Option "client_certfile": needs "accounts" or "allow" beside it: whoever may reach the proxy acts '
+                "with this certificate; allowed: the name of a file in /ssl, such as gateway-login.pem."
+            ),
+        ),
+        (
             {"certfile": "../data/options.json"},
             (
                 'Option "certfile": "../data/options.json" is not inside /ssl; '
@@ -291,6 +310,8 @@ def test_a_bad_option_is_one_plain_line(raw: dict[str, object], line: str) -> No
 WRONG_VALUES: dict[str, object] = {
     "target": "http://gateway/",
     "certfile": "../fullchain.pem",
+    "client_certfile": "../fullchain.pem",
+    "client_keyfile": "../fullchain.pem",
     "keyfile": "../privkey.pem",
     "log_dir": "/data",
     "host_header": "http://gateway/",
@@ -336,7 +357,7 @@ def test_a_wrong_value_in_the_app_is_replaced_where_that_protects_no_less(name: 
 
 @pytest.mark.parametrize(("name", "value"), WRONG_VALUES.items())
 def test_a_wrong_value_on_the_command_line_is_never_replaced(name: str, value: object) -> None:
-    if name in {"certfile", "keyfile", "log_dir"}:
+    if name in {"certfile", "keyfile", "client_certfile", "client_keyfile", "log_dir"}:
         value = "\x00"  # any path is right there
     with pytest.raises(OptionError, match=f'^Option "{name}": '):
         from_command_line({name: value})
@@ -344,7 +365,7 @@ def test_a_wrong_value_on_the_command_line_is_never_replaced(name: str, value: o
 
 def test_what_stops_the_app() -> None:
     assert WRONG_VALUES.keys() == {option.name for option in APP_OPTIONS}
-    assert NO_SUBSTITUTE - {"client_certfile", "client_keyfile"} <= WRONG_VALUES.keys()
+    assert NO_SUBSTITUTE <= WRONG_VALUES.keys()
 
 
 SECRETS = {"username": "user-of-mine", "password": "hunter2"}
@@ -520,3 +541,13 @@ def test_an_allowed_host_is_a_name_alone(text: str) -> None:
 def test_a_fingerprint_may_be_pasted_as_tools_print_it(written: str) -> None:
     pasted = written.format(":".join(["AB"] * 32))
     assert from_app({"target": "10.11.120.2", "certificate_fingerprint": pasted}).certificate_fingerprint == "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "guard", [{"allow": "192.168.1.0/24"}, {"accounts": [{"username": "u", "password": "p"}]}], ids=str
+)
+def test_a_certificate_for_the_gateway_wants_clients_to_be_chosen(guard: dict[str, object]) -> None:
+    given = {"client_certfile": "a.pem", "client_keyfile": "a.key"}
+    assert from_command_line({**given, **guard}).client_certfile == Path("a.pem")
+    assert from_command_line(given, listens=False).client_keyfile == Path("a.key")
+    assert outcome(from_command_line, given) is None

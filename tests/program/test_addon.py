@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from simulator.certificates import CertificateOptions, ClientCertificates, make_identity
 from simulator.gateway import Simulator
 from smgw_proxy_addon.auth.login_store import LoginStore
 from smgw_proxy_addon.config.accounts import LoginOutcomes
@@ -36,7 +37,8 @@ read = addon.from_file_text
 def moved(text):
     checked = read(text)
     folders = {name: value and root / str(value).lstrip("/") for name, value in (
-        ("log_dir", checked.log_dir), ("certfile", checked.certfile), ("keyfile", checked.keyfile)
+        ("log_dir", checked.log_dir), ("certfile", checked.certfile), ("keyfile", checked.keyfile),
+        ("client_certfile", checked.client_certfile), ("client_keyfile", checked.client_keyfile)
     )}
     return dataclasses.replace(checked, **folders, **fixed)
 addon.from_file_text = moved
@@ -279,6 +281,22 @@ async def test_a_data_folder_that_became_read_only_stops_neither_http_nor_https(
     async with app(root, prepare=READ_ONLY) as running:
         await running.until("Ready")
         assert "Listening at https:" in running.text
+
+
+async def test_the_login_certificate_that_root_alone_may_read_is_shown_to_the_gateway(root: Path) -> None:
+    known = make_identity(CertificateOptions(common_name="known"))
+    for name, content in (("login.pem", known.certificate_pem), ("login.key", known.key_pem)):
+        (root / "ssl" / name).write_bytes(content)
+        (root / "ssl" / name).chmod(0o600)
+    trusted = ClientCertificates(trusted=known.certificate_pem.decode(), demanded=True)
+    async with Simulator(vendor="emh", client_certificates=trusted) as sim:
+        names = {"client_certfile": "login.pem", "client_keyfile": "login.key"}
+        configure(root, target=sim.authority, allow=["127.0.0.1"], **names)
+        async with app(root) as running:
+            await running.until("Ready")
+            async with httpx.AsyncClient(trust_env=False) as client:
+                assert (await client.get(running.url("http"))).status_code == 200
+    assert sim.journal.client_certificates == [known.fingerprint]
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,22 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Prüfen Sie, ob Adresse und Port die des Gateways sind. Die Gateways mancher Hersteller können noch nicht "
         "benutzt werden; den technischen Grund nennt das Protokoll des Proxys.",
     ),
+    "gateway_wants_certificate": Explanation(
+        "Das Gateway verlangt ein Zertifikat als Anmeldung",
+        "Das Gateway[ unter {target}] hat den Verbindungsaufbau abgebrochen, weil es vom Proxy kein Zertifikat bekam "
+        "oder keines, das es annimmt.",
+        "Bitten Sie Ihren Messstellenbetreiber um ein Zertifikat mit Schlüssel und tragen Sie beide in die Optionen "
+        "„client_certfile“ und „client_keyfile“ ein. Haben Sie das schon, prüfen Sie, ob es die für dieses Gateway "
+        "sind und ob sie nicht abgelaufen sind. Viele Gateways nehmen auch Benutzername und Passwort, wenn der "
+        "Betreiber sie einrichtet.",
+    ),
+    "target_is_proxy": Explanation(
+        "Der Proxy soll sich selbst fragen",
+        "Unter der Adresse des Gateways[ ({target})] antwortet dieser Proxy. Es wurde ihm nichts gesendet und sein "
+        "Zertifikat nicht gespeichert.",
+        "Tragen Sie in die Option „target“ die Adresse des Gateways ein: Sie steht im Brief Ihres "
+        "Messstellenbetreibers. Die Adresse des Proxys gehört in die Programme, die ihn fragen.",
+    ),
     "certificate_changed": Explanation(
         "Das Gateway zeigt ein anderes Zertifikat als bisher",
         "Das Gerät[ unter {target}] weist sich mit einem neuen Zertifikat aus. Entweder wurde das Gateway oder sein "

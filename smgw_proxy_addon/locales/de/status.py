@@ -215,6 +215,13 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.retried": "Der Zugang darf wieder versucht werden. Die nächste Anfrage zeigt, ob das Gateway ihn "
     "annimmt.",
     "notice.not_stopped": "Es wurde nichts geändert: Dieser Zugang war nicht angehalten.",
+    "notice.restarting": "Die Option host_header steht jetzt auf smgw.local. Die App startet neu: Laden Sie diese "
+    "Seite in einer halben Minute neu.",
+    "notice.restart_failed": "Die Option ist gesetzt, aber Home Assistant hat die App nicht neu gestartet. Starten "
+    "Sie sie selbst neu: Einstellungen → Apps → SMGW Proxy → Neustarten.",
+    "notice.option_failed": "Es wurde nichts geändert: Home Assistant hat die Option nicht angenommen. Tragen Sie "
+    "smgw.local selbst bei host_header in der Konfiguration der App ein, und starten Sie die App neu.",
+    "notice.not_offered": "Es wurde nichts geändert: Die letzte Diagnose sagt nicht, dass das Gateway es braucht.",
     "notice.form": "Es wurde nichts geändert: Die Seite war veraltet. Bitte versuchen Sie es noch einmal.",
     # Programme
     "connect.title": "Programm verbinden",
@@ -281,6 +288,8 @@ WORDS: Final[Mapping[str, str]] = {
     "diagnosis.failed": "fehlgeschlagen",
     "diagnosis.noted": "Hinweis",
     "diagnosis.skipped": "nicht geprüft",
+    "diagnosis.smgw_local": "host_header auf smgw.local setzen und neu starten",
+    "diagnosis.smgw_local.note": "Die App startet von selbst neu. Laufende Anfragen enden; Clients fragen wieder.",
     "diagnosis.when": "Ergebnis vom {when}",
     "diagnosis.broken": "Die Diagnose konnte nicht abgeschlossen werden. Sehen Sie in das Protokoll des Proxys.",
     "error.title": "Diese Seite gibt es nicht",

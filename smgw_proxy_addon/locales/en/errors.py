@@ -170,6 +170,21 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Check that address and port are those of the gateway. The gateways of some makers cannot be used yet; the "
         "proxy's log tells the technical reason.",
     ),
+    "gateway_wants_certificate": Explanation(
+        "The gateway wants a certificate as login",
+        "The gateway[ at {target}] ended the handshake because it got no certificate of the proxy, or not one that "
+        "it takes.",
+        "Ask your metering point operator for a certificate with its key, and enter both in the options "
+        '"client_certfile" and "client_keyfile". If you have, check that they are the ones for this gateway and not '
+        "expired. Many gateways also take a user name and password, once the operator sets them up.",
+    ),
+    "target_is_proxy": Explanation(
+        "The proxy is asked to ask itself",
+        "What answers at the gateway's address[ ({target})] is this proxy. Nothing was sent to it, and its "
+        "certificate was not stored.",
+        'Enter the address of the gateway in the option "target": it is in the letter of your metering point '
+        "operator. The proxy's own address belongs into the programs that ask.",
+    ),
     "certificate_changed": Explanation(
         "The gateway shows another certificate than before",
         "The device[ at {target}] identifies itself by a new certificate. Either the gateway or its certificate was "
