@@ -30,7 +30,7 @@ ORDER: Final = (
 in the package are the room ``root``."""
 
 PURE: Final = (
-    *("auth.client_login", "auth.gateway_login", "auth.throttle"),
+    *("auth.client_login", "auth.gateway_login", "auth.throttle", "auth.used_logins"),
     *("config", "fingerprint", "gateway.ppc_session", "gateway.scheduler", "http", "proxy.cache", "server.access"),
     *("server.limits", "server.slow_clients", "text", "trust.pin_file", "trust.policy"),
     "gateway.learnt_limit",
