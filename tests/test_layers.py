@@ -31,8 +31,16 @@ in the package are the room ``root``."""
 
 PURE: Final = (
     *("auth.client_login", "auth.gateway_login", "auth.throttle", "auth.used_logins"),
-    *("config", "fingerprint", "gateway.ppc_session", "gateway.scheduler", "http", "proxy.cache", "server.access"),
-    *("server.limits", "server.slow_clients", "text", "trust.pin_file", "trust.policy"),
+    *(
+        "config",
+        "fingerprint",
+        "gateway.ppc_session",
+        "gateway.scheduler",
+        "http",
+        "proxy.cache",
+        "proxy.login_guard",
+    ),
+    *("server.access", "server.limits", "server.slow_clients", "text", "trust.pin_file", "trust.policy"),
     "gateway.learnt_limit",
 )
 IMPURE: Final = frozenset(

@@ -40,8 +40,9 @@ _APP_DATA: Final = "/data"
 class Background:
     """Runs from ``start`` to ``stop``; ``supervisor`` only in the Home Assistant app.
 
-    ``logins`` are those of the proxy itself, if it has any. ``log_failure`` returns why no log files are written,
-    None while they are; ``now`` is an aware local time, ``monotonic`` returns seconds that never jump.
+    ``logins`` are those of the proxy itself, if it has any; ``held_back`` returns the addresses of clients whose
+    logins are held back, ``log_failure`` why no log files are written, None while they are; ``now`` is an aware local
+    time, ``monotonic`` returns seconds that never jump.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Background:
         supervisor: Supervisor | None,
         *,
         logins: "GatewayLogins | None" = None,
+        held_back: Callable[[], Sequence[str]] = tuple,
         access: Access,
         log_failure: Callable[[], str | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
@@ -61,6 +63,7 @@ class Background:
         self._trust = trust
         self._supervisor = supervisor
         self._logins = logins
+        self._held_back = held_back
         self._log_failure = log_failure
         self._now = now
         self._monotonic = monotonic
@@ -127,6 +130,7 @@ class Background:
             refused=self._trust.refused,
             log_failure=self._log_failure(),
             stopped=self._logins.stopped if self._logins else (),
+            held_back=self._held_back(),
         )
 
     async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:

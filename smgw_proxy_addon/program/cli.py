@@ -35,6 +35,7 @@ _FLAGS: Final = {
     "certificate_fingerprint": ("--fingerprint",),
     "allowed_hosts": ("--allowed-host",),
     "check_origin": ("--no-check-origin",),
+    "hold_back_logins": ("--no-hold-back-logins",),
 }
 _TRUST_OPTIONS: Final = ("target", "cert_dir")
 _DOCTOR_OPTIONS: Final = ("target", "host_header", "certificate_fingerprint", "connect_timeout", "cert_dir")

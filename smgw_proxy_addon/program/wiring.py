@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -17,7 +18,9 @@ from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
+from smgw_proxy_addon.proxy.guarded import Guarded
 from smgw_proxy_addon.proxy.handler import RequestHandler
+from smgw_proxy_addon.proxy.login_guard import LoginGuard
 from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
@@ -79,6 +82,9 @@ class Proxy:
         self._login_store = LoginStore(options, files)
         self.login_once = _login_once(options, self.pool, clock, self._login_store, login_pauses)
         self.logins = self.login_once.logins if self.login_once else None
+        source = self.login_once or _transparent(options, self.pool, clock)
+        self.held_back: Callable[[], Sequence[str]] = source.addresses if isinstance(source, Guarded) else tuple
+        """Returns the addresses of clients whose logins are held back."""
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
         self._background = Background(
             options,
@@ -86,13 +92,12 @@ class Proxy:
             self.trust,
             supervisor,
             logins=self.logins,
+            held_back=self.held_back,
             access=access,
             log_failure=log_failure,
         )
         self._report = report
-        self._handler = _handler(
-            options, self.login_once or Transparent(self.pool, clock), access, self._reported, limits.hold
-        )
+        self._handler = _handler(options, source, access, self._reported, limits.hold)
         self.acceptor = Acceptor(self._handler, limits)
         self._reloading: asyncio.Task[None] | None = None
         self._restart = restart
@@ -175,6 +180,14 @@ def _login_once(
     from smgw_proxy_addon.auth.login_once import LoginOnce  # noqa: PLC0415 - 0.5 MB, only with accounts
 
     return LoginOnce(options, pool, clock, store.save, pauses)
+
+
+def _transparent(options: Options, pool: Pool, clock: Callable[[], float]) -> Transparent | Guarded:
+    """Make what hands each request to the gateway as it is."""
+    source = Transparent(pool, clock)
+    if not options.hold_back_logins:
+        return source
+    return Guarded(source, LoginGuard(secrets.token_bytes(32)), pool.session, clock)
 
 
 def _handler(

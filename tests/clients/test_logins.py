@@ -1,11 +1,15 @@
 """Logins of public clients: the proxy lets in every one that the gateway lets in."""
 
 import asyncio
+import contextlib
 import re
 from pathlib import Path
 
+import httpx
+import pytest
+
 from tests.clients.libraries import Client, Httpx
-from tests.clients.raw import IpSymcon, Trudi, TrudiForPpc
+from tests.clients.raw import IpSymcon, Raw, Trudi, TrudiForPpc
 from tests.clients.readings import CGI, read_emh, read_ppc, read_theben
 from tests.clients.rig import two
 from tests.faults.scene import IN_BOTH_MODES, Mode
@@ -64,3 +68,18 @@ async def test_two_clients_of_ppc_of_2018_read_at_once(tmp_path: Path, mode: Mod
     async with two(Httpx, tmp_path, mode, vendor="ppc", session_in_form=True) as (sim, rig, one, other):
         await asyncio.gather(read_ppc_of_2018(one, rig.http), read_ppc_of_2018(other, rig.http))
         assert sim.device.sessions_refused == 0
+
+
+@IN_BOTH_MODES
+@pytest.mark.parametrize("vendor", ["emh", "theben"])
+async def test_a_wrong_password_in_one_program_does_not_lock_the_gateway(
+    tmp_path: Path, mode: Mode, vendor: str
+) -> None:
+    async with two(Raw, tmp_path, mode, vendor=vendor, lock_after=5) as (sim, rig, one, _):
+        one.password = "wrong"
+        path = EMH_PATH if vendor == "emh" else "/smgw/m2m"
+        for _ in range(6):
+            with contextlib.suppress(httpx.RemoteProtocolError):
+                reply = await one.ask(rig.http + path)
+        assert reply.status == (429 if mode is Mode.TRANSPARENT else 401)
+        assert sim.login.locks == 0

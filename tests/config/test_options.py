@@ -55,6 +55,7 @@ def test_defaults_of_the_app() -> None:
         accounts=(),
         digest_algorithm="auto",
         check_origin=True,
+        hold_back_logins=True,
         max_body_mb=16,
         port=8080,
         https_port=443,
@@ -103,6 +104,7 @@ def test_all_options_of_the_app() -> None:
             ],
             "digest_algorithm": "sha-256",
             "check_origin": False,
+            "hold_back_logins": False,
             "max_body_mb": 1024,
             "allow": ["192.168.178.20/24", "", "2001:DB8::5", "::ffff:10.0.0.0/104", "192.168.178.0/24"],
             "notifications": False,
@@ -118,7 +120,7 @@ def test_all_options_of_the_app() -> None:
     assert options.accounts == (Account("import", "hunter2"), Account("Jürgen's", " a:b "))
     assert options.digest_algorithm == "sha-256"
     assert (options.notifications, options.notify_after_minutes) == (False, 1440)
-    assert (options.check_origin, options.max_body_mb) == (False, 1024)
+    assert (options.check_origin, options.hold_back_logins, options.max_body_mb) == (False, False, 1024)
     assert list(map(str, options.allow)) == [
         *("192.168.178.0/24", "2001:db8::5/128", "10.0.0.0/8"),
         "172.30.32.0/23",  # Home Assistant itself, and its apps
