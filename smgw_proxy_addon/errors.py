@@ -68,6 +68,13 @@ class TooManyLoginsError(RequestError):
     retry_after = 10
 
 
+class LoginHeldBackError(RequestError):
+    """The gateway refused the logins of this user name from this address before; the gateway was not asked."""
+
+    code = "login_held_back"
+    status = 429
+
+
 class RequestLineTooLongError(BadRequestError):
     """The request line is longer than any gateway accepts."""
 

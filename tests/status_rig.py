@@ -93,6 +93,7 @@ async def status_for(
             rig.proxy.pool,
             serving=lambda: rig.proxy.serving,
             logins=rig.proxy.logins,
+            held_back=rig.proxy.held_back,
         )
         reader = Reader(running, recorder, utc_now)
         if supervisor:

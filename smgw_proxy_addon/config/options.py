@@ -79,6 +79,8 @@ class Options:
     """Which algorithm the proxy answers the gateway's challenges with."""
     check_origin: bool
     """Whether requests that a page of another site made a browser send are refused."""
+    hold_back_logins: bool
+    """Whether logins of a client are held back after the gateway has refused some; without ``accounts`` only."""
     max_body_mb: int
     """Of a request, in millions of bytes."""
     port: int

@@ -133,6 +133,7 @@ _COMMON: Final = (
     Option("log_bodies", "bool", "true or false", read_flag, default=False),
     Option("allowed_hosts", "names", 'a list of host names, or "*" for any', _read_names, default=()),
     Option("check_origin", "bool", "true or false", read_flag, default=True),
+    Option("hold_back_logins", "bool", "true or false", read_flag, default=True),
     _number("max_body_mb", 1, 1024, 16),
 )
 _DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")

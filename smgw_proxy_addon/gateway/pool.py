@@ -52,14 +52,15 @@ class Lifetime:
 class Lease:
     """A place at the gateway with a connection, and the seconds that were spent to get them.
 
-    Call ``record_answer`` with the head of the answer as soon as it is there: it says what became of PPC's session.
+    Call ``record_answer`` with the head of the answer as soon as it is there, and with the begin of its page if
+    ``PpcSession.needs_page``: they say what became of PPC's session.
     """
 
     connection: Connection
     reused: bool
     waited: float
     connecting: float
-    record_answer: Callable[[Answer], None]
+    record_answer: Callable[[Answer, bytes], None]
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,9 @@ class Pool:
             self._retire(connection)
         await self._wait_closed()
 
-    def _record_answer(self, request: QueuedRequest, answer: Answer) -> None:
+    def _record_answer(self, request: QueuedRequest, answer: Answer, page: bytes) -> None:
         if request.cgi is not None:
-            meaning = read_answer(request.cgi, answer.status, answer.headers)
+            meaning = read_answer(request.cgi, answer.status, answer.headers, page)
             self._scheduler.record_answer(request, meaning, self._clock())
 
     async def _connection(self, on_step: OnStep | None) -> tuple[Connection, bool]:

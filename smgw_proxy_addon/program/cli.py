@@ -37,6 +37,7 @@ _FLAGS: Final = {
     "certificate_fingerprint": ("--fingerprint",),
     "allowed_hosts": ("--allowed-host",),
     "check_origin": ("--no-check-origin",),
+    "hold_back_logins": ("--no-hold-back-logins",),
 }
 _TRUST_OPTIONS: Final = ("target", "cert_dir")
 _DOCTOR_OPTIONS: Final = (

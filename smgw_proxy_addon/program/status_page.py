@@ -54,6 +54,7 @@ class StatusPage:
             proxy.pool,
             serving=lambda: proxy.serving,
             logins=proxy.logins,
+            held_back=proxy.held_back,
             log_failure=environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
         )

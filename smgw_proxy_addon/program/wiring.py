@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,9 @@ from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
 from smgw_proxy_addon.program.environment import Environment, Tuning
 from smgw_proxy_addon.proxy.gateway_names import CurrentNames
+from smgw_proxy_addon.proxy.guarded import Guarded
 from smgw_proxy_addon.proxy.handler import RequestHandler
+from smgw_proxy_addon.proxy.login_guard import LoginGuard
 from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
@@ -75,9 +78,19 @@ class Proxy:
         self._login_store = LoginStore(options, tuning.files)
         self.login_once = _login_once(options, self.pool, self._login_store, tuning)
         self.logins = self.login_once.logins if self.login_once else None
+        source = self.login_once or _transparent(options, self.pool, tuning.clock)
+        self.held_back: Callable[[], Sequence[str]] = source.addresses if isinstance(source, Guarded) else tuple
+        """Returns the addresses of clients whose logins are held back."""
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
-        self._background = Background(options, self.pool, self.trust, environment, access=access, logins=self.logins)
-        source = self.login_once or Transparent(self.pool, tuning.clock)
+        self._background = Background(
+            options,
+            self.pool,
+            self.trust,
+            environment,
+            access=access,
+            logins=self.logins,
+            held_back=self.held_back,
+        )
         self._handler = _handler(options, source, access, self.trust, self._reported, tuning.limits.hold)
         self.acceptor = Acceptor(self._handler, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
@@ -207,6 +220,14 @@ def _login_once(
     from smgw_proxy_addon.auth.login_once import LoginOnce  # noqa: PLC0415 - 0.5 MB, only with accounts
 
     return LoginOnce(options, pool, tuning.clock, store.save, tuning.login_pauses)
+
+
+def _transparent(options: Options, pool: Pool, clock: Callable[[], float]) -> Transparent | Guarded:
+    """Make what hands each request to the gateway as it is."""
+    source = Transparent(pool, clock)
+    if not options.hold_back_logins:
+        return source
+    return Guarded(source, LoginGuard(secrets.token_bytes(32)), pool.session, clock)
 
 
 def _handler(

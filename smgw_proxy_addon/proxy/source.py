@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from smgw_proxy_addon.errors import ClientGoneError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.page_begin import read_begin
 from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server.slow_clients import Hold
@@ -113,8 +114,11 @@ class Transparent:
                 if client.gone.done():
                     raise ClientGoneError
                 answer = await exchange(lease.connection, request)
-                lease.record_answer(answer)
-                yield answer, lease.connection.body()
+                page, body = b"", lease.connection.body()
+                if self._pool.session.needs_page(cgi, answer.status, answer.headers):
+                    page, body = await read_begin(answer, body)
+                lease.record_answer(answer, page)
+                yield answer, body
         finally:
             timings.hold.others_wait = None
             elapsed = self._clock() - asked

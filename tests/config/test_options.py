@@ -57,6 +57,7 @@ def test_defaults_of_the_app() -> None:
         accounts=(),
         digest_algorithm="auto",
         check_origin=True,
+        hold_back_logins=True,
         max_body_mb=16,
         port=8080,
         https_port=443,
@@ -107,6 +108,7 @@ def test_all_options_of_the_app() -> None:
             ],
             "digest_algorithm": "sha-256",
             "check_origin": False,
+            "hold_back_logins": False,
             "max_body_mb": 1024,
             "allow": ["192.168.178.20/24", "", "2001:DB8::5", "::ffff:10.0.0.0/104", "192.168.178.0/24"],
             "notifications": False,
@@ -123,7 +125,7 @@ def test_all_options_of_the_app() -> None:
     assert options.accounts == (Account("import", "hunter2"), Account("Jürgen's", " a:b "))
     assert options.digest_algorithm == "sha-256"
     assert (options.notifications, options.notify_after_minutes) == (False, 1440)
-    assert (options.check_origin, options.max_body_mb) == (False, 1024)
+    assert (options.check_origin, options.hold_back_logins, options.max_body_mb) == (False, False, 1024)
     assert list(map(str, options.allow)) == [
         *("192.168.178.0/24", "2001:db8::5/128", "10.0.0.0/8"),
         "172.30.32.0/23",  # Home Assistant itself, and its apps
@@ -317,6 +319,7 @@ WRONG_VALUES: dict[str, object] = {
     "host_header": "http://gateway/",
     "certificate_fingerprint": "12:34",
     "max_connections": 99,
+    "hold_back_logins": "perhaps",
     "read_timeout": 601,
     "cache_seconds": 901,
     "log_level": "trace",
@@ -365,7 +368,7 @@ def test_a_wrong_value_on_the_command_line_is_never_replaced(name: str, value: o
 
 def test_what_stops_the_app() -> None:
     assert WRONG_VALUES.keys() == {option.name for option in APP_OPTIONS}
-    assert NO_SUBSTITUTE <= WRONG_VALUES.keys()
+    assert WRONG_VALUES.keys() >= NO_SUBSTITUTE
 
 
 SECRETS = {"username": "user-of-mine", "password": "hunter2"}

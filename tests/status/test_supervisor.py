@@ -290,7 +290,11 @@ async def day(folder: Path, mode: Mode = Mode.TRANSPARENT) -> AsyncIterator[Day]
 async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
     async with day(tmp_path) as played:
         # What an earlier run may have left is taken away, once it is known to be over.
-        assert await played.updates() == [("dismiss", "log_folder"), ("dismiss", "login_stopped")]
+        assert await played.updates() == [
+            ("dismiss", "log_folder"),
+            ("dismiss", "login_stopped"),
+            ("dismiss", "login_held_back"),
+        ]
         assert await played.asks() == [
             ("dismiss", "certificate_changed"),
             ("dismiss", "certificate_expires"),

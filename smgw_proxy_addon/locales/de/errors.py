@@ -42,6 +42,16 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Berichtigen Sie Benutzername und Passwort in dem Programm, in dem sie falsch sind, oder schalten Sie es ab: "
         "Das Protokoll des Proxys nennt seine Adresse. Warten Sie dann zehn Sekunden.",
     ),
+    "login_held_back": Explanation(
+        "Dieses Programm hat ein falsches Passwort",
+        "Das Gateway hat mehrere Anmeldungen dieses Programms hintereinander abgelehnt. Damit es sich nicht sperrt, "
+        "hält der Proxy weitere mit demselben Benutzernamen von derselben Adresse zurück[, von jetzt an {seconds} "
+        "Sekunden lang]. An das Gateway wurde nichts gesendet.",
+        "Berichtigen Sie Benutzername und Passwort in dem anfragenden Programm: Es sind die HAN-Zugangsdaten Ihres "
+        "Messstellenbetreibers, nicht die eines Kundenportals. Warten Sie dann diese Zeit ab; eine richtige "
+        'Anmeldung beendet es. Die Option "hold_back_logins" (auf der Kommandozeile --no-hold-back-logins) schaltet '
+        "es ab.",
+    ),
     "request_line_too_long": Explanation(
         "Die Adresse ist zu lang",
         "Das anfragende Programm hat eine Adresse geschickt, die länger ist als jede, die ein Gateway versteht. An "

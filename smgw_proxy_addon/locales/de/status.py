@@ -94,6 +94,11 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.login_stopped.remedy": "Berichtigen Sie Benutzername und Passwort in der Option accounts: Es sind die "
     "HAN-Zugangsdaten Ihres Messstellenbetreibers. Sind sie richtig, warten Sie einige Minuten und drücken Sie unter "
     "„Gateway“ auf „Erneut versuchen“.",
+    "verdict.login_held_back": "Ein Programm hat ein falsches Passwort: {addresses}.",
+    "verdict.login_held_back.detail": "Das Gateway hat seine Anmeldungen mehrmals hintereinander abgelehnt. Damit "
+    "sich das Gateway nicht sperrt, hält der Proxy weitere eine Weile zurück. Andere Programme betrifft das nicht.",
+    "verdict.login_held_back.remedy": "Berichtigen Sie Benutzername und Passwort in dem Programm mit dieser Adresse: "
+    "Es sind die HAN-Zugangsdaten Ihres Messstellenbetreibers, nicht die eines Kundenportals.",
     "verdict.login_retried": "Die nächste Anfrage wird zeigen, ob das Gateway die Anmeldung annimmt.",
     "verdict.login_retried.detail": "Sie haben sie noch einmal erlaubt. Seitdem hat kein Programm abgefragt.",
     "verdict.expired": "Es funktioniert, aber das Zertifikat des Gateways ist abgelaufen.",

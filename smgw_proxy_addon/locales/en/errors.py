@@ -39,6 +39,15 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Correct user name and password in the program that has them wrong, or switch it off: the proxy's log names "
         "its address. Then wait ten seconds.",
     ),
+    "login_held_back": Explanation(
+        "This program has a wrong password",
+        "The gateway refused several logins of this program in a row. So that it does not lock itself, the proxy "
+        "holds further ones of the same user name from the same address back[, for {seconds} seconds from now]. "
+        "Nothing was sent to the gateway.",
+        "Correct user name and password in the program that asks: they are the HAN credentials of your metering "
+        "point operator, not those of a customer portal. Then wait for that time; one right login ends it. The "
+        'option "hold_back_logins" (on the command line --no-hold-back-logins) switches this off.',
+    ),
     "request_line_too_long": Explanation(
         "The address is too long",
         "The program that asked sent an address that is longer than any that a gateway understands. Nothing was sent "

@@ -89,6 +89,11 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.login_stopped.remedy": "Correct user name and password in the option accounts: they are the HAN "
     "credentials of your metering point operator. If they are right, wait some minutes and press “Try again” under "
     "“Gateway”.",
+    "verdict.login_held_back": "A program has a wrong password: {addresses}.",
+    "verdict.login_held_back.detail": "The gateway refused its logins several times in a row. So that the gateway "
+    "does not lock itself, the proxy holds further ones back for a while. Other programs are not concerned.",
+    "verdict.login_held_back.remedy": "Correct user name and password in the program at that address: they are the "
+    "HAN credentials of your metering point operator, not those of a customer portal.",
     "verdict.login_retried": "The next request will show whether the gateway takes the login.",
     "verdict.login_retried.detail": "You have said that it may be tried again. No client has asked since.",
     "verdict.expired": "It works, but the gateway's certificate has expired.",
