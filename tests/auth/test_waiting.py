@@ -53,7 +53,7 @@ async def challenge_of(rig: Rig) -> str:
 def record_of(rig: Rig, target: str, shared: str | None = None) -> RequestRecord:
     """Return the one record of a request that was answered well."""
     (record,) = [
-        each for each in rig.reports if each.status == 200 and (each.target, each.shared) == (target, shared)
+        each for each in rig.reports if each.status == 200 and (each.target, each.shared) == (target.encode(), shared)
     ]
     return record
 
