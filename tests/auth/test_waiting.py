@@ -178,7 +178,7 @@ async def test_a_request_that_waits_for_a_place_without_accounts(tmp_path: Path)
         gate.set()
         assert [await first, await second] == [200, 200]
         assert record_of(rig, TARGET).waiting < PAUSE
-        assert max(each.waiting for each in rig.reports if each.target == OTHER_TARGET) >= PAUSE
+        assert max(each.waiting for each in rig.reports if each.target == OTHER_TARGET.encode()) >= PAUSE
 
 
 async def test_the_page_shows_the_whole_wait(tmp_path: Path) -> None:
