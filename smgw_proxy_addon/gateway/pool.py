@@ -52,24 +52,20 @@ class Lifetime:
 class Lease:
     """A place at the gateway with a connection, and the seconds that were spent to get them.
 
-    To be given back with ``release``.
+    To be given back with ``Pool.release``.
     """
 
     connection: Connection
     reused: bool
     waited: float
     connecting: float
-    _request: QueuedRequest
+    request: QueuedRequest
     _pool: "Pool"
 
     def record_answer(self, answer: Answer) -> None:
         """Note the head of the answer as soon as it is there: it says what became of PPC's session."""
-        if self._request.cgi is not None:
-            self._pool.record_answer(self._request, self._request.cgi, answer)
-
-    async def release(self) -> None:
-        """Give the place and the connection back."""
-        await self._pool.release(self._request, self.connection)
+        if self.request.cgi is not None:
+            self._pool.record_answer(self.request, self.request.cgi, answer)
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ class Pool:
         try:
             yield lease
         finally:
-            await lease.release()
+            await self.release(lease)
 
     async def acquire(
         self,
@@ -142,12 +138,13 @@ class Pool:
             raise
         return Lease(connection, reused, granted - asked, self._clock() - granted, request, self)
 
-    async def release(self, request: QueuedRequest, connection: Connection) -> None:
+    async def release(self, lease: Lease) -> None:
         """Keep or close the connection of a lease, then give its place back."""
         try:
-            await self._put_back(connection)
+            if not self._keep(lease.connection):
+                await lease.connection.close()
         finally:
-            self._queue.release(request)
+            self._queue.release(lease.request)
 
     def record_answer(self, request: QueuedRequest, cgi: CgiRequest, answer: Answer) -> None:
         """Note what the answer to a request for the CGI says about the session."""
@@ -213,19 +210,21 @@ class Pool:
         self._pin_known_until = -math.inf  # the handshake may change it
         return await self._connector.connect(on_step), False
 
-    async def _put_back(self, connection: Connection) -> None:
-        now = self._clock()
-        keep = self._lifetime.keep(now - connection.opened, now)
+    def _keep(self, connection: Connection) -> bool:
+        """Keep a connection, or abort it if its answer is not complete; tells whether it needs no other end."""
         if not connection.reusable:
             # The gateway may still work on the request, or be in the middle of its answer.
             connection.abort()
-        elif keep <= 0:
-            await connection.close()
-        else:
-            self._idle[connection] = now + keep
-            connection.on_idle_end = lambda closed: self._idle_ended(connection, now, closed=closed)
-            if self._sweep_timer is None or self._sweep_due > now + keep:
-                self._sweep()
+            return True
+        now = self._clock()
+        keep = self._lifetime.keep(now - connection.opened, now)
+        if keep <= 0:
+            return False
+        self._idle[connection] = now + keep
+        connection.on_idle_end = lambda closed: self._idle_ended(connection, now, closed=closed)
+        if self._sweep_timer is None or self._sweep_due > now + keep:
+            self._sweep()
+        return True
 
     def _idle_ended(self, connection: Connection, since: float, *, closed: bool) -> None:
         """Remove an idle connection that has ended; if the gateway closed it in order, learn its limit."""

@@ -85,10 +85,6 @@ Exchange = Callable[[Connection, GatewayRequest], Awaitable[Answer]]
 """Sends a request over a connection and gives the head of its answer."""
 
 
-async def _send(connection: Connection, request: GatewayRequest) -> Answer:
-    return await connection.exchange(request)
-
-
 class Transparent:
     """Hands each request to the gateway as it is."""
 
@@ -97,7 +93,11 @@ class Transparent:
         self._clock = clock
 
     def ask(
-        self, request: GatewayRequest, client: Client, timings: Timings, exchange: Exchange = _send
+        self,
+        request: GatewayRequest,
+        client: Client,
+        timings: Timings,
+        exchange: Exchange = Connection.exchange,
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Wait for a place at the gateway, and send the request once, or as ``exchange`` does."""
         return _Asking(self._pool, self._clock, request, client, timings, exchange)
@@ -142,8 +142,12 @@ class _Asking:
         timings.reused = lease.reused
         timings.hold.others_wait = self._pool.others_wait
         self._began, self._waited_before = self._clock(), timings.waiting
+        if client.gone.done():
+            await self._end()
+            raise ClientGoneError
         try:
-            answer = await self._answer(lease)
+            answer = await self._exchange(lease.connection, request)
+            lease.record_answer(answer)
         except BaseException:
             await self._end()
             raise
@@ -154,17 +158,10 @@ class _Asking:
     ) -> None:
         await self._end()
 
-    async def _answer(self, lease: Lease) -> Answer:
-        if self._client.gone.done():
-            raise ClientGoneError
-        answer = await self._exchange(lease.connection, self._request)
-        lease.record_answer(answer)
-        return answer
-
     async def _end(self) -> None:
         timings = self._timings
         try:
-            await self._lease.release()
+            await self._pool.release(self._lease)
         finally:
             timings.hold.others_wait = None
             # An exchange may wait for another login: that is no time of the gateway's.
