@@ -17,7 +17,7 @@ from smgw_proxy_addon.config.options import OptionError, from_command_line, from
 from smgw_proxy_addon.errors import BadRequestError, RequestError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.http import digest, rewrite
-from smgw_proxy_addon.http.headers import Headers
+from smgw_proxy_addon.http.headers import Headers, by_name
 from smgw_proxy_addon.proxy import cache
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.trust import pin_file
@@ -45,7 +45,7 @@ def rewriting(data: bytes) -> None:
         promise(rewrite.origin_form(first).startswith((b"/", b"*")), "a target is a path or an asterisk")
     headers = _pairs(rest)
     with suppress(BadRequestError):
-        framing = rewrite.request_framing(headers)
+        framing = rewrite.request_framing(by_name(headers))
         promise(not (framing.chunked and framing.length is not None), "there is one framing")
         names = _lower(headers)
         promise(names.count(b"content-length") + names.count(b"transfer-encoding") <= 1, "two framings are refused")
@@ -105,12 +105,12 @@ def access(data: bytes) -> None:
     for given in (headers, headers[:1], []):
         with suppress(RequestError):
             Access().check(
-                peer="127.0.0.1", local="127.0.0.1", method=lines[3] or b"GET", headers=given, http_11=True
+                peer="127.0.0.1", local="127.0.0.1", method=lines[3] or b"GET", fields=by_name(given), http_11=True
             )
             promise(given, "HTTP/1.1 needs a Host")
     with suppress(RequestError):
         peer = lines[0].decode("latin-1")
-        Access().check(peer=peer, local="192.168.1.2", method=b"GET", headers=[], http_11=False)
+        Access().check(peer=peer, local="192.168.1.2", method=b"GET", fields={}, http_11=False)
 
 
 def pins(data: bytes) -> None:

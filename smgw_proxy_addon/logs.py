@@ -18,13 +18,13 @@ from smgw_proxy_addon.errors import ABORT
 from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.log_writer import WriterHandler, make_notice
 from smgw_proxy_addon.redaction import redact_target
-from smgw_proxy_addon.text import printable
+from smgw_proxy_addon.text import LIMIT, printable
 
 _LOGGER: Final = logging.getLogger(__name__)
 _CONNECTIONS: Final = {True: "reused", False: "new", None: "-"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestRecord:
     """One request and its outcome, for the log and the status page.
 
@@ -69,8 +69,30 @@ def log_request(record: RequestRecord) -> None:
     """Log one request, as a warning if the proxy answered an error. A login challenge is no error."""
     level = logging.INFO if record.code in {None, "login_required"} else logging.WARNING
     if _LOGGER.isEnabledFor(level):
-        # Made here, because the logger's search for the caller costs as much as the line.
-        _LOGGER.handle(logging.LogRecord(_LOGGER.name, level, __file__, 0, request_line(record), None, None))
+        _LOGGER.handle(_RequestLogRecord(record, level))
+
+
+class _RequestLogRecord(logging.LogRecord):
+    """A request for the log, whose line the writers' threads make.
+
+    The constructor of the standard library, which asks for task, thread and process, costs as much as the line.
+    """
+
+    _TEMPLATE: Final = vars(logging.LogRecord(_LOGGER.name, logging.INFO, __file__, 0, "", None, None))
+
+    def __init__(self, request: RequestRecord, level: int) -> None:
+        self.__dict__ |= self._TEMPLATE
+        self.levelno, self.levelname, self.created = level, logging.getLevelName(level), time.time()
+        self._request: RequestRecord | None = request
+        if len(request.target) > LIMIT:
+            self.getMessage()  # now: what waits in a queue is bounded
+
+    def getMessage(self) -> str:  # noqa: N802 - the standard library's name
+        """Return the line. May be called in several threads."""
+        if request := self._request:
+            self.msg = request_line(request)
+            self._request = None
+        return self.msg
 
 
 class Logging:

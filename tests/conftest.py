@@ -67,7 +67,4 @@ def loop_guard(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
         yield None
         return
     with blockbuster_ctx("smgw_proxy_addon") as guard:
-        guard.functions["os.stat"].can_block_in(
-            "smgw_proxy_addon/trust/pinning.py", "unchanged"
-        )  # its docstring says why
         yield guard

@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._watchdog: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._sent = False
+        self._input = select.poll()
         self.on_idle_end: Callable[[bool], None] | None = None
         self.opened = clock()
         self.answered: float | None = None
@@ -115,12 +116,7 @@ class Connection(asyncio.Protocol):
 
     def has_unread_input(self) -> bool:
         """Tell whether the kernel has bytes or the end of the connection that the event loop has not read yet."""
-        raw = self.transport.get_extra_info("socket")
-        if raw is None or raw.fileno() < 0:
-            return True  # closed: ``connection_lost`` follows in the loop's next iteration
-        poll = select.poll()
-        poll.register(raw.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(self._input.poll(0))
 
     async def close(self) -> None:
         """Close with close_notify; without it if the gateway does not answer within ``CLOSE_TIMEOUT``."""
@@ -140,6 +136,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
+        if (raw := transport.get_extra_info("socket")) is not None:
+            self._input.register(raw.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Read a part of the answer, or bytes that belong to none."""

@@ -36,7 +36,10 @@ class AnswerParser:
         self._beside_body = 0
         """Bytes since the last one of the body."""
         self._until_close = False
-        self._complete = False
+        self.complete = False
+        """Whether the answer was read to its end."""
+        self.head_complete = False
+        """Whether the head of the final answer was read."""
         self.started = False
         self.pieces: deque[bytes] = deque()
         self.buffered = 0
@@ -50,31 +53,21 @@ class AnswerParser:
     def _begin(self) -> None:
         self._reason = b""
         self._headers: Headers = []
-        self._status: int | None = None
-
-    @property
-    def head_complete(self) -> bool:
-        """Whether the head of the final answer was read."""
-        return self._status is not None
-
-    @property
-    def complete(self) -> bool:
-        """Whether the answer was read to its end."""
-        return self._complete
+        self._status = 0
 
     def answer(self) -> Answer:
         """Return the head, and the body if that is complete; ``pieces`` keeps it, too."""
         return Answer(
-            self._status or 0,
+            self._status,
             b"" if _CONTROL.search(self._reason) else self._reason,  # may be left out (RFC 9112 section 4)
             self._headers,
-            b"".join(self.pieces) if self._complete else None,
+            b"".join(self.pieces) if self.complete else None,
         )
 
     def feed(self, data: bytes) -> None:
         """Read further bytes."""
         self.started = True
-        if self._complete:
+        if self.complete:
             self.excess = True
             return
         self._beside_body += len(data)
@@ -91,12 +84,12 @@ class AnswerParser:
     def end(self, error: BaseException | None) -> None:
         """Note that the connection has ended, in order or by ``error``."""
         if self._until_close and error is None and self.problem is None:
-            self._complete = True
-        elif not self._complete and self.problem is None and self.started:
+            self.complete = True
+        elif not self.complete and self.problem is None and self.started:
             self.problem = TruncatedAnswerError(type(error).__name__ if error else "closed")
 
     def _refuse(self, detail: str) -> None:
-        if self._complete:
+        if self.complete:
             self.excess = True
         elif self.problem is None:
             self.problem = BadAnswerError(detail)
@@ -105,22 +98,24 @@ class AnswerParser:
 
     def on_message_begin(self) -> None:
         """Note that a message begins: after a complete answer, one that nobody asked for."""
-        self.excess = self.excess or self._complete
+        self.excess = self.excess or self.complete
 
     def on_status(self, status: bytes) -> None:
         """Add a part of the reason phrase."""
-        if not self._complete:
+        if not self.complete:
             self._reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header; those of a trailer are dropped."""
-        if self._status is None:
+        if not self.head_complete:
             self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Decide how the body ends (RFC 9112 section 6.3)."""
+        if self.complete:
+            return
         status = self._parser.get_status_code()
-        if self._complete or (status < _OK and status != _SWITCHING):
+        if status < _OK and status != _SWITCHING:
             return
         if status == _SWITCHING:
             self._refuse("a switch of protocols that nobody asked for")
@@ -133,13 +128,13 @@ class AnswerParser:
                 return
             if lower in _FRAMING:
                 self._until_close = False
-        self._status = status
+        self._status, self.head_complete = status, True
         if self._bodiless:
             self._finish()
 
     def on_body(self, body: bytes) -> None:
         """Add a piece of the body."""
-        if self._complete:
+        if self.complete:
             self.excess = True
         else:
             self._beside_body = 0
@@ -148,7 +143,7 @@ class AnswerParser:
 
     def on_message_complete(self) -> None:
         """End the answer. After an interim one (RFC 9110 section 15.2), which is dropped, begin anew."""
-        if self._status is not None:
+        if self.head_complete:
             self._finish()
             return
         self._interim += 1
@@ -157,6 +152,7 @@ class AnswerParser:
         self._begin()
 
     def _finish(self) -> None:
-        if not self._complete:
-            self._complete = True
+        if not self.complete:
+            self.complete = True
             self.keeps_alive = self._parser.should_keep_alive()
+            del self._parser  # each of them refers to the other: only the garbage collector would free them

@@ -1,10 +1,10 @@
 """The connections to one gateway: few places, handed out in fair order; idle connections are kept for a while."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from smgw_proxy_addon.gateway.connection import Connection
@@ -24,8 +24,8 @@ MAX_AGE: Final = 47 * 3600.0
 LOWEST_IDLE_LIMIT: Final = 1.0
 """Seconds. A gateway that closes sooner has no idle limit: it closes after each answer."""
 
-_PIN_CHECK_INTERVAL: Final = 1.0
-"""Seconds between two checks of the pin's file by a thread; in between, ``GatewayTrust.unchanged`` is enough."""
+_PIN_CHECK_INTERVAL: Final = 0.05
+"""Seconds for which a look at the pin's file holds for kept connections: it takes a thread."""
 
 
 @dataclass
@@ -48,19 +48,27 @@ class Lifetime:
         return max(0.0, min(self.idle_limit(now), MAX_AGE - age))
 
 
-@dataclass
+@dataclass(slots=True)
 class Lease:
     """A place at the gateway with a connection, and the seconds that were spent to get them.
 
-    Call ``record_answer`` with the head of the answer as soon as it is there, and with the begin of its page if
-    ``PpcSession.needs_page``: they say what became of PPC's session.
+    To be given back with ``Pool.release``.
     """
 
     connection: Connection
     reused: bool
     waited: float
     connecting: float
-    record_answer: Callable[[Answer, bytes], None]
+    request: QueuedRequest
+    _pool: "Pool"
+
+    def record_answer(self, answer: Answer, page: bytes) -> None:
+        """Note the head of the answer as soon as it is there, and the begin of its page if ``PpcSession.needs_page``.
+
+        They say what became of PPC's session.
+        """
+        if self.request.cgi is not None:
+            self._pool.record_answer(self.request, self.request.cgi, answer, page)
 
 
 @dataclass(frozen=True)
@@ -96,18 +104,27 @@ class Pool:
         """Each with the time until which it is kept."""
         self._closing: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
-        self._pin_checked_at: float | None = None
+        self._sweep_due = 0.0
+        self._pin_known_until = -math.inf
 
     @asynccontextmanager
-    async def lease(
+    async def lease(self, gone: asyncio.Future[None], on_step: OnStep | None = None) -> AsyncIterator[Lease]:
+        """Acquire a lease for a request of the proxy itself, and release it at the end of the context."""
+        lease = await self.acquire(gone, on_step)
+        try:
+            yield lease
+        finally:
+            await self.release(lease)
+
+    async def acquire(
         self,
         gone: asyncio.Future[None],
         on_step: OnStep | None = None,
         *,
         address: str = "",
         cgi: CgiRequest | None = None,
-    ) -> AsyncIterator[Lease]:
-        """Wait for a place, then for a connection; the place is given back at the end of the context.
+    ) -> Lease:
+        """Wait for a place, then for a connection. Does not suspend if there is a free place and a kept connection.
 
         ``gone`` is done when the client at ``address`` has left; a request of the proxy itself has no address.
         Raises ``ClientGoneError``; ``BusyError`` when too many wait or the wait was too long, ``SessionBusyError``
@@ -119,13 +136,22 @@ class Pool:
         try:
             granted = self._clock()
             connection, reused = await self._connection(on_step)
-            try:
-                connecting = self._clock() - granted
-                yield Lease(connection, reused, granted - asked, connecting, partial(self._record_answer, request))
-            finally:
-                await self._put_back(connection)
-        finally:
+        except BaseException:
             self._queue.release(request)
+            raise
+        return Lease(connection, reused, granted - asked, self._clock() - granted, request, self)
+
+    async def release(self, lease: Lease) -> None:
+        """Keep or close the connection of a lease, then give its place back."""
+        try:
+            if not self._keep(lease.connection):
+                await lease.connection.close()
+        finally:
+            self._queue.release(lease.request)
+
+    def record_answer(self, request: QueuedRequest, cgi: CgiRequest, answer: Answer, page: bytes) -> None:
+        """Note what the answer to a request for the CGI says about the session."""
+        self._scheduler.record_answer(request, read_answer(cgi, answer.status, answer.headers, page), self._clock())
 
     def log_out_holders(self, log_out: Callable[[], None]) -> None:
         """Have ``log_out`` called, also repeatedly, while the holder of PPC's session must yield to others."""
@@ -160,19 +186,14 @@ class Pool:
             self._retire(connection)
         await self._wait_closed()
 
-    def _record_answer(self, request: QueuedRequest, answer: Answer, page: bytes) -> None:
-        if request.cgi is not None:
-            meaning = read_answer(request.cgi, answer.status, answer.headers, page)
-            self._scheduler.record_answer(request, meaning, self._clock())
-
     async def _connection(self, on_step: OnStep | None) -> tuple[Connection, bool]:
         """Return a connection whose certificate is trusted now, and whether it was kept from before."""
         trust = self._connector.trust
         now = self._clock()
-        checked = self._pin_checked_at is not None and now - self._pin_checked_at < _PIN_CHECK_INTERVAL
-        if not (self._idle and checked and trust.unchanged()):
+        known = bool(self._idle) and now < self._pin_known_until
+        if not known:
             await trust.refresh()
-            self._pin_checked_at = now
+            self._pin_known_until = now + _PIN_CHECK_INTERVAL
         while self._idle:
             connection = next(reversed(self._idle))
             if connection.has_unread_input():
@@ -187,23 +208,26 @@ class Pool:
             self._retire(connection)
         # The gateway must not see the next connection before the last one is closed.
         await self._wait_closed()
-        if self._pin_checked_at != now:
+        if known:
             await trust.refresh()
+        self._pin_known_until = -math.inf  # the handshake may change it
         return await self._connector.connect(on_step), False
 
-    async def _put_back(self, connection: Connection) -> None:
-        now = self._clock()
-        keep = self._lifetime.keep(now - connection.opened, now)
+    def _keep(self, connection: Connection) -> bool:
+        """Keep a connection, or abort it if its answer is not complete; tells whether it needs no other end."""
         if not connection.reusable:
             # The gateway may still work on the request, or be in the middle of its answer.
             connection.abort()
-        elif keep <= 0:
-            await connection.close()
-        else:
-            self._idle[connection] = now + keep
-            connection.on_idle_end = lambda closed: self._idle_ended(connection, now, closed=closed)
-            if self._sweep_timer is None or self._sweep_timer.when() > asyncio.get_running_loop().time() + keep:
-                self._sweep()
+            return True
+        now = self._clock()
+        keep = self._lifetime.keep(now - connection.opened, now)
+        if keep <= 0:
+            return False
+        self._idle[connection] = now + keep
+        connection.on_idle_end = lambda closed: self._idle_ended(connection, now, closed=closed)
+        if self._sweep_timer is None or self._sweep_due > now + keep:
+            self._sweep()
+        return True
 
     def _idle_ended(self, connection: Connection, since: float, *, closed: bool) -> None:
         """Remove an idle connection that has ended; if the gateway closed it in order, learn its limit."""
@@ -221,8 +245,8 @@ class Pool:
             self._sweep_timer.cancel()
         self._sweep_timer = None
         if self._idle:
-            delay = min(self._idle.values()) - now
-            self._sweep_timer = asyncio.get_running_loop().call_later(delay, self._sweep)
+            self._sweep_due = min(self._idle.values())
+            self._sweep_timer = asyncio.get_running_loop().call_later(self._sweep_due - now, self._sweep)
 
     def _remove_idle(self, connection: Connection) -> None:
         del self._idle[connection]

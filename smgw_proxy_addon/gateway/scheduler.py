@@ -45,7 +45,7 @@ class QueueState(Enum):
     """Somebody else's session did not end in time."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class QueuedRequest:
     """A client's request for a place; ``arrived`` is in seconds. Compared by identity.
 

@@ -4,14 +4,23 @@ Pure. Nothing here changes a header: that is ``rewrite``.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 Headers = list[tuple[bytes, bytes]]
+Fields = Mapping[bytes, Sequence[bytes]]
 
 _WHITESPACE: Final = b" \t"
 """OWS (RFC 9110 section 5.6.3)."""
 _QVALUE: Final = re.compile(rb"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+
+
+def by_name(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
+    """Return the values of all headers by their names in lower case, without the white space around them."""
+    fields: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        fields.setdefault(name.lower(), []).append(value.strip(_WHITESPACE))
+    return fields
 
 
 def values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
@@ -21,8 +30,12 @@ def values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
 
 def tokens(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> set[bytes]:
     """Return the elements of a comma-separated header, in lower case (RFC 9110 section 5.6.1)."""
-    elements = (each.strip(_WHITESPACE).lower() for value in values(headers, name) for each in value.split(b","))
-    return {each for each in elements if each}
+    return elements(values(headers, name))
+
+
+def elements(lists: Iterable[bytes]) -> set[bytes]:
+    """Return the elements of comma-separated values, in lower case (RFC 9110 section 5.6.1)."""
+    return {each.strip(_WHITESPACE) for each in b",".join(lists).lower().split(b",")} - {b""}
 
 
 def qualities(lists: Iterable[bytes]) -> dict[bytes, float]:

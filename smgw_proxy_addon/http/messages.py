@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from smgw_proxy_addon.http.headers import Headers
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class GatewayRequest:
     """What is sent: end-to-end headers, and the body, if any.
 
@@ -30,7 +30,7 @@ class GatewayRequest:
         return b"\r\n".join([*lines, b"", b""])
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Answer:
     """The head of the gateway's answer; ``headers`` in the gateway's own case and order.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from smgw_proxy_addon.errors import BadRequestError
-from smgw_proxy_addon.http.headers import Headers, tokens, values
+from smgw_proxy_addon.http.headers import Fields, Headers, elements
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -121,14 +121,13 @@ def origin_form(target: bytes) -> bytes:
     return _path_only(match["rest"])
 
 
-def request_framing(headers: Iterable[tuple[bytes, bytes]], *, http_11: bool = True) -> Framing:
+def request_framing(fields: Fields, *, http_11: bool = True) -> Framing:
     """Tell how the request's body is delimited (RFC 9112 section 6.3).
 
     Raises BadRequestError where two parsers could disagree (request smuggling): both Transfer-Encoding and
     Content-Length, either of them twice, another coding than chunked, any coding before HTTP/1.1, or no number.
     """
-    headers = list(headers)
-    lengths, codings = values(headers, b"content-length"), values(headers, b"transfer-encoding")
+    lengths, codings = fields.get(b"content-length", ()), fields.get(b"transfer-encoding", ())
     if len(lengths) + len(codings) > 1:
         raise BadRequestError("more than one framing")
     if codings:
@@ -150,8 +149,7 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]], *, host: bytes) -> H
     """
     rewritten: Headers = []
     named = False
-    for name, value in _without_hop_by_hop(headers):
-        lower = name.lower()
+    for lower, name, value in _without_hop_by_hop(headers):
         if lower != b"host":
             if lower != b"expect":
                 rewritten.append((name, value))
@@ -168,16 +166,13 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], *, gateway: Gateway
     becomes a path.
     """
     rewritten: Headers = []
-    for name, value in _without_hop_by_hop(headers):
-        match name.lower():
-            case lower if lower in _NEVER_TO_THE_CLIENT:
-                continue
-            case b"set-cookie":
-                rewritten.append((name, _cookie(value, plain=plain)))
-            case b"location":
-                rewritten.append((name, _location(value, gateway)))
-            case _:
-                rewritten.append((name, value))
+    for lower, name, value in _without_hop_by_hop(headers):
+        if lower == b"set-cookie":
+            rewritten.append((name, _cookie(value, plain=plain)))
+        elif lower == b"location":
+            rewritten.append((name, _location(value, gateway)))
+        elif lower not in _NEVER_TO_THE_CLIENT:
+            rewritten.append((name, value))
     return rewritten
 
 
@@ -191,14 +186,17 @@ def shared_headers(headers: Headers, *, cache_status: bytes, age: int | None) ->
     return [*headers, (b"Cache-Status", cache_status)]
 
 
-def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    headers = list(headers)
-    names = {name.lower() for name, _ in headers}
-    dropped = _HOP_BY_HOP | (tokens(headers, b"connection") - _END_TO_END)
-    if b"transfer-encoding" in names:
-        # It overrides Content-Length, which must not be passed on then (RFC 9112 section 6.3).
-        dropped |= {b"content-length"}
-    return [(name, value) for name, value in headers if name.lower() not in dropped]
+def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes, bytes]]:
+    """Return the end-to-end headers, before each its name in lower case."""
+    lowered = [(name.lower(), name, value) for name, value in headers]
+    dropped = _HOP_BY_HOP
+    for lower, _, value in lowered:
+        if lower == b"connection":
+            dropped |= elements([value]) - _END_TO_END
+        elif lower == b"transfer-encoding":
+            # It overrides Content-Length, which must not be passed on then (RFC 9112 section 6.3).
+            dropped |= {b"content-length"}
+    return [each for each in lowered if each[0] not in dropped]
 
 
 def _cookie(value: bytes, *, plain: bool) -> bytes:

@@ -112,6 +112,8 @@ class Background:
             self._own_networks.hurry()
         answered = record.code is None and record.reused is not None
         failed_before = self._reachability.failing_since
+        if answered and self._reachability.known and not failed_before:
+            return  # nothing new: the time of day costs more than the rest
         self._reachability.note(record.code, answered=answered, now=self._now())
         fails = self._reachability.failing_since
         if fails and not failed_before:

@@ -25,7 +25,7 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
-from smgw_proxy_addon.http.headers import values
+from smgw_proxy_addon.http.headers import Fields, by_name
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.source import Client, Source, Timings
@@ -160,20 +160,16 @@ class RequestHandler:
             request.check()
         if self._stopping:
             raise ShuttingDownError
-        self._access.check(
-            peer=client.peer,
-            local=client.local,
-            method=request.method,
-            headers=request.headers,
-            http_11=request.http_11,
-        )
+        fields, http_11 = by_name(request.headers), request.http_11
+        self._access.check(peer=client.peer, local=client.local, method=notes.method, fields=fields, http_11=http_11)
         if client.misplaced:
-            raise _https_required(request)
+            raise _https_required(fields)
         target = rewrite.origin_form(request.target)
-        framing = rewrite.request_framing(request.headers, http_11=request.http_11)
+        framing = rewrite.request_framing(fields, http_11=http_11)
         if framing.length and framing.length > self._largest_body:
             raise request_body.too_large(self._largest_body)
-        _answer_expectation(request, client)
+        if http_11 and b"expect" in fields:
+            _answer_expectation(fields[b"expect"][0], client)
         headers = rewrite.request_headers(request.headers, host=self._host)
         body, stream = None, None
         if framing.has_body:
@@ -189,7 +185,7 @@ class RequestHandler:
             headers=headers,
             body=body,
             chunked=framing.chunked and not isinstance(body, bytes),
-            has_login=any(name.lower() == b"authorization" for name, _ in headers),
+            has_login=b"authorization" in fields,
             stream=stream,
         )
         async with self._source.ask(outgoing, Client(client.peer, client.gone), notes.timings) as (answer, pieces):
@@ -259,20 +255,17 @@ class RequestHandler:
             client.answer(request, status, reason(status), headers, b"" if request.method == b"HEAD" else body)
 
 
-def _answer_expectation(request: Request, client: ClientConnection) -> None:
+def _answer_expectation(expected: bytes, client: ClientConnection) -> None:
     """Answer ``Expect`` (RFC 9110 section 10.1.1) on the gateway's behalf: its requests carry none."""
-    expected = values(request.headers, b"expect")
-    if not expected or not request.http_11:
-        return
-    if expected[0].lower() != b"100-continue":
+    if expected.lower() != b"100-continue":
         raise ExpectationFailedError
     client.send_continue()
 
 
-def _https_required(request: Request) -> HttpsRequiredError:
+def _https_required(fields: Fields) -> HttpsRequiredError:
     """Name the right address: as the client wrote it, which ``access`` has checked."""
-    hosts = values(request.headers, b"host")
-    return HttpsRequiredError("plain HTTP at the port for HTTPS", host=hosts[0].decode() if hosts else "")
+    host = b"".join(fields.get(b"host", ()))
+    return HttpsRequiredError("plain HTTP at the port for HTTPS", host=host.decode())
 
 
 def _log_bodies(notes: RequestNotes) -> None:

@@ -5,20 +5,21 @@ A ``Source`` stands between the handler and the gateway's connections. It never 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Literal, Protocol
 
 from smgw_proxy_addon.errors import ClientGoneError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.page_begin import read_begin
-from smgw_proxy_addon.gateway.pool import Pool
+from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server.slow_clients import Hold
 
 
-@dataclass
+@dataclass(slots=True)
 class Timings:
     """How a request fared, for its line in the log and on the page; times in seconds.
 
@@ -60,7 +61,7 @@ class Timings:
         self.reused, self.shared = other.reused, other.shared
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Client:
     """Who asks; ``gone`` is done when the client has left."""
 
@@ -85,10 +86,6 @@ Exchange = Callable[[Connection, GatewayRequest], Awaitable[Answer]]
 """Sends a request over a connection and gives the head of its answer."""
 
 
-async def _send(connection: Connection, request: GatewayRequest) -> Answer:
-    return await connection.exchange(request)
-
-
 class Transparent:
     """Hands each request to the gateway as it is."""
 
@@ -96,34 +93,81 @@ class Transparent:
         self._pool = pool
         self._clock = clock
 
-    @asynccontextmanager
-    async def ask(
-        self, request: GatewayRequest, client: Client, timings: Timings, exchange: Exchange = _send
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+    def ask(
+        self,
+        request: GatewayRequest,
+        client: Client,
+        timings: Timings,
+        exchange: Exchange = Connection.exchange,
+    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Wait for a place at the gateway, and send the request once, or as ``exchange`` does."""
-        asked = self._clock()
+        return _Asking(self._pool, self._clock, request, client, timings, exchange)
+
+
+class _Asking:
+    """One request at the gateway, from the wait for a place to the end of the answer.
+
+    A class and no generator: each of those costs a request several microseconds.
+    """
+
+    _lease: Lease
+
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Callable[[], float],
+        request: GatewayRequest,
+        client: Client,
+        timings: Timings,
+        exchange: Exchange,
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._request = request
+        self._client = client
+        self._timings = timings
+        self._exchange = exchange
+        self._began = self._waited_before = 0.0
+
+    async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
+        request, client, timings = self._request, self._client, self._timings
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
-        waited_before: float | None = None
+        self._began = self._clock()
         try:
-            async with self._pool.lease(client.gone, address=client.address, cgi=cgi) as lease:
-                timings.waited(lease.waited)
-                timings.connecting += lease.connecting
-                timings.reused = lease.reused
-                timings.hold.others_wait = self._pool.others_wait
-                asked, waited_before = self._clock(), timings.waiting
-                if client.gone.done():
-                    raise ClientGoneError
-                answer = await exchange(lease.connection, request)
-                page, body = b"", lease.connection.body()
-                if self._pool.session.needs_page(cgi, answer.status, answer.headers):
-                    page, body = await read_begin(answer, body)
-                lease.record_answer(answer, page)
-                yield answer, body
+            lease = self._lease = await self._pool.acquire(client.gone, address=client.address, cgi=cgi)
+        except BaseException:
+            timings.waited(self._clock() - self._began)
+            raise
+        timings.waited(lease.waited)
+        timings.connecting += lease.connecting
+        timings.reused = lease.reused
+        timings.hold.others_wait = self._pool.others_wait
+        self._began, self._waited_before = self._clock(), timings.waiting
+        if client.gone.done():
+            await self._end()
+            raise ClientGoneError
+        try:
+            answer = await self._exchange(lease.connection, request)
+            page, body = b"", lease.connection.body()
+            if self._pool.session.needs_page(cgi, answer.status, answer.headers):
+                page, body = await read_begin(answer, body)
+            lease.record_answer(answer, page)
+        except BaseException:
+            await self._end()
+            raise
+        return answer, body
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        timings = self._timings
+        try:
+            await self._pool.release(self._lease)
         finally:
             timings.hold.others_wait = None
-            elapsed = self._clock() - asked
-            if waited_before is None:
-                timings.waited(elapsed)
-            else:
-                # An exchange may wait for another login: that is no time of the gateway's.
-                timings.answering += elapsed - (timings.waiting - waited_before)
+            # An exchange may wait for another login: that is no time of the gateway's.
+            waited = timings.waiting - self._waited_before
+            timings.answering += self._clock() - self._began - waited

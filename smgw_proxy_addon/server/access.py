@@ -22,9 +22,7 @@ from smgw_proxy_addon.errors import (
     MethodNotAllowedError,
     MisdirectedRequestError,
 )
-from smgw_proxy_addon.http.headers import values
-
-_Headers = Iterable[tuple[bytes, bytes]]
+from smgw_proxy_addon.http.headers import Fields
 
 LOOPBACK: Final[tuple[Network, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -58,6 +56,7 @@ _LOCAL_DOMAINS: Final = (
     "ts.net",  # Tailscale's names, whose addresses nobody else can set
 )
 """Domains below which no stranger can have a name that leads to an address of his choice."""
+_LOCAL_SUFFIXES: Final = tuple(f".{domain}" for domain in _LOCAL_DOMAINS)
 
 _AUTHORITY: Final = re.compile(
     r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)(?:%[\w.~%-]+)?\]|(?P<name>[0-9A-Za-z_][\w.-]*))(?::(?P<port>\d{1,5}))?",
@@ -121,11 +120,11 @@ class Access:
         self._admitted.clear()
         return True
 
-    def check(self, *, peer: str, local: str, method: bytes | str, headers: _Headers, http_11: bool) -> None:
+    def check(self, *, peer: str, local: str, method: bytes | str, fields: Fields, http_11: bool) -> None:
         """Return if the request may come in.
 
-        ``peer`` and ``local`` are the addresses of the connection's ends, IPv6 with or without zone;
-        ``http_11`` is false for HTTP/1.0, which knows no ``Host``.
+        ``peer`` and ``local`` are the addresses of the connection's ends, IPv6 with or without zone; ``fields`` are
+        the headers' values by name; ``http_11`` is false for HTTP/1.0, which knows no ``Host``.
 
         Raises ForeignNetworkError, MethodNotAllowedError, BadRequestError, MisdirectedRequestError or
         ForeignOriginError.
@@ -135,12 +134,11 @@ class Access:
         verb = method.decode("latin-1") if isinstance(method, bytes) else method
         if verb in _NEVER:
             raise MethodNotAllowedError
-        headers = list(headers)
-        host = _host(_texts(headers, b"host"), required=http_11)
+        host = _host(_texts(fields, b"host"), required=http_11)
         if host is not None:
             self._check_name(host.host)
         if self._checks_origin:
-            self._check_origin(verb, host, headers)
+            self._check_origin(verb, host, fields)
 
     def _admits(self, peer: str, local: str) -> bool:
         known = self._admitted.get((peer, local))
@@ -163,17 +161,17 @@ class Access:
         known = (
             _address(name) is not None  # an address cannot be rebound
             or "." not in name  # nor a name that public DNS cannot hold
-            or name.endswith(tuple(f".{domain}" for domain in _LOCAL_DOMAINS))
+            or name.endswith(_LOCAL_SUFFIXES)
             or name in _LOCAL_DOMAINS
             or not self.allowed_hosts.isdisjoint({name, "*"})
         )
         if not known:
             raise MisdirectedRequestError(host=name)
 
-    def _check_origin(self, method: str, host: _Authority | None, headers: _Headers) -> None:
+    def _check_origin(self, method: str, host: _Authority | None, fields: Fields) -> None:
         """Refuse what a foreign page made a browser send; programs that are no browsers send none of this."""
-        site = _texts(headers, b"sec-fetch-site")
-        origins = _texts(headers, b"origin")
+        site = _texts(fields, b"sec-fetch-site")
+        origins = _texts(fields, b"origin")
         foreign = [each for each in origins if each != "null" and not self._is_own_page(each, host)]
         if foreign:
             raise ForeignOriginError("Origin")
@@ -181,8 +179,8 @@ class Access:
             raise ForeignOriginError("Origin: null")
         if "cross-site" in site and (not origins or "null" in origins):
             # A link to the proxy is fine, a frame or a picture of it is not.
-            navigates = _texts(headers, b"sec-fetch-mode") == ["navigate"]
-            in_window = _PAGES.issuperset(_texts(headers, b"sec-fetch-dest"))
+            navigates = _texts(fields, b"sec-fetch-mode") == ["navigate"]
+            in_window = _PAGES.issuperset(_texts(fields, b"sec-fetch-dest"))
             if method not in _READING or not navigates or not in_window:
                 raise ForeignOriginError("Sec-Fetch-Site")
 
@@ -250,5 +248,5 @@ def _address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _texts(headers: _Headers, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for value in values(headers, name)]
+def _texts(fields: Fields, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for value in fields.get(name, ())]

@@ -23,7 +23,7 @@ PACE: Final = 50_000
 _STEPS: Final = 10
 
 
-@dataclass
+@dataclass(slots=True)
 class Hold:
     """A request's hold on a place at the gateway, at most ``longest`` seconds because of its client.
 

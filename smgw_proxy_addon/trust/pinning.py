@@ -63,9 +63,9 @@ class FirstContactError(Exception):
 class GatewayTrust:
     """The pin of one gateway in memory.
 
-    Call ``refresh`` before a connection is made or used, ``judge`` inside its handshake, ``settle`` before its first
-    request, ``report`` when its certificate was refused. ``is_own`` recognises a certificate of the proxy's own
-    listeners.
+    Call ``refresh`` before a connection is made, and now and then while it is used; ``judge`` inside its handshake,
+    ``settle`` before its first request, ``report`` when its certificate was refused. ``is_own`` recognises a
+    certificate of the proxy's own listeners.
     """
 
     def __init__(
@@ -141,14 +141,6 @@ class GatewayTrust:
                     # The disk is not mounted: the pin still exists, so nothing may be learnt.
                     raise PinUnreadableError(file=self._target, problem="its folder is gone")
                 self._pin, self._signature = pin, signature
-
-    def unchanged(self) -> bool:
-        """Tell whether the pin's file is still the one that was read. Call within a second after ``refresh`` only.
-
-        Runs in the event loop, for each request of a burst: a thread costs a hundred times as much. It does not wait
-        for the disk, because the kernel has the file's entry in its cache from ``refresh``.
-        """
-        return self._policy.fingerprint is not None or self._store.signature() == self._signature
 
     def accepts(self, certificate: Certificate) -> bool:
         """Tell whether a connection with this certificate may still be used."""

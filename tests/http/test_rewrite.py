@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.errors import BadRequestError
-from smgw_proxy_addon.http.headers import Headers
+from smgw_proxy_addon.http.headers import Headers, by_name
 from smgw_proxy_addon.http.rewrite import (
     Framing,
     GatewayNames,
@@ -84,7 +84,7 @@ def test_a_path_is_passed_byte_for_byte_in_both_forms(rest: bytes) -> None:
     ],
 )
 def test_framing(headers: Headers, expected: Framing, has_body: bool) -> None:
-    assert request_framing(headers) == expected
+    assert request_framing(by_name(headers)) == expected
     assert expected.has_body is has_body
 
 
@@ -107,7 +107,7 @@ def test_framing(headers: Headers, expected: Framing, has_body: bool) -> None:
 )
 def test_framing_that_two_readers_could_read_differently_is_refused(headers: Headers) -> None:
     with pytest.raises(BadRequestError):
-        request_framing(headers)
+        request_framing(by_name(headers))
 
 
 # --- request headers

@@ -17,6 +17,7 @@ from smgw_proxy_addon.errors import (
     MisdirectedRequestError,
     RequestError,
 )
+from smgw_proxy_addon.http.headers import by_name
 from smgw_proxy_addon.server.access import Access
 
 HOST = (b"Host", b"proxy.local:8080")
@@ -30,7 +31,7 @@ def check(
     http_11: bool = True,
     allowed: frozenset[str] = frozenset(),
 ) -> None:
-    Access(allowed).check(peer=peer, local=local, method=method, headers=list(headers), http_11=http_11)
+    Access(allowed).check(peer=peer, local=local, method=method, fields=by_name(headers), http_11=http_11)
 
 
 # --- networks
@@ -79,7 +80,7 @@ def test_the_own_link_comes_in_with_public_ipv6_addresses() -> None:
 
 def admits(access: Access, peer: str, local: str = "192.168.1.5") -> bool:
     try:
-        access.check(peer=peer, local=local, method="GET", headers=[HOST], http_11=True)
+        access.check(peer=peer, local=local, method="GET", fields=by_name([HOST]), http_11=True)
     except ForeignNetworkError:
         return False
     return True
@@ -143,7 +144,7 @@ def test_many_addresses_are_judged_one_by_one() -> None:
 def test_a_refused_address_is_told_without_its_zone() -> None:
     with pytest.raises(ForeignNetworkError) as caught:
         Access(allow=networks("10.0.0.0/8")).check(
-            peer="fe80::1%eth0", local="fe80::2%eth0", method="GET", headers=[HOST], http_11=True
+            peer="fe80::1%eth0", local="fe80::2%eth0", method="GET", fields=by_name([HOST]), http_11=True
         )
 
     assert caught.value.facts == {"peer": "fe80::1"}
@@ -155,9 +156,9 @@ def test_a_refused_address_is_told_without_its_zone() -> None:
 def test_the_check_of_pages_can_be_switched_off(headers: dict[str, str]) -> None:
     pairs = [HOST, *((name.encode(), value.encode()) for name, value in headers.items())]
     common = {"peer": "10.0.0.1", "local": "10.0.0.2", "method": "POST", "http_11": True}
-    Access(check_origin=False).check(headers=pairs, **common)  # type: ignore[arg-type]  # of mixed types
+    Access(check_origin=False).check(fields=by_name(pairs), **common)  # type: ignore[arg-type]  # of mixed types
     with pytest.raises(MisdirectedRequestError):
-        Access(check_origin=False).check(headers=[(b"Host", b"example.com")], **common)  # type: ignore[arg-type]  # as above
+        Access(check_origin=False).check(fields={b"host": [b"example.com"]}, **common)  # type: ignore[arg-type]  # as above
 
 
 def test_the_refused_address_is_a_fact() -> None:

@@ -45,7 +45,7 @@ class House:
 
     def admits(self, peer: str) -> bool:
         try:
-            self.access.check(peer=peer, local="", method="GET", headers=[], http_11=False)
+            self.access.check(peer=peer, local="", method="GET", fields={}, http_11=False)
         except ForeignNetworkError:
             return False
         return True

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from smgw_proxy_addon.errors import ProxyError
+from smgw_proxy_addon.http.headers import by_name
 from smgw_proxy_addon.server.access import Access
 
 SUPERVISOR: Final = ipaddress.ip_address("172.30.32.2")
@@ -73,7 +74,7 @@ class Guard:
                 peer=str(peer),
                 local=str(peer),
                 method=request.method,
-                headers=request.raw_headers,
+                fields=by_name(request.raw_headers),
                 http_11=request.version >= (1, 1),
             )
         except ProxyError:
@@ -108,7 +109,7 @@ def find_browser_host(request: web.BaseRequest) -> str | None:
     try:
         host = urlsplit(f"//{forwarded}").hostname
         Access().check(
-            peer="127.0.0.1", local="127.0.0.1", method="GET", headers=[(b"Host", forwarded.encode())], http_11=True
+            peer="127.0.0.1", local="127.0.0.1", method="GET", fields={b"host": [forwarded.encode()]}, http_11=True
         )
     except (ProxyError, ValueError):
         return None
