@@ -9,10 +9,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from smgw_proxy_addon.errors import ClientGoneError
+from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
-from smgw_proxy_addon.gateway.pool import Pool
+from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server.slow_clients import Hold
 
@@ -94,12 +94,16 @@ class Transparent:
     def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
         self._pool = pool
         self._clock = clock
+        self.may_reuse = pool.may_reuse
 
     @asynccontextmanager
     async def ask(
         self, request: GatewayRequest, client: Client, timings: Timings, exchange: Exchange = _send
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Wait for a place at the gateway, and send the request once, or as ``exchange`` does."""
+        """Wait for a place at the gateway, and send the request as ``exchange`` does.
+
+        If a connection has ended and the request may be sent once more, it is, on a new one.
+        """
         asked = self._clock()
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
         waited_before: float | None = None
@@ -112,7 +116,11 @@ class Transparent:
                 asked, waited_before = self._clock(), timings.waiting
                 if client.gone.done():
                     raise ClientGoneError
-                answer = await exchange(lease.connection, request)
+                try:
+                    answer = await exchange(lease.connection, request)
+                except StaleConnectionError:
+                    asked += await self._reconnect(lease, client, timings)
+                    answer = await exchange(lease.connection, request)
                 lease.record_answer(answer)
                 yield answer, lease.connection.body()
         finally:
@@ -123,3 +131,16 @@ class Transparent:
             else:
                 # An exchange may wait for another login: that is no time of the gateway's.
                 timings.answering += elapsed - (timings.waiting - waited_before)
+
+    async def _reconnect(self, lease: Lease, client: Client, timings: Timings) -> float:
+        """Give a lease a new connection; returns the seconds that it took."""
+        if client.gone.done():
+            raise ClientGoneError
+        began = self._clock()
+        try:
+            await lease.reconnect()
+        finally:
+            elapsed = self._clock() - began
+            timings.connecting += elapsed
+            timings.reused = lease.reused
+        return elapsed
