@@ -276,6 +276,14 @@ class ConnectionLostError(GatewayError):
     retry_after: int | None = 1
 
 
+class StaleConnectionError(ConnectionLostError):
+    """A connection ended in such a way that the request may be sent once more, on a fresh one."""
+
+
+class NotSentError(StaleConnectionError):
+    """A connection ended before the first byte of the request was written."""
+
+
 class SilentCloseError(ConnectionLostError):
     """A healthy connection was closed instead of an answer to a login: Theben's way to say "wrong password"."""
 

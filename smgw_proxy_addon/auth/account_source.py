@@ -111,7 +111,7 @@ class GatewayLogins:
         ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
-        exchange = AccountExchange(login, self._locks[account], client, timings, self._clock)
+        exchange = AccountExchange(login, self._locks[account], client, timings, self._clock, self._source.may_reuse)
         request = await _read_body(request)
         async with AsyncExitStack() as stack:
             ask = partial(self._source.ask, request, client, timings)

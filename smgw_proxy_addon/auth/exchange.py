@@ -1,14 +1,14 @@
 """One request of an account at the gateway: sent, and once more if the gateway asks for the login.
 
-Owns when the account's login goes with a request, and what the gateway's answer says of it. A request is sent twice
-in one case only: the gateway answered it with 401. No user name, password or nonce may get into a log line or an
-error.
+Owns when the account's login goes with a request, and what the gateway's answer says of it. A request is sent again
+after a 401; ``gateway.connection`` says when it is sent again after a connection that ended. No user name, password
+or nonce may get into a log line or an error.
 """
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +20,9 @@ from smgw_proxy_addon.errors import (
     GatewayLoginRefusedError,
     GatewayLoginStoppedError,
     LoginExpiredError,
+    NotSentError,
     SilentCloseError,
+    StaleConnectionError,
 )
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
@@ -71,14 +73,22 @@ class LoginLock:
 class AccountExchange:
     """One request of an account: sent, and once more if the gateway asks for the login.
 
-    ``lock`` is the account's: one login at a time goes while the password may be wrong.
+    ``lock`` is the account's: one login at a time goes while the password may be wrong. ``may_reuse`` tells whether
+    the login may go out on the connection that asked for it.
     """
 
     def __init__(
-        self, login: GatewayLogin, lock: LoginLock, client: Client, timings: Timings, clock: Callable[[], float]
+        self,
+        login: GatewayLogin,
+        lock: LoginLock,
+        client: Client,
+        timings: Timings,
+        clock: Callable[[], float],
+        may_reuse: Callable[[Connection], Awaitable[bool]],
     ) -> None:
         self._login = login
         self._lock = lock
+        self._may_reuse = may_reuse
         self._client = client
         self._timings = timings
         self._clock = clock
@@ -104,12 +114,14 @@ class AccountExchange:
                 raise LoginExpiredError
             if self._client.gone.done():
                 raise ClientGoneError
-            if not connection.reusable:
+            if not await self._may_reuse(connection):
                 raise ClosedAfterChallengeError
             if attempt is None:
                 self._check_allowed()
-                return await self._log_in(connection, request)
-        return await self.resend(connection, request)
+                with _not_sent_means_closed():
+                    return await self._log_in(connection, request)
+        with _not_sent_means_closed():
+            return await self.resend(connection, request)
 
     async def resend(self, connection: Connection, request: GatewayRequest) -> Answer:
         """Send the request with the answer to a challenge that was just asked."""
@@ -141,13 +153,18 @@ class AccountExchange:
             yield
 
     async def _exchange(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
+        proven = self._login.proven and attempt is not None and not attempt.fresh
         try:
-            answer = await connection.exchange(replace_login(request, attempt))
+            answer = await connection.exchange(replace(replace_login(request, attempt), login_proven=proven))
+        except NotSentError:
+            raise  # the login was not sent either: this says nothing of it
         except ConnectionLostError as error:
             # A gateway may refuse a login by closing before it has the whole body.
             idle = not isinstance(error, SilentCloseError)
             if attempt and self._login.closed_silently(attempt, self._clock(), idle=idle):
                 raise GatewayLoginRefusedError("closed without an answer") from None
+            if isinstance(error, StaleConnectionError):
+                raise
             raise ConnectionLostError(error.detail) from None
         if attempt and answer.status < _LOWEST_ERROR:
             self._login.accepted(values(answer.headers, b"authentication-info"), attempt)
@@ -165,6 +182,15 @@ class AccountExchange:
             error = GatewayLoginPausedError(seconds=f"{pause}")
             error.retry_after = pause
             raise error
+
+
+@contextmanager
+def _not_sent_means_closed() -> Iterator[None]:
+    """Have the answer to a challenge go out on another connection if this one ended before."""
+    try:
+        yield
+    except NotSentError:
+        raise ClosedAfterChallengeError from None
 
 
 def replace_login(request: GatewayRequest, attempt: Attempt | None) -> GatewayRequest:

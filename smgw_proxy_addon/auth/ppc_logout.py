@@ -85,8 +85,8 @@ class PpcLogout:
                 self._end()
 
     def log_out_holder(self) -> None:
-        """Log the holder out because others have waited for long enough. The schedule sends it when it may."""
-        self._log_out("lasted too long for those who wait")
+        """Log the holder out because others wait and its time is over. The schedule sends it when it may."""
+        self._log_out("had to end for those who wait")
 
     async def close(self) -> None:
         """Log a session out that is still open, if the gateway is quick."""

@@ -1,7 +1,8 @@
 """One connection to the gateway: HTTP/1.1 with one exchange at a time.
 
-A request is sent once. No cookies, no redirects, no decompression, no added headers. Requests are written byte for
-byte, because Digest signs the target and some gateways depend on the case of header names.
+A request is sent once; ``StaleConnectionError`` says that it may be sent again. No cookies, no redirects, no
+decompression, no added headers. Requests are written byte for byte, because Digest signs the target and some gateways
+depend on the case of header names.
 """
 
 import asyncio
@@ -13,8 +14,10 @@ from typing import Final, cast
 
 from smgw_proxy_addon.errors import (
     ConnectionLostError,
+    NotSentError,
     ReadTimeoutError,
     SilentCloseError,
+    StaleConnectionError,
 )
 from smgw_proxy_addon.gateway.messages import AnswerParser
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
@@ -26,6 +29,9 @@ CLOSE_TIMEOUT: Final = 2.0
 FRESH: Final = 2.0
 """Seconds after an answer. A connection that closes within them was not closed for being idle."""
 
+_SAFE: Final = frozenset({b"GET", b"HEAD"})
+"""Methods of requests that may be sent twice (RFC 9110 section 9.2.2)."""
+
 _READ_AHEAD: Final = 65536
 """Bytes of a body that may be buffered; with more, reading from the gateway pauses."""
 
@@ -35,6 +41,8 @@ class Connection(asyncio.Protocol):
 
     ``certificate`` is what the gateway showed. ``on_idle_end`` is called when an idle connection ends, with True if
     the gateway closed it in order. ``opened`` and ``answered`` (the end of the last answer) are times of ``clock``.
+    ``closed_after`` are the seconds from the last answer until the gateway closed in order without having said so;
+    None if it did not.
     """
 
     certificate: Certificate
@@ -52,11 +60,14 @@ class Connection(asyncio.Protocol):
         self._deadline = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._written = False
+        """Whether a byte of the request was written."""
         self._sent = False
         self._input = select.poll()
         self.on_idle_end: Callable[[bool], None] | None = None
         self.opened = clock()
         self.answered: float | None = None
+        self.closed_after: float | None = None
 
     @property
     def reusable(self) -> bool:
@@ -70,12 +81,12 @@ class Connection(asyncio.Protocol):
     async def exchange(self, request: GatewayRequest) -> Answer:
         """Send a request and wait for the head of its answer.
 
-        Raises ``ConnectionLostError``, ``SilentCloseError``, ``BadAnswerError``, ``TruncatedAnswerError``,
-        ``ReadTimeoutError``, and what the request's body raises.
+        Raises ``ConnectionLostError``, ``StaleConnectionError``, ``NotSentError``, ``SilentCloseError``,
+        ``BadAnswerError``, ``TruncatedAnswerError``, ``ReadTimeoutError``, and what the request's body raises.
         """
         self.on_idle_end = None
-        kept_idle = self.answered is not None and self._clock() - self.answered >= FRESH
-        self._sent = False
+        idle = None if self.answered is None else self._clock() - self.answered
+        self._written = self._sent = False
         parser = self._parser = AnswerParser(request.method)
         try:
             if request.stream is None:
@@ -86,9 +97,7 @@ class Connection(asyncio.Protocol):
                 return await self._head(parser)
             return await self._exchange_streaming(request, request.stream, parser)
         except EOFError:
-            if request.has_login and self._sent and not kept_idle:
-                raise SilentCloseError("closed without an answer") from None
-            raise ConnectionLostError("closed without an answer") from None
+            raise self._unanswered(request, idle) from None
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the answer's body without its transfer coding.
@@ -114,6 +123,11 @@ class Connection(asyncio.Protocol):
             else:
                 await self._wait_for_input(deadline)
 
+    @property
+    def answer_complete(self) -> bool:
+        """Whether the last request was answered completely."""
+        return self._parser is not None and self._parser.complete
+
     def has_unread_input(self) -> bool:
         """Tell whether the kernel has bytes or the end of the connection that the event loop has not read yet."""
         return bool(self._input.poll(0))
@@ -130,6 +144,12 @@ class Connection(asyncio.Protocol):
         self.on_idle_end = None
         with suppress(AttributeError):  # Python before 3.11.3, for a TLS transport that was closed twice
             self.transport.abort()
+
+    async def wait_ended(self, seconds: float) -> bool:
+        """Wait until the connection has ended, at most for so long; tell whether it has."""
+        if not self._ended and seconds > 0:
+            await asyncio.wait({self._lost}, timeout=seconds)
+        return self._ended
 
     # Called by the event loop
 
@@ -182,8 +202,10 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         self._ended = True
-        if self._parser:
-            self._parser.end(error)
+        if parser := self._parser:
+            if closed and self.answered is not None and (parser.keeps_alive or not parser.started):
+                self.closed_after = self._clock() - self.answered
+            parser.end(error)
         self._wake()
         if self._writable and not self._writable.done():
             self._writable.set_result(None)
@@ -198,6 +220,30 @@ class Connection(asyncio.Protocol):
         if self._ended or self.transport.is_closing():
             raise EOFError
         self.transport.write(data)
+        self._written = True
+
+    def _unanswered(self, request: GatewayRequest, idle: float | None) -> ConnectionLostError:
+        """Decide what it means that the connection ended before the first byte of an answer.
+
+        ``idle`` is the time from the last answer to the request, None on a new connection. This is the one place that
+        says which request may be sent once more:
+
+        - any request of which no byte was written;
+        - a GET or HEAD on a kept connection, which may have ended before the request arrived: but not with a login
+          that may be wrong, because it would count twice at a gateway that locks up after some wrong ones.
+
+        Gateways of Theben close to refuse a login. So the end refuses it, and nothing is sent again, unless the
+        connection had been idle for long enough to be closed for that.
+        """
+        detail = "closed without an answer"
+        if not self._written:
+            return NotSentError(detail)
+        if request.has_login and self._sent and (idle is None or idle < FRESH):
+            return SilentCloseError(detail)
+        harmless = request.login_proven or not request.has_login
+        if idle is not None and request.method in _SAFE and request.stream is None and harmless:
+            return StaleConnectionError(detail)
+        return ConnectionLostError(detail)
 
     async def _head(self, parser: AnswerParser, *, deadline: float | None = None) -> Answer:
         # One deadline for the whole head: while nothing is sent to the client, nobody notices that it has left.

@@ -1,6 +1,7 @@
 """The connections to one gateway: few places, handed out in fair order; idle connections are kept for a while."""
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ from smgw_proxy_addon.gateway.queue import PlaceQueue
 from smgw_proxy_addon.gateway.scheduler import QueuedRequest, Scheduler
 from smgw_proxy_addon.http.messages import Answer
 
+_LOGGER: Final = logging.getLogger(__name__)
+
 DEFAULT_IDLE_LIMIT: Final = 540.0
 """Seconds that an idle connection is kept before a limit was observed: Theben closes after 600 s."""
 
@@ -24,24 +27,60 @@ MAX_AGE: Final = 47 * 3600.0
 LOWEST_IDLE_LIMIT: Final = 1.0
 """Seconds. A gateway that closes sooner has no idle limit: it closes after each answer."""
 
+FIRST_WATCH: Final = 0.25
+"""Seconds for which the first connection is watched, so that no request is lost to find the gateway out."""
+
 _PIN_CHECK_INTERVAL: Final = 0.05
 """Seconds for which a look at the pin's file holds for kept connections: it takes a thread."""
 
 
 @dataclass
 class Lifetime:
-    """How long a connection may be kept, from what this gateway was seen to do. Times are in seconds."""
+    """How long a connection may be kept, from what this gateway was seen to do. Times are in seconds.
 
+    Some gateways close after each answer, some milliseconds later and without saying so: a request that is sent
+    meanwhile is lost. They are found out by two closes, as one may be a restart (after a self-test, say). At the
+    start, after the first close, and after a request that was lost so, connections are watched: nothing is sent on
+    one for ``watched`` seconds after its answer, until the gateway leaves one open for so long.
+    """
+
+    watched: float = FIRST_WATCH
+    _closed_once: bool = False
     _idle_limit: LearntLimit = field(default_factory=lambda: LearntLimit(DEFAULT_IDLE_LIMIT))
 
     def idle_limit(self, now: float) -> float:
         """Return how long a connection may be idle."""
         return self._idle_limit.value(now)
 
+    def closes_each(self, now: float) -> bool:
+        """Tell whether the gateway closes after each answer: then no connection is kept."""
+        return self.idle_limit(now) <= 0
+
     def gateway_closed(self, idle: float, now: float) -> None:
         """Learn that the gateway closed a connection that was idle for ``idle`` seconds."""
         if idle >= LOWEST_IDLE_LIMIT:
             self._idle_limit.observe(idle, now)
+        elif self._closed_once:
+            self._idle_limit.observe(0.0, now)
+        else:
+            self._closed_once = True
+            self._watch(idle)
+
+    def request_lost(self, idle: float) -> None:
+        """Learn that the gateway closed a connection with a request on it, so long after the last answer.
+
+        This proves nothing, because gateways also refuse a login that way.
+        """
+        if idle < LOWEST_IDLE_LIMIT:
+            self._watch(idle)
+
+    def left_open(self, idle: float) -> None:
+        """Learn that the gateway left a connection open for so long after its answer."""
+        if idle >= self.watched:
+            self.watched, self._closed_once = 0.0, False
+
+    def _watch(self, closed_after: float) -> None:
+        self.watched = min(LOWEST_IDLE_LIMIT, max(FIRST_WATCH, 2 * closed_after))
 
     def keep(self, age: float, now: float) -> float:
         """Return how long a connection of this ``age`` may be idle from now; 0 if it must be closed."""
@@ -75,13 +114,15 @@ class Lease:
 class PoolStatus:
     """How busy the gateway is: requests that it works on, its places, requests that wait for one.
 
-    ``kept_for`` is how many seconds ago the oldest idle connection was made, None if there is none.
+    ``kept_for`` is how many seconds ago the oldest idle connection was made, None if there is none. ``closes_each``:
+    the gateway closes after each answer.
     """
 
     active: int
     places: int
     waiting: int
     kept_for: float | None
+    closes_each: bool = False
 
 
 class Pool:
@@ -144,10 +185,16 @@ class Pool:
     async def release(self, lease: Lease) -> None:
         """Keep or close the connection of a lease, then give its place back."""
         try:
-            if not self._keep(lease.connection):
-                await lease.connection.close()
+            await self._put_back(lease.connection)
         finally:
             self._queue.release(lease.request)
+
+    async def reconnect(self, lease: Lease) -> None:
+        """Replace a connection that has ended by a new one. Raises what ``acquire`` does."""
+        await self._put_back(lease.connection)
+        for each in list(self._idle):
+            self._retire(each)
+        lease.connection, lease.reused = await self._connection(None)
 
     def record_answer(self, request: QueuedRequest, cgi: CgiRequest, answer: Answer, page: bytes) -> None:
         """Note what the answer to a request for the CGI says about the session."""
@@ -167,7 +214,20 @@ class Pool:
         """Tell how busy the gateway is."""
         oldest = min((connection.opened for connection in self._idle), default=None)
         kept_for = None if oldest is None else self._clock() - oldest
-        return PoolStatus(self._scheduler.running, self._scheduler.places, self._scheduler.waiting, kept_for)
+        closes_each = self._lifetime.closes_each(self._clock())
+        scheduler = self._scheduler
+        return PoolStatus(scheduler.running, scheduler.places, scheduler.waiting, kept_for, closes_each)
+
+    async def may_reuse(self, connection: Connection) -> bool:
+        """Tell whether another request may be sent on a connection that has just answered.
+
+        Waits first while the gateway may be one that closes after each answer.
+        """
+        if self._lifetime.closes_each(self._clock()):
+            return False
+        if self._lifetime.watched:
+            await self._wait_watched(connection)
+        return connection.reusable
 
     def others_wait(self) -> bool:
         """Tell whether any request waits for a place."""
@@ -200,6 +260,8 @@ class Pool:
                 # A close, or bytes that nobody asked for: let the event loop read them.
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
+            if self._lifetime.watched:
+                await self._wait_watched(connection)
             if connection not in self._idle:
                 continue
             if connection.reusable and trust.accepts(connection.certificate):
@@ -213,8 +275,14 @@ class Pool:
         self._pin_known_until = -math.inf  # the handshake may change it
         return await self._connector.connect(on_step), False
 
+    async def _put_back(self, connection: Connection) -> None:
+        if not self._keep(connection):
+            await connection.close()
+
     def _keep(self, connection: Connection) -> bool:
         """Keep a connection, or abort it if its answer is not complete; tells whether it needs no other end."""
+        if connection.closed_after is not None:
+            self._gateway_closed(connection.closed_after, lost=not connection.answer_complete)
         if not connection.reusable:
             # The gateway may still work on the request, or be in the middle of its answer.
             connection.abort()
@@ -231,10 +299,33 @@ class Pool:
 
     def _idle_ended(self, connection: Connection, since: float, *, closed: bool) -> None:
         """Remove an idle connection that has ended; if the gateway closed it in order, learn its limit."""
-        now = self._clock()
         if closed:
-            self._lifetime.gateway_closed(now - since, now)
+            self._gateway_closed(self._clock() - since)
         self._retire(connection)
+
+    def _gateway_closed(self, idle: float, *, lost: bool = False) -> None:
+        """Learn that the gateway closed a connection in order, ``idle`` seconds after its last answer.
+
+        ``lost``: with a request on it.
+        """
+        now = self._clock()
+        known = self._lifetime.closes_each(now)
+        if lost:
+            self._lifetime.request_lost(idle)
+        else:
+            self._lifetime.gateway_closed(idle, now)
+        if self._lifetime.closes_each(now) and not known:
+            _LOGGER.warning(
+                "The gateway closes its connection after each answer without saying so: for a day, each request gets "
+                "a connection of its own, which takes longer"
+            )
+
+    async def _wait_watched(self, connection: Connection) -> None:
+        """Give the gateway time to close after its answer."""
+        if connection.answered is not None:
+            await connection.wait_ended(self._lifetime.watched - (self._clock() - connection.answered))
+            if connection.reusable:
+                self._lifetime.left_open(self._clock() - connection.answered)
 
     def _sweep(self) -> None:
         """Close what was idle for long enough. One timer serves all: requests come far more often than it fires."""

@@ -7,7 +7,7 @@ appears in a ``repr``.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +20,12 @@ CGI: Final = b"/cgi-bin/hanservice.cgi"
 
 IDLE_TIMEOUT: Final = 30.0
 """Seconds without a request after which a holder is taken to have left without a logout."""
+
+SILENCE: Final = 2.0
+"""Seconds without a request after which the proxy may log a holder out for others: programs ask without a pause."""
+
+READING_TIME: Final = 20.0
+"""The same for a browser, whose person reads in between."""
 
 MAX_DURATION: Final = 300.0
 """Seconds after which a session is over for the proxy when others wait."""
@@ -69,15 +75,18 @@ class CgiAnswer:
 class CgiRequest:
     """A request to the CGI: the sessions that it names, and whether it asks to end its session.
 
-    ``in_form``: they come from form fields, as no cookie names one.
+    ``in_form``: they come from form fields, as no cookie names one. ``browser``: it asks for a page before anything
+    else (``Accept: text/html, …``). Each browser does when a person follows a link or sends a form, also over HTTP,
+    and no known program does.
     """
 
     sessions: tuple[bytes, ...] = field(default=(), repr=False)
     ends: bool = False
     in_form: bool = False
+    browser: bool = False
 
 
-def read_request(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: object) -> CgiRequest | None:
+def read_request(target: bytes, headers: Collection[tuple[bytes, bytes]], body: object) -> CgiRequest | None:
     """Return what a request means for the session, None if it is not for the CGI.
 
     ``target`` is in origin form. A ``body`` that is not ``bytes`` comes in pieces and is not read.
@@ -95,7 +104,8 @@ def read_request(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: ob
     fields = _read_form(query) + (_read_form(body) if isinstance(body, bytes) else [])
     keys = tuple(value.encode("latin-1") for name, value in fields if name == FIELD and value)
     ends = any(name == "action" and value in _ENDING_ACTIONS for name, value in fields)
-    return CgiRequest(cookies + keys, ends, in_form=bool(keys) and not cookies)
+    browser = any(name.lower() == b"accept" and value.lower().startswith(b"text/html") for name, value in headers)
+    return CgiRequest(cookies + keys, ends, in_form=bool(keys) and not cookies, browser=browser)
 
 
 def read_answer(
@@ -133,15 +143,19 @@ class PpcSession:
     gateway. None stands for a request that is not for the CGI: it may always be sent and changes nothing.
 
     A request that names no session, or another one, may open one: it is sent only while no other is under way. With
-    ``proxy_logs_out``, nobody else may start before the proxy has logged out a holder whose session is over.
+    ``proxy_logs_out``, nobody else may start before the proxy has logged out a holder whose session is over; for
+    others it is over after ``silence``, or ``reading_time`` of a browser.
     """
 
     idle_timeout: float = IDLE_TIMEOUT
+    silence: float = SILENCE
+    reading_time: float = READING_TIME
     max_duration: float = MAX_DURATION
     login_timeout: float = LOGIN_TIMEOUT
     proxy_logs_out: bool = False
     _holder: bytes | None = field(default=None, init=False, repr=False)
     _in_form: bool = field(default=False, init=False)
+    _in_browser: bool = field(default=False, init=False)
     _opened_at: float = field(default=0.0, init=False)
     _last_end: float = field(default=0.0, init=False)
     _challenged_at: float | None = field(default=None, init=False)
@@ -203,18 +217,20 @@ class PpcSession:
         if request is None:
             return
         self._running += 1
-        if not self.is_held_by(request):
+        if self.is_held_by(request):
+            self._in_browser |= request.browser
+        else:
             self._opener = request
             self._yielding = None
 
     def record_answer(self, request: CgiRequest, answer: CgiAnswer, now: float) -> None:
         """Note what the head of an answer means."""
         if answer.meaning is Meaning.OPENED:
-            self._hold(answer.opened, now, in_form=answer.in_form)
+            self._hold(answer.opened, request, now, in_form=answer.in_form)
         elif request is self._opener:
             # Served with a key that is not known here: the proxy was restarted in the middle of this session.
             if answer.meaning is Meaning.SERVED and request.sessions:
-                self._hold(request.sessions[0], now, in_form=request.in_form)
+                self._hold(request.sessions[0], request, now, in_form=request.in_form)
         elif self.is_held_by(request):
             if answer.meaning is Meaning.ENDED:
                 self._holder = None
@@ -234,12 +250,26 @@ class PpcSession:
         if request is self._opener:
             self._opener = None
 
-    def update_yielding(self, now: float, *, others_wait: bool) -> None:
-        """Have the holder yield if ``others_wait`` and it held the session for long enough: it may only log out."""
+    def update_yielding(self, now: float, *, others_wait: bool, holder_waits: bool) -> None:
+        """Have the holder yield if ``others_wait`` and its time is over: it may only log out."""
         if not others_wait:
             self._yielding = None
-        elif self._holder is not None and now >= self._opened_at + self.max_duration:
+            return
+        yields = self.yields_at(holder_waits=holder_waits)
+        if yields is not None and now >= yields:
             self._yielding = self._holder
+
+    def yields_at(self, *, holder_waits: bool) -> float | None:
+        """Return when the holder must yield to others, None if it must already or there is none.
+
+        A holder with a request at the gateway or one that waits (``holder_waits``) is not silent.
+        """
+        if self._holder is None or self.must_yield:
+            return None
+        yields = self._opened_at + self.max_duration
+        if self.proxy_logs_out and not self._running and not holder_waits:
+            yields = min(yields, self._last_end + (self.reading_time if self._in_browser else self.silence))
+        return yields
 
     def expires_at(self, *, holder_waits: bool) -> float | None:
         """Return when the session is over for those who wait; None while time alone does not end it.
@@ -263,10 +293,10 @@ class PpcSession:
         if expires is not None and now >= expires:
             self._holder = None
 
-    def _hold(self, session: bytes, now: float, *, in_form: bool) -> None:
+    def _hold(self, session: bytes, request: CgiRequest, now: float, *, in_form: bool) -> None:
         self._in_form = in_form
         if session != self._holder:
-            self._holder, self._opened_at = session, now
+            self._holder, self._opened_at, self._in_browser = session, now, request.browser
         self._challenged_at = None
 
     def _yields(self, request: CgiRequest) -> bool:

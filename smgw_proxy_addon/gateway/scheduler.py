@@ -142,7 +142,9 @@ class Scheduler:
         request = QueuedRequest(address, cgi, now)
         if not self.session.free:
             contends = self.session.contends(cgi)
-            self.session.update_yielding(now, others_wait=contends or self._others_wait())
+            others_wait = contends or self._others_wait()
+            holder_waits = self._holder_waits() or self.session.is_held_by(cgi)
+            self.session.update_yielding(now, others_wait=others_wait, holder_waits=holder_waits)
             if contends and not self.waiting:
                 self.session.expire(now, holder_waits=False)
         if len(self._running) < self.places and self.session.may_start(cgi):
@@ -193,8 +195,10 @@ class Scheduler:
             blocked = [each.arrived for each in self._all_waiting() if not self.session.may_start(each.cgi)]
             if blocked:
                 changes.append(min(blocked) + self.session_timeout)
-                expires = self.session.expires_at(holder_waits=self._holder_waits())
-                changes += [] if expires is None else [expires]
+                holder_waits = self._holder_waits()
+                expires = self.session.expires_at(holder_waits=holder_waits)
+                yields = self.session.yields_at(holder_waits=holder_waits)
+                changes += [each for each in (expires, yields) if each is not None]
         return min(changes)
 
     def _start_waiting(self, now: float) -> list[QueuedRequest]:
@@ -202,10 +206,10 @@ class Scheduler:
         if not self.waiting:
             return []
         if not self.session.free:
-            others_wait = self._others_wait()
-            self.session.update_yielding(now, others_wait=others_wait)
+            others_wait, holder_waits = self._others_wait(), self._holder_waits()
+            self.session.update_yielding(now, others_wait=others_wait, holder_waits=holder_waits)
             if others_wait:
-                self.session.expire(now, holder_waits=self._holder_waits())
+                self.session.expire(now, holder_waits=holder_waits)
         started = []
         while len(self._running) < self.places:
             # One of the overflow queue only if the whole queue waits for a session.

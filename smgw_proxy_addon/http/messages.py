@@ -11,6 +11,7 @@ class GatewayRequest:
     """What is sent: end-to-end headers, and the body, if any.
 
     ``body`` is the whole of it. One that comes in pieces is ``stream`` instead: it can be sent only once.
+    ``login_proven``: the gateway has taken this login before, so that it cannot be a wrong password.
     """
 
     method: bytes
@@ -20,6 +21,7 @@ class GatewayRequest:
     chunked: bool
     has_login: bool
     stream: AsyncIterator[bytes] | None = field(default=None, repr=False)
+    login_proven: bool = False
 
     def head(self) -> bytes:
         """Return the request line and headers as they are sent."""

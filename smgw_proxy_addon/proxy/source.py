@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol
 
-from smgw_proxy_addon.errors import ClientGoneError
+from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.page_begin import read_begin
@@ -92,6 +92,7 @@ class Transparent:
     def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
         self._pool = pool
         self._clock = clock
+        self.may_reuse = pool.may_reuse
 
     def ask(
         self,
@@ -100,7 +101,10 @@ class Transparent:
         timings: Timings,
         exchange: Exchange = Connection.exchange,
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
-        """Wait for a place at the gateway, and send the request once, or as ``exchange`` does."""
+        """Wait for a place at the gateway, and send the request as ``exchange`` does.
+
+        If a connection has ended and the request may be sent once more, it is, on a new one.
+        """
         return _Asking(self._pool, self._clock, request, client, timings, exchange)
 
 
@@ -147,7 +151,11 @@ class _Asking:
             await self._end()
             raise ClientGoneError
         try:
-            answer = await self._exchange(lease.connection, request)
+            try:
+                answer = await self._exchange(lease.connection, request)
+            except StaleConnectionError:
+                await self._reconnect()
+                answer = await self._exchange(lease.connection, request)
             page, body = b"", lease.connection.body()
             if self._pool.session.needs_page(cgi, answer.status, answer.headers):
                 page, body = await read_begin(answer, body)
@@ -161,6 +169,18 @@ class _Asking:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._end()
+
+    async def _reconnect(self) -> None:
+        if self._client.gone.done():
+            raise ClientGoneError
+        lease, timings, began = self._lease, self._timings, self._clock()
+        try:
+            await self._pool.reconnect(lease)
+        finally:
+            elapsed = self._clock() - began
+            self._began += elapsed
+            timings.connecting += elapsed
+            timings.reused = lease.reused
 
     async def _end(self) -> None:
         timings = self._timings

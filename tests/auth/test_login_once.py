@@ -597,3 +597,21 @@ async def test_no_name_password_or_nonce_is_told_anywhere(tmp_path: Path, caplog
             secrets |= {said.nonce, said.response}
         assert "The gateway refused the login of account 1 twice in a row" in caplog.text
         assert not [secret for secret in secrets for text in shown if secret in text]
+
+
+async def test_a_read_on_a_connection_that_ended_after_a_silence_is_sent_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smgw_proxy_addon.gateway.connection.FRESH", 0.0)
+    async with Simulator(user=USER, password=PASSWORD) as sim, proxy_for(sim, tmp_path, accounts=[ACCOUNT]) as rig:
+        async with httpx.AsyncClient(trust_env=False, auth=httpx.DigestAuth(USER, PASSWORD)) as client:
+            assert (await client.get(rig.http + "/smgw/m2m")).status_code == 307
+            sim.faults.set("drop-kept", times=1)
+            assert (await client.get(rig.http + "/smgw/m2m")).status_code == 307
+            sim.faults.set("drop-kept", times=1)
+            answer = await client.post(rig.http + "/smgw/m2m")
+            assert (answer.status_code, answer.json()["error"]) == (502, "gateway_connection_lost")
+        # The login that was lost is not sent again: the gateway is asked for a new challenge.
+        lost = "accepted"
+        logins = [record.login for record in sim.records]
+        assert logins == ["none", "accepted", lost, "none", "accepted", lost]

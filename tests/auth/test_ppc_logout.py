@@ -125,7 +125,7 @@ async def test_a_holder_whose_tenure_is_over_is_logged_out_for_who_waits(
         assert asked[:4] == ["login", "logout", "login", "logout"]
         assert [each.login for each in sim.records].count("accepted") > 6
         assert sim.device.sessions_refused == 0
-    assert "account 1 lasted too long for those who wait: logged out at the gateway (200)" in caplog.text
+    assert "account 1 had to end for those who wait: logged out at the gateway (200)" in caplog.text
     assert cookie not in caplog.text
 
 

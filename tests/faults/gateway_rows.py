@@ -217,7 +217,14 @@ _WORDS: Final = {
 
 
 def exchange(
-    at: Point, where: str, request: Request, kept: str, *, login_once: Got | None = None, **results: Got
+    at: Point,
+    where: str,
+    request: Request,
+    kept: str,
+    *,
+    sent: int = 1,
+    login_once: Got | None = None,
+    **results: Got,
 ) -> list[Row]:
     """Make a row for each way in which an exchange may break off at one point."""
     return [
@@ -226,6 +233,7 @@ def exchange(
             broken(at, how),
             got,
             request,
+            sent=sent,
             fresh=kept == "fresh",
             short=how is How.STALL,
             login_once=login_once,
@@ -285,6 +293,7 @@ _EXCHANGE: Final = list(
                 "After the request",
                 Request(),
                 kept,
+                sent=1 if kept == "fresh" else 2,
                 close=LOST,
                 reset=LOST,
                 stall=NO_ANSWER,
@@ -358,9 +367,38 @@ _TIME: Final = [
         LENGTH,
         short=True,
     ),
-    Row("Gateway reboots in a request", rebooted_in_a_request, LOST),
+    # It is asked once more, and does not answer at all.
+    Row("Gateway reboots in a request", rebooted_in_a_request, NO_TLS, login_once=LOST),
+    Row("Gateway reboots in a POST", rebooted_in_a_request, LOST, SMALL),
     Row("Gateway reboots while idle", rebooted_while_idle, REFUSED, visits=2, sent=0),
-    Row("Gateway rebooted, connection half open", rebooted_unnoticed, LOST, sent=0),
+    Row("Gateway rebooted, connection half open", rebooted_unnoticed, Got(), login_once=LOST),
+    Row("Gateway rebooted, connection half open: POST", rebooted_unnoticed, LOST, SMALL, sent=0),
+    # With login once each has a login, which a close right after an answer refuses.
+    Row("Kept connection ends under a GET", fault(FaultKind.DROP_KEPT, times=1), Got(), sent=2, login_once=LOST),
+    Row(
+        "Kept connection ends under a HEAD",
+        fault(FaultKind.DROP_KEPT, times=1),
+        Got(),
+        Request("HEAD"),
+        sent=2,
+        modes=(Mode.TRANSPARENT,),
+    ),
+    Row("Kept connection ends under a POST", fault(FaultKind.DROP_KEPT, times=1), LOST, SMALL),
+    Row(
+        "Kept connection ends under a GET with a client's login",
+        fault(FaultKind.DROP_KEPT, times=1),
+        CLOSED,
+        LOGIN,
+        modes=(Mode.TRANSPARENT,),
+    ),
+    Row(
+        "Gateway closes 50 ms after each answer",
+        fault(FaultKind.CLOSE_UNANNOUNCED, seconds=0.05),
+        Got(),
+        visits=5,
+        first=True,
+        lines=("closes its connection after each answer",),
+    ),
     Row("Gateway closes after each second of silence", fault(FaultKind.IDLE_CLOSE, seconds=0.05), Got(), visits=3),
     Row(
         "Certificate renewed",

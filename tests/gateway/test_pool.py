@@ -15,14 +15,18 @@ from simulator.gateway import Simulator
 from smgw_proxy_addon.errors import (
     BadAnswerError,
     ClientGoneError,
+    ConnectionLostError,
     ConnectTimeoutError,
     NameUnknownError,
+    NotSentError,
     RefusedError,
+    SilentCloseError,
+    StaleConnectionError,
     UnreachableError,
 )
 from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.learnt_limit import FORGOTTEN_AFTER
-from smgw_proxy_addon.gateway.pool import DEFAULT_IDLE_LIMIT, MAX_AGE, Lifetime, Pool
+from smgw_proxy_addon.gateway.pool import DEFAULT_IDLE_LIMIT, FIRST_WATCH, MAX_AGE, Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.pinning import GatewayTrust
@@ -119,6 +123,93 @@ async def test_a_connection_that_breaks_teaches_no_limit(tmp_path: Path) -> None
         await sim.wait_for_open(0)
         assert not (await rig.ask())[2]
         assert rig.lifetime.idle_limit(rig.clock()) == DEFAULT_IDLE_LIMIT
+
+
+async def test_a_gateway_that_closes_after_each_answer_is_learnt_for_a_day(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
+        sim.faults.set("close-unannounced", seconds=0.05)
+        await rig.ask()
+        await sim.wait_for_open(0)  # may be a restart
+        assert not rig.pool.status().closes_each
+        for number in range(40):  # none is lost, and none meets a connection that is about to be closed
+            assert (await rig.ask(method=b"POST", headers=[(b"Content-Length", b"0")]))[0].status == 200, number
+        assert sim.connections == 41
+        assert rig.pool.status().closes_each
+        sim.faults.clear()
+        assert [(await rig.ask())[2] for _ in range(2)] == [False, False]
+        rig.clock.ahead += FORGOTTEN_AFTER + 1
+        assert [(await rig.ask())[2] for _ in range(2)] == [False, True]
+        assert not rig.pool.status().closes_each
+    assert caplog.text.count("closes its connection after each answer") == 1
+
+
+async def test_a_request_that_was_lost_right_after_an_answer_proves_nothing(tmp_path: Path) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
+        await rig.ask()
+        sim.faults.set("drop-kept", times=1)
+        rig.lifetime.watched = 0
+        with pytest.raises(SilentCloseError):
+            await rig.ask(has_login=True)
+        await rig.ask()
+        began = rig.clock()
+        assert (await rig.ask())[2]  # the gateway had its time, and did not close
+        assert rig.clock() - began > FIRST_WATCH / 2
+        assert rig.lifetime.watched == 0
+        assert not rig.pool.status().closes_each
+
+
+@pytest.mark.parametrize("login", [True, False])
+async def test_what_was_not_written_may_be_sent_on_another_connection(tmp_path: Path, login: bool) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig, rig.pool.lease(rig.gone) as lease:
+        sim.close_connections()
+        await lease.connection.wait_ended(5)
+        request = GatewayRequest(b"POST", b"/sim/status/200", [], b"", chunked=False, has_login=login)
+        with pytest.raises(NotSentError):
+            await lease.connection.exchange(request)
+        await rig.pool.reconnect(lease)
+        assert (await lease.connection.exchange(request)).status == 200
+        assert sim.journal.heads == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "error"),
+    [
+        (b"GET", {}, StaleConnectionError),
+        (b"HEAD", {}, StaleConnectionError),
+        (b"GET", {"has_login": True}, SilentCloseError),
+        (b"GET", {"has_login": True, "login_proven": True}, SilentCloseError),
+        (b"POST", {}, ConnectionLostError),
+        (b"PUT", {}, ConnectionLostError),
+        (b"POST", {"has_login": True, "login_proven": True}, SilentCloseError),
+    ],
+)
+async def test_which_request_may_be_sent_once_more(
+    tmp_path: Path, method: bytes, fields: dict[str, Any], error: type[ConnectionLostError]
+) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
+        await rig.ask()
+        sim.faults.set("drop-kept", times=1)
+        with pytest.raises(error) as raised:
+            await rig.ask(method=method, **fields)
+        assert type(raised.value) is error
+        # On a new connection, none.
+        sim.faults.set("drop", times=1)
+        with pytest.raises(ConnectionLostError) as raised:
+            await rig.ask(method=method, **fields)
+        assert not isinstance(raised.value, StaleConnectionError)
+
+
+@pytest.mark.parametrize("proven", [False, True])
+async def test_after_silence_a_login_is_sent_again_if_it_cannot_be_wrong(tmp_path: Path, proven: bool) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
+        await rig.ask()
+        rig.clock.ahead += 10
+        sim.faults.set("drop-kept", times=1)
+        with pytest.raises(ConnectionLostError) as raised:
+            await rig.ask(has_login=True, login_proven=proven)
+        assert type(raised.value) is (StaleConnectionError if proven else ConnectionLostError)
 
 
 async def test_an_old_connection_is_replaced(tmp_path: Path) -> None:
@@ -363,10 +454,25 @@ def test_a_connection_is_kept_for_four_fifths_of_the_limit_that_was_seen() -> No
     assert lifetime.keep(age=0, now=10) == pytest.approx(80)
 
 
-def test_a_gateway_that_closes_after_each_answer_teaches_no_limit() -> None:
+def test_a_close_right_after_an_answer_counts_the_second_time() -> None:
     lifetime = Lifetime()
     lifetime.gateway_closed(idle=0.2, now=0)
-    assert lifetime.idle_limit(now=0) == DEFAULT_IDLE_LIMIT
+    assert lifetime.idle_limit(now=0) == DEFAULT_IDLE_LIMIT  # a restart, maybe
+    lifetime.gateway_closed(idle=0.2, now=1)
+    assert lifetime.keep(age=0, now=1) == 0
+    assert not lifetime.closes_each(now=2 + FORGOTTEN_AFTER)
+
+
+def test_a_connection_that_is_left_open_disproves_a_close_right_after_an_answer() -> None:
+    lifetime = Lifetime()
+    lifetime.gateway_closed(idle=0.2, now=0)
+    assert lifetime.watched == pytest.approx(0.4)
+    lifetime.left_open(idle=0.3)
+    assert lifetime.watched
+    lifetime.left_open(idle=0.4)
+    assert not lifetime.watched
+    lifetime.request_lost(idle=5)
+    assert not lifetime.watched
 
 
 def test_a_connection_is_not_kept_past_47_hours() -> None:

@@ -93,6 +93,22 @@ def test_the_sessions_that_form_fields_name(
     assert (request.sessions, request.in_form) == (sessions, in_form)
 
 
+@pytest.mark.parametrize(
+    ("accept", "browser"),
+    [
+        (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        (b"Text/HTML", True),
+        (b"*/*", False),
+        (b"application/json, text/html", False),
+        (None, False),
+    ],
+)
+def test_which_requests_are_of_a_browser(accept: bytes | None, browser: bool) -> None:
+    request = read_request(CGI, [(b"aCCept", accept)] if accept else [], None)
+    assert request is not None
+    assert request.browser is browser
+
+
 # Answers
 
 LOGOUT = CgiRequest((b"a",), ends=True)

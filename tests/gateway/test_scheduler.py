@@ -338,6 +338,45 @@ def test_a_holder_that_the_proxy_logs_out_makes_nobody_else_go_before() -> None:
     assert scheduler.release(logout, 303) == [stranger]
 
 
+@pytest.mark.parametrize(("browser", "silence"), [(False, 2), (True, 20)])
+def test_a_holder_that_the_proxy_logs_out_yields_when_it_is_silent(browser: bool, silence: float) -> None:
+    scheduler = logged_in()
+    scheduler.session.proxy_logs_out = True
+    scheduler.session_timeout = 60
+    page = CgiRequest((b"a",), browser=browser)
+    scheduler.release(scheduler.acquire("a", page, 10), 11)
+    stranger = scheduler.acquire("b", LOGIN, 11)
+    assert scheduler.next_change() == 11 + silence
+    assert scheduler.advance(11 + silence) == []
+    assert scheduler.session.must_yield
+    mine = scheduler.acquire("a", of(b"a"), 11 + silence)
+    logout = scheduler.acquire("", CgiRequest((b"a",), ends=True), 11 + silence)
+    assert states([stranger, mine, logout]) == [QUEUED, QUEUED, RUNNING]
+    scheduler.record_answer(logout, ENDED, 40)
+    assert scheduler.release(logout, 40) == [stranger]
+
+
+def test_a_holder_whose_request_waits_is_not_silent() -> None:
+    scheduler = logged_in()
+    scheduler.session.proxy_logs_out = True
+    other = scheduler.acquire("c", None, 1)
+    mine = scheduler.acquire("a", of(b"a"), 1)
+    stranger = scheduler.acquire("b", LOGIN, 1)
+    assert scheduler.advance(5) == []
+    assert not scheduler.session.must_yield
+    assert scheduler.release(other, 6) == [mine]
+    assert stranger.state is QUEUED
+
+
+def test_a_silent_holder_keeps_its_session_while_nobody_waits_or_nobody_logs_out() -> None:
+    scheduler = logged_in()
+    scheduler.session.proxy_logs_out = True
+    assert scheduler.acquire("a", of(b"a"), 25).state is RUNNING
+    scheduler = logged_in()
+    scheduler.acquire("b", LOGIN, 3)
+    assert scheduler.acquire("a", of(b"a"), 3).state is RUNNING
+
+
 @pytest.mark.parametrize("sent", [True, False])
 def test_a_logout_that_fails_keeps_nobody_waiting(sent: bool) -> None:
     scheduler = logged_in()

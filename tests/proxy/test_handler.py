@@ -257,10 +257,40 @@ async def test_a_kept_connection_that_dies_just_now_is_no_wrong_password(tmp_pat
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         await get(rig)
         sim.faults.set("drop-kept", times=1)
-        answer = await get(rig)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(rig.http + "/sim/status/200")
         assert (answer.status_code, answer.json()["error"]) == (502, "gateway_connection_lost")
         assert answer.headers["retry-after"] == "1"
         assert sim.journal.heads == 2  # never sent again
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_read_on_a_kept_connection_that_dies_just_now_is_sent_once_more(tmp_path: Path, method: str) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        await get(rig)
+        sim.faults.set("drop-kept", times=1)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.request(method, rig.http + "/sim/status/200")).status_code == 200
+        assert [record.method for record in sim.records] == ["GET", method, method]
+        assert sim.connections == 2
+        assert rig.reports[-1].reused is False
+
+
+async def test_a_read_is_sent_twice_at_most(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        await get(rig)
+        sim.faults.set("drop")
+        answer = await get(rig)
+        assert (answer.status_code, answer.json()["error"]) == (502, "gateway_connection_lost")
+        assert sim.journal.heads == 3
+
+
+async def test_a_part_of_an_answer_ends_a_read_for_good(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
+        await get(rig)
+        sim.faults.set("break", at="half-head", times=1)
+        assert (await get(rig)).json()["error"] == "gateway_answer_truncated"
+        assert sim.journal.heads == 2
 
 
 async def test_a_login_on_a_connection_that_was_silent_for_long_is_no_wrong_password(

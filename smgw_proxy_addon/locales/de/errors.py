@@ -254,8 +254,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     ),
     "gateway_connection_lost": Explanation(
         "Die Verbindung zum Gateway ist abgebrochen",
-        "Das Gateway[ unter {target}] hat die Verbindung beendet, bevor es geantwortet hat. Der Proxy sendet keine "
-        "Anfrage zweimal, weil sie schon ausgeführt worden sein könnte.",
+        "Das Gateway[ unter {target}] hat die Verbindung beendet, bevor es geantwortet hat. Der Proxy sendet die "
+        "Anfrage nicht noch einmal, weil sie schon ausgeführt worden sein könnte.",
         "Versuchen Sie es noch einmal.",
     ),
     "gateway_closed_without_answer": Explanation(

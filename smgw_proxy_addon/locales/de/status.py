@@ -136,6 +136,7 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.connection": "Verbindung",
     "gateway.connection.busy": "wird gerade benutzt",
     "gateway.connection.kept": "offen gehalten seit {span}",
+    "gateway.connection.closes_each": "für jede Anfrage eine neue, weil das Gateway nach jeder Antwort schließt",
     "gateway.connection.none": "zurzeit keine",
     "gateway.queue": "Warteschlange",
     "gateway.queue.value": "{active} von {places} Verbindungen belegt, wartende Anfragen: {waiting}",

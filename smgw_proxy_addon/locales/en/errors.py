@@ -238,8 +238,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     ),
     "gateway_connection_lost": Explanation(
         "The connection to the gateway broke",
-        "The gateway[ at {target}] ended the connection before it answered. The proxy never sends a request twice, "
-        "because it could have been carried out already.",
+        "The gateway[ at {target}] ended the connection before it answered. The proxy does not send the request "
+        "again, because it could have been carried out already.",
         "Try again.",
     ),
     "gateway_closed_without_answer": Explanation(

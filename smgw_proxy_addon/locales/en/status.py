@@ -127,6 +127,7 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.connection": "Connection",
     "gateway.connection.busy": "in use for a request",
     "gateway.connection.kept": "kept open for {span}",
+    "gateway.connection.closes_each": "a new one for each request, because the gateway closes after each answer",
     "gateway.connection.none": "none at the moment",
     "gateway.queue": "Queue",
     "gateway.queue.value": "{active} of {places} at the gateway, {waiting} waiting",

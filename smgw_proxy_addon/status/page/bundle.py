@@ -53,6 +53,8 @@ def _state(state: State) -> Iterator[str]:
     yield f"started: {state.started:%Y-%m-%d %H:%M:%S} UTC"
     pool = state.pool
     yield f"at the gateway: {pool.active} of {pool.places}, waiting: {pool.waiting}, kept for: {pool.kept_for}"
+    if pool.closes_each:
+        yield "the gateway closes its connection after each answer"
     clients = state.connections
     yield (
         f"connections of clients: {clients.open}, closed for newer ones: {clients.displaced}, refused: "

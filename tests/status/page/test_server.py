@@ -112,6 +112,18 @@ async def test_the_gateway_and_its_clients_are_shown(tmp_path: Path) -> None:
         assert "POST /smgw/m2m/demo.sm/json 200" in requests
 
 
+async def test_a_gateway_that_closes_after_each_answer_is_told_of(tmp_path: Path) -> None:
+    async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
+        sim.faults.set("close-unannounced", seconds=0.05)
+        async with httpx.AsyncClient(trust_env=False) as other:
+            for _ in range(3):
+                assert (await other.post(status.rig.http + "/sim/echo")).status_code == 200
+        assert "a new one for each request, because the gateway closes" in text_of((await client.get("/")).text)
+        german = (await client.get("/", headers={"Accept-Language": "de"})).text
+        assert "für jede Anfrage eine neue" in text_of(german)
+        assert "the gateway closes its connection after each answer" in (await client.get("/bundle")).text
+
+
 async def test_the_visitor_s_own_name_for_home_assistant_is_used_if_it_is_local(tmp_path: Path) -> None:
     async with Simulator(vendor="emh") as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
         await status.ask()
