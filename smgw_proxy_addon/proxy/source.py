@@ -106,6 +106,8 @@ class Transparent:
         """
         asked = self._clock()
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
+        if cgi and not cgi.sessions and not request.has_login and exchange is _send:
+            cgi = None  # The gateway only asks for the login and opens no session: nobody's is at risk.
         waited_before: float | None = None
         try:
             async with self._pool.lease(client.gone, address=client.address, cgi=cgi) as lease:
