@@ -136,6 +136,8 @@ class _Asking:
     async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
         request, client, timings = self._request, self._client, self._timings
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
+        if cgi and not cgi.sessions and not request.has_login and self._exchange is Connection.exchange:
+            cgi = None  # The gateway only asks for the login and opens no session: nobody's is at risk.
         self._began = self._clock()
         try:
             lease = self._lease = await self._pool.acquire(client.gone, address=client.address, cgi=cgi)

@@ -22,6 +22,7 @@ from smgw_proxy_addon.program import wiring
 from tests.rig import Rig, proxy_for
 
 CGI = "/cgi-bin/hanservice.cgi"
+LOGIN = {"Authorization": 'Digest username="demo"'}
 LOGGED_IN_ALREADY = "bereits ein Benutzer angemeldet"
 
 
@@ -182,11 +183,12 @@ async def test_a_login_on_its_way_lets_no_other_go_but_everything_else(tmp_path:
         clients(rig, sim) as (first, second),
     ):
         gate = asyncio.Event()
-        sim.faults.set("slow", gate=gate, when=lambda record: record.path == CGI.encode())
+        sim.faults.set("slow", gate=gate, when=lambda record: record.header(b"authorization") is not None)
         polls = [asyncio.create_task(client.poll()) for client in (first, second)]
         await until_waiting(rig, 1)
         assert (await second.session.get(rig.http + "/sim/status/200")).status_code == 200
-        assert sim.journal.heads == 2
+        # The second one's first request passed: the gateway only asks for the login.
+        assert sim.journal.heads == 4
         gate.set()
         assert await asyncio.gather(*polls) == [[200] * 4] * 2
         assert sim.journal.peak_working == 2
@@ -258,14 +260,16 @@ async def test_who_waits_for_too_long_is_told_so_and_the_holder_goes_on(
         clients(rig, sim) as (first, second),
     ):
         await first.log_in()
+        # The gateway asks for the login, which needs no session: some programs take any first answer for that.
+        assert (await second.session.get(rig.http + CGI)).status_code == 401
         heads = sim.journal.heads
-        refused = await second.session.get(rig.http + CGI)
+        refused = await second.session.get(rig.http + CGI, headers=LOGIN)
         assert (refused.status_code, refused.json()["error"]) == (503, "session_busy")
         assert refused.headers["retry-after"] == "15"
         assert sim.journal.heads == heads
         for language, words in (("en", "Somebody else is logged in"), ("de", "schon jemand angemeldet")):
             page = await second.session.get(
-                rig.http + CGI, headers={"Accept": "text/html", "Accept-Language": language}
+                rig.http + CGI, headers={**LOGIN, "Accept": "text/html", "Accept-Language": language}
             )
             assert (page.status_code, words in page.text) == (503, True)
         assert (await first.log_out()).status_code == 200
@@ -289,7 +293,7 @@ async def test_a_client_that_leaves_while_it_waits_for_a_session_gives_up_its_pl
         await until_waiting(rig, 0)
         assert rig.reports[-1].code == "client_gone"
         await first.log_out()
-        assert sim.journal.heads == heads + 1
+        assert sim.journal.heads == heads + 2  # it asked for the challenge
         assert await second.poll() == [200] * 4
 
 
@@ -311,7 +315,7 @@ async def test_a_stopping_proxy_ends_the_wait_for_a_session(tmp_path: Path) -> N
         clients(rig, sim) as (first, second),
     ):
         await first.log_in()
-        waiting = asyncio.create_task(second.session.get(rig.http + CGI))
+        waiting = asyncio.create_task(second.session.get(rig.http + CGI, headers=LOGIN))
         await until_waiting(rig, 1)
         rig.proxy.pool.cancel_waiting()
         answer = await waiting
