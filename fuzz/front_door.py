@@ -32,6 +32,7 @@ MOST: Final = 64
 LARGEST_BODY: Final = 2**20
 _LIMIT: Final = 2**22
 _FAULT: Final = "internal_error"
+_NAMES: Final = rewrite.GatewayNames.of("10.11.120.2", 443)
 
 
 class Wire(asyncio.Transport):
@@ -152,7 +153,7 @@ async def _knock(pieces: list[bytes], problems: list[str]) -> None:
     handler = RequestHandler(
         gateway,
         Access(),
-        rewrite.GatewayNames.of("10.11.120.2", 443),
+        lambda: _NAMES,
         host=HOST,
         read_timeout=5,
         largest_body=LARGEST_BODY,

@@ -77,7 +77,8 @@ def options(data: bytes) -> None:
     """Read options from a file and from a command line."""
     text = data.decode("utf-8", "replace")
     with suppress(OptionError):
-        promise(all(line.isprintable() for line in summary(from_file_text(text))), "a summary prints")
+        read = from_file_text(text)
+        promise(all(line.isprintable() for line in [*summary(read), *read.warnings]), "options print")
     with suppress(OptionError):
         from_command_line({"target": text})
 
@@ -127,7 +128,8 @@ def ppc_sessions(data: bytes) -> None:
     if request is None:
         return
     for status in (200, 302, 401, 403, 500):
-        answer = ppc_session.read_answer(request, status, [(b"Set-Cookie", line) for line in lines.split(b"\n")])
+        headers = [(b"Set-Cookie", line) for line in lines.split(b"\n")]
+        answer = ppc_session.read_answer(request, status, headers, page=data)
         session = ppc_session.PpcSession()
         session.begin(request)
         session.record_answer(request, answer, 0.0)
@@ -166,7 +168,7 @@ class _Somebody:
 def client_logins(data: bytes) -> None:
     """Log in at the proxy: with any bytes, and with the right password for any target."""
     door = client_login.ClientLogin([_Somebody()], bytes)
-    refused = door.check(client_login.read_login([data]), b"GET", b"/", 1000.0)
+    refused = door.check(client_login.read_login([data]), b"GET", b"/", 1000.0, address="192.168.1.20")
     promise(isinstance(refused, client_login.LoginNeeded), "nobody comes in without the password")
     if not isinstance(refused, client_login.LoginNeeded):
         return
@@ -181,11 +183,13 @@ def client_logins(data: bytes) -> None:
         nc=1,
     ).encode()
     login = client_login.read_login([value])
-    other = door.check(login, b"GET", target.encode() + b"x", 1001.0)
+    other = door.check(login, b"GET", target.encode() + b"x", 1001.0, address="192.168.1.20")
     promise(isinstance(other, client_login.LoginNeeded), "a login is for one target")
-    promise(door.check(login, b"GET", target.encode(), 1001.0) == 0, "the right password comes in")
-    again = door.check(login, b"GET", target.encode(), 1001.0)
-    promise(isinstance(again, client_login.LoginNeeded), "a login counts once")
+    first = door.check(login, b"GET", target.encode(), 1001.0, address="192.168.1.20")
+    promise(first == 0, "the right password comes in")
+    for address in ("192.168.1.20", "192.168.1.21"):
+        again = door.check(login, b"GET", target.encode(), 1001.0, address=address)
+        promise(isinstance(again, client_login.LoginNeeded), "a login counts once")
 
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {

@@ -68,6 +68,13 @@ class TooManyLoginsError(RequestError):
     retry_after = 10
 
 
+class LoginHeldBackError(RequestError):
+    """The gateway refused the logins of this user name from this address before; the gateway was not asked."""
+
+    code = "login_held_back"
+    status = 429
+
+
 class RequestLineTooLongError(BadRequestError):
     """The request line is longer than any gateway accepts."""
 
@@ -224,6 +231,18 @@ class HandshakeError(GatewayError):
     """The TLS handshake failed: alert, no common cipher or curve, or no TLS at all."""
 
     code = "gateway_tls_failed"
+
+
+class GatewayWantsCertificateError(GatewayError):
+    """The gateway demands a certificate of the proxy: it got none, or not one that it takes."""
+
+    code = "gateway_wants_certificate"
+
+
+class TargetIsProxyError(GatewayError):
+    """What answers at the target is a listener of this proxy. Nothing was sent to it, no certificate stored."""
+
+    code = "target_is_proxy"
 
 
 class CertificateChangedError(GatewayError):

@@ -10,6 +10,13 @@ from typing import Final
 _MAX_SIZE: Final = 1 << 20
 """Bytes of a pin file: OpenSSL accepts certificates up to 100 kB."""
 _OWNER_ONLY: Final = 0o600
+_REMEDIES: Final = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some space in its quota",
+    errno.EROFS: "make its disk writable; a failing disk is often mounted read-only",
+    errno.EACCES: "give the program's user the right to enter it and to write there",
+    errno.EPERM: "give the program's user the right to enter it and to write there",
+}
 
 
 def draft_of(path: Path) -> Path:
@@ -20,6 +27,11 @@ def draft_of(path: Path) -> Path:
 def cause_of(error: Exception) -> str:
     """Return the operating system's text for an error, or the error's own."""
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
+def remedy_for(error: OSError) -> str:
+    """Return what a person can do about a folder that cannot be used."""
+    return _REMEDIES.get(error.errno or 0, "look after this folder")
 
 
 class Files:

@@ -13,7 +13,7 @@ from smgw_proxy_addon.config.options import from_command_line
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.environment import Environment, Tuning
-from smgw_proxy_addon.program.wiring import Proxy
+from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.limits import Limits
 from smgw_proxy_addon.server.listeners import open_listeners, own_certificate
 from smgw_proxy_addon.status.supervisor import Supervisor
@@ -69,6 +69,7 @@ async def proxy_for(
     checked = replace(from_command_line(given), **(hasten or {}))
     listeners = await asyncio.to_thread(open_listeners, checked)
     certificate = await asyncio.to_thread(own_certificate, checked)
+    context = await asyncio.to_thread(gateway_tls, checked)
     reports: list[RequestRecord] = []
     others: list[Callable[[RequestRecord], None]] = []
 
@@ -82,7 +83,7 @@ async def proxy_for(
         listeners,
         certificate,
         store,
-        Environment(report, supervisor),
+        Environment(report, supervisor, gateway_tls=context),
         Tuning(limits or Limits(), clock, login_pauses, files),
     )
     ports = [listener.port for listener in listeners] + [None]

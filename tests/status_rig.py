@@ -25,6 +25,7 @@ from smgw_proxy_addon.status.page.pages import Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
 from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
+from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
 
@@ -70,9 +71,13 @@ async def status_for(
     ingress: bool = True,
     diagnose: Diagnose | None = None,
     host: str = "127.0.0.1",
+    supervisor: Supervisor | None = None,
     **options: Any,
 ) -> AsyncIterator[Status]:
-    """Run a proxy for the simulator with its status page at a free port of ``host``."""
+    """Run a proxy for the simulator with its status page at a free port of ``host``.
+
+    The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then.
+    """
     recorder = RequestRecorder(utc_now)
     log = LogBuffer()
     pages = await asyncio.to_thread(Pages)
@@ -88,13 +93,16 @@ async def status_for(
             rig.proxy.pool,
             serving=lambda: rig.proxy.serving,
             logins=rig.proxy.logins,
+            held_back=rig.proxy.held_back,
         )
         reader = Reader(running, recorder, utc_now)
+        if supervisor:
+            diagnose = diagnose or rig.proxy.doctor.examine
         diagnosis = Diagnosis(diagnose, utc_now) if diagnose else None
         server = StatusServer(
             pages,
             reader,
-            Actions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins),
+            Actions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins, supervisor=supervisor),
             write_bundle=lambda state: write_bundle(state, checked, log.lines()),
             addresses=(ProxyAddress("inside", "local-smgw-proxy", 8080, 443), ProxyAddress("network", None, 8080)),
             serving=running.serving,

@@ -30,9 +30,17 @@ ORDER: Final = (
 in the package are the room ``root``."""
 
 PURE: Final = (
-    *("auth.client_login", "auth.gateway_login", "auth.throttle"),
-    *("config", "fingerprint", "gateway.ppc_session", "gateway.scheduler", "http", "proxy.cache", "server.access"),
-    *("server.limits", "server.slow_clients", "text", "trust.pin_file", "trust.policy"),
+    *("auth.client_login", "auth.gateway_login", "auth.throttle", "auth.used_logins"),
+    *(
+        "config",
+        "fingerprint",
+        "gateway.ppc_session",
+        "gateway.scheduler",
+        "http",
+        "proxy.cache",
+        "proxy.login_guard",
+    ),
+    *("server.access", "server.limits", "server.slow_clients", "text", "trust.pin_file", "trust.policy"),
     "gateway.learnt_limit",
 )
 IMPURE: Final = frozenset(

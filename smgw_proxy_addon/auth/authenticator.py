@@ -13,6 +13,7 @@ from typing import Final
 from smgw_proxy_addon.auth.client_login import ChallengeReason, ClientLogin, LoginNeeded, read_login
 from smgw_proxy_addon.auth.throttle import Reservation, Throttle
 from smgw_proxy_addon.errors import ClientGoneError, LoginRequiredError, TooManyLoginsError
+from smgw_proxy_addon.http.digest import Authorization
 from smgw_proxy_addon.http.messages import GatewayRequest
 from smgw_proxy_addon.proxy.source import Client, Timings
 
@@ -35,7 +36,7 @@ class Authenticator:
         given = read_login(value for name, value in request.headers if name.lower() == b"authorization")
         guessed = None if isinstance(given, ChallengeReason) else self._clients.find_guessed_user(given)
         if guessed is None:
-            return _require_account(self._clients.check(given, request.method, request.target, self._clock()))
+            return _require_account(self._check(given, request, client))
         reservation = self._throttle.reserve(client.address, guessed, self._clock())
         if reservation is None:
             raise TooManyLoginsError
@@ -44,7 +45,7 @@ class Authenticator:
             if reservation.delay:
                 with timings.wait(self._clock):
                     await _wait(reservation, client)
-            result = self._clients.check(given, request.method, request.target, self._clock())
+            result = self._check(given, request, client)
             # Also with a forged nonce: the next challenge would say by "stale" that the password was right.
             wrong = isinstance(result, LoginNeeded) and result.reason is ChallengeReason.WRONG
         finally:
@@ -52,6 +53,12 @@ class Authenticator:
         account = _require_account(result)
         self._throttle.count_alone(client.address)
         return account
+
+    def _check(
+        self, given: Authorization | ChallengeReason, request: GatewayRequest, client: Client
+    ) -> int | LoginNeeded:
+        now = self._clock()
+        return self._clients.check(given, request.method, request.target, now, address=client.address)
 
 
 def _require_account(result: int | LoginNeeded) -> int:

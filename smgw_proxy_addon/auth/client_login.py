@@ -5,8 +5,8 @@ only. Nothing that came in, and no user name, may get into a result's ``repr`` o
 seconds) and randomness come from the caller.
 
 There is one challenge, MD5 with ``qop="auth"``: the only one that every client understands. A nonce is the time of
-its issue and a random number, signed, so that nothing is kept of a challenge without a right login. Of the others,
-the used counters are kept, so that no answer to a challenge counts twice.
+its issue, a random number and a tag of the client's address, signed, so that nothing is kept of a challenge without a
+right login. Of the others ``used_logins`` keeps which logins were used, so that none counts twice.
 """
 
 import hashlib
@@ -17,7 +17,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
+from smgw_proxy_addon.auth.used_logins import UsedLogins
 from smgw_proxy_addon.errors import BadRequestError
+from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.http.digest import Authorization, Challenge, DigestError, parse_authorization, verify
 from smgw_proxy_addon.http.rewrite import origin_form
 
@@ -26,14 +28,9 @@ REALM: Final = "smgw-proxy"
 LIFETIME: Final = 300.0
 """Seconds for which a nonce can be used."""
 
-NONCES: Final = 4096
-"""Nonces whose used counters are kept: many clients log in anew, with a new nonce, for each request."""
-
-WINDOW: Final = 256
-"""How far a nonce's counters may be out of order: parallel requests overtake each other."""
-
 _TIME: Final = 8
 _RANDOM: Final = 8
+_TAG: Final = 8
 _SEAL: Final = 16
 _COUNTER: Final = re.compile(r"[0-9a-fA-F]{8}")
 
@@ -70,28 +67,6 @@ class Account(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Used:
-    """The counters of one nonce that were used: ``mask`` has a bit for ``highest`` and for each one below it."""
-
-    issued: int
-    account: int
-    highest: int = 0
-    mask: int = 0
-
-    def take(self, counter: int) -> bool:
-        """Use a counter; returns False if it was used before, or is too low to tell."""
-        ahead = counter - self.highest
-        if ahead > 0:
-            self.mask = ((self.mask << min(ahead, WINDOW)) | 1) & ((1 << WINDOW) - 1)
-            self.highest = counter
-            return True
-        if -ahead >= WINDOW or self.mask >> -ahead & 1:
-            return False
-        self.mask |= 1 << -ahead
-        return True
-
-
 class ClientLogin:
     """Checks clients' logins against a list of accounts; ``random`` gives so many unpredictable bytes."""
 
@@ -100,51 +75,57 @@ class ClientLogin:
         self._secrets = [list(_spell(account)) for account in accounts]
         self._random = random
         self._key = random(32)
+        self._opaque = random(16).hex()
         # Checked for an unknown user, so that the time does not tell which names exist.
         self._nobody = list(_spell(_Nobody(random(16).hex(), random(16).hex())))
-        self._used: dict[bytes, _Used] = {}
-        self._too_old = _to_milliseconds(-LIFETIME)
+        self._used = UsedLogins(_to_milliseconds(-LIFETIME))
 
     @property
     def nonces(self) -> int:
         """How many nonces are kept that were used."""
-        return len(self._used)
+        return self._used.nonces
+
+    @property
+    def logins(self) -> int:
+        """How many used logins are kept."""
+        return self._used.logins
 
     def find_guessed_user(self, given: Authorization) -> str | None:
         """Return the user name whose password is tried, None if a login with this nonce was right before.
 
         Whoever has overheard such a nonce can try passwords without the proxy.
         """
-        used = self._used.get(_split_nonce(given.nonce)[0])
-        if used is None:
+        account = self._used.account_of(_split_nonce(given.nonce)[0])
+        if account is None:
             return given.username
         name = _to_bytes(given.username)
-        known = [hmac.compare_digest(name, each) for each in self._names[used.account]]
+        known = [hmac.compare_digest(name, each) for each in self._names[account]]
         return None if any(known) else given.username
 
     def check(
-        self, given: Authorization | ChallengeReason, method: bytes, target: bytes, now: float
+        self, given: Authorization | ChallengeReason, method: bytes, target: bytes, now: float, *, address: str
     ) -> int | LoginNeeded:
         """Return the position of the account that the request belongs to, or the challenge to answer it with.
 
         ``given`` is what ``read_login`` made of its headers, ``target`` is its target in origin form, ``now`` are
-        monotonic seconds.
+        monotonic seconds, ``address`` is the client's.
         """
         if isinstance(given, ChallengeReason):
-            return self._challenge(given, now)
-        account = self._find_account(given, method)
+            return self._challenge(given, now, address)
+        account = self._find_account(given, _signed_methods(method, target))
         if account is None or not _is_for_target(given, target):
-            return self._challenge(ChallengeReason.WRONG, now)
-        if reason := self._use(given, account, now):
-            return self._challenge(reason, now)
+            return self._challenge(ChallengeReason.WRONG, now, address)
+        if reason := self._use(given, account, now, address):
+            return self._challenge(reason, now, address)
         return account
 
-    def _challenge(self, reason: ChallengeReason, now: float) -> LoginNeeded:
+    def _challenge(self, reason: ChallengeReason, now: float, address: str) -> LoginNeeded:
         # The password was right: the client can try again without asking a person (RFC 7616 section 3.3).
         stale = reason in (ChallengeReason.STALE, ChallengeReason.REPLAYED)
-        return LoginNeeded(reason, Challenge(REALM, self._make_nonce(now), "MD5", ("auth",), None, stale).header())
+        nonce = self._make_nonce(now, address)
+        return LoginNeeded(reason, Challenge(REALM, nonce, "MD5", ("auth",), self._opaque, stale).header())
 
-    def _find_account(self, given: Authorization, method: bytes) -> int | None:
+    def _find_account(self, given: Authorization, methods: Sequence[str]) -> int | None:
         name = _to_bytes(given.username)
         known = None
         for position, names in enumerate(self._names):
@@ -154,43 +135,38 @@ class ClientLogin:
                     known = position
         logins = self._nobody if known is None else self._secrets[known]
         right = [
-            verify(replace(given, username=username), password=password, method=method.decode("latin-1"))
+            verify(replace(given, username=username), password=password, method=method)
             for username, password in logins
+            for method in methods
         ]
         return known if any(right) else None
 
-    def _make_nonce(self, now: float) -> str:
-        content = _to_milliseconds(now).to_bytes(_TIME) + self._random(_RANDOM)
+    def _make_nonce(self, now: float, address: str) -> str:
+        begin = _to_milliseconds(now).to_bytes(_TIME) + self._random(_RANDOM)
+        content = begin + self._tag(begin, address)
         return (content + self._seal(content)).hex()
+
+    def _tag(self, begin: bytes, address: str) -> bytes:
+        return hmac.digest(self._key, b"address" + begin + address.encode(), hashlib.sha256)[:_TAG]
 
     def _seal(self, content: bytes) -> bytes:
         return hmac.digest(self._key, content, hashlib.sha256)[:_SEAL]
 
-    def _use(self, given: Authorization, account: int, now: float) -> ChallengeReason | None:
+    def _use(self, given: Authorization, account: int, now: float, address: str) -> ChallengeReason | None:
         """Use the nonce and its counter; returns why that is not possible."""
         content, seal = _split_nonce(given.nonce)
-        if len(content) != _TIME + _RANDOM or not hmac.compare_digest(seal, self._seal(content)):
+        if len(content) != _TIME + _RANDOM + _TAG or not hmac.compare_digest(seal, self._seal(content)):
             return ChallengeReason.STALE  # of an earlier run of the proxy, or forged
+        if given.opaque and given.opaque != self._opaque:
+            return ChallengeReason.STALE  # of another challenge; not every client returns it
         issued = int.from_bytes(content[:_TIME])
-        self._forget(_to_milliseconds(now - LIFETIME))  # negative soon after the computer's start
-        if issued <= self._too_old:
+        self._used.forget(_to_milliseconds(now - LIFETIME))  # negative soon after the computer's start
+        if self._used.is_too_old(issued):
             return ChallengeReason.STALE
-        used = self._used.get(content)
-        if used is None:
-            used = self._used[content] = _Used(issued, account)
-            self._make_room()
-        return None if used.take(int(given.nc or "", 16)) else ChallengeReason.REPLAYED
-
-    def _make_room(self) -> None:
-        """Forget the oldest nonces when there are too many: an unknown one is stale."""
-        if len(self._used) > NONCES:
-            issued = sorted(used.issued for used in self._used.values())
-            self._forget(issued[NONCES // 8])
-
-    def _forget(self, too_old: int) -> None:
-        self._too_old = max(self._too_old, too_old)
-        if len(self._used) > NONCES or (self._used and next(iter(self._used.values())).issued <= self._too_old):
-            self._used = {key: used for key, used in self._used.items() if used.issued > self._too_old}
+        owner = hmac.compare_digest(content[-_TAG:], self._tag(content[:-_TAG], address))
+        counter, cnonce = int(given.nc or "", 16), given.cnonce or ""
+        taken = self._used.take(content, issued, account, counter, cnonce, owner=owner)
+        return None if taken else ChallengeReason.REPLAYED
 
 
 @dataclass(frozen=True)
@@ -229,6 +205,15 @@ def _spell(account: Account) -> Iterator[tuple[str, str]]:
     """Yield name and password in each encoding, as ``digest`` has them; always the same number of pairs."""
     for name, password in zip(_encode(account.username), _encode(account.password), strict=True):
         yield name.decode("utf-8", "surrogateescape"), password.decode("utf-8", "surrogateescape")
+
+
+def _signed_methods(method: bytes, target: bytes) -> tuple[str, ...]:
+    """Return the methods that a login may have signed: PPC's gateways take a POST that was signed as GET.
+
+    TRuDI sends such ones. For all other targets the method is the request's own.
+    """
+    own = method.decode("latin-1")
+    return (own, "GET") if method == b"POST" and target.partition(b"?")[0] == ppc_session.CGI else (own,)
 
 
 def read_login(authorizations: Iterable[bytes]) -> Authorization | ChallengeReason:

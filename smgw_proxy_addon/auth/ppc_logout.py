@@ -1,8 +1,8 @@
-"""Logs a forgetful holder of a PPC session out, and keeps the cookie of a session to the account that opened it.
+"""Logs a forgetful holder of a PPC session out, and keeps the key of a session to the account that opened it.
 
 A holder that is silent, or that has held the session for long while others wait, is logged out by the proxy, because
-the gateway lets nobody else in before. ``gateway.ppc_session`` says who holds the session. The value of a cookie must
-not get into a log line or an error.
+the gateway lets nobody else in before. ``gateway.ppc_session`` says who holds the session. The key of a session
+must not get into a log line or an error.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 from smgw_proxy_addon.auth.account_source import AccountSource
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
-from smgw_proxy_addon.gateway.ppc_session import PpcSession
+from smgw_proxy_addon.gateway.ppc_session import FIELD, PpcSession
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.proxy.source import Client, Timings
@@ -37,9 +38,10 @@ _LOGOUT: Final = b"action=logout"
 
 @dataclass(frozen=True)
 class _Owner:
-    """The account that opened a session, and the ``Host`` with which it did."""
+    """The account that opened a session, and the ``Host`` with which it did; see ``PpcSession.in_form``."""
 
     session: bytes = field(repr=False)
+    in_form: bool
     account: int
     host: bytes
 
@@ -111,7 +113,7 @@ class PpcLogout:
         if session is None or self._owner:
             return False
         host = next(iter(values(request.headers, b"host")), b"")
-        self._last_owner = _Owner(session, account, host)
+        self._last_owner = _Owner(session, self._session.in_form, account, host)
         return True
 
     def _begin(self) -> None:
@@ -143,23 +145,10 @@ class PpcLogout:
             logout.cancel()
 
     async def _send_logout(self, owner: _Owner, reason: str) -> None:
-        request = GatewayRequest(
-            method=b"POST",
-            target=ppc_session.CGI,
-            headers=[
-                (b"Host", owner.host),
-                (b"Cookie", b"session=" + owner.session),
-                (b"Content-Type", b"application/x-www-form-urlencoded"),
-                (b"Content-Length", b"%d" % len(_LOGOUT)),
-            ],
-            body=_LOGOUT,
-            chunked=False,
-            has_login=False,
-        )
         client = Client("", asyncio.get_running_loop().create_future())
         number = owner.account + 1
         try:
-            async with self._source.ask(owner.account, request, client, Timings()) as (answer, body):
+            async with self._source.ask(owner.account, _logout_of(owner), client, Timings()) as (answer, body):
                 await drain(body, limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
             _LOGGER.info(
                 "The session of account %d %s: logged out at the gateway (%d)", number, reason, answer.status
@@ -171,3 +160,22 @@ class PpcLogout:
             _LOGGER.info("The session of account %d %s, and cannot be ended: %s", number, reason, error.code)
         if self._last_owner is owner:
             self._last_owner = None
+
+
+def _logout_of(owner: _Owner) -> GatewayRequest:
+    form, cookies = _LOGOUT, [(b"Cookie", b"session=" + owner.session)]
+    if owner.in_form:
+        form, cookies = b"%b&%b=%b" % (_LOGOUT, FIELD.encode(), quote(owner.session).encode()), []
+    return GatewayRequest(
+        method=b"POST",
+        target=ppc_session.CGI,
+        headers=[
+            (b"Host", owner.host),
+            *cookies,
+            (b"Content-Type", b"application/x-www-form-urlencoded"),
+            (b"Content-Length", b"%d" % len(form)),
+        ],
+        body=form,
+        chunked=False,
+        has_login=False,
+    )

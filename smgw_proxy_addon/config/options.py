@@ -20,6 +20,8 @@ from smgw_proxy_addon.config.schema import (
     APP_OPTIONS,
     COMMAND_LINE_FIXED,
     COMMAND_LINE_OPTIONS,
+    NO_SUBSTITUTE,
+    SUBSTITUTES,
     TARGET_ALLOWED,
     Option,
 )
@@ -53,6 +55,9 @@ class Options:
     """SHA-256 of the DER certificate, 64 lower-case hexadecimal digits."""
     certfile: Path | None
     keyfile: Path | None
+    client_certfile: Path | None
+    """What the proxy shows the gateway as its login; with ``client_keyfile``."""
+    client_keyfile: Path | None
     max_connections: int
     connect_timeout: float
     read_timeout: float
@@ -74,6 +79,8 @@ class Options:
     """Which algorithm the proxy answers the gateway's challenges with."""
     check_origin: bool
     """Whether requests that a page of another site made a browser send are refused."""
+    hold_back_logins: bool
+    """Whether logins of a client are held back after the gateway has refused some; without ``accounts`` only."""
     max_body_mb: int
     """Of a request, in millions of bytes."""
     port: int
@@ -88,6 +95,8 @@ class Options:
     """Whether Home Assistant shows notifications."""
     notify_after_minutes: int
     """Minutes of failures before a notification says that the gateway cannot be reached."""
+    warnings: tuple[str, ...] = ()
+    """One line for each of the app's options that is not used as given; no option itself."""
 
 
 def parse_target(text: str) -> Target:
@@ -104,23 +113,42 @@ def parse_target(text: str) -> Target:
 def from_app(raw: Mapping[str, object]) -> Options:
     """Read the app's options, the parsed ``/data/options.json``: an empty text means "not set".
 
-    Raises OptionError.
+    An option that is unknown or has a wrong value gives a warning: an update that changes the options does not stop
+    the app. Raises OptionError for those of ``NO_SUBSTITUTE``.
     """
     given = {
         name: value
         for name, value in raw.items()
         if value is not None and not (isinstance(value, str) and not value.strip())
     }
-    return Options(**_validate(APP_OPTIONS, given), **APP_FIXED)
+    known = {option.name: option for option in APP_OPTIONS}
+    warnings = []
+    for name in [each for each in given if each not in known]:
+        error = _unknown(name, known)
+        if name in NO_SUBSTITUTE:
+            raise error
+        warnings.append(f'Option "{error.option}": {error.problem}; it is ignored.')
+        del given[name]
+    while True:
+        try:
+            return Options(**_validate(APP_OPTIONS, given), **APP_FIXED, warnings=tuple(warnings))
+        except OptionError as error:
+            if error.option in NO_SUBSTITUTE:
+                raise
+            substitute = SUBSTITUTES.get(error.option, known[error.option].default)
+            warnings.append(f"{str(error).removesuffix('.')}; used instead: {_spell(substitute)}.")
+            del given[error.option]
+            if substitute is not None:
+                given[error.option] = substitute
 
 
-def from_command_line(raw: Mapping[str, object]) -> Options:
+def from_command_line(raw: Mapping[str, object], *, listens: bool = True) -> Options:
     """Read the command line's options as argparse has them: texts, flags, lists; ``None`` is "not given".
 
-    Raises OptionError.
+    ``listens``: clients can use these options' proxy. Raises OptionError.
     """
     given = {name: value for name, value in raw.items() if value is not None}
-    return Options(**_validate(COMMAND_LINE_OPTIONS, given), **COMMAND_LINE_FIXED)
+    return Options(**_validate(COMMAND_LINE_OPTIONS, given, listens=listens), **COMMAND_LINE_FIXED)
 
 
 def from_file_text(text: str) -> Options:
@@ -139,22 +167,31 @@ def from_file_text(text: str) -> Options:
 
 def summary(options: Options) -> list[str]:
     """Return one line ``name: value`` per option for the log at start."""
-    return [f"{each.name}: {_spell(getattr(options, each.name))}" for each in dataclasses.fields(options)]
+    return [
+        f"{each.name}: {_spell(getattr(options, each.name))}"
+        for each in dataclasses.fields(options)
+        if each.name != "warnings"
+    ]
 
 
-def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[str, Any]:
+def _unknown(name: str, known: Mapping[str, Option]) -> OptionError:
+    nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
+    return OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
+
+
+def _validate(table: tuple[Option, ...], given: Mapping[str, object], *, listens: bool = True) -> dict[str, Any]:
     known = {option.name: option for option in table}
     for name in given:
         if name not in known:
-            nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
-            raise OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
+            raise _unknown(name, known)
     keys: dict[object, object] = {}
     for option in table:
         default = vol.UNDEFINED if option.default is None else option.default
         marker = vol.Required(option.name) if option.required else vol.Optional(option.name, default=default)
         keys[marker] = option.read
     try:
-        values: dict[str, Any] = vol.Schema(vol.All(keys, _certificate_with_key))(dict(given))
+        checks = (_certificate_with_key, _client_certificate_guarded) if listens else (_certificate_with_key,)
+        values: dict[str, Any] = vol.Schema(vol.All(keys, *checks))(dict(given))
     except vol.MultipleInvalid as errors:
         error = errors.errors[0]
         name = str(error.path[0])
@@ -164,9 +201,20 @@ def _validate(table: tuple[Option, ...], given: Mapping[str, object]) -> dict[st
 
 
 def _certificate_with_key(values: dict[str, Any]) -> dict[str, Any]:
-    for one, other in (("certfile", "keyfile"), ("keyfile", "certfile")):
-        if one in values and other not in values:
-            raise vol.Invalid(f'missing, although "{one}" is given', path=[other])
+    for kind in ("", "client_"):
+        pair = (f"{kind}certfile", f"{kind}keyfile")
+        for one, other in (pair, pair[::-1]):
+            if one in values and other not in values:
+                raise vol.Invalid(f'missing, although "{one}" is given', path=[other])
+    return values
+
+
+def _client_certificate_guarded(values: dict[str, Any]) -> dict[str, Any]:
+    if "client_certfile" in values and not (values.get("accounts") or values.get("allow")):
+        raise vol.Invalid(
+            'needs "accounts" or "allow" beside it: whoever may reach the proxy acts with this certificate',
+            path=["client_certfile"],
+        )
     return values
 
 

@@ -35,6 +35,7 @@ from smgw_proxy_addon.config.validators import (
 TARGET_ALLOWED: Final = "a name or an address such as 10.11.120.2, [fe80::1%eth0] or smgw.local:8443"
 """The allowed forms of a gateway's address, for a person."""
 
+_LONGEST_RETENTION: Final = 365
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
 
@@ -76,7 +77,7 @@ def _read_networks(value: object) -> tuple[Network, ...]:
 def _read_networks_of_app(value: object) -> tuple[Network, ...]:
     """Read networks, and add that of Home Assistant and its apps."""
     networks = _read_networks(value)
-    return (*networks, _APP_NETWORK) if networks and _APP_NETWORK not in networks else networks
+    return (*networks, APP_NETWORK) if networks and APP_NETWORK not in networks else networks
 
 
 def _read_addresses(value: object) -> tuple[str, ...]:
@@ -128,16 +129,17 @@ _COMMON: Final = (
     _choice("log_level", ("debug", "info", "warning", "error"), "info"),
     _text("log_file", read_file_name, "a file name without folders, such as proxy.log", "proxy.log"),
     _number("log_rotation_hours", 1, 720, 24),
-    _number("log_retention_days", 1, 365, 3),
+    _number("log_retention_days", 1, _LONGEST_RETENTION, 3),
     Option("log_bodies", "bool", "true or false", read_flag, default=False),
     Option("allowed_hosts", "names", 'a list of host names, or "*" for any', _read_names, default=()),
     Option("check_origin", "bool", "true or false", read_flag, default=True),
+    Option("hold_back_logins", "bool", "true or false", read_flag, default=True),
     _number("max_body_mb", 1, 1024, 16),
 )
 _DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")
 _NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
-_APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
-"""The network of Home Assistant and its apps."""
+APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
+"""The network of Home Assistant and its apps: an app reaches nothing else with such an address."""
 _DEFAULT_TARGET: Final = "10.11.120.2"
 _NOTIFY_AFTER: Final = 30
 
@@ -145,6 +147,8 @@ APP_OPTIONS: Final = (
     Option("target", "str", TARGET_ALLOWED, read_target, _DEFAULT_TARGET, required=True),
     _text("certfile", below("/ssl"), "the name of a file in /ssl, such as fullchain.pem"),
     _text("keyfile", below("/ssl"), "the name of a file in /ssl, such as privkey.pem"),
+    _text("client_certfile", below("/ssl"), "the name of a file in /ssl, such as gateway-login.pem"),
+    _text("client_keyfile", below("/ssl"), "the name of a file in /ssl, such as gateway-login.key"),
     # Below /share only: the program takes ownership of its log folder, and /data is part of backups.
     _text("log_dir", below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
@@ -160,6 +164,8 @@ COMMAND_LINE_OPTIONS: Final = (
     _text("target", read_target, TARGET_ALLOWED, _DEFAULT_TARGET),
     _text("certfile", read_path, "the path of a certificate in PEM form"),
     _text("keyfile", read_path, "the path of an unencrypted key in PEM form"),
+    _text("client_certfile", read_path, "the path of a certificate in PEM form"),
+    _text("client_keyfile", read_path, "the path of an unencrypted key in PEM form"),
     _text("log_dir", read_path, "the path of a folder", "logs"),
     *_COMMON,
     Option(
@@ -188,6 +194,29 @@ APP_FIXED: Final[dict[str, Any]] = {
     "status_port": 8099,
 }
 """Values without an option in the app: the container is the same everywhere."""
+
+NO_SUBSTITUTE: Final = frozenset(
+    {
+        "target",  # another gateway
+        "certificate_fingerprint",  # any first certificate would be trusted
+        "certfile",  # clients would see another certificate than the user's
+        "keyfile",
+        "client_certfile",  # the gateway would see nobody, or somebody else
+        "client_keyfile",
+        "accounts",  # clients could come in without a password of the list
+        "digest_algorithm",  # with "auto" the login may be weaker than the user's "sha-256"
+        "allow",  # all private networks could come in
+    }
+)
+"""The app's options whose wrong value stops the app: the default would protect less or contradict what the user said.
+
+Each other option has a default that is safe: ``check_origin`` and ``allowed_hosts`` then let in less than the user
+said, and the error names them; an option that a later version dropped costs nothing at an update. A name of an option
+that this version does not know is meant, too.
+"""
+
+SUBSTITUTES: Final[dict[str, object]] = {"log_retention_days": _LONGEST_RETENTION}
+"""What the app uses for a wrong value in place of the default: with that, log files would be deleted too early."""
 
 COMMAND_LINE_FIXED: Final[dict[str, Any]] = {"notifications": False, "notify_after_minutes": _NOTIFY_AFTER}
 """Values with an option in the app only: elsewhere there is no Home Assistant."""

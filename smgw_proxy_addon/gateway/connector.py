@@ -10,6 +10,7 @@ from typing import Literal
 from smgw_proxy_addon.errors import (
     CertificateChangedError,
     ConnectTimeoutError,
+    GatewayWantsCertificateError,
     HandshakeError,
     NameUnknownError,
     OutOfDescriptorsError,
@@ -18,7 +19,7 @@ from smgw_proxy_addon.errors import (
     UnreachableError,
 )
 from smgw_proxy_addon.gateway.connection import CLOSE_TIMEOUT, Connection
-from smgw_proxy_addon.gateway.tls import UntrustedError, client_context
+from smgw_proxy_addon.gateway.tls import CertificateWantedError, UntrustedError, client_context, judge_certificates
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 
 OnStep = Callable[[Literal["tcp", "tls"], float], None]
@@ -26,7 +27,7 @@ OnStep = Callable[[Literal["tcp", "tls"], float], None]
 
 
 class Connector:
-    """Makes connections to one gateway."""
+    """Makes connections to one gateway. ``context`` is a ``client_context``, perhaps with a certificate."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Connector:
         connect_timeout: float,
         read_timeout: float,
         clock: Callable[[], float],
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.trust = trust
         self._host = host
@@ -46,7 +48,8 @@ class Connector:
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._clock = clock
-        self._context = client_context(trust.judge)
+        self._context = context or client_context()
+        judge_certificates(self._context, trust.judge)
 
     async def connect(self, on_step: OnStep | None = None) -> Connection:
         """Connect, check the certificate and store it if it is new: after this, requests may be sent.
@@ -117,7 +120,8 @@ def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
     if isinstance(error, socket.gaierror | UnicodeError):
         return NameUnknownError(str(error), target=target)
     if isinstance(error, ssl.SSLError):
-        return HandshakeError(error.reason or type(error).__name__, target=target)
+        kind = GatewayWantsCertificateError if isinstance(error, CertificateWantedError) else HandshakeError
+        return kind(error.reason or type(error).__name__, target=target)
     if isinstance(error, ConnectionRefusedError):
         return RefusedError(target=target)
     if isinstance(error, ConnectionError):

@@ -62,10 +62,13 @@ class Lease:
     request: QueuedRequest
     _pool: "Pool"
 
-    def record_answer(self, answer: Answer) -> None:
-        """Note the head of the answer as soon as it is there: it says what became of PPC's session."""
+    def record_answer(self, answer: Answer, page: bytes) -> None:
+        """Note the head of the answer as soon as it is there, and the begin of its page if ``PpcSession.needs_page``.
+
+        They say what became of PPC's session.
+        """
         if self.request.cgi is not None:
-            self._pool.record_answer(self.request, self.request.cgi, answer)
+            self._pool.record_answer(self.request, self.request.cgi, answer, page)
 
 
 @dataclass(frozen=True)
@@ -146,9 +149,9 @@ class Pool:
         finally:
             self._queue.release(lease.request)
 
-    def record_answer(self, request: QueuedRequest, cgi: CgiRequest, answer: Answer) -> None:
+    def record_answer(self, request: QueuedRequest, cgi: CgiRequest, answer: Answer, page: bytes) -> None:
         """Note what the answer to a request for the CGI says about the session."""
-        self._scheduler.record_answer(request, read_answer(cgi, answer.status, answer.headers), self._clock())
+        self._scheduler.record_answer(request, read_answer(cgi, answer.status, answer.headers, page), self._clock())
 
     def log_out_holders(self, log_out: Callable[[], None]) -> None:
         """Have ``log_out`` called, also repeatedly, while the holder of PPC's session must yield to others."""

@@ -1,10 +1,12 @@
 """Who holds the one session of a PPC gateway, and what its CGI's requests and answers say about that.
 
-The gateway allows one session at a time. Whoever sends its cookie holds it: the address does not tell, because all
-integrations of one Home Assistant share one. Pure. Reads only the cookie's value and the names of two actions; no
-cookie value appears in a ``repr``.
+The gateway allows one session at a time. Whoever sends its key holds it: the address does not tell, because all
+integrations of one Home Assistant share one. The key is the value of a cookie, or, with firmware of 2018, of a hidden
+input of each page that comes back as a form field. Pure. Reads only the key and the names of two actions; no key
+appears in a ``repr``.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +32,11 @@ _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 
 _COOKIE: Final = b"session"
+FIELD: Final = "sessionid"
+"""The form field that holds the session with firmware of 2018."""
+_INPUT: Final = re.compile(rb"<input\s[^>]{0,512}>", re.IGNORECASE)
+_NAME: Final = re.compile(rb"""\sname\s*=\s*["']?sessionid["'\s/>]""", re.IGNORECASE)
+_VALUE: Final = re.compile(rb"""\svalue\s*=\s*(?:"([^"]+)"|'([^']+)'|([^\s"'>]+))""", re.IGNORECASE)
 _ENDING_ACTIONS: Final = frozenset({"logout", "selftest"})  # the self-test restarts the gateway
 _LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """A cookie that expired before this is deleted by every client, however wrong the gateway's clock is."""
@@ -51,18 +58,23 @@ class Meaning(Enum):
 
 @dataclass(frozen=True)
 class CgiAnswer:
-    """The meaning of an answer, and the value of the session that it opened."""
+    """The meaning of an answer, and the key of the session that it opened, which its page may hold (``in_form``)."""
 
     meaning: Meaning
     opened: bytes = field(default=b"", repr=False)
+    in_form: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class CgiRequest:
-    """A request to the CGI: the sessions that its cookies name, and whether it asks to end its session."""
+    """A request to the CGI: the sessions that it names, and whether it asks to end its session.
+
+    ``in_form``: they come from form fields, as no cookie names one.
+    """
 
     sessions: tuple[bytes, ...] = field(default=(), repr=False)
     ends: bool = False
+    in_form: bool = False
 
 
 def read_request(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: object) -> CgiRequest | None:
@@ -73,20 +85,23 @@ def read_request(target: bytes, headers: Iterable[tuple[bytes, bytes]], body: ob
     path, _, query = target.partition(b"?")
     if path != CGI:
         return None
-    return CgiRequest(
-        tuple(
-            value
-            for name, values in headers
-            if name.lower() == b"cookie"
-            for value in map(_session, values.split(b";"))
-            if value
-        ),
-        _ends(query) or (isinstance(body, bytes) and _ends(body)),
+    cookies = tuple(
+        value
+        for name, values in headers
+        if name.lower() == b"cookie"
+        for value in map(_session, values.split(b";"))
+        if value
     )
+    fields = _read_form(query) + (_read_form(body) if isinstance(body, bytes) else [])
+    keys = tuple(value.encode("latin-1") for name, value in fields if name == FIELD and value)
+    ends = any(name == "action" and value in _ENDING_ACTIONS for name, value in fields)
+    return CgiRequest(cookies + keys, ends, in_form=bool(keys) and not cookies)
 
 
-def read_answer(request: CgiRequest, status: int, headers: Iterable[tuple[bytes, bytes]]) -> CgiAnswer:
-    """Return what an answer means for the session of its request."""
+def read_answer(
+    request: CgiRequest, status: int, headers: Iterable[tuple[bytes, bytes]], page: bytes = b""
+) -> CgiAnswer:
+    """Return what an answer means for the session of its request; ``page`` is the begin of its body, if known."""
     opened: bytes | None = None
     deleted = False
     for name, value in headers:
@@ -104,7 +119,10 @@ def read_answer(request: CgiRequest, status: int, headers: Iterable[tuple[bytes,
         return CgiAnswer(Meaning.UNCLEAR)
     if request.ends:
         return CgiAnswer(Meaning.ENDED)
-    return CgiAnswer(Meaning.SERVED) if opened is None else CgiAnswer(Meaning.OPENED, opened)
+    if opened is not None:
+        return CgiAnswer(Meaning.OPENED, opened)
+    hidden = _hidden_key(page)
+    return CgiAnswer(Meaning.OPENED, hidden, in_form=True) if hidden else CgiAnswer(Meaning.SERVED)
 
 
 @dataclass
@@ -123,6 +141,7 @@ class PpcSession:
     login_timeout: float = LOGIN_TIMEOUT
     proxy_logs_out: bool = False
     _holder: bytes | None = field(default=None, init=False, repr=False)
+    _in_form: bool = field(default=False, init=False)
     _opened_at: float = field(default=0.0, init=False)
     _last_end: float = field(default=0.0, init=False)
     _challenged_at: float | None = field(default=None, init=False)
@@ -140,8 +159,13 @@ class PpcSession:
 
     @property
     def holder(self) -> bytes | None:
-        """The value of the holder's cookie."""
+        """The key of the holder's session."""
         return self._holder
+
+    @property
+    def in_form(self) -> bool:
+        """Whether that is a form field, and no cookie."""
+        return self._in_form
 
     @property
     def must_yield(self) -> bool:
@@ -151,6 +175,14 @@ class PpcSession:
     def is_held_by(self, request: CgiRequest | None) -> bool:
         """Tell whether a request is the holder's."""
         return request is not None and self._holder is not None and self._holder in request.sessions
+
+    def needs_page(self, request: CgiRequest | None, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Tell whether only the page of an answer can say that its request opened a session (firmware of 2018)."""
+        if request is None or self.is_held_by(request):
+            return False
+        headers = list(headers)
+        is_page = any(name.lower() == b"content-type" and b"html" in value.lower() for name, value in headers)
+        return is_page and read_answer(request, status, headers).meaning is Meaning.SERVED
 
     def contends(self, request: CgiRequest | None) -> bool:
         """Tell whether a request needs the session and is not of its holder, nor of one that had to yield."""
@@ -178,11 +210,11 @@ class PpcSession:
     def record_answer(self, request: CgiRequest, answer: CgiAnswer, now: float) -> None:
         """Note what the head of an answer means."""
         if answer.meaning is Meaning.OPENED:
-            self._hold(answer.opened, now)
+            self._hold(answer.opened, now, in_form=answer.in_form)
         elif request is self._opener:
-            # Served with a cookie that is not known here: the proxy was restarted in the middle of this session.
+            # Served with a key that is not known here: the proxy was restarted in the middle of this session.
             if answer.meaning is Meaning.SERVED and request.sessions:
-                self._hold(request.sessions[0], now)
+                self._hold(request.sessions[0], now, in_form=request.in_form)
         elif self.is_held_by(request):
             if answer.meaning is Meaning.ENDED:
                 self._holder = None
@@ -231,7 +263,8 @@ class PpcSession:
         if expires is not None and now >= expires:
             self._holder = None
 
-    def _hold(self, session: bytes, now: float) -> None:
+    def _hold(self, session: bytes, now: float, *, in_form: bool) -> None:
+        self._in_form = in_form
         if session != self._holder:
             self._holder, self._opened_at = session, now
         self._challenged_at = None
@@ -261,8 +294,16 @@ def _expired(attributes: list[bytes]) -> bool:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)) < _LONG_AGO
 
 
-def _ends(form: bytes) -> bool:
-    """Tell whether a form or query has an action that ends the session."""
-    if b"action" not in form:
-        return False
-    return any(name == "action" and value in _ENDING_ACTIONS for name, value in parse_qsl(form.decode("latin-1")))
+def _read_form(form: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a form or query; none if it has neither an action nor a session."""
+    if b"action" not in form and FIELD.encode() not in form:
+        return []
+    return parse_qsl(form.decode("latin-1"), encoding="latin-1")
+
+
+def _hidden_key(page: bytes) -> bytes:
+    """Return the key of the session that a page's hidden input holds, empty if there is none."""
+    for tag in _INPUT.findall(page):
+        if _NAME.search(tag) and (value := _VALUE.search(tag)):
+            return value[1] or value[2] or value[3]
+    return b""

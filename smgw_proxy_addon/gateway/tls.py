@@ -4,18 +4,26 @@ No public client can verify a gateway's certificate (its name is a device id), s
 it is compared before one byte of a request is sent.
 """
 
+import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from smgw_proxy_addon.errors import GatewayError
+from smgw_proxy_addon.key_files import load_key_files
 
 # TR-03116-3 allows the ECDSA suites; RSA is for devices older than it.
 _CIPHERS: Final = ":".join(
     f"ECDHE-{key}-{cipher}"
     for key in ("ECDSA", "RSA")
     for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256", "AES256-SHA384", "AES128-SHA256")
+)
+
+# Parts of OpenSSL's names of alerts (RFC 5246 section 7.2.2). The first one means that the server got no certificate.
+_CERTIFICATE_ALERTS: Final = re.compile(
+    "ALERT_(HANDSHAKE_FAILURE|NO_CERTIFICATE|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_[A-Z]+|UNKNOWN_CA)"
 )
 
 _CLIENT_RANDOM_END: Final = 5 + 4 + 2 + 32
@@ -35,8 +43,32 @@ class UntrustedError(ssl.SSLCertVerificationError):
         self.der = der
 
 
-def client_context(judge: Callable[[bytes], None]) -> ssl.SSLContext:
-    """Make the context for connections to a gateway: TLS 1.2 only, no host name check.
+class CertificateWantedError(ssl.SSLError):
+    """The gateway ends the handshake because of the proxy's certificate: it got none, or not one that it takes."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def client_context(certfile: Path | None = None, keyfile: Path | None = None) -> ssl.SSLContext:
+    """Make the context for connections to a gateway: TLS 1.2 only, no host name check, perhaps with a certificate.
+
+    ``judge_certificates`` must come before a connection. Raises KeyFilesError; must be run in executor with files.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_ciphers(_CIPHERS)
+    if certfile and keyfile:
+        load_key_files(context, certfile, keyfile)
+    return context
+
+
+def judge_certificates(context: ssl.SSLContext, judge: Callable[[bytes], None]) -> None:
+    """Have ``judge`` decide in each handshake of this context.
 
     ``judge`` gets the certificate (DER) at the end of the handshake and raises ``GatewayError`` to refuse it; the
     handshake then ends with ``UntrustedError``.
@@ -44,7 +76,13 @@ def client_context(judge: Callable[[bytes], None]) -> ssl.SSLContext:
 
     class JudgedSSLObject(ssl.SSLObject):
         def do_handshake(self) -> None:
-            super().do_handshake()
+            try:
+                super().do_handshake()
+            except ssl.SSLError as error:
+                # A cipher is chosen: the gateway has sent its own half of the handshake, and what it asks for.
+                if self.cipher() and _CERTIFICATE_ALERTS.search(error.reason or ""):
+                    raise CertificateWantedError(error.reason) from None
+                raise
             der = self.getpeercert(binary_form=True) or b""
             try:
                 judge(der)
@@ -52,21 +90,14 @@ def client_context(judge: Callable[[bytes], None]) -> ssl.SSLContext:
                 # Without its traceback, which would keep this connection's buffers in memory.
                 raise UntrustedError(problem.with_traceback(None), der) from None
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_ciphers(_CIPHERS)
     context.sslobject_class = JudgedSSLObject
-    return context
 
 
 def offers_brainpool() -> bool:
     """Tell whether the ClientHello offers a brainpool curve. OpenSSL offers one only if its configuration says so."""
     outgoing = ssl.MemoryBIO()
     with suppress(ssl.SSLWantReadError):
-        client_context(lambda _der: None).wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+        client_context().wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
     # After the random (RFC 5246 section 7.4.1.2): session id, cipher suites, compression methods; then extensions.
     rest = outgoing.read()[_CLIENT_RANDOM_END:]
     for size in (1, 2, 1):

@@ -10,7 +10,7 @@ The framing of the next hop (``Transfer-Encoding``, ``Connection``) is written b
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from smgw_proxy_addon.errors import BadRequestError
@@ -54,6 +54,8 @@ _LONGEST_LENGTH: Final = 18
 _URL: Final = re.compile(rb"(?:https?:)?//(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[^\]@]*\]|[^:@\[\]]+)(?::(?P<port>\d{0,5}))?")
 _DEFAULT_PORTS: Final = frozenset({80, 443})
+_OWN_DOMAINS: Final = (".smgw", ".local")
+"""What follows the id of a gateway: in its certificate (TR-03109-1), and in its own network over mDNS."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,17 @@ class GatewayNames:
             frozenset({_canonical_host(host), *(name for name, _ in parts)}),
             _DEFAULT_PORTS | {port} | {each for _, each in parts if each is not None},
         )
+
+    def with_certificate(self, names: Iterable[str]) -> Self:
+        """Return these names and those of the gateway's certificate, each with and without ``.SMGW`` and ``.local``.
+
+        ``smgw.local`` is every gateway's name (TR-03109-1).
+        """
+        hosts = {"smgw.local"}
+        for name in map(_canonical_host, names):
+            bare = next((name.removesuffix(end) for end in _OWN_DOMAINS if name.endswith(end)), name)
+            hosts |= {name, bare, *(bare + end for end in _OWN_DOMAINS)}
+        return replace(self, hosts=self.hosts | hosts - {""})
 
     def include(self, authority: str) -> bool:
         """Tell whether ``host[:port]`` is the gateway; one with a user name is not."""

@@ -1,16 +1,13 @@
 """The start inside the Home Assistant app: reads the Supervisor's options, drops root's rights."""
 
-import logging
 import re
 from pathlib import Path
 from typing import Final
 
 from smgw_proxy_addon.config.options import OptionError, Options, from_file_text
-from smgw_proxy_addon.program.privileges import PrivilegeError, User
+from smgw_proxy_addon.program.privileges import PrivilegeError, User, check_entry
 from smgw_proxy_addon.program.run import run
 from smgw_proxy_addon.server.listeners import StartError
-
-_LOGGER: Final = logging.getLogger(__name__)
 
 _LOG_FILE: Final = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?_.+", re.ASCII)
 """The names of log files, with any earlier value of ``log_file``."""
@@ -23,18 +20,22 @@ def run_app(root: Path = Path("/"), user: str = "smgw") -> int:
     """
     options = _options(root / "data/options.json")
 
-    def become_unprivileged() -> None:
+    def become_unprivileged() -> str | None:
+        no_log_files = None
         try:
             account = User.named(user)
             account.take_over(options.cert_dir, root / "data", lambda _name: True, 0o700)
+            try:
+                account.take_over(
+                    options.log_dir, root / "share", lambda name: bool(_LOG_FILE.fullmatch(name)), 0o755
+                )
+            except PrivilegeError as error:
+                no_log_files = f"No log files until the next start: {error}."  # the proxy works without them
+            account.become()
+            check_entry(options.cert_dir)
         except PrivilegeError as error:
             raise StartError(str(error)) from None
-        try:
-            account.take_over(options.log_dir, root / "share", lambda name: bool(_LOG_FILE.fullmatch(name)), 0o755)
-        except PrivilegeError as error:
-            # The proxy works without log files.
-            _LOGGER.warning("No log files: %s", error)
-        account.become()
+        return no_log_files
 
     return run(options, become_unprivileged, ingress=True)
 

@@ -41,8 +41,8 @@ _APP_DATA: Final = "/data"
 class Background:
     """Runs from ``start`` to ``stop``.
 
-    ``logins`` are those of the proxy itself, if it has any; ``now`` is an aware local time, ``monotonic`` returns
-    seconds that never jump.
+    ``logins`` are those of the proxy itself, if it has any; ``held_back`` returns the addresses of clients whose
+    logins are held back; ``now`` is an aware local time, ``monotonic`` returns seconds that never jump.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Background:
         *,
         access: Access,
         logins: "GatewayLogins | None" = None,
+        held_back: Callable[[], Sequence[str]] = tuple,
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,6 +63,7 @@ class Background:
         self._trust = trust
         self._environment = environment
         self._logins = logins
+        self._held_back = held_back
         self._now = now
         self._monotonic = monotonic
         self._outage = 0.0  # its start in monotonic seconds
@@ -129,6 +131,7 @@ class Background:
             refused=self._trust.refused,
             log_failure=self._environment.log_failure(),
             stopped=self._logins.stopped if self._logins else (),
+            held_back=self._held_back(),
         )
 
     async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:
@@ -151,6 +154,7 @@ def gateway_doctor(
         host_header=options.host_header or options.target.authority,
         in_app=_in_app(options) or supervisor is not None,
         brainpool=offers_brainpool() if brainpool is None else brainpool,
+        client_certificate=options.client_certfile is not None,
     )
     return Doctor(
         pool,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import stat
 import sys
@@ -13,6 +14,7 @@ from typing import Final, NoReturn
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.config.options import OptionError, Options, from_command_line
 from smgw_proxy_addon.config.schema import COMMAND_LINE_OPTIONS, Option
+from smgw_proxy_addon.log_writer import LineFormatter, make_notice
 from smgw_proxy_addon.program.addon import run_app
 from smgw_proxy_addon.program.doctor_command import run_doctor
 from smgw_proxy_addon.program.run import run, trust_store
@@ -35,9 +37,13 @@ _FLAGS: Final = {
     "certificate_fingerprint": ("--fingerprint",),
     "allowed_hosts": ("--allowed-host",),
     "check_origin": ("--no-check-origin",),
+    "hold_back_logins": ("--no-hold-back-logins",),
 }
 _TRUST_OPTIONS: Final = ("target", "cert_dir")
-_DOCTOR_OPTIONS: Final = ("target", "host_header", "certificate_fingerprint", "connect_timeout", "cert_dir")
+_DOCTOR_OPTIONS: Final = (
+    *("target", "host_header", "certificate_fingerprint", "client_certfile", "client_keyfile"),
+    *("connect_timeout", "cert_dir"),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,26 +58,34 @@ def run_command(arguments: Sequence[str]) -> int:
     given = vars(_parser().parse_args(_with_command(arguments)))
     command, in_app = given.pop("command"), given.pop("app")
     if in_app:
-        return reported(run_app)
+        return reported(run_app, in_app=True)
     if command == "trust":
         action, fingerprint = given.pop("action"), given.pop("trust_fingerprint")
         return reported(lambda: _trust(action, fingerprint, from_command_line(given)), _flag)
     if command == "doctor":
-        return reported(lambda: run_doctor(from_command_line(given), _language(), sys.stdout), _flag)
+        return reported(lambda: run_doctor(from_command_line(given, listens=False), _language(), sys.stdout), _flag)
     return reported(lambda: run(from_command_line(_with_accounts(given))), _flag)
 
 
-def reported(start: Callable[[], int], name: Callable[[str], str] = str) -> int:
-    """Start the program; if it cannot, print why in one line. ``name`` spells an option as the user does."""
+def reported(start: Callable[[], int], name: Callable[[str], str] = str, *, in_app: bool = False) -> int:
+    """Start the program; if it cannot, print why in one line: ``in_app`` as one of the log.
+
+    ``name`` spells an option as the user does.
+    """
     try:
         return start()
     except OptionError as error:
         option = f"option {name(error.option)}" if error.option else "options"
-        _complain(f"{option}: {error.problem}; allowed: {error.allowed}.")
+        (_log if in_app else _complain)(f"{option}: {error.problem}; allowed: {error.allowed}.")
         return EXIT_BAD_OPTIONS
     except StartError as error:
-        _complain(str(error))
+        (_log if in_app else _complain)(str(error))
         return EXIT_FAILED
+
+
+def _log(line: str) -> None:
+    notice = make_notice(logging.ERROR, f"The proxy cannot start: {line}")
+    sys.stderr.write(f"{LineFormatter().format(notice)}\n")  # there is no log yet
 
 
 def _complain(line: str) -> None:

@@ -5,6 +5,7 @@ Opens no second connection beside that of a running proxy, and stores or changes
 
 import asyncio
 import logging
+import ssl
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -17,7 +18,7 @@ from smgw_proxy_addon.locales.en import findings as english
 from smgw_proxy_addon.program.background import gateway_doctor
 from smgw_proxy_addon.program.diagnosis_endpoint import request_diagnosis
 from smgw_proxy_addon.program.instance_lock import Endpoint, InstanceError, InstanceLock
-from smgw_proxy_addon.program.wiring import PATIENCE, gateway_side
+from smgw_proxy_addon.program.wiring import PATIENCE, gateway_side, gateway_tls
 from smgw_proxy_addon.status.doctor import StepReport
 from smgw_proxy_addon.trust.policy import Certificate, Pin
 from smgw_proxy_addon.trust.store import TrustStore
@@ -29,12 +30,19 @@ _WORDS: Final[Mapping[Language, Report]] = {"en": english.REPORT, "de": german.R
 
 
 class ReadOnlyStore(TrustStore):
-    """Read-only store."""
+    """Read-only store; keeps in memory what would be stored."""
+
+    _learnt: Pin | None = None
+
+    def load(self) -> Pin | None:
+        """Return the stored pin, or else the learnt one. Must be run in executor."""
+        return super().load() or self._learnt
 
     def learn(self, certificate: Certificate, now: datetime) -> Pin:
         """Return the stored pin, or the one that the certificate would get. Must be run in executor."""
         del now
-        return self.load() or Pin(certificate)
+        self._learnt = self.load() or Pin(certificate)
+        return self._learnt
 
     def seen(self, certificate: Certificate, now: datetime) -> None:
         """Do nothing."""
@@ -46,13 +54,14 @@ class ReadOnlyStore(TrustStore):
 def run_doctor(options: Options, language: str, out: TextIO) -> int:
     """Examine the way to the gateway, write to ``out`` and return the exit code: 0, or 1 if it does not work.
 
-    ``language`` is ``en`` or ``de``. Must be run outside an event loop.
+    ``language`` is ``en`` or ``de``. Must be run outside an event loop. Raises OptionError.
     """
     # The report says what the log of a proxy would say.
     logging.getLogger().addHandler(logging.NullHandler())
+    context = gateway_tls(options)
     try:
         endpoint = InstanceLock(options.cert_dir, options.target.name).read()
-        reports = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, language))
+        reports = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, context, language))
     except InstanceError as error:
         out.write(f"smgw-proxy: {error}.\n")
         return 1
@@ -67,9 +76,10 @@ async def _ask(endpoint: Endpoint, language: str) -> list[StepReport]:
         raise InstanceError("The proxy that runs for this gateway is of another version") from None
 
 
-async def _examine(options: Options, language: str) -> list[StepReport]:
+async def _examine(options: Options, context: ssl.SSLContext | None, language: str) -> list[StepReport]:
     target = options.target
-    trust, pool = gateway_side(options, ReadOnlyStore(options.cert_dir, target.name, target.aliases))
+    store = ReadOnlyStore(options.cert_dir, target.name, target.aliases)
+    trust, pool = gateway_side(options, store, context=context)
     try:
         return await gateway_doctor(options, pool, trust, None, stores=False).diagnose(language)
     finally:

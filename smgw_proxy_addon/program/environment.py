@@ -1,5 +1,6 @@
 """What the process around the proxy gives it, and what only tests set."""
 
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +16,15 @@ class Environment:
     """``report`` gets every finished request; ``supervisor`` is there in the Home Assistant app only.
 
     ``log_failure`` returns why no log files are written, None while they are. ``restart`` ends the program so that it
-    is started again as root; None where nobody would start it.
+    is started again as root; None where nobody would start it. ``gateway_tls`` is what ``wiring.gateway_tls`` read
+    while the program was root, None without a certificate for the gateway.
     """
 
     report: Callable[[RequestRecord], None]
     supervisor: Supervisor | None = None
     log_failure: Callable[[], str | None] = lambda: None
     restart: Callable[[], None] | None = None
+    gateway_tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ taken over only if it holds nothing but the program's files, and no link is foll
 and others can write to ``/share``.
 """
 
+import errno
 import os
 import pwd
 import stat
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from smgw_proxy_addon.files import remedy_for
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -49,7 +52,7 @@ class User:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise PrivilegeError(f"the folder {folder} cannot be used: {error.strerror}") from None
+            raise _unusable(folder, error) from None
 
     def become(self) -> None:
         """Drop root's rights for good, in all threads."""
@@ -60,10 +63,12 @@ class User:
 
     def _open(self, folder: Path, below: Path, mode: int) -> int:
         descriptor = os.open(below, _FOLDER)
+        path = below
         for part in folder.relative_to(below).parts:
             parent = descriptor
             try:
-                made = _make(part, mode, parent)
+                made = _make(part, mode, parent, path)
+                path /= part
                 descriptor = os.open(part, _FOLDER, dir_fd=parent)
                 if made:
                     os.fchown(descriptor, self.uid, self.gid)
@@ -86,9 +91,22 @@ class User:
         os.fchown(descriptor, self.uid, self.gid)
 
 
-def _make(name: str, mode: int, parent: int) -> bool:
+def check_entry(folder: Path) -> None:
+    """Raise ``PrivilegeError`` if this process may not enter ``folder``; it names the outermost one of its path."""
+    for each in (*reversed(folder.parents), folder):
+        if not os.access(each, os.X_OK):
+            raise _unusable(each, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _make(name: str, mode: int, parent: int, path: Path) -> bool:
     try:
         os.mkdir(name, mode, dir_fd=parent)
     except FileExistsError:
         return False
+    except OSError as error:
+        raise _unusable(path, error) from None
     return True
+
+
+def _unusable(folder: Path, error: OSError) -> PrivilegeError:
+    return PrivilegeError(f"the folder {folder} cannot be used: {error.strerror}; {remedy_for(error)}")

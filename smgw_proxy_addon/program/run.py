@@ -19,11 +19,18 @@ from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
 from smgw_proxy_addon.program.environment import Environment
-from smgw_proxy_addon.program.wiring import Proxy
+from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
-from smgw_proxy_addon.server.certificate import ListenerCertificate
+from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
 from smgw_proxy_addon.server.interfaces import local_names
-from smgw_proxy_addon.server.listeners import Listener, open_listeners, own_certificate, user_certificate
+from smgw_proxy_addon.server.listeners import (
+    Listener,
+    StartError,
+    check_target,
+    open_listeners,
+    own_certificate,
+    user_certificate,
+)
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore, stored_pins
 
@@ -39,25 +46,38 @@ EXIT_RESTART: Final = 75
 """The exit code that asks to be started again at once (EX_TEMPFAIL of sysexits.h)."""
 
 
-def run(options: Options, become_unprivileged: Callable[[], None] | None = None, *, ingress: bool = False) -> int:
+def run(
+    options: Options, become_unprivileged: Callable[[], str | None] | None = None, *, ingress: bool = False
+) -> int:
     """Run the proxy until SIGTERM or SIGINT; returns the exit code: 0, or ``EXIT_RESTART``. Raises ``StartError``.
 
-    ``become_unprivileged`` is called once ports are bound and the user's key is read: all that needs root.
+    ``become_unprivileged`` is called once ports are bound and the user's keys are read: all that needs root. It
+    returns a sentence if the folder of the log files cannot be used. With it, HTTP does not wait until a certificate
+    for HTTPS can be stored: the app always has that listener, a command line only if it asks for it.
     ``ingress``: Home Assistant shows the status page.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave_early)  # until the loop runs
     listeners = open_listeners(options)
+    check_target(options.target, listeners)
     page = _status_page(options, listeners, ingress=ingress)
     certificate = user_certificate(options)
-    if become_unprivileged:
-        become_unprivileged()
-    certificate = certificate or own_certificate(options)
-    with _logging(options, page) as log_failure:
-        for line in _introduction(options, listeners):
+    context = gateway_tls(options)
+    no_log_files = become_unprivileged() if become_unprivileged else None
+    with _logging(options, page, no_log_files) as log_failure:
+        certificate = certificate or _own_certificate(options, required=not become_unprivileged)
+        for line in _introduction(options, [each for each in listeners if certificate or not each.secure]):
             _LOGGER.info("%s", line)
+        for line in options.warnings:
+            _LOGGER.warning("%s", line)
         served = _serve(
-            options, listeners, certificate, page, may_restart=bool(become_unprivileged), log_failure=log_failure
+            options,
+            listeners,
+            certificate,
+            page,
+            context=context,
+            may_restart=bool(become_unprivileged),
+            log_failure=log_failure,
         )
         code = asyncio.run(served)
         _LOGGER.info("Stopped")
@@ -65,15 +85,19 @@ def run(options: Options, become_unprivileged: Callable[[], None] | None = None,
 
 
 @contextmanager
-def _logging(options: Options, page: "StatusPage | None") -> Iterator[Callable[[], str | None]]:
-    """Log to console, files and page; gives what tells why no files are written."""
+def _logging(
+    options: Options, page: "StatusPage | None", no_log_files: str | None
+) -> Iterator[Callable[[], str | None]]:
+    """Log to console, page and, unless ``no_log_files`` says why not, files; gives why none are written."""
     logging_ = logs.setup(
         level=options.log_level,
-        folder=options.log_dir,
+        folder=None if no_log_files else options.log_dir,
         file_name=options.log_file,
         rotation=timedelta(hours=options.log_rotation_hours),
         retention=timedelta(days=options.log_retention_days),
     )
+    if no_log_files:
+        logging_.report(no_log_files, failure=True)
     if page:
         logging.getLogger().addHandler(page.log)
     try:
@@ -82,6 +106,16 @@ def _logging(options: Options, page: "StatusPage | None") -> Iterator[Callable[[
         if page:
             logging.getLogger().removeHandler(page.log)
         logging_.close()
+
+
+def _own_certificate(options: Options, *, required: bool) -> ListenerCertificate | None:
+    try:
+        return own_certificate(options)
+    except ListenerCertificateError as error:
+        if required:
+            raise StartError(str(error)) from None
+        _LOGGER.warning("No HTTPS for now: %s", error)
+        return None
 
 
 def _status_page(options: Options, listeners: list[Listener], *, ingress: bool) -> "StatusPage | None":
@@ -103,6 +137,7 @@ async def _serve(
     certificate: ListenerCertificate | None,
     page: "StatusPage | None",
     *,
+    context: ssl.SSLContext | None,
     may_restart: bool,
     log_failure: Callable[[], str | None],
 ) -> int:
@@ -123,7 +158,7 @@ async def _serve(
 
     token = os.environ.get("SUPERVISOR_TOKEN")
     restart = (lambda: end(EXIT_RESTART)) if may_restart else None
-    environment = Environment(report, Supervisor(token) if token else None, log_failure, restart)
+    environment = Environment(report, Supervisor(token) if token else None, log_failure, restart, context)
     store = trust_store(options)
     proxy = Proxy(options, listeners, certificate, store, environment)
     loop.set_exception_handler(partial(_on_fault, proxy.acceptor))

@@ -54,6 +54,7 @@ class StatusPage:
             proxy.pool,
             serving=lambda: proxy.serving,
             logins=proxy.logins,
+            held_back=proxy.held_back,
             log_failure=environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
         )
@@ -62,7 +63,14 @@ class StatusPage:
         self._server = StatusServer(
             self._pages,
             reader,
-            Actions(reader, store, _now, diagnosis=diagnosis, logins=proxy.logins),
+            Actions(
+                reader,
+                store,
+                _now,
+                diagnosis=diagnosis,
+                logins=proxy.logins,
+                supervisor=environment.supervisor,
+            ),
             write_bundle=lambda state: write_bundle(state, self._options, self.log.lines()),
             addresses=self._addresses,
             serving=running.serving,

@@ -2,27 +2,35 @@
 
 import asyncio
 import logging
+import secrets
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.auth.login_store import LoginStore
-from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.config.options import OptionError, Options
 from smgw_proxy_addon.errors import OutOfDescriptorsError
 from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.pool import Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
+from smgw_proxy_addon.gateway.tls import client_context
 from smgw_proxy_addon.http.rewrite import GatewayNames
+from smgw_proxy_addon.key_files import KeyFilesError, NoRightToReadError
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
 from smgw_proxy_addon.program.environment import Environment, Tuning
+from smgw_proxy_addon.proxy.gateway_names import CurrentNames
+from smgw_proxy_addon.proxy.guarded import Guarded
 from smgw_proxy_addon.proxy.handler import RequestHandler
+from smgw_proxy_addon.proxy.login_guard import LoginGuard
 from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
-from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError, NoRightToReadError
-from smgw_proxy_addon.server.listeners import Listener
+from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
+from smgw_proxy_addon.server.listeners import Listener, own_certificate
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.status.doctor import Doctor
 from smgw_proxy_addon.trust.pinning import GatewayTrust
@@ -58,19 +66,32 @@ class Proxy:
         environment: Environment,
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
-        self.trust, self.pool = gateway_side(options, store, tuning.clock)
+        self.trust, self.pool = gateway_side(
+            options, store, tuning.clock, context=environment.gateway_tls, is_own=self._shows
+        )
         self.serving = False
         """Whether it takes requests."""
+        self._options = options
         self._listeners = listeners
         self._certificate = certificate
         self._environment = environment
         self._login_store = LoginStore(options, tuning.files)
         self.login_once = _login_once(options, self.pool, self._login_store, tuning)
         self.logins = self.login_once.logins if self.login_once else None
+        source = self.login_once or _transparent(options, self.pool, tuning.clock)
+        self.held_back: Callable[[], Sequence[str]] = source.addresses if isinstance(source, Guarded) else tuple
+        """Returns the addresses of clients whose logins are held back."""
         access = Access(frozenset(options.allowed_hosts), allow=options.allow, check_origin=options.check_origin)
-        self._background = Background(options, self.pool, self.trust, environment, access=access, logins=self.logins)
-        source = self.login_once or Transparent(self.pool, tuning.clock)
-        self._handler = _handler(options, source, access, self._reported, tuning.limits.hold)
+        self._background = Background(
+            options,
+            self.pool,
+            self.trust,
+            environment,
+            access=access,
+            logins=self.logins,
+            held_back=self.held_back,
+        )
+        self._handler = _handler(options, source, access, self.trust, self._reported, tuning.limits.hold)
         self.acceptor = Acceptor(self._handler, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
@@ -84,12 +105,15 @@ class Proxy:
         outcomes = await self._login_store.open()  # also without accounts: those of earlier options are forgotten
         if self.logins:
             self.logins.restore(outcomes)
-        certificate = self._certificate
-        self.acceptor.open(
-            [(each.socket, certificate.context if each.secure and certificate else None) for each in self._listeners]
-        )
+        self.acceptor.open([(each.socket, None) for each in self._listeners if not each.secure])
+        secure = [each for each in self._listeners if each.secure]
         if self._certificate:
-            self._reloading = asyncio.create_task(_reload(self._certificate, self._environment.restart))
+            self._open_https(secure, self._certificate)
+        elif secure:
+            for each in secure:
+                each.refuse()
+        if secure:
+            self._reloading = asyncio.create_task(self._keep_https(secure))
         await self._background.start()
         self.serving = True
 
@@ -107,7 +131,27 @@ class Proxy:
         await self._login_store.close()
         await self._background.stop()
         await self.acceptor.close()
+        for each in self._listeners:
+            each.socket.close()
         await self.pool.close()
+
+    def _open_https(self, listeners: list[Listener], certificate: ListenerCertificate) -> None:
+        self.acceptor.open([(each.socket, certificate.context) for each in listeners])
+
+    async def _keep_https(self, listeners: list[Listener]) -> None:
+        """Listen for HTTPS as soon as its certificate can be stored, then read a renewed one."""
+        while self._certificate is None:
+            await asyncio.sleep(_RELOAD)
+            with suppress(ListenerCertificateError):  # the log said so at the start
+                self._certificate = await asyncio.to_thread(own_certificate, self._options)
+            if self._certificate:
+                self._open_https(listeners, self._certificate)
+                for each in listeners:
+                    _LOGGER.info("Listening at %s", each.url)
+        await _reload(self._certificate, self._environment.restart)
+
+    def _shows(self, der: bytes) -> bool:
+        return self._certificate is not None and self._certificate.shows(der)
 
     def _reported(self, record: RequestRecord) -> None:
         if record.code == OutOfDescriptorsError.code:
@@ -116,16 +160,39 @@ class Proxy:
         self._environment.report(record)
 
 
+def gateway_tls(options: Options) -> ssl.SSLContext | None:
+    """Load the certificate that the gateway is shown, if any. Must be run in executor.
+
+    Raises OptionError: another start would not help.
+    """
+    if not (options.client_certfile and options.client_keyfile):
+        return None
+    try:
+        return client_context(options.client_certfile, options.client_keyfile)
+    except KeyFilesError as error:
+        allowed = "a certificate with its unencrypted key, both in PEM form"
+        raise OptionError("client_certfile", str(error), allowed) from None
+
+
 def gateway_side(
-    options: Options, store: TrustStore, clock: Callable[[], float] = time.monotonic
+    options: Options,
+    store: TrustStore,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    context: ssl.SSLContext | None = None,
+    is_own: Callable[[bytes], bool] = lambda _der: False,
 ) -> tuple[GatewayTrust, Pool]:
-    """Make what leads to the gateway: its pin, and the connections."""
+    """Make what leads to the gateway: its pin, and the connections.
+
+    ``context`` as in ``Connector``, ``is_own`` as in ``GatewayTrust``.
+    """
     target = options.target
     trust = GatewayTrust(
         store,
         Policy(options.certificate_fingerprint),
         target=target.name,
         now=lambda: datetime.now(UTC),
+        is_own=is_own,
     )
     connector = Connector(
         trust,
@@ -135,6 +202,7 @@ def gateway_side(
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
         clock=clock,
+        context=context,
     )
     scheduler = Scheduler(options.max_connections, ROOM, PATIENCE)
     return trust, Pool(connector, scheduler, Lifetime(), clock=clock)
@@ -154,19 +222,29 @@ def _login_once(
     return LoginOnce(options, pool, tuning.clock, store.save, tuning.login_pauses)
 
 
+def _transparent(options: Options, pool: Pool, clock: Callable[[], float]) -> Transparent | Guarded:
+    """Make what hands each request to the gateway as it is."""
+    source = Transparent(pool, clock)
+    if not options.hold_back_logins:
+        return source
+    return Guarded(source, LoginGuard(secrets.token_bytes(32)), pool.session, clock)
+
+
 def _handler(
     options: Options,
     source: Source,
     access: Access,
+    trust: GatewayTrust,
     report: Callable[[RequestRecord], None],
     longest_hold: float,
 ) -> RequestHandler:
     target = options.target
     host = options.host_header or target.authority
+    names = GatewayNames.of(target.host, target.port, host)
     return RequestHandler(
         source,
         access,
-        GatewayNames.of(target.host, target.port, host),
+        CurrentNames(names, lambda: trust.accepted),
         host=host.encode(),
         read_timeout=options.read_timeout,
         largest_body=options.max_body_mb * MB,

@@ -96,7 +96,7 @@ class RequestHandler:
         self,
         source: Source,
         access: Access,
-        names: rewrite.GatewayNames,
+        names: Callable[[], rewrite.GatewayNames],
         *,
         host: bytes,
         read_timeout: float,
@@ -156,8 +156,8 @@ class RequestHandler:
                 _log_bodies(notes)
 
     async def _forward(self, request: Request, client: ClientConnection, notes: RequestNotes) -> None:
-        if request.problem and request.complete:
-            await client.read_body(0)  # raises it
+        if request.complete:
+            request.check()
         if self._stopping:
             raise ShuttingDownError
         fields, http_11 = by_name(request.headers), request.http_11
@@ -200,11 +200,11 @@ class RequestHandler:
         notes: RequestNotes,
     ) -> None:
         plain = not client.secure
-        headers = rewrite.response_headers(answer.headers, gateway=self._names, plain=plain)
+        headers = rewrite.response_headers(answer.headers, gateway=self._names(), plain=plain)
         notes.status = answer.status
         hold = notes.timings.hold
         try:
-            if answer.whole is not None and len(answer.whole) <= _AT_ONCE and not client.unsent:
+            if answer.whole is not None and len(answer.whole) <= _AT_ONCE and not client.output.unsent:
                 client.answer(request, answer.status, answer.reason, headers, answer.whole)
                 self._count(notes, answer.whole)
                 return
@@ -218,13 +218,13 @@ class RequestHandler:
             await drain(pieces, limit=DRAIN_LIMIT, seconds=self._read_timeout)
         except ClientStalledError as error:
             notes.fail(error)
-            client.reset()
+            client.output.reset()
             await drain(pieces, limit=DRAIN_LIMIT, seconds=min(self._read_timeout, _BRIEFLY))
         except GatewayError as error:
             notes.fail(error)
             # The client must see that its answer is not whole: without a length only a reset tells.
             if not request.keeps_alive:
-                client.reset()
+                client.output.reset()
             request.keeps_alive = False
 
     def _count(self, notes: RequestNotes, piece: bytes) -> None:
@@ -235,7 +235,7 @@ class RequestHandler:
     def _refuse(self, request: Request, client: ClientConnection, notes: RequestNotes, error: ProxyError) -> None:
         notes.fail(error)
         if request.answered:
-            client.reset()  # all that can be said is that the answer is not whole
+            client.output.reset()  # all that can be said is that the answer is not whole
             return
         status = error.status
         if (

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from smgw_proxy_addon.errors import ClientGoneError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.page_begin import read_begin
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server.slow_clients import Hold
@@ -147,11 +148,14 @@ class _Asking:
             raise ClientGoneError
         try:
             answer = await self._exchange(lease.connection, request)
-            lease.record_answer(answer)
+            page, body = b"", lease.connection.body()
+            if self._pool.session.needs_page(cgi, answer.status, answer.headers):
+                page, body = await read_begin(answer, body)
+            lease.record_answer(answer, page)
         except BaseException:
             await self._end()
             raise
-        return answer, lease.connection.body()
+        return answer, body
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -70,13 +70,14 @@ class Acceptor:
         return self._connections.counts
 
     def open(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]]) -> None:
-        """Listen; with a context, for HTTPS."""
+        """Listen; with a context, for HTTPS. May be called again with further ones."""
+        if not self._sockets:
+            self._start(self._watch())
         for listener, context in listeners:
             listener.setblocking(False)
             listener.listen(_BACKLOG)
             self._sockets.append(listener)
             self._start(self._accept(listener, context))
-        self._start(self._watch())
 
     async def stop(self) -> None:
         """Accept no more connections; those that are there stay, but for unfinished handshakes."""
@@ -107,7 +108,7 @@ class Acceptor:
 
     def unsent(self) -> int:
         """Count the bytes that all clients together have not taken yet."""
-        return sum(each.protocol.unsent for each in self._connections if each.protocol)
+        return sum(each.protocol.output.unsent for each in self._connections if each.protocol)
 
     def look(self) -> None:
         """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
@@ -131,8 +132,9 @@ class Acceptor:
 
     def _end_slowness(self, accepted: AcceptedConnection, protocol: ClientConnection, now: float) -> None:
         """Close a connection that is idle for too long, whose head takes too long, or whose last answer does."""
-        if not protocol.is_over or protocol.unsent != accepted.unsent:
-            accepted.unsent, accepted.unsent_since = protocol.unsent, now
+        unsent = protocol.output.unsent
+        if not protocol.is_over or unsent != accepted.unsent:
+            accepted.unsent, accepted.unsent_since = unsent, now
         elif now - accepted.unsent_since >= self._limits.silence:
             self._close(accepted)
         if not protocol.in_head or accepted.heads != protocol.heads:

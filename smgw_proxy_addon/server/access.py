@@ -49,8 +49,10 @@ _INTERFACE_BITS: Final = 64
 
 _LOCAL_DOMAINS: Final = (
     *("localhost", "test", "local", "home.arpa", "internal"),  # reserved (RFC 6761, 6762, 8375; ICANN 2024)
-    *("lan", "home", "intranet", "localdomain"),  # in common use and not delegated to anybody
-    *("fritz.box", "speedport.ip"),  # the routers' own
+    *("lan", "home", "intranet", "intern", "localdomain"),  # in common use and not delegated to anybody
+    # The own names of routers in Germany, which answer them themselves: AVM, Telekom, O2, Vodafone. Never all of
+    # ".box": since 2024 anybody can buy a name in it.
+    *("fritz.box", "fritz.repeater", "speedport.ip", "o2.box", "easy.box", "kabel.box", "vodafone.box"),
     "ts.net",  # Tailscale's names, whose addresses nobody else can set
 )
 """Domains below which no stranger can have a name that leads to an address of his choice."""
@@ -109,12 +111,12 @@ class Access:
         """Whether the prefixes of the own interfaces count."""
         return not self._allow
 
-    def learn(self, interfaces: Iterable[ipaddress.IPv4Interface | ipaddress.IPv6Interface]) -> bool:
+    def learn(self, networks: Iterable[Network]) -> bool:
         """Let the networks of the computer's own interfaces in, those learnt before no longer; tell of a change."""
-        networks = {each.network for each in interfaces if each.network.prefixlen >= _WIDEST[each.version]}
-        if networks == set(self._interfaces):
+        own = {each for each in networks if each.prefixlen >= _WIDEST[each.version]}
+        if own == set(self._interfaces):
             return False
-        self._interfaces = tuple(networks)
+        self._interfaces = tuple(own)
         self._admitted.clear()
         return True
 

@@ -1,7 +1,7 @@
 """The certificate that clients of the HTTPS listener see: the user's own, or one made once and kept.
 
 Owns the files ``listener.crt`` and ``listener.key`` beside the pins and the server side's TLS context. Knows
-nothing about the gateway, and never asks for a pass phrase: nobody sits at the terminal of a service.
+nothing about the gateway.
 """
 
 import logging
@@ -10,9 +10,10 @@ import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
-from smgw_proxy_addon.files import Files
+from smgw_proxy_addon.files import Files, remedy_for
+from smgw_proxy_addon.key_files import BrokenKeyFilesError, KeyFilesError, load_key_files, read_key_file
 from smgw_proxy_addon.trust.policy import Expiry, describe, expiry
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -21,16 +22,8 @@ _LOGGER: Final = logging.getLogger(__name__)
 _NOT_EARLIER_THAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class ListenerCertificateError(Exception):
-    """A certificate or key of the HTTPS listener cannot be used; the text is one plain line with the remedy."""
-
-
-class NoRightToReadError(ListenerCertificateError):
-    """A file is there and may not be read: after the start root's rights are gone."""
-
-
-class _BrokenError(ListenerCertificateError):
-    """The files are missing or hold the wrong thing, so that our own may be made again."""
+ListenerCertificateError = KeyFilesError
+"""A certificate or key of the HTTPS listener cannot be used; the text is one plain line with the remedy."""
 
 
 class ListenerCertificate:
@@ -47,6 +40,7 @@ class ListenerCertificate:
         self._keyfile = keyfile
         self._seen = self._signature()
         self._newest = self.context = _load(certfile, keyfile)
+        self._shown = {_first_certificate(certfile)}
         self.context.sni_callback = self._show_newest
 
     def reload_if_changed(self) -> bool:
@@ -60,7 +54,12 @@ class ListenerCertificate:
             return False
         self._seen = signature
         self._newest = _load(self._certfile, self._keyfile)
+        self._shown.add(_first_certificate(self._certfile))
         return True
+
+    def shows(self, der: bytes) -> bool:
+        """Tell whether this is a certificate that clients see or have seen: then its owner is this proxy."""
+        return bool(der) and der in self._shown
 
     def _show_newest(self, connection: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
         # Called in every handshake, also without SNI. Loading into the listener's own context instead could leave
@@ -80,12 +79,13 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
     """
     now = now or datetime.now(UTC)
     certfile, keyfile = folder / "listener.crt", folder / "listener.key"
+    broken: str | None = None
     try:
         _load(certfile, keyfile)
         _check_expiry(certfile, now)
-    except _BrokenError as error:
+    except BrokenKeyFilesError as error:
         if certfile.exists() or keyfile.exists():
-            _LOGGER.warning("The certificate of the HTTPS listener is made again: %s", error)
+            broken = str(error)
     else:
         return certfile, keyfile
     try:
@@ -99,8 +99,10 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
     except OSError as error:
         raise ListenerCertificateError(
             f"The certificate of the HTTPS listener cannot be stored in {folder}: {error.strerror}; "
-            "make this folder writable for the proxy"
+            f"{remedy_for(error)}"
         ) from error
+    if broken:
+        _LOGGER.warning("The certificate of the HTTPS listener is made again: %s", broken)
     _LOGGER.info("Made the certificate of the HTTPS listener, %s, for %s", certfile, ", ".join(names))
     return certfile, keyfile
 
@@ -119,54 +121,30 @@ def _file_signature(path: Path) -> tuple[int, int, int] | None:
 
 
 def _load(certfile: Path, keyfile: Path) -> ssl.SSLContext:
-    certificate, key = _read(certfile), _read(keyfile)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
-
-    def no_pass_phrase() -> NoReturn:
-        raise _BrokenError(f"{keyfile} is encrypted; store the key without a pass phrase")
-
-    try:
-        context.load_cert_chain(certfile, keyfile, password=no_pass_phrase)
-    except OSError as error:  # ssl.SSLError is one
-        raise _BrokenError(_problem(error, (certfile, certificate), (keyfile, key))) from None
+    load_key_files(context, certfile, keyfile)
     return context
 
 
-def _problem(error: OSError, certfile: tuple[Path, bytes], keyfile: tuple[Path, bytes]) -> str:
-    reason = (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or "one of them is damaged"
-    if reason == "KEY_VALUES_MISMATCH":
-        return f"{keyfile[0]} is not the key of {certfile[0]}; use the two files that belong together"
-    if b"-----BEGIN CERTIFICATE-----" not in certfile[1]:
-        return f"{certfile[0]} holds no certificate in PEM form; give the file with the certificate"
-    if b" PRIVATE KEY-----" not in keyfile[1]:
-        return f"{keyfile[0]} holds no key in PEM form; give the file with the private key"
-    words = reason.replace("_", " ").lower()
-    return f"{certfile[0]} with {keyfile[0]} cannot be used ({words}); use another certificate"
+def _first_certificate(certfile: Path) -> bytes:
+    """Return the one that a server shows as its own; those of the chain follow it."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    text = read_key_file(certfile).decode("latin-1")
+    try:
+        return ssl.PEM_cert_to_DER_cert(begin + text.partition(begin)[2].partition(end)[0] + end)
+    except ValueError:
+        return b""  # OpenSSL reads more spellings of PEM than Python does
 
 
 def _check_expiry(certfile: Path, now: datetime) -> None:
     try:
-        certificate = describe(ssl.PEM_cert_to_DER_cert(_read(certfile).decode()))
+        certificate = describe(ssl.PEM_cert_to_DER_cert(read_key_file(certfile).decode()))
     except ValueError:
-        raise _BrokenError(f"{certfile} cannot be parsed") from None
+        raise BrokenKeyFilesError(f"{certfile} cannot be parsed") from None
     if certificate.not_after is None:
-        raise _BrokenError(f"{certfile} cannot be parsed")
+        raise BrokenKeyFilesError(f"{certfile} cannot be parsed")
     if expiry(certificate, now) is Expiry.EXPIRED:
-        raise _BrokenError(f"{certfile} expired on {certificate.not_after.date()}")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.exists() and not path.is_file():
-            raise _BrokenError(f"{path} is not a file; give the name of a file in PEM form")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise _BrokenError(f"{path} does not exist; check its name") from None
-    except OSError as error:
-        kind = NoRightToReadError if _file_signature(path) else ListenerCertificateError
-        raise kind(
-            f"{path} cannot be read ({error.strerror}); make it readable for the user that the proxy runs as"
-        ) from None
+        raise BrokenKeyFilesError(f"{certfile} expired on {certificate.not_after.date()}")

@@ -1,20 +1,15 @@
 """One connection of a client: requests are read ahead within bounds, and answered in their order by one task.
 
 The flow: bytes → ``messages.RequestReader`` → a ``Request`` → the handler → the answer. Nothing is decided here about
-requests and answers but how they are framed. What a client does not take yet of an answer waits at the gateway.
+requests and answers but how they are framed.
 """
 
 import asyncio
-import fcntl
-import select
-import socket
-import struct
-import sys
-import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol, cast
 
-from smgw_proxy_addon.errors import ClientGoneError, ClientStalledError, ProxyError
+from smgw_proxy_addon.errors import ClientGoneError, ProxyError
 from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.server.limits import Stage
 from smgw_proxy_addon.server.messages import (
@@ -26,18 +21,10 @@ from smgw_proxy_addon.server.messages import (
     answer_head,
     chunk,
 )
+from smgw_proxy_addon.server.output import Output
 from smgw_proxy_addon.server.slow_clients import Hold
 
-AHEAD: Final = 262_144
-"""Bytes that a connection takes before its client is waited for: the gateway is free as soon as it has answered."""
-
-AHEAD_IN_ALL: Final = 8_000_000
-"""Bytes that wait in all connections beyond which each takes no more than asyncio would let it."""
-
-STALL: Final = 30.0
-"""Seconds in which a client has to read something."""
-
-HALF_CLOSED: Final = 5.0
+HALF_CLOSED: Final = 2.0
 """Seconds that a client's request has to reach the gateway if it closes its side right behind it, as scripts do.
 
 Then it is taken for gone, as is at once a client that closes later: it has given up.
@@ -46,22 +33,21 @@ Then it is taken for gone, as is at once a client that closes later: it has give
 _RIGHT_BEHIND: Final = 0.25
 """Seconds between the last bytes of a request and that end."""
 
-
-_USUAL: Final = 65_536
-_PIECE: Final = 16_384
 _LINGER: Final = 2.0
 """Seconds in which a client may still send what nobody reads: closing before would take the answer away from it."""
+
 _LINGER_BYTES: Final = 32_000_000
 """Bytes that it may send meanwhile; one whose head was too large has to stop sooner."""
-_LOOK: Final = 0.01
-_RESET: Final = struct.pack("ii", 1, 0)
+
+_PIECE: Final = 16_384
+"""Bytes that are read at once: at most so many make requests before the bound is looked at."""
 
 
 class Handler(Protocol):
     """Answers requests."""
 
     async def handle(self, request: Request, client: "ClientConnection") -> None:
-        """Answer a request, with ``answer`` or not at all; raises nothing but CancelledError."""
+        """Answer a request, or have its connection end without an answer; raises nothing but CancelledError."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -75,7 +61,6 @@ class ClientConnection(asyncio.Protocol):
         self, handler: Handler, unsent_in_all: Callable[[], int], *, secure: bool = False, misplaced: bool = False
     ) -> None:
         self._handler = handler
-        self._unsent_in_all = unsent_in_all
         self.secure = secure
         self.misplaced = misplaced
         self._loop = asyncio.get_running_loop()
@@ -86,8 +71,9 @@ class ClientConnection(asyncio.Protocol):
         self.peer = self.local = ""
         self.idle_since = self._loop.time()
         """When the last answer ended or, before the first one, it was made (seconds of the loop)."""
+        self.output = Output(unsent_in_all)
         self._raw: asyncio.Transport | None = None  # of the socket
-        self._transport: asyncio.Transport | None = None  # below the requests; another one if there is TLS
+        self._transport: asyncio.Transport | None = None  # the same, or TLS above it: None before the handshake
         self._reader = RequestReader()
         self._request: Request | None = None  # the one whose turn it is
         self._chunked = False
@@ -98,7 +84,6 @@ class ClientConnection(asyncio.Protocol):
         self._leaving: asyncio.TimerHandle | None = None
         self._discarded: int | None = None  # bytes, since nothing that comes in is read any more
         self._waiter: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
 
     # For the acceptor
 
@@ -115,23 +100,9 @@ class ClientConnection(asyncio.Protocol):
         return self._reader.heads
 
     @property
-    def in_head(self) -> bool:
-        """Whether it waits for the rest of a head."""
-        return self._request is None and self._reader.in_head
-
-    @property
     def oversized(self) -> bool:
         """Whether it was closed because of a head that was too large."""
         return self._reader.oversized
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that the client has not taken yet, but for those in the kernel."""
-        if self._transport is None or self._raw is None:
-            return 0
-        below = self._raw.get_write_buffer_size()
-        # What is encrypted waits in the transport below.
-        return below + self._transport.get_write_buffer_size() if self.secure else below
 
     @property
     def ready(self) -> bool:
@@ -139,21 +110,26 @@ class ClientConnection(asyncio.Protocol):
         return self._transport is not None
 
     @property
+    def in_head(self) -> bool:
+        """Whether it waits for the rest of a head."""
+        return self._request is None and self._reader.in_head
+
+    @property
     def waits(self) -> bool:
-        """Whether it has no request."""
-        return self._request is None and not self._reader.requests
+        """Whether it waits for a request."""
+        return self._request is None and not self._reader.requests and not self.output.paused
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to do but to wait until the client has taken what it was sent."""
-        ending = self._writable is not None or (self._transport is not None and self._transport.is_closing())
-        return ending and self._request is None
+        return self._request is None and (self.output.paused or (self.ready and not self.output.open))
 
     def secured(self, transport: asyncio.Transport) -> None:
         """Go on over TLS, after the handshake."""
-        self._transport = transport
-        transport.set_write_buffer_limits(AHEAD)
-        self._read_on()
+        if self._raw is not None:
+            self._transport = transport
+            self.output.attach(self._raw, transport)
+            self._read_on()
 
     async def serve(self) -> None:
         """Answer one request after the other until the connection has ended."""
@@ -163,10 +139,10 @@ class ClientConnection(asyncio.Protocol):
                 if request.keeps_alive and not request.complete:
                     await self._skip_body(request)
                 self._request = None
+                self.idle_since = self._loop.time()
                 if not request.keeps_alive:
                     break
-                if self._writable:
-                    await self._writable  # the acceptor ends what takes too long
+                await self.output.wait()  # the acceptor ends what takes too long
             await self._end()
         finally:
             self.abort()
@@ -178,8 +154,7 @@ class ClientConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it cleanly, when all that was written is sent."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.close()
+        self.output.close()
 
     def abort(self) -> None:
         """Drop it at once."""
@@ -188,14 +163,12 @@ class ClientConnection(asyncio.Protocol):
 
     # For the handler, while the request is its
 
-    async def read_body(self, seconds: float) -> bytes | None:
-        """Give what has come in of the request's body, nothing at its end; None if nothing came for so many seconds.
+    def take_body(self) -> bytes | None:
+        """Give what has come in of the request's body, nothing at its end; None if that is to be waited for.
 
         Raises ``ClientGoneError``, or what is wrong with the body.
         """
         request = cast("Request", self._request)
-        if not (request.has_news or await self._body_news(request, seconds)):
-            return None
         if request.pieces:
             piece = b"".join(request.pieces)
             request.pieces.clear()
@@ -203,18 +176,22 @@ class ClientConnection(asyncio.Protocol):
             if self._paused:
                 self._read_on()
             return piece
-        if request.problem:
-            try:
-                raise request.problem
-            finally:
-                request.problem = None  # its traceback refers to the request
-        if not request.complete:
+        request.check()
+        if request.complete:
+            return b""
+        if self._has_left:
             raise ClientGoneError
-        return b""
+        return None
+
+    async def wait_for_body(self, seconds: float) -> None:
+        """Wait until something has come in, at most for so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news()
 
     def send_continue(self) -> None:
         """Let the client send its body. Raises ``ClientGoneError``."""
-        self._write(CONTINUE)
+        self.output.write(CONTINUE)
 
     def answer(
         self, request: Request, status: int, reason: bytes, headers: Headers, whole: bytes | None = None
@@ -226,50 +203,26 @@ class ClientConnection(asyncio.Protocol):
         head, self._chunked = answer_head(request, status, reason, headers)
         request.answered = True
         if whole is None:
-            self._write(head)
+            self.output.write(head)
         elif self._chunked:
-            self._write(head + chunk(whole) + LAST_CHUNK)
+            self.output.write(head + chunk(whole) + LAST_CHUNK)
         else:
-            self._write(head + whole)
+            self.output.write(head + whole)
 
     async def send(self, piece: bytes, hold: Hold) -> None:
-        """Send a piece of the body, however slowly the client reads.
-
-        Raises ``ClientStalledError`` if it does not read at all, or keeps others from the gateway for too long;
-        ``ClientGoneError``.
-        """
-        self._write(chunk(piece) if self._chunked else piece)
-        if self.unsent > _USUAL and self._transport is not None:
-            self._transport.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
-        if self._writable:
-            await self._drain(hold)
+        """Send a piece of the body, however slowly the client reads. Raises as ``Output`` does."""
+        self.output.write(chunk(piece) if self._chunked else piece)
+        await self.output.drain(hold)
 
     def finish(self) -> None:
         """End the body. Raises ``ClientGoneError``."""
         if self._chunked:
-            self._write(LAST_CHUNK)
+            self.output.write(LAST_CHUNK)
 
     async def confirm(self) -> None:
-        """See whether a client that has closed its side has taken its answer. Raises ``ClientGoneError``.
-
-        One that has closed the other side, too, sends a reset instead: nothing else tells them apart.
-        """
-        deadline = self._loop.time() + _LINGER
-        while self._half_closed and (raw := self._socket()):
-            poll = select.poll()
-            poll.register(raw.fileno(), 0)
-            if poll.poll(0):
-                raise ClientGoneError
-            if not self._untaken() or self._loop.time() >= deadline:
-                return
-            await asyncio.sleep(_LOOK)
-
-    def reset(self) -> None:
-        """Break the connection off, so that the client cannot take what it has for the whole answer."""
-        if raw := self._socket():
-            # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.abort()
+        """See whether a client that has closed its side has taken its answer. Raises ``ClientGoneError``."""
+        if self._half_closed:
+            await self.output.confirm(_LINGER)
 
     # Called by the event loop
 
@@ -283,7 +236,7 @@ class ClientConnection(asyncio.Protocol):
             raw.pause_reading()
         else:
             self._transport = raw
-            raw.set_write_buffer_limits(AHEAD)
+            self.output.attach(raw, raw)
 
     def data_received(self, data: bytes) -> None:
         """Read requests, as far as they are read ahead."""
@@ -321,17 +274,15 @@ class ClientConnection(asyncio.Protocol):
         self._unread = b""
         self._reader.close()
         self._wake()
-        self.resume_writing()
+        self.output.detach()
 
     def pause_writing(self) -> None:
         """Wait before more is written."""
-        self._writable = self._loop.create_future()
+        self.output.pause()
 
     def resume_writing(self) -> None:
         """Write on."""
-        if self._writable and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        self.output.resume()
 
     # Inside
 
@@ -342,7 +293,6 @@ class ClientConnection(asyncio.Protocol):
     async def _next(self) -> Request | None:
         """Wait for the next request; None if there will be none."""
         reader = self._reader
-        self.idle_since = self._loop.time()
         while not reader.requests:
             if reader.ended or self._has_left:
                 return None
@@ -360,7 +310,7 @@ class ClientConnection(asyncio.Protocol):
             read += _PIECE
         self._unread = data = data[read:]
         if reader.oversized and self._request is not None:
-            self.abort()  # the request at work has its answer to wait for, for longer than this may be kept
+            self.abort()  # the answer of the request at work may take longer than this is to be kept
         elif self._transport is not None and self._paused is not (bool(data) or reader.full):
             self._paused = not self._paused
             if self._paused:
@@ -370,24 +320,12 @@ class ClientConnection(asyncio.Protocol):
         self._wake()
 
     async def _news(self) -> None:
-        """Wait until something comes in."""
+        """Wait until something comes in, or the client has left."""
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
-
-    async def _body_news(self, request: Request, seconds: float) -> bool:
-        """Wait until there is more to say of a body; tell whether that came about in so many seconds."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not self._has_left:
-                    await self._news()
-                    if request.has_news:
-                        break
-        except TimeoutError:
-            return False
-        return True
 
     def _wake(self) -> None:
         if self._waiter and not self._waiter.done():
@@ -397,57 +335,26 @@ class ClientConnection(asyncio.Protocol):
         if not self.gone.done():
             self.gone.set_result(None)
 
-    def _write(self, data: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
-            raise ClientGoneError
-        self._transport.write(data)
-
-    async def _drain(self, hold: Hold) -> None:
-        """Wait until the client has taken enough of what it is sent."""
-        before, began = self._untaken(), self._loop.time()
-        changed = began
-        while self._writable:
-            done, _ = await asyncio.wait({self._writable}, timeout=min(STALL, hold.step))
-            now, untaken = self._loop.time(), self._untaken()
-            hold.waited(now - began, moved=before - untaken)
-            began = now
-            if untaken != before:
-                before, changed = untaken, now
-            elif not done and now - changed >= STALL:
-                raise ClientStalledError
-
-    def _untaken(self) -> int:
-        """Count the bytes that wait for the client, here and in the kernel: none if it has left."""
-        raw = self._socket()
-        if raw is None:
-            return 0
-        queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
-        return self.unsent + int.from_bytes(queued, sys.byteorder)
-
-    def _socket(self) -> socket.socket | None:
-        raw = self._raw.get_extra_info("socket") if self._raw is not None else None
-        return raw if raw is not None and raw.fileno() >= 0 else None
-
     async def _skip_body(self, request: Request) -> None:
         """Read the rest of the body of an answered request, if that does not take long."""
         skipped, deadline = 0, self._loop.time() + _LINGER
-        try:
-            while skipped < _LINGER_BYTES and (piece := await self.read_body(deadline - self._loop.time())):
-                skipped += len(piece)
-        except ProxyError:
-            pass
+        with suppress(ProxyError):
+            while (piece := self.take_body()) != b"" and skipped < _LINGER_BYTES and self._loop.time() < deadline:
+                if piece is None:
+                    await self.wait_for_body(deadline - self._loop.time())
+                else:
+                    skipped += len(piece)
         request.keeps_alive = request.complete
 
     async def _end(self) -> None:
         """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
-        if self._transport is not None and not self._transport.is_closing():
-            if not (self._half_closed or (self._reader.settled and not self._unread)):
-                self._discarded = 0
-                if self._transport.can_write_eof():
-                    self._transport.write_eof()
-                self._transport.resume_reading()
-                await asyncio.wait({self.lost}, timeout=_LINGER)
-            self.close()
+        may_send = self._unread or not self._reader.settled
+        if self._transport is not None and self.output.open and may_send and not self._half_closed:
+            self._unread, self._discarded = b"", 0
+            self.output.end()
+            self._transport.resume_reading()
+            await asyncio.wait({self.lost}, timeout=_LINGER)
+        self.output.close()
         await self.lost
 
 

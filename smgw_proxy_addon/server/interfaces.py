@@ -1,5 +1,7 @@
 """The interfaces and addresses of this computer, from the Linux kernel: all addresses, also second ones.
 
+And the IPv6 prefixes that a router says are on the link (RFC 4861 section 6.3.4), also those without an address here.
+
 Asks over netlink (rtnetlink(7)), which needs no program, no right and no file; elsewhere nothing is known.
 """
 
@@ -13,6 +15,7 @@ from typing import Final
 
 _RTM_GETLINK: Final = 18
 _RTM_GETADDR: Final = 22
+_RTM_GETROUTE: Final = 26
 _NLMSG_ERROR: Final = 2
 _NLMSG_DONE: Final = 3
 _REQUEST_DUMP: Final = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
@@ -21,9 +24,16 @@ _IFF_LOWER_UP: Final = 0x10000
 _IFLA_IFNAME: Final = 3
 _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
+_RTA_DST: Final = 1
+_RTA_OIF: Final = 4
+_RTA_GATEWAY: Final = 5
+_RTPROT_RA: Final = 9
+_RTN_UNICAST: Final = 1
 _HEADER: Final = struct.Struct("=LHHLL")
 _LINK: Final = struct.Struct("=BxHiLL")
 _ADDRESS: Final = struct.Struct("=BBBBL")
+_ROUTE: Final = struct.Struct("=BBBBBBBBL")
+_INDEX: Final = struct.Struct("=L")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _TIMEOUT: Final = 2.0
 _IPV6: Final = 6
@@ -36,6 +46,7 @@ class Interface:
     """A network interface of the host.
 
     ``up`` means switched on and with a cable; ``gateway`` and ``nameservers`` are of IPv4, empty where not known.
+    ``on_link`` are the prefixes of router advertisements.
     """
 
     name: str
@@ -44,6 +55,13 @@ class Interface:
     primary: bool = False
     gateway: str = ""
     nameservers: tuple[str, ...] = ()
+    on_link: tuple[ipaddress.IPv6Network, ...] = ()
+
+    @property
+    def networks(self) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """The networks that are on the interface's own link."""
+        yield from (each.network for each in self.addresses)
+        yield from self.on_link
 
 
 def local_interfaces() -> list[Interface] | None:
@@ -55,9 +73,15 @@ def local_interfaces() -> list[Interface] | None:
             addresses: dict[int, list[InterfaceAddress]] = {index: [] for index in links}
             for index, address in _addresses(netlink):
                 addresses.setdefault(index, []).append(address)
+            on_link: dict[int, list[ipaddress.IPv6Network]] = {index: [] for index in addresses}
+            for index, prefix in _advertised(netlink):
+                on_link.setdefault(index, []).append(prefix)
     except (AttributeError, OSError, struct.error):
         return None
-    return [Interface(name, up, tuple(addresses[index])) for index, (name, up) in links.items()]
+    return [
+        Interface(name, up, tuple(addresses[index]), on_link=tuple(on_link[index]))
+        for index, (name, up) in links.items()
+    ]
 
 
 def local_names(interfaces: Callable[[], list[Interface] | None] = local_interfaces) -> list[str]:
@@ -88,6 +112,18 @@ def _addresses(netlink: socket.socket) -> Iterator[tuple[int, InterfaceAddress]]
         raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
         with suppress(ValueError):
             yield index, ipaddress.ip_interface(f"{ipaddress.ip_address(raw)}/{prefix}")
+
+
+def _advertised(netlink: socket.socket) -> Iterator[tuple[int, ipaddress.IPv6Network]]:
+    """Yield the routes of router advertisements that lead to no router: prefixes with the flag "on-link"."""
+    for message in _dump(netlink, _RTM_GETROUTE, _ROUTE.pack(socket.AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0)):
+        family, length, _, _, _, protocol, _, kind, _ = _ROUTE.unpack_from(message)
+        attributes = _attributes(message[_ROUTE.size :])
+        by_a_router = (family, protocol, kind) == (socket.AF_INET6, _RTPROT_RA, _RTN_UNICAST)
+        if by_a_router and length and _RTA_GATEWAY not in attributes and {_RTA_DST, _RTA_OIF} <= attributes.keys():
+            (index,) = _INDEX.unpack(attributes[_RTA_OIF])
+            with suppress(ValueError):
+                yield index, ipaddress.IPv6Network((attributes[_RTA_DST], length))
 
 
 def _dump(netlink: socket.socket, kind: int, body: bytes) -> Iterator[bytes]:

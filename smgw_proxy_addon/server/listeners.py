@@ -1,18 +1,20 @@
 """Where clients come in: the bound sockets, and the certificate of the HTTPS one."""
 
 import errno
+import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from smgw_proxy_addon.config.options import OptionError, Options
-from smgw_proxy_addon.config.target import with_port
+from smgw_proxy_addon.config.target import Address, Target, with_port
 from smgw_proxy_addon.server.certificate import (
     ListenerCertificate,
     ListenerCertificateError,
     ensure_self_signed,
 )
-from smgw_proxy_addon.server.interfaces import local_names
+from smgw_proxy_addon.server.interfaces import Interface, local_interfaces, local_names
 
 
 class StartError(Exception):
@@ -31,12 +33,23 @@ class Listener:
         """The port, also when any free one was asked for."""
         return int(self.socket.getsockname()[1])
 
+    def takes(self, address: Address) -> bool:
+        """Tell whether connections to this address of the computer arrive here."""
+        bound = ipaddress.ip_address(self.socket.getsockname()[0].partition("%")[0])
+        everywhere = bound.is_unspecified and (bound.version == 6 or address.version == 4)  # noqa: PLR2004
+        return everywhere or bound == address
+
     @property
     def url(self) -> str:
         """The address for the log."""
         host = self.socket.getsockname()[0]
         scheme = "https" if self.secure else "http"
         return f"{scheme}://{with_port(host, self.port)}"
+
+    def refuse(self) -> None:
+        """Refuse connections until it listens again: nobody waits for an answer that does not come."""
+        with suppress(OSError):  # only Linux can
+            self.socket.shutdown(socket.SHUT_RDWR)
 
 
 def open_listeners(options: Options) -> list[Listener]:
@@ -45,6 +58,24 @@ def open_listeners(options: Options) -> list[Listener]:
     if options.https_port is not None:
         listeners += [Listener(each, secure=True) for each in _bind(options.bind, options.https_port)]
     return listeners
+
+
+def check_target(
+    target: Target,
+    listeners: Sequence[Listener],
+    interfaces: Callable[[], list[Interface] | None] = local_interfaces,
+) -> None:
+    """Refuse a target that is one of the listeners: requests would run in a circle. Raises OptionError.
+
+    A name is not resolved, and a port that a container publishes is not known here: of these, the first handshake
+    tells. Must be run in executor.
+    """
+    address = target.address
+    if address is None:
+        return
+    own = address.is_loopback or any(at.ip == address for each in interfaces() or () for at in each.addresses)
+    if own and any(each.port == target.port and each.takes(address) for each in listeners):
+        raise OptionError("target", f'"{target.name}" is where this proxy itself listens', "the gateway's address")
 
 
 def open_status_listeners(options: Options, *, ingress: bool) -> list[socket.socket]:
@@ -67,13 +98,13 @@ def user_certificate(options: Options) -> ListenerCertificate | None:
 
 
 def own_certificate(options: Options) -> ListenerCertificate | None:
-    """Load the certificate that the proxy made for itself, or make it; none without HTTPS. Raises ``StartError``."""
+    """Load the certificate that the proxy made for itself, or make it; none without HTTPS.
+
+    Raises ListenerCertificateError. Must be run in executor.
+    """
     if options.https_port is None:
         return None
-    try:
-        return ListenerCertificate(*ensure_self_signed(options.cert_dir, local_names()))
-    except ListenerCertificateError as error:
-        raise StartError(str(error)) from None
+    return ListenerCertificate(*ensure_self_signed(options.cert_dir, local_names()))
 
 
 def _bind(addresses: tuple[str, ...], port: int) -> Iterator[socket.socket]:

@@ -83,10 +83,13 @@ class Request:
         self.answered = False
         """Whether the head of its answer was sent."""
 
-    @property
-    def has_news(self) -> bool:
-        """Whether there is a piece of the body, its end, or a problem."""
-        return bool(self.pieces) or self.complete or self.problem is not None
+    def check(self) -> None:
+        """Raise the ``problem``, once."""
+        if self.problem:
+            try:
+                raise self.problem
+            finally:
+                self.problem = None  # its traceback refers to the request
 
 
 class RequestReader:
@@ -136,6 +139,8 @@ class RequestReader:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError:
+            raise  # a fault of the methods below
         except httptools.HttpParserError as error:
             # What llhttp says may quote the client: only its kind is passed on.
             at_wrong_port = data.startswith(_TLS_HANDSHAKE)

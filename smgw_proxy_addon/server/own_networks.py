@@ -58,7 +58,7 @@ class OwnNetworks:
         interfaces = await self._interfaces()
         if interfaces is None:
             return
-        if self._access.learn(address for each in interfaces for address in each.addresses):
+        if self._access.learn(network for each in interfaces for network in each.networks):
             _LOGGER.debug("The networks of this computer's interfaces may come in")
 
     def hurry(self) -> None:

@@ -31,53 +31,62 @@ async def receive(
     Raises ``BodyTooLargeError`` beyond ``limit`` bytes, also between the pieces, ``ClientStalledError`` if it is sent
     too slowly, ``ClientGoneError`` and ``BadRequestError``.
     """
-    pieces = _pieces(client, limit, hold)
-    start = bytearray()
-    async for piece in pieces:
+    body = _Body(client, limit, hold)
+    start = b""
+    while piece := await body.read():
         start += piece
         if len(start) > WHOLE_BODY:
-            return None, _chain(bytes(start), pieces)
-    return bytes(start), None
-
-
-async def _chain(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield start
-    async for piece in pieces:
-        yield piece
-
-
-async def _pieces(client: ClientConnection, limit: int, hold: Hold) -> AsyncIterator[bytes]:
-    loop = asyncio.get_running_loop()
-    received, patience = 0, STALL
-    while True:
-        # Only the time that the client needs counts, not what the gateway takes between two pieces. A byte now and
-        # then is not enough: at the other end of the request somebody's place at the gateway may be taken.
-        began = loop.time()
-        piece = await _next(client, min(patience, STALL), hold)
-        if not piece:
-            return
-        received += len(piece)
-        if received > limit:
-            raise too_large(limit)
-        patience += len(piece) / SLOWEST - (loop.time() - began)
-        yield piece
-
-
-async def _next(client: ClientConnection, patience: float, hold: Hold) -> bytes:
-    """Give what has come in, or wait for it; nothing at the end."""
-    loop = asyncio.get_running_loop()
-    while True:
-        began = loop.time()
-        piece = await client.read_body(min(patience, hold.step))
-        waited = loop.time() - began
-        hold.waited(waited, moved=len(piece or b""))
-        if piece is not None:
-            return piece
-        patience -= waited
-        if patience <= 0:
-            raise ClientStalledError
+            return None, body.rest(start)
+    return start, None
 
 
 def too_large(limit: int) -> BodyTooLargeError:
     """Say that a body has more than so many bytes."""
     return BodyTooLargeError(limit=f"{limit / MB:g}")
+
+
+class _Body:
+    """The body of one request while it comes in."""
+
+    def __init__(self, client: ClientConnection, limit: int, hold: Hold) -> None:
+        self._client = client
+        self._limit = limit
+        self._hold = hold
+        self._received = 0
+        self._patience = STALL
+
+    async def rest(self, start: bytes) -> AsyncIterator[bytes]:
+        yield start
+        while piece := await self.read():
+            yield piece
+
+    async def read(self) -> bytes:
+        """Give what has come in, or wait for it; nothing at the end."""
+        piece = self._client.take_body()
+        if piece is None:
+            piece = await self._wait()
+        else:
+            self._hold.waited(0.0, moved=len(piece))
+        self._received += len(piece)
+        self._patience += len(piece) / SLOWEST
+        if self._received > self._limit:
+            raise too_large(self._limit)
+        return piece
+
+    async def _wait(self) -> bytes:
+        # Only the time that the client needs counts, not what the gateway takes between two pieces. A byte now and
+        # then is not enough: at the other end of the request somebody's place at the gateway may be taken.
+        loop = asyncio.get_running_loop()
+        patience = min(self._patience, STALL)
+        while True:
+            began = loop.time()
+            await self._client.wait_for_body(min(patience, self._hold.step))
+            waited = loop.time() - began
+            piece = self._client.take_body()
+            self._hold.waited(waited, moved=len(piece or b""))
+            patience -= waited
+            self._patience -= waited
+            if piece is not None:
+                return piece
+            if patience <= 0:
+                raise ClientStalledError

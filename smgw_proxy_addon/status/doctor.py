@@ -8,7 +8,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,7 @@ from smgw_proxy_addon.errors import (
     NameUnknownError,
     ProxyError,
     ReadTimeoutError,
+    TargetIsProxyError,
 )
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.gateway.connection import Connection
@@ -28,7 +29,16 @@ from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.locales.explain import explain_finding, name_step
 from smgw_proxy_addon.server.interfaces import Interface
-from smgw_proxy_addon.status.findings import Destination, Finding, Step, judge_address, judge_answer, judge_failure
+from smgw_proxy_addon.status.findings import (
+    SMGW_LOCAL,
+    WANTS_SMGW_LOCAL,
+    Destination,
+    Finding,
+    Step,
+    judge_address,
+    judge_answer,
+    judge_failure,
+)
 from smgw_proxy_addon.trust.pinning import FirstContactError, GatewayTrust
 from smgw_proxy_addon.trust.policy import Certificate, expiry
 
@@ -39,6 +49,7 @@ ANSWER_SECONDS: Final = 30.0
 """How long an answer may take: shorter than for clients, because a person waits."""
 
 _NAME_SECONDS: Final = 10.0
+_BAD_REQUEST: Final = "400"
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,7 @@ class Doctor:
             run.note(await self._resolve(run))
         if run.destination.address is not None:
             await self._ask(run)
+            await self._try_smgw_local(run)
         return list(_ordered(run))
 
     async def _resolve(self, run: _Examination) -> Finding:
@@ -133,7 +145,7 @@ class Doctor:
             try:
                 first_contact = await self._is_first_contact()
                 gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                with self._trust.without_learning() if self._stores else nullcontext():
+                with self._never_learning():
                     async with self._pool.lease(gone, run.step) as lease:
                         reused = lease.reused
                         await self._examine_lease(run, lease, first_contact=first_contact)
@@ -160,16 +172,35 @@ class Doctor:
         run.note(self._judge_certificate(run.destination, certificate, new=new))
         for path in PATHS:
             begun = self._clock()
-            answer = await self._request(lease.connection, path)
+            answer = await self._request(lease.connection, path, self._destination.host_header)
             finding = judge_answer(answer.status, answer.headers, run.destination, subject=certificate.subject)
             finding = replace(finding, seconds=self._clock() - begun)
             if finding.code != "http_not_a_gateway" or path == PATHS[-1] or not lease.connection.reusable:
                 run.note(finding)
                 return
 
-    async def _request(self, connection: Connection, path: bytes) -> Answer:
+    async def _try_smgw_local(self, run: _Examination) -> None:
+        """Ask once more as ``smgw.local`` after a bare 400: some gateways by EMH take no other Host header."""
+        refused = run.found.get(Step.HTTP)
+        if (
+            refused is None
+            or refused.facts.get("status") != _BAD_REQUEST
+            or run.destination.host_header == SMGW_LOCAL
+        ):
+            return
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with suppress(ProxyError, FirstContactError), self._never_learning():
+            async with self._pool.lease(gone) as lease:
+                answer = await self._request(lease.connection, PATHS[0], SMGW_LOCAL)
+                if judge_answer(answer.status, answer.headers, run.destination, subject="").ok:
+                    run.found[Step.HTTP] = replace(refused, code=WANTS_SMGW_LOCAL)
+
+    def _never_learning(self) -> AbstractContextManager[None]:
+        return self._trust.without_learning() if self._stores else nullcontext()
+
+    async def _request(self, connection: Connection, path: bytes, host: str) -> Answer:
         headers = [
-            (b"Host", self._destination.host_header.encode()),
+            (b"Host", host.encode()),
             (b"User-Agent", b"smgw-proxy"),
             (b"Accept", b"*/*"),
         ]
@@ -190,7 +221,7 @@ class Doctor:
         own = judge_address(run.destination, run.interfaces, reached=None)
         finding = judge_failure(error, run.destination, run.done, own_address=own.code == "address_ok")
         finding = replace(finding, facts={"target": run.destination.target.name, **finding.facts})
-        if isinstance(error, CertificateChangedError | CertificateNotAllowedError):
+        if isinstance(error, CertificateChangedError | CertificateNotAllowedError | TargetIsProxyError):
             # Our own verdict ended the handshake: its step was not noted.
             run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))
             facts = {**finding.facts, **_groups(finding.facts)}

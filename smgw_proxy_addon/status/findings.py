@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from smgw_proxy_addon.config.schema import APP_NETWORK
 from smgw_proxy_addon.config.target import HTTPS_PORT, Address, Target, with_port
 from smgw_proxy_addon.errors import (
     BadAnswerError,
@@ -18,6 +19,7 @@ from smgw_proxy_addon.errors import (
     CertificateNotAllowedError,
     ConnectionLostError,
     ConnectTimeoutError,
+    GatewayWantsCertificateError,
     HandshakeError,
     NameUnknownError,
     PinNotWrittenError,
@@ -25,6 +27,7 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ReadTimeoutError,
     RefusedError,
+    TargetIsProxyError,
     TruncatedAnswerError,
     UnreachableError,
 )
@@ -32,6 +35,11 @@ from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.server.interfaces import Interface
 
 Interfaces = Sequence[Interface]
+
+SMGW_LOCAL: Final = "smgw.local"
+"""The name of every gateway in its own network (TR-03109-1)."""
+WANTS_SMGW_LOCAL: Final = "http_smgw_local"
+"""The code of a gateway that takes requests for this name only."""
 
 LINK_LOCAL_PREFIX: Final = 16
 """Of 169.254.0.0/16 (RFC 3927)."""
@@ -41,6 +49,7 @@ _IPV4_PREFIX: Final = 24
 _IPV6_PREFIX: Final = 64
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_CLIENT_ERRORS: Final = 400
 _SERVER_ERRORS: Final = 500
 
 
@@ -71,20 +80,26 @@ class Destination:
     """The gateway that is examined, and what the verdicts have to know of this computer.
 
     ``host_header`` is the Host header that is sent. ``in_app``: this runs as a Home Assistant app, whose interfaces
-    are not those of the host. ``brainpool``: the gateway is offered one of these curves. ``resolved`` is the address
-    of the target's name, None as long as it has none.
+    are not those of the host. ``brainpool``: the gateway is offered one of these curves. ``client_certificate``: it
+    is shown one. ``resolved`` is the address of the target's name, None as long as it has none.
     """
 
     target: Target
     host_header: str = ""
     in_app: bool = False
     brainpool: bool = True
+    client_certificate: bool = False
     resolved: Address | None = None
 
     @property
     def address(self) -> Address | None:
         """The gateway's address, if it is known."""
         return self.target.address or self.resolved
+
+    @property
+    def hidden_by_apps(self) -> bool:
+        """Whether the gateway's address is one of the network of apps, so that no app reaches it."""
+        return self.in_app and self.address is not None and self.address in APP_NETWORK
 
     @property
     def facts(self) -> dict[str, str]:
@@ -101,6 +116,8 @@ def judge_address(destination: Destination, interfaces: Interfaces | None, *, re
     an own address the step fails only if TCP failed.
     """
     address = destination.address
+    if destination.hidden_by_apps and not reached:
+        return Finding(Step.ADDRESS, None if reached is None else False, "address_of_apps", destination.facts)
     if address is None or (interfaces is None and not reached):
         return Finding(Step.ADDRESS, None, "address_not_known", destination.facts)
     if interfaces is None:
@@ -140,6 +157,8 @@ def judge_failure(
                 behind = (Step.TCP, Step.TLS)
                 failed = next((each for each in behind if each not in done), Step.HTTP), "failed"
     step, code = failed
+    if destination.hidden_by_apps and code in _NOBODY_THERE:
+        code = "tcp_of_apps"
     return Finding(step, False, code, facts)
 
 
@@ -160,6 +179,8 @@ def judge_answer(
         return Finding(Step.HTTP, False, "http_other_login", facts)
     if status == _FORBIDDEN:
         return Finding(Step.HTTP, False, "http_forbidden", facts)
+    if status < _CLIENT_ERRORS and destination.client_certificate:
+        return Finding(Step.HTTP, True, "http_certificate", facts)
     if status >= _SERVER_ERRORS:
         return Finding(Step.HTTP, False, "http_error", facts)
     return Finding(Step.HTTP, False, "http_not_a_gateway", facts)
@@ -168,6 +189,8 @@ def judge_answer(
 _FAILURES: Final[tuple[tuple[type[ProxyError], Step, str], ...]] = (
     (NameUnknownError, Step.NAME, "name_unknown"),
     (BusyError, Step.TCP, "tcp_busy"),
+    (GatewayWantsCertificateError, Step.TLS, "tls_client_certificate"),
+    (TargetIsProxyError, Step.CERTIFICATE, "target_is_proxy"),
     (CertificateChangedError, Step.CERTIFICATE, "certificate_changed"),
     (CertificateNotAllowedError, Step.CERTIFICATE, "certificate_not_allowed"),
     (PinUnreadableError, Step.CERTIFICATE, "pin_unreadable"),
@@ -177,6 +200,8 @@ _FAILURES: Final[tuple[tuple[type[ProxyError], Step, str], ...]] = (
     (BadAnswerError, Step.HTTP, "http_not_http"),
     (TruncatedAnswerError, Step.HTTP, "http_truncated"),
 )
+
+_NOBODY_THERE: Final = frozenset({"tcp_timeout", "tcp_no_route", "tcp_nobody"})
 
 # Parts of OpenSSL's names; those of alerts follow RFC 5246 section 7.2, with varying words before them.
 _TLS_CODES: Final = (
@@ -193,7 +218,6 @@ _TLS_CODES: Final = (
     ("RECORD_LAYER_FAILURE", "tls_plain"),
     ("CLOSED", "tls_closed"),
     ("UNEXPECTED_EOF", "tls_closed"),
-    ("CERTIFICATE_REQUIRED", "tls_client_certificate"),
     ("UNRECOGNIZED_NAME", "tls_name"),
     ("ALERT_INTERNAL_ERROR", "tls_internal_error"),
     ("ALERT_ACCESS_DENIED", "tls_access_denied"),

@@ -24,7 +24,8 @@ _MARKUP: Final = str.maketrans({letter: f"\\{letter}" for letter in "[]()<>*_`#|
 UNREACHABLE: Final = frozenset(
     {"gateway_unreachable", "gateway_name_unknown", "gateway_refused", "gateway_connect_timeout"}
     | {"gateway_tls_failed", "gateway_timeout", "gateway_connection_lost", "gateway_bad_answer"}
-    | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written"}
+    | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written", "target_is_proxy"}
+    | {"gateway_wants_certificate"}
 )
 """Codes of errors with which the gateway cannot be used."""
 
@@ -43,6 +44,7 @@ class Cause(StrEnum):
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     LOG_FOLDER = "log_folder"
     LOGIN_STOPPED = "login_stopped"
+    LOGIN_HELD_BACK = "login_held_back"
 
 
 Causes = Mapping[Cause, Mapping[str, str] | None]
@@ -81,7 +83,8 @@ class Situation:
 
     ``certificate`` is the trusted one that was shown last, None before the first contact; ``refused`` the
     fingerprint that is refused now; ``log_failure`` the sentence that says why no log files are written; ``stopped``
-    the numbers of the accounts that the gateway refused too often.
+    the numbers of the accounts that the gateway refused too often; ``held_back`` the addresses of programs whose
+    logins are held back, because their password is wrong.
     """
 
     reachability: Reachability
@@ -90,6 +93,7 @@ class Situation:
     refused: str | None = None
     log_failure: str | None = None
     stopped: Sequence[int] = ()
+    held_back: Sequence[str] = ()
 
 
 def find_causes(situation: Situation, now: datetime, notify_after: timedelta) -> Causes:
@@ -112,6 +116,8 @@ def find_causes(situation: Situation, now: datetime, notify_after: timedelta) ->
     found[Cause.LOG_FOLDER] = {"failure": situation.log_failure} if situation.log_failure else None
     stopped = ", ".join(map(str, situation.stopped))
     found[Cause.LOGIN_STOPPED] = {**target, "accounts": stopped} if stopped else None
+    held_back = ", ".join(situation.held_back)
+    found[Cause.LOGIN_HELD_BACK] = {**target, "addresses": held_back} if held_back else None
     return found
 
 

@@ -1,4 +1,4 @@
-"""The client of the Supervisor's API: the host's network, the app's ports, Home Assistant's notifications.
+"""The client of the Supervisor's API: the host's network, the app's ports and options, and notifications.
 
 Each call has a short timeout. One that fails returns None or False: nothing is raised, and nothing logged above debug
 level. The token goes to the Supervisor only.
@@ -61,6 +61,24 @@ class Supervisor:
         ports = _part(await self._call("GET", "/addons/self/info"), "data").get("network")
         return ports if isinstance(ports, dict) else None
 
+    async def change_option(self, name: str, value: object) -> bool:
+        """Set one of the app's options, which counts from its next start on; return whether that succeeded.
+
+        The Supervisor takes all options at once and checks them. Those that are left out would be lost.
+        """
+        options = _part(_part(await self._call("GET", "/addons/self/info"), "data"), "options")
+        if not options:
+            return False
+        body = {"options": {**options, name: value}}
+        return await self._call("POST", "/addons/self/options", body) is not None
+
+    async def restart(self) -> bool:
+        """Have the app restarted; False if the Supervisor does not, and also if its answer comes too late.
+
+        A restart usually ends this program before there is an answer.
+        """
+        return await self._call("POST", "/addons/self/restart") is not None
+
     async def fetch_language(self) -> str | None:
         """Return the language that Home Assistant is set to, such as ``de``, None without an answer."""
         answer = await self._call("GET", "/core/api/config")
@@ -82,7 +100,7 @@ class Supervisor:
         if session is not None:
             await session.close()
 
-    async def _call(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+    async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Return the parsed answer, None if there is none or if it is no success."""
         if self._session is None:
             headers = {"Authorization": f"Bearer {self._token}"}

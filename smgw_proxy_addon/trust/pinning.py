@@ -18,6 +18,7 @@ from smgw_proxy_addon.errors import (
     OutOfDescriptorsError,
     PinNotWrittenError,
     PinUnreadableError,
+    TargetIsProxyError,
 )
 from smgw_proxy_addon.trust.policy import (
     Certificate,
@@ -63,11 +64,21 @@ class GatewayTrust:
     """The pin of one gateway in memory.
 
     Call ``refresh`` before a connection is made, and now and then while it is used; ``judge`` inside its handshake,
-    ``settle`` before its first request, ``report`` when its certificate was refused.
+    ``settle`` before its first request, ``report`` when its certificate was refused. ``is_own`` recognises a
+    certificate of the proxy's own listeners.
     """
 
-    def __init__(self, store: TrustStore, policy: Policy, *, target: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: TrustStore,
+        policy: Policy,
+        *,
+        target: str,
+        now: Callable[[], datetime],
+        is_own: Callable[[bytes], bool] = lambda _der: False,
+    ) -> None:
         self._store = store
+        self._is_own = is_own
         self._policy = policy
         self._target = target
         self._now = now
@@ -159,8 +170,10 @@ class GatewayTrust:
     def judge(self, der: bytes) -> None:
         """Accept a certificate for now; called inside the handshake.
 
-        Raises ``CertificateChangedError`` or ``CertificateNotAllowedError``.
+        Raises ``CertificateChangedError``, ``CertificateNotAllowedError`` or ``TargetIsProxyError``.
         """
+        if self._is_own(der):
+            raise TargetIsProxyError(target=self._target)
         certificate = describe(der, self._pin)
         known = self._pin or (Pin(self._candidate) if self._candidate else None)
         decision = judge_certificate(known, certificate, self._policy)
@@ -197,6 +210,8 @@ class GatewayTrust:
 
     async def report(self, problem: GatewayError, der: bytes) -> None:
         """Store a refused certificate for ``trust accept``, and log it if it is another one than the last."""
+        if isinstance(problem, TargetIsProxyError):
+            return  # nobody is to trust it
         certificate = describe(der)
         if certificate.fingerprint != self._refused:
             self._refused = certificate.fingerprint

@@ -6,6 +6,7 @@ because of a certificate's content: gateways show strange ones, and a pin needs 
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ _SOON: Final = timedelta(days=30)
 _SEEN_INTERVAL: Final = timedelta(hours=1)
 _FIRST_YEAR: Final = 2026
 """A clock that shows an earlier year has not been set."""
+
+_COMMON_NAME: Final = re.compile(r"(?:^|(?<!\\)[,+])CN=([\w.-]+)(?=[,+]|$)", re.ASCII)
 
 T = TypeVar("T")
 
@@ -41,6 +44,11 @@ class Certificate:
     dns_names: tuple[str, ...] = ()
     pem: str | None = None
     """None only in a pin that the Go smgw-proxy wrote."""
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The names of the device: the common names that may be a host's, and the DNS names."""
+        return (*_COMMON_NAME.findall(self.subject), *self.dns_names)
 
 
 class Origin(Enum):

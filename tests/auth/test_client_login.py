@@ -15,19 +15,20 @@ from hypothesis import strategies as st
 from smgw_proxy_addon.auth import client_login
 from smgw_proxy_addon.auth.client_login import (
     LIFETIME,
-    NONCES,
     REALM,
-    WINDOW,
     ChallengeReason,
     ClientLogin,
     LoginNeeded,
     read_login,
 )
+from smgw_proxy_addon.auth.used_logins import LOGINS, NONCES, REPEATS, WINDOW
+from smgw_proxy_addon.gateway.ppc_session import CGI
 from smgw_proxy_addon.http.digest import Authorization, Challenge, authorize, parse_challenges, verify
 from tests.http.test_digest import AskingAdapter
 
 NOW = 1000.0
 CNONCE = "0a4f113b"
+HERE = "192.168.1.20"
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,21 @@ def login(*users: User) -> ClientLogin:
 
 
 def ask(
-    login: ClientLogin, *values: bytes | str, method: str = "GET", target: str = "/a", now: float = NOW
+    login: ClientLogin,
+    *values: bytes | str,
+    method: str = "GET",
+    target: str = "/a",
+    now: float = NOW,
+    address: str = HERE,
 ) -> object:
     """Give the account's position, or the reason why there is none."""
     raw = [value if isinstance(value, bytes) else value.encode() for value in values]
-    verdict = login.check(read_login(raw), method.encode(), target.encode(), now)
+    verdict = login.check(read_login(raw), method.encode(), target.encode(), now, address=address)
     return verdict.reason if isinstance(verdict, LoginNeeded) else verdict
 
 
-def challenge_of(login: ClientLogin, now: float = NOW) -> Challenge:
-    verdict = login.check(ChallengeReason.MISSING, b"GET", b"/", now)
+def challenge_of(login: ClientLogin, now: float = NOW, address: str = HERE) -> Challenge:
+    verdict = login.check(ChallengeReason.MISSING, b"GET", b"/", now, address=address)
     assert isinstance(verdict, LoginNeeded)
     (challenge,) = parse_challenges(verdict.challenge)
     return challenge
@@ -82,8 +88,10 @@ def answer(
 
 def test_the_challenge_is_one_that_every_client_understands() -> None:
     challenge = challenge_of(login())
-    assert challenge == Challenge("smgw-proxy", challenge.nonce, "MD5", ("auth",), None)
+    assert challenge == Challenge("smgw-proxy", challenge.nonce, "MD5", ("auth",), challenge.opaque)
     assert challenge.nonce.isalnum()
+    assert challenge.opaque
+    assert challenge.opaque.isalnum()
 
 
 def test_each_account_is_known_by_its_own_password() -> None:
@@ -117,6 +125,7 @@ CHANGES = {
     "no nonce": (lambda c: answer(replace(c, nonce="")), ChallengeReason.STALE),
     "a later nonce": (lambda c: answer(replace(c, nonce=later(c.nonce))), ChallengeReason.STALE),
     "another seal": (lambda c: answer(replace(c, nonce=sealed_otherwise(c.nonce))), ChallengeReason.STALE),
+    "another opaque": (lambda c: answer(replace(c, opaque="00" * 16)), ChallengeReason.STALE),
     "no qop": (lambda c: answer(replace(c, qop=())), ChallengeReason.MALFORMED),
     "MD5-sess": (lambda c: answer(replace(c, algorithm="MD5-sess")), ChallengeReason.MALFORMED),
     "SHA-256": (lambda c: answer(replace(c, algorithm="SHA-256")), ChallengeReason.MALFORMED),
@@ -158,7 +167,7 @@ def test_only_who_knows_the_password_is_told_to_try_again_without_a_person(reaso
     now = NOW + (LIFETIME if reason is ChallengeReason.STALE else 0)
     ask(gate, answer(challenge))
     for user, stale in ((IMPORT, True), (User("import", "wrong"), False)):
-        verdict = gate.check(read_login([answer(challenge, user).encode()]), b"GET", b"/a", now)
+        verdict = gate.check(read_login([answer(challenge, user).encode()]), b"GET", b"/a", now, address=HERE)
         assert isinstance(verdict, LoginNeeded)
         assert verdict.reason is (reason if stale else ChallengeReason.WRONG)
         (again,) = parse_challenges(verdict.challenge)
@@ -193,6 +202,62 @@ def test_a_wrong_answer_uses_nothing_up() -> None:
     challenge = challenge_of(gate)
     ask(gate, answer(challenge, User("import", "wrong")))
     assert ask(gate, answer(challenge)) == 0
+
+
+@pytest.mark.parametrize("opaque", [None, ""])
+def test_a_client_need_not_return_the_opaque(opaque: str | None) -> None:
+    gate = login()
+    assert ask(gate, answer(replace(challenge_of(gate), opaque=opaque))) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "right"),
+    [
+        ("POST", CGI.decode(), True),
+        ("POST", f"{CGI.decode()}?x", True),
+        ("PUT", CGI.decode(), False),
+        ("POST", f"{CGI.decode()}/", False),
+        ("POST", "/a", False),
+    ],
+)
+def test_a_post_may_be_signed_as_get_at_the_cgi_of_ppc_alone(method: str, target: str, right: bool) -> None:
+    gate = login()
+    signed = answer(challenge_of(gate), method="GET", uri=target)
+    assert ask(gate, signed, method=method, target=target) == (0 if right else ChallengeReason.WRONG)
+    assert ask(gate, answer(challenge_of(gate), method="POST", uri=target), target=target) is ChallengeReason.WRONG
+
+
+def test_the_address_that_got_the_nonce_may_count_badly() -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    runs = [answer(challenge, cnonce=cnonce) for cnonce in ("a1", "b2", "c3")]
+    assert [ask(gate, run) for run in runs] == [0, 0, 0]
+    assert {ask(gate, run) for run in runs} == {ChallengeReason.REPLAYED}
+    assert ask(gate, answer(challenge, cnonce="d4"), address="192.168.1.21") is ChallengeReason.REPLAYED
+    assert ask(gate, answer(challenge, nc=2, cnonce="d4"), address="192.168.1.21") == 0, "it counts"
+    assert ask(gate, answer(challenge, nc=2, cnonce="e5")) == 0
+
+
+def test_a_client_that_counts_badly_needs_a_new_nonce_after_some_time() -> None:
+    gate = login()
+    challenge = challenge_of(gate)
+    headers = [answer(challenge, cnonce=f"{number:x}") for number in range(REPEATS + 2)]
+    assert [ask(gate, header) for header in headers] == [0] * (REPEATS + 1) + [ChallengeReason.REPLAYED]
+    assert {ask(gate, header) for header in headers} == {ChallengeReason.REPLAYED}
+
+
+def test_all_logins_together_are_bounded_and_none_can_be_replayed() -> None:
+    gate = login()
+    headers = []
+    for number in range(30):
+        challenge = challenge_of(gate, NOW + number)
+        for counter in range(1, 3 * WINDOW):
+            header = answer(challenge, nc=counter)
+            assert ask(gate, header, now=NOW + number) == 0
+            headers += [header] * (counter % 100 == 0)
+        assert gate.logins <= LOGINS
+    for header in headers:
+        assert ask(gate, header, now=NOW + 30) in (ChallengeReason.STALE, ChallengeReason.REPLAYED)
 
 
 @given(st.lists(st.integers(0, 40) | st.integers(0, 2**32 - 1), max_size=60))
@@ -356,13 +421,13 @@ def test_secrets_are_compared_in_constant_time_only() -> None:
             assert not compared & {"password", "response", "_secrets", "_key", "_names"}, ast.unparse(node)
             names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
             assert not names & {"seal", "name", "password"}, ast.unparse(node)
-    assert inspect.getsource(client_login).count("hmac.compare_digest(") == 3
+    assert inspect.getsource(client_login).count("hmac.compare_digest(") == 4
 
 
 def test_a_result_shows_nothing_in_a_repr() -> None:
     gate = login()
     challenge = challenge_of(gate)
-    verdict = gate.check(read_login([b"Basic hunter2"]), b"GET", b"/", NOW)
+    verdict = gate.check(read_login([b"Basic hunter2"]), b"GET", b"/", NOW, address=HERE)
     shown = f"{verdict!r} {gate!r}"
     assert not any(secret in shown for secret in ("hunter2", "import", challenge.nonce, "nonce"))
     assert REALM not in shown
@@ -372,7 +437,7 @@ def test_a_result_shows_nothing_in_a_repr() -> None:
     st.lists(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"Digest {text}".encode()), max_size=3)
 )
 def test_nothing_that_comes_in_breaks_it(values: list[bytes]) -> None:
-    verdict = login().check(read_login(values), b"GET", b"/a", NOW)
+    verdict = login().check(read_login(values), b"GET", b"/a", NOW, address=HERE)
     assert isinstance(verdict, LoginNeeded)
     assert verdict.reason in (ChallengeReason.MISSING, ChallengeReason.MALFORMED, ChallengeReason.WRONG)
 

@@ -60,6 +60,29 @@ async def test_two_clients_of_one_account_poll_one_after_the_other(tmp_path: Pat
         assert actions(sim.records) == ["login", "meterform", "showMeterProfile", "logout"] * 2
 
 
+async def test_a_silent_holder_whose_session_is_a_form_field_is_logged_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    gateway = Simulator(vendor="ppc", session_in_form=True)
+    async with (
+        gateway as sim,
+        proxy_for(sim, tmp_path, accounts=ACCOUNTS[:1]) as rig,
+        httpx.AsyncClient(auth=httpx.DigestAuth("demo", "gateway"), trust_env=False) as client,
+    ):
+        assert rig.proxy.login_once
+        rig.proxy.login_once.ppc_logout.silence = SILENCE
+        page = (await client.get(f"{rig.http}/cgi-bin/hanservice.cgi")).text
+        key = page.partition('name="sessionid" value="')[2].partition('"')[0]
+        again = await client.get(f"{rig.http}/cgi-bin/hanservice.cgi")
+        assert LOGGED_IN_ALREADY not in again.text
+        assert actions(sim.records) == ["login", "logout", "login"]
+        logout = next(each for each in sim.records if each.body)
+        assert logout.body == b"action=logout&sessionid=" + key.encode()
+        assert logout.header(b"cookie") is None
+    assert key not in caplog.text
+
+
 async def test_a_silent_holder_is_logged_out_so_that_the_next_one_gets_in(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

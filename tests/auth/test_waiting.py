@@ -53,7 +53,7 @@ async def challenge_of(rig: Rig) -> str:
 def record_of(rig: Rig, target: str, shared: str | None = None) -> RequestRecord:
     """Return the one record of a request that was answered well."""
     (record,) = [
-        each for each in rig.reports if each.status == 200 and (each.target, each.shared) == (target, shared)
+        each for each in rig.reports if each.status == 200 and (each.target, each.shared) == (target.encode(), shared)
     ]
     return record
 
@@ -178,7 +178,7 @@ async def test_a_request_that_waits_for_a_place_without_accounts(tmp_path: Path)
         gate.set()
         assert [await first, await second] == [200, 200]
         assert record_of(rig, TARGET).waiting < PAUSE
-        assert max(each.waiting for each in rig.reports if each.target == OTHER_TARGET) >= PAUSE
+        assert max(each.waiting for each in rig.reports if each.target == OTHER_TARGET.encode()) >= PAUSE
 
 
 async def test_the_page_shows_the_whole_wait(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import example, given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smgw_proxy_addon.config.accounts import Account
 from smgw_proxy_addon.config.options import OptionError, Options, from_app, from_command_line, from_file_text, summary
-from smgw_proxy_addon.config.schema import APP_OPTIONS, COMMAND_LINE_OPTIONS
+from smgw_proxy_addon.config.schema import APP_OPTIONS, COMMAND_LINE_OPTIONS, NO_SUBSTITUTE
 from smgw_proxy_addon.config.target import Target
 
 FINGERPRINT = "0123456789abcdef" * 4
@@ -40,6 +40,8 @@ def test_defaults_of_the_app() -> None:
         certificate_fingerprint=None,
         certfile=None,
         keyfile=None,
+        client_certfile=None,
+        client_keyfile=None,
         max_connections=1,
         connect_timeout=10,
         read_timeout=75,
@@ -55,6 +57,7 @@ def test_defaults_of_the_app() -> None:
         accounts=(),
         digest_algorithm="auto",
         check_origin=True,
+        hold_back_logins=True,
         max_body_mb=16,
         port=8080,
         https_port=443,
@@ -87,6 +90,8 @@ def test_all_options_of_the_app() -> None:
             "certificate_fingerprint": ":".join(FINGERPRINT.upper()[at : at + 2] for at in range(0, 64, 2)),
             "certfile": "fullchain.pem",
             "keyfile": "/ssl/sub/privkey.pem",
+            "client_certfile": "/ssl/login.pem",
+            "client_keyfile": "login.key",
             "max_connections": 8,
             "read_timeout": 5,
             "cache_seconds": 900,
@@ -103,6 +108,7 @@ def test_all_options_of_the_app() -> None:
             ],
             "digest_algorithm": "sha-256",
             "check_origin": False,
+            "hold_back_logins": False,
             "max_body_mb": 1024,
             "allow": ["192.168.178.20/24", "", "2001:DB8::5", "::ffff:10.0.0.0/104", "192.168.178.0/24"],
             "notifications": False,
@@ -112,13 +118,14 @@ def test_all_options_of_the_app() -> None:
     assert options.host_header == "[fe80::1]:443"
     assert options.certificate_fingerprint == FINGERPRINT
     assert (options.certfile, options.keyfile) == (Path("/ssl/fullchain.pem"), Path("/ssl/sub/privkey.pem"))
+    assert (options.client_certfile, options.client_keyfile) == (Path("/ssl/login.pem"), Path("/ssl/login.key"))
     assert options.log_dir == Path("/share/logs of mine")
     assert options.cache_seconds == 900
     assert options.allowed_hosts == ("meter.example.org", "*", "fe80::1")
     assert options.accounts == (Account("import", "hunter2"), Account("Jürgen's", " a:b "))
     assert options.digest_algorithm == "sha-256"
     assert (options.notifications, options.notify_after_minutes) == (False, 1440)
-    assert (options.check_origin, options.max_body_mb) == (False, 1024)
+    assert (options.check_origin, options.hold_back_logins, options.max_body_mb) == (False, False, 1024)
     assert list(map(str, options.allow)) == [
         *("192.168.178.0/24", "2001:db8::5/128", "10.0.0.0/8"),
         "172.30.32.0/23",  # Home Assistant itself, and its apps
@@ -212,6 +219,20 @@ def test_the_command_line_gives_texts() -> None:
             ),
         ),
         (
+            {"client_certfile": "a.pem", "allow": ["192.168.1.0/24"]},
+            (
+                'Option "client_keyfile": missing, although "client_certfile" is given; '
+                "allowed: the name of a file in /ssl, such as gateway-login.key."
+            ),
+        ),
+        (
+            {"client_certfile": "a.pem", "client_keyfile": "a.key", "allow": [], "accounts": []},
+            (
+                'Option "client_certfile": needs "accounts" or "allow" beside it: whoever may reach the proxy acts '
+                "with this certificate; allowed: the name of a file in /ssl, such as gateway-login.pem."
+            ),
+        ),
+        (
             {"certfile": "../data/options.json"},
             (
                 'Option "certfile": "../data/options.json" is not inside /ssl; '
@@ -276,11 +297,78 @@ def test_the_command_line_gives_texts() -> None:
     ],
 )
 def test_a_bad_option_is_one_plain_line(raw: dict[str, object], line: str) -> None:
+    given = {"target": "10.11.120.2"} | raw
+    if raw.keys() - NO_SUBSTITUTE:
+        (warning,) = from_app(given).warnings
+        assert warning.startswith(line.removesuffix(".") + "; used instead: ")
+        return
     with pytest.raises(OptionError) as caught:
-        from_app({"target": "10.11.120.2"} | raw)
+        from_app(given)
     assert str(caught.value) == line
     error = caught.value
     assert line == f'Option "{error.option}": {error.problem}; allowed: {error.allowed}.'
+
+
+WRONG_VALUES: dict[str, object] = {
+    "target": "http://gateway/",
+    "certfile": "../fullchain.pem",
+    "client_certfile": "../fullchain.pem",
+    "client_keyfile": "../fullchain.pem",
+    "keyfile": "../privkey.pem",
+    "log_dir": "/data",
+    "host_header": "http://gateway/",
+    "certificate_fingerprint": "12:34",
+    "max_connections": 99,
+    "hold_back_logins": "perhaps",
+    "read_timeout": 601,
+    "cache_seconds": 901,
+    "log_level": "trace",
+    "log_file": "a/b",
+    "log_rotation_hours": 0,
+    "log_retention_days": 400,
+    "log_bodies": "yes",
+    "allowed_hosts": ["http://proxy"],
+    "check_origin": "no",
+    "max_body_mb": 2048,
+    "accounts": [{"username": "somebody"}],
+    "digest_algorithm": "sha-512",
+    "allow": ["home"],
+    "notifications": "no",
+    "notify_after_minutes": 0,
+}
+OTHER_THAN_THE_DEFAULT = {"log_retention_days": (365, "365")}
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_VALUES.items())
+def test_a_wrong_value_in_the_app_is_replaced_where_that_protects_no_less(name: str, value: object) -> None:
+    given = {"target": "10.11.120.2"}
+    if name in NO_SUBSTITUTE:
+        with pytest.raises(OptionError, match=f'^Option "{name}": '):
+            from_app(given | {name: value})
+        return
+    default = from_app(given)
+    used, spelt = OTHER_THAN_THE_DEFAULT.get(name, (getattr(default, name), None))
+    expected: dict[str, Any] = {name: used}
+    options = from_app(given | {name: value})
+    assert dataclasses.replace(options, warnings=()) == dataclasses.replace(default, **expected)
+    (warning,) = options.warnings
+    assert warning.startswith(f'Option "{name}": ')
+    if spelt is None:
+        spelt = next(line for line in summary(default) if line.startswith(f"{name}: ")).partition(": ")[2]
+    assert warning.endswith(f"; used instead: {spelt}.")
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_VALUES.items())
+def test_a_wrong_value_on_the_command_line_is_never_replaced(name: str, value: object) -> None:
+    if name in {"certfile", "keyfile", "client_certfile", "client_keyfile", "log_dir"}:
+        value = "\x00"  # any path is right there
+    with pytest.raises(OptionError, match=f'^Option "{name}": '):
+        from_command_line({name: value})
+
+
+def test_what_stops_the_app() -> None:
+    assert WRONG_VALUES.keys() == {option.name for option in APP_OPTIONS}
+    assert WRONG_VALUES.keys() >= NO_SUBSTITUTE
 
 
 SECRETS = {"username": "user-of-mine", "password": "hunter2"}
@@ -343,18 +431,36 @@ def test_only_addresses_can_be_bound(bind: str) -> None:
 
 def test_an_unknown_option_is_named_with_the_nearest_known_one() -> None:
     with pytest.raises(OptionError) as caught:
-        from_app({"target": "10.11.120.2", "max_conections": 1})
+        from_command_line({"target": "10.11.120.2", "max_conections": 1})
     assert caught.value.option == "max_conections"
     assert caught.value.problem == 'there is no such option, the nearest is "max_connections"'
     assert caught.value.allowed.startswith("target, ")
     with pytest.raises(OptionError, match=r'Option "\\n\\x00": there is no such option; allowed: target, '):
-        from_app({"target": "10.11.120.2", "\n\x00": 1})
+        from_command_line({"target": "10.11.120.2", "\n\x00": 1})
+
+
+def test_an_unknown_option_of_the_app_is_ignored_with_a_warning() -> None:
+    known = {"target": "10.11.120.2", "max_connections": 2}
+    options = from_app(known | {"max_conections": 1, "\n\x00": 1, "log_level": "loud", "dropped": "", "gone": None})
+    assert dataclasses.replace(options, warnings=()) == from_app(known)
+    assert options.warnings == (
+        'Option "max_conections": there is no such option, the nearest is "max_connections"; it is ignored.',
+        'Option "\\n\\x00": there is no such option; it is ignored.',
+        'Option "log_level": "loud" is not known; allowed: one of debug, info, warning, error; used instead: info.',
+    )
+
+
+def test_an_unknown_option_of_the_app_that_protects_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smgw_proxy_addon.config.options.NO_SUBSTITUTE", {"gone"})  # of an earlier or a later version
+    with pytest.raises(OptionError, match=r'^Option "gone": there is no such option'):
+        from_app({"target": "10.11.120.2", "gone": "x"})
 
 
 def test_the_app_does_not_take_what_it_fixes() -> None:
     for name in {each.name for each in COMMAND_LINE_OPTIONS} - {each.name for each in APP_OPTIONS}:
-        with pytest.raises(OptionError, match="no such option"):
-            from_app({"target": "10.11.120.2", name: "1"})
+        options = from_app({"target": "10.11.120.2", name: "1"})
+        assert dataclasses.replace(options, warnings=()) == from_app({"target": "10.11.120.2"})
+        assert len(options.warnings) == 1
 
 
 @pytest.mark.parametrize(
@@ -380,7 +486,7 @@ def test_the_options_file_is_read() -> None:
 
 
 def test_every_field_has_its_definition() -> None:
-    fields = [each.name for each in dataclasses.fields(Options)]
+    fields = [each.name for each in dataclasses.fields(Options) if each.name != "warnings"]
     only_in_the_app = {"notifications", "notify_after_minutes"}
     assert set(fields) == {each.name for each in COMMAND_LINE_OPTIONS} | only_in_the_app
     assert {each.name for each in APP_OPTIONS} < set(fields)
@@ -400,7 +506,7 @@ def test_the_table_holds_what_the_reader_holds() -> None:
 
 def test_the_summary_has_one_line_for_each_option() -> None:
     lines = summary(from_command_line({"bind": ["127.0.0.1", "::1"], "log_bodies": True, "target": "smgw:8443"}))
-    assert len(lines) == len(dataclasses.fields(Options))
+    assert len(lines) == len(dataclasses.fields(Options)) - 1  # without the warnings
     assert lines[0] == "target: smgw:8443"
     assert {"bind: 127.0.0.1, ::1", "log_bodies: yes", "host_header: not set", "log_dir: logs"} <= set(lines)
 
@@ -420,7 +526,7 @@ def test_any_json_gives_options_or_an_option_error(raw: dict[str, object]) -> No
     for read in (from_app, from_command_line):
         options = outcome(read, {"target": "10.11.120.2"} | raw)
         if isinstance(options, Options):
-            assert all(line.isprintable() for line in summary(options))
+            assert all(line.isprintable() for line in [*summary(options), *options.warnings])
 
 
 @given(st.text() | JSON_VALUES.map(json.dumps))
@@ -431,10 +537,20 @@ def test_any_text_of_a_file_gives_options_or_an_option_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["https://smgw.example", "smgw.example:8080"])
 def test_an_allowed_host_is_a_name_alone(text: str) -> None:
     with pytest.raises(OptionError, match="leave out http:// and the port"):
-        from_app({"target": "10.11.120.2", "allowed_hosts": [text]})
+        from_command_line({"target": "10.11.120.2", "allowed_hosts": [text]})
 
 
 @pytest.mark.parametrize("written", ["sha256:{}", "SHA256 Fingerprint={}", "{}"])
 def test_a_fingerprint_may_be_pasted_as_tools_print_it(written: str) -> None:
     pasted = written.format(":".join(["AB"] * 32))
     assert from_app({"target": "10.11.120.2", "certificate_fingerprint": pasted}).certificate_fingerprint == "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "guard", [{"allow": "192.168.1.0/24"}, {"accounts": [{"username": "u", "password": "p"}]}], ids=str
+)
+def test_a_certificate_for_the_gateway_wants_clients_to_be_chosen(guard: dict[str, object]) -> None:
+    given = {"client_certfile": "a.pem", "client_keyfile": "a.key"}
+    assert from_command_line({**given, **guard}).client_certfile == Path("a.pem")
+    assert from_command_line(given, listens=False).client_keyfile == Path("a.key")
+    assert outcome(from_command_line, given) is None

@@ -28,11 +28,11 @@ UTC_OFFSET: Final = "+05:30"
 """A zone without summer time, and with an offset that no other setting gives by accident."""
 
 
-def eventually(check: Callable[[], bool], log: Callable[[], str]) -> None:
+def eventually(check: Callable[[], bool], log: Callable[[], str], seconds: float = PATIENCE) -> None:
     """Wait until ``check`` holds; fails the test, with the log of then, when it does not in time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while not check():
-        assert time.monotonic() < deadline, f"not in {PATIENCE:g} s; the log:\n{log()}"
+        assert time.monotonic() < deadline, f"not in {seconds:g} s; the log:\n{log()}"
         time.sleep(0.05)
 
 
@@ -177,6 +177,10 @@ class App:
         """Start, and wait until the proxy answers its health check."""
         self.start()
         eventually(self.healthy, self.log)
+
+    def start_again(self) -> None:
+        """Start the stopped container once more, as ``docker start`` does: its files are as they were."""
+        self.engine.podman("start", self.name)
 
     def stop(self) -> tuple[int, float]:
         """Stop as the Supervisor does, with its 10 s; return exit code and seconds."""

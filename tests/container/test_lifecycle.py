@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ from tests.container import images, rig
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 STOP_SECONDS = 5.0
+COULD_NOT_CONNECT = 7
+"""An exit code of curl."""
 PACKAGE = "/opt/smgw-proxy/lib/python3.13/site-packages/smgw_proxy_addon"
 
 
@@ -32,7 +37,7 @@ def test_a_stop_is_quick_and_reports_success(app: rig.App) -> None:
     [
         ({"target": ""}, "target"),
         ({"target": "http://gateway/"}, "target"),
-        ({"target": rig.GATEWAY, "max_connections": 99}, "max_connections"),
+        ({"target": rig.GATEWAY, "allow": ["home"]}, "allow"),
         ({"target": rig.GATEWAY, "certfile": "absent.pem", "keyfile": "absent.pem"}, "absent.pem"),
         (None, "options.json"),
     ],
@@ -45,8 +50,16 @@ def test_bad_options_stop_the_app_with_one_plain_line(
     assert app.wait() == 2, app.log()
     started, reason, stops = app.log().splitlines()
     assert started.endswith("Starting the SMGW proxy")
+    assert " ERROR   The proxy cannot start: " in reason
     assert named in reason
     assert "The app stops" in stops
+
+
+def test_options_of_another_version_do_not_stop_the_app(app: rig.App) -> None:
+    app.options = {"target": rig.GATEWAY, "max_connections": 99, "dropped": "x"}
+    app.start_and_wait()
+    assert 'WARNING Option "max_connections": 99 is too large' in app.log()
+    assert 'WARNING Option "dropped": there is no such option' in app.log()
 
 
 @pytest.mark.parametrize(("option", "signal"), [("-k", 9), ("-b", 6)])
@@ -68,6 +81,44 @@ def test_the_fifth_early_death_stops_the_app_with_its_code(app: rig.App) -> None
     assert app.wait() == 128 + 9
     assert "for the 5th time" in app.log()
     assert app.log().count("Starting the SMGW proxy") == 5
+
+
+def test_a_new_start_of_the_same_container_forgets_early_failures(app: rig.App) -> None:
+    app.start_and_wait()
+    for _ in range(4):
+        die(app, "-k")
+    app.signal_program("-k")
+    assert app.wait() == 128 + 9
+    before = app.log()
+    app.start_again()
+    rig.eventually(app.healthy, app.log)
+    assert not app.execute("find", "/run/smgw-proxy", "-name", "pause", "-o", "-name", "early_failures")
+    for pause in (1, 2):
+        die(app, "-k")
+        assert app.log().removeprefix(before).count(f"starts again in {pause} s") == 1
+    code, _ = app.stop()
+    assert code == 0
+
+
+@pytest.fixture
+def full_disk(app: rig.App) -> Iterator[Path]:
+    """Put /data on a disk of 4 kB, which the options take."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(app.data)], check=True)
+    yield app.data
+    app.remove()
+    subprocess.run(["umount", "--lazy", str(app.data)], check=True)
+
+
+def test_http_does_not_wait_for_room_on_the_disk_and_https_comes_with_it(app: rig.App, full_disk: Path) -> None:
+    app.start_and_wait()
+    (warning,) = [line for line in app.log().splitlines() if " WARNING " in line]
+    assert "No HTTPS for now" in warning
+    assert "/data/certs: No space left on device; free some space there" in warning
+    assert "pin_not_written" in app.curl("http://127.0.0.1:8080/").stdout
+    assert app.curl("https://127.0.0.1/", "--insecure").returncode == COULD_NOT_CONNECT
+    subprocess.run(["mount", "-o", "remount,size=1m", str(full_disk)], check=True)
+    rig.eventually(lambda: "Listening at https" in app.log(), app.log, seconds=50)
+    assert app.curl("https://127.0.0.1/smgw/m2m", "--insecure").returncode == 0
 
 
 def test_a_stop_in_the_pause_before_a_restart_is_quick(app: rig.App) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from typing import Any, Final
+
+import httpx
 
 from simulator.faults import FaultKind, How, Point
 from smgw_proxy_addon.errors import ABORT
 from tests.faults.cable import Cut, End
-from tests.faults.scene import Cause, Got, Request, Row, Scene
+from tests.faults.scene import WRONG_LOGIN, Cause, Got, Mode, Request, Row, Scene
 
 REFUSED: Final = Got(502, "gateway_refused")
 NO_TLS: Final = Got(502, "gateway_tls_failed")
@@ -19,6 +21,8 @@ CLOSED: Final = Got(ABORT, "gateway_closed_without_answer")
 NO_ANSWER: Final = Got(504, "gateway_timeout")
 NO_HTTP: Final = Got(502, "gateway_bad_answer")
 TRUNCATED: Final = Got(502, "gateway_answer_truncated")
+
+HELD_BACK: Final = Got(429, "login_held_back")
 
 SMALL: Final = Request("POST", "/sim/echo", b'{"secret":"s3cr3t-body"}')
 LARGE: Final = Request("POST", "/sim/echo", b"s3cr3t-body" * 30_000)
@@ -177,6 +181,29 @@ async def certificate_renewed(scene: Scene) -> AsyncIterator[None]:
     yield
     await scene.sim.use_identity(old)
     scene.sim.close_connections()
+
+
+def wrong_logins(how: How | None) -> Cause:
+    """Have a client log in with a wrong password until its logins are held back; ``how`` the gateway refuses them."""
+
+    @asynccontextmanager
+    async def cause(scene: Scene) -> AsyncIterator[None]:
+        if how:
+            scene.sim.faults.set(FaultKind.BREAK, at=Point.REQUEST, how=how)
+        async with httpx.AsyncClient(base_url=scene.rig.http, trust_env=False) as client:
+            for _ in range(4):
+                with suppress(httpx.RemoteProtocolError):
+                    await client.get("/json/metering/origin/", headers={"Authorization": WRONG_LOGIN})
+        scene.sim.faults.clear()
+        tried = [record for record in scene.sim.records if record.login == "wrong"]
+        assert len(tried) == (4 if scene.mode is Mode.TRANSPARENT else 0)
+        records = len(scene.sim.records)
+        yield
+        held = scene.mode is Mode.TRANSPARENT
+        assert scene.lines.count("are held back for 60 s") == held
+        assert len(scene.sim.records) == records or not held
+
+    return cause
 
 
 # Rows
@@ -346,4 +373,9 @@ _TIME: Final = [
     ),
 ]
 
-ROWS: Final = [*_CONNECTING, *_EXCHANGE, *_TIME]
+_LOGINS: Final = [
+    Row(f"Wrong password in a client, {what}", wrong_logins(how), HELD_BACK, LOGIN, visits=2, login_once=Got())
+    for what, how in (("refused with 401", None), ("refused with a close", How.CLOSE))
+]
+
+ROWS: Final = [*_CONNECTING, *_EXCHANGE, *_TIME, *_LOGINS]

@@ -43,7 +43,9 @@ PASSWORD: Final = "s3cr3t-password"
 SECRETS: Final = ("0123456789abcdef", "s3cr3t-session", "s3cr3t-body", PASSWORD, "s3cr3t-nonce")
 """What clients send and no line of the log may hold: login, cookie, body, password, nonce."""
 
-_LOGIN: Final = 'Digest username="demo", realm="gateway", nonce="s3cr3t-nonce", uri="/", response="0123456789abcdef"'
+WRONG_LOGIN: Final = (
+    'Digest username="demo", realm="gateway", nonce="s3cr3t-nonce", uri="/", response="0123456789abcdef"'
+)
 
 
 class Mode(Enum):
@@ -185,7 +187,7 @@ class Scene:
         url = f"{self.rig.http}{request.path}{'&' if '?' in request.path else '?'}visit={self.asked}"
         headers = {"Cookie": "session=s3cr3t-session"}
         if request.login and self.mode is Mode.TRANSPARENT:
-            headers["Authorization"] = _LOGIN
+            headers["Authorization"] = WRONG_LOGIN
         self.reported.clear()
         status, whole, code = ABORT, False, None
         try:

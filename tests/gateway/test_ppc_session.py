@@ -74,6 +74,25 @@ def test_which_requests_end_their_session(query: bytes, body: bytes | None, ends
     assert request.ends is ends
 
 
+@pytest.mark.parametrize(
+    ("cookies", "query", "body", "sessions", "in_form"),
+    [
+        ([], b"", b"tkn=1&sessionid=a&action=meterform", (b"a",), True),  # firmware of 2018
+        ([], b"?sessionid=a", None, (b"a",), True),
+        ([], b"", b"sessionid=a%2Bb%FF", (b"a+b\xff",), True),
+        ([b"session=c"], b"", b"sessionid=a", (b"c", b"a"), False),
+        ([], b"", b"sessionid=&xsessionid=a&sessionidx=a", (), False),
+        ([], b"", None, (), False),
+    ],
+)
+def test_the_sessions_that_form_fields_name(
+    cookies: list[bytes], query: bytes, body: bytes | None, sessions: tuple[bytes, ...], in_form: bool
+) -> None:
+    request = read_request(CGI + query, [(b"Cookie", cookie) for cookie in cookies], body)
+    assert request is not None
+    assert (request.sessions, request.in_form) == (sessions, in_form)
+
+
 # Answers
 
 LOGOUT = CgiRequest((b"a",), ends=True)
@@ -116,6 +135,46 @@ def test_what_an_answer_means(
 ) -> None:
     headers = [(b"Server", b"SmartMeterGateway"), *((b"sET-cookie", cookie) for cookie in cookies)]
     assert read_answer(request_, status, headers) == CgiAnswer(meaning, opened)
+
+
+HIDDEN = b'<input type="hidden" name="sessionid" value="new">'
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "page", "opened"),
+    [
+        (CgiRequest(), 200, b'<form><input type="hidden" name="tkn" value="t">' + HIDDEN, b"new"),
+        (CgiRequest(), 200, b"<INPUT value='new' NAME='sessionid'/>", b"new"),
+        (CgiRequest(), 200, b"<input name=sessionid value=new>", b"new"),
+        (CgiRequest(), 200, b'<input name="sessionid" value="">', b""),
+        (CgiRequest(), 200, b'<input name="xsessionid" value="a"><p name="sessionid" value="a">', b""),
+        (CgiRequest(), 200, b'<input name="sessionid"', b""),
+        (CgiRequest(), 401, HIDDEN, b""),
+        (CgiRequest(), 403, HIDDEN, b""),
+        (LOGOUT, 200, HIDDEN, b""),
+    ],
+)
+def test_what_a_page_says_of_its_session(request_: CgiRequest, status: int, page: bytes, opened: bytes) -> None:
+    answer = read_answer(request_, status, [], page)
+    assert (answer.opened, answer.in_form) == (opened, bool(opened))
+    assert read_answer(request_, status, [(b"Set-Cookie", b"session=c")], page).opened in (b"c", b"")
+
+
+def test_a_page_is_needed_only_if_nothing_else_tells() -> None:
+    session, html = PpcSession(), [(b"content-Type", b"text/html; charset=utf-8")]
+    assert session.needs_page(CgiRequest(), 200, html)
+    assert session.needs_page(CgiRequest((b"old",)), 200, html)
+    assert not session.needs_page(None, 200, html)
+    assert not session.needs_page(CgiRequest(), 200, [(b"Content-Type", b"application/pkcs7-mime")])
+    assert not session.needs_page(CgiRequest(), 200, [*html, (b"Set-Cookie", b"session=new")])
+    assert not session.needs_page(CgiRequest(), 401, html)
+    request = CgiRequest()
+    session.begin(request)
+    session.record_answer(request, read_answer(request, 200, html, HIDDEN), 0)
+    assert (session.holder, session.in_form) == (b"new", True)
+    assert not session.needs_page(CgiRequest((b"new",)), 200, html)
+    session.record_answer(ANY, CgiAnswer(Meaning.OPENED, b"c"), 0)
+    assert not session.in_form
 
 
 @given(st.binary(), st.binary(), st.binary(), st.integers(100, 599))

@@ -282,6 +282,23 @@ def test_location_of_other_gateways(gateway: GatewayNames, location: bytes, expe
     assert response_header(b"Location", location, gateway=gateway) == expected
 
 
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        *((host, True) for host in ("ETHE0300186023.SMGW", "ethe0300186023.local", "ETHE0300186023", "smgw.local")),
+        *((host, True) for host in ("ethe0300186023.smgw.:443", "gateway.example", "gateway.example.smgw")),
+        *((host, True) for host in ("10.11.120.2", "10.11.120.2:8443")),
+        *((host, False) for host in ("smgw", "local", "other.smgw", "x.ethe0300186023.smgw", "smgw.local:9000")),
+    ],
+)
+def test_the_names_of_the_certificate_are_the_gateway_s(host: str, own: bool) -> None:
+    names = GatewayNames.of("10.11.120.2", 8443).with_certificate(
+        ["ETHE0300186023.SMGW", "gateway.example", ".local"]
+    )
+    location = f"https://{host}/x".encode()
+    assert response_header(b"Location", location, gateway=names) == (b"/x" if own else location)
+
+
 # --- properties
 
 

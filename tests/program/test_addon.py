@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from simulator.certificates import CertificateOptions, ClientCertificates, make_identity
 from simulator.gateway import Simulator
 from smgw_proxy_addon.auth.login_store import LoginStore
 from smgw_proxy_addon.config.accounts import LoginOutcomes
@@ -35,14 +37,19 @@ read = addon.from_file_text
 def moved(text):
     checked = read(text)
     folders = {name: value and root / str(value).lstrip("/") for name, value in (
-        ("log_dir", checked.log_dir), ("certfile", checked.certfile), ("keyfile", checked.keyfile)
+        ("log_dir", checked.log_dir), ("certfile", checked.certfile), ("keyfile", checked.keyfile),
+        ("client_certfile", checked.client_certfile), ("client_keyfile", checked.client_keyfile)
     )}
     return dataclasses.replace(checked, **folders, **fixed)
 addon.from_file_text = moved
 wiring._RELOAD = 0.05
 from smgw_proxy_addon.program.cli import reported
-sys.exit(reported(lambda: addon.run_app(root, "nobody")))
+sys.exit(reported(lambda: addon.run_app(root, "nobody"), in_app=True))
 """
+
+
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (INFO|WARNING|ERROR) ")
+"""How each line of the log begins: time and level."""
 
 
 @pytest.fixture
@@ -87,11 +94,15 @@ class Running:
 
 
 @asynccontextmanager
-async def app(root: Path, status_port: int = 0) -> AsyncIterator[Running]:
+async def app(root: Path, status_port: int = 0, prepare: str = "true") -> AsyncIterator[Running]:
+    """Run the app after the shell script ``prepare``, in the folder of the test; nobody else has its mounts."""
     # Coverage would be written as root and as nobody into the same folder.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", START, str(root), str(status_port), stderr=asyncio.subprocess.PIPE, env=environment
+        *("unshare", "--mount", "sh", "-ec", f'(cd "$0"\n{prepare})\nexec "$@"', str(root)),
+        *(sys.executable, "-c", START, str(root), str(status_port)),
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
     )
     try:
         yield Running(process)
@@ -121,7 +132,9 @@ async def test_a_status_port_that_is_taken_is_one_clear_line(root: Path) -> None
         async with app(root, taken.getsockname()[1]) as running:
             _, written = await running.process.communicate()
     assert running.process.returncode == 1
-    assert written.decode().splitlines()[-1].startswith("smgw-proxy: cannot listen")
+    (line,) = written.decode().splitlines()
+    assert LINE.match(line)
+    assert " ERROR   The proxy cannot start: cannot listen at " in line
 
 
 async def test_it_serves_without_root_s_rights_from_its_own_folders(root: Path) -> None:
@@ -159,13 +172,21 @@ async def test_a_login_that_stays_stopped_is_read_without_root_s_rights(root: Pa
     assert file.stat().st_uid != 0
 
 
-async def test_a_log_folder_with_foreign_files_is_left_alone_and_the_proxy_serves(root: Path) -> None:
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+async def test_a_log_folder_with_foreign_files_is_left_alone_and_the_proxy_serves(root: Path, mode: int) -> None:
     (root / "share/photos").mkdir()
+    (root / "share/photos").chmod(mode)
     (root / "share/photos/cat.jpg").touch()
     configure(root, target="127.0.0.1:1", log_dir="/share/photos")
     async with app(root) as running:
         await running.until("Ready")
-        assert "cat.jpg" in running.text
+        (line,) = [each for each in running.text.splitlines() if "photos" in each and "Option log_dir" not in each]
+        assert LINE.match(line)
+        assert line.endswith(
+            f" WARNING No log files until the next start: the folder {root}/share/photos holds something else "
+            "('cat.jpg'); choose one that is empty or does not exist."
+        )
+        assert running.text.count("No log files") == 1
         assert (root / "share/photos").stat().st_uid == 0
         assert [path.name for path in (root / "share/photos").iterdir()] == ["cat.jpg"]
 
@@ -183,13 +204,107 @@ async def test_a_renewed_key_that_root_alone_may_read_ends_it_to_be_started_agai
         assert running.process.returncode == EXIT_RESTART
 
 
+async def test_options_of_another_version_are_warned_of_and_it_serves(root: Path) -> None:
+    configure(root, target="127.0.0.1:1", max_connections=99, dropped=1)
+    async with app(root, port := free_port()) as running, httpx.AsyncClient(trust_env=False) as client:
+        await running.until("Ready")
+        for words in ('WARNING Option "dropped": there is no', 'WARNING Option "max_connections": 99 is too large'):
+            (line,) = [line for line in running.text.splitlines() if words in line]
+            assert LINE.match(line)
+        assert "Option max_connections: 1\n" in running.text
+        bundle = (await client.get(f"http://127.0.0.1:{port}/bundle")).text
+        assert bundle.count('Option "dropped"') == 2  # among the options, and in the log
+
+
+FULL_DISK = """
+cp data/options.json share
+mount -t tmpfs -o size=64k tmpfs data
+mv share/options.json data
+cat /dev/zero >data/filler 2>/dev/null || true
+"""
+
+
+async def test_http_does_not_wait_for_room_on_the_disk_and_https_comes_with_it(root: Path) -> None:
+    async with Simulator() as sim:
+        configure(root, target=sim.authority)
+        async with (
+            app(root, prepare=FULL_DISK) as running,
+            httpx.AsyncClient(verify=False, trust_env=False) as client,
+        ):
+            await running.until("Ready")
+            (line,) = [each for each in running.text.splitlines() if " WARNING " in each]
+            assert LINE.match(line)
+            assert line.endswith(
+                "No HTTPS for now: The certificate of the HTTPS listener cannot be stored in "
+                f"{root}/data/certs: No space left on device; free some space there"
+            )
+            assert "Listening at https:" not in running.text
+            answer = await client.get(running.url("http") + "/sim/status/200")
+            assert (answer.status_code, answer.json()["error"]) == (502, "pin_not_written")
+            inside = Path(f"/proc/{running.process.pid}/root{root}/data/filler")
+            await asyncio.to_thread(inside.unlink)
+            await running.until("Listening at https:")
+            for scheme in ("https", "http"):
+                assert (await client.get(running.url(scheme) + "/sim/status/200")).status_code == 200
+            running.process.send_signal(signal.SIGTERM)
+            assert await running.process.wait() == 0
+        assert running.text.count("No HTTPS") == 1
+
+
+READ_ONLY = "mount --bind data data; mount -o remount,bind,ro data"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (READ_ONLY, "Read-only file system; make its disk writable; a failing disk is often mounted read-only"),
+        (
+            "chmod 700 data",
+            "Permission denied; give the program's user the right to enter it and to write there",
+        ),
+    ],
+)
+async def test_a_data_folder_that_is_of_no_use_is_named_with_the_remedy(root: Path, prepare: str, words: str) -> None:
+    configure(root, target="127.0.0.1:1")
+    async with app(root, prepare=prepare) as running:
+        _, written = await running.process.communicate()
+        assert running.process.returncode == 1
+    (line,) = written.decode().splitlines()
+    assert LINE.match(line)
+    assert line.endswith(f" ERROR   The proxy cannot start: the folder {root}/data cannot be used: {words}")
+
+
+async def test_a_data_folder_that_became_read_only_stops_neither_http_nor_https(root: Path) -> None:
+    configure(root, target="127.0.0.1:1")
+    async with app(root) as running:
+        await running.until("Ready")
+    async with app(root, prepare=READ_ONLY) as running:
+        await running.until("Ready")
+        assert "Listening at https:" in running.text
+
+
+async def test_the_login_certificate_that_root_alone_may_read_is_shown_to_the_gateway(root: Path) -> None:
+    known = make_identity(CertificateOptions(common_name="known"))
+    for name, content in (("login.pem", known.certificate_pem), ("login.key", known.key_pem)):
+        (root / "ssl" / name).write_bytes(content)
+        (root / "ssl" / name).chmod(0o600)
+    trusted = ClientCertificates(trusted=known.certificate_pem.decode(), demanded=True)
+    async with Simulator(vendor="emh", client_certificates=trusted) as sim:
+        names = {"client_certfile": "login.pem", "client_keyfile": "login.key"}
+        configure(root, target=sim.authority, allow=["127.0.0.1"], **names)
+        async with app(root) as running:
+            await running.until("Ready")
+            async with httpx.AsyncClient(trust_env=False) as client:
+                assert (await client.get(running.url("http"))).status_code == 200
+    assert sim.journal.client_certificates == [known.fingerprint]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"target": "10.11.120.2", "max_connections": 99}', "max_connections"),
+        ('{"target": "10.11.120.2", "allow": ["home"]}', "allow"),
         ("{}", "target"),
         ("{", "JSON"),
-        ('{"target": "10.11.120.2", "tagret": 1}', "tagret"),
         (None, "options.json"),
     ],
 )
@@ -199,5 +314,6 @@ async def test_bad_options_end_it_with_one_line_and_exit_code_2(root: Path, text
     async with app(root) as running:
         _, written = await running.process.communicate()
         assert running.process.returncode == 2
-        assert len(written.decode().splitlines()) == 1
-        assert words in written.decode()
+        (line,) = written.decode().splitlines()
+        assert LINE.match(line)
+        assert words in line

@@ -14,7 +14,9 @@ from typing import Final
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
 
+from simulator.certificates import CertificateOptions, make_identity
 from simulator.gateway import Simulator
 from simulator.ppc import CGI
 from tests.process import ROOT, Program, module, proxy_program, run_to_end
@@ -146,6 +148,15 @@ async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     assert code == 1
     assert output.count("\n") == 1
     assert f"port {port}: another program uses it already" in output
+
+
+async def test_a_target_that_is_the_proxy_itself_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as freed:
+        port = str(freed.getsockname()[1])
+    code, output = await run_to_end(tmp_path, "--port", port, "--bind", "127.0.0.1", "--target", f"127.0.0.1:{port}")
+    assert code == 2
+    assert output.startswith(f'smgw-proxy: option --target: "127.0.0.1:{port}" is where this proxy itself listens; ')
+    assert output.count("\n") == 1
 
 
 async def test_a_certificate_folder_that_cannot_be_used(tmp_path: Path) -> None:
@@ -468,6 +479,36 @@ async def test_a_certificate_that_is_missing_is_a_bad_option(tmp_path: Path) -> 
     )
     assert (code, output.count("\n")) == (2, 1)
     assert output.startswith("smgw-proxy: option --certfile: absent.pem does not exist")
+
+
+async def test_a_client_certificate_that_cannot_be_used_is_a_bad_option(tmp_path: Path) -> None:
+    one, other = (make_identity(CertificateOptions(common_name=name)) for name in ("one", "other"))
+    key = serialization.load_pem_private_key(one.key_pem, None)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    files = {
+        "cert.pem": one.certificate_pem,
+        "other.key": other.key_pem,
+        "locked.key": key.private_bytes(*form, serialization.BestAvailableEncryption(b"secret")),
+        "broken.key": b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    wrong = {
+        ("absent.pem", "other.key"): "absent.pem does not exist",
+        ("cert.pem", "other.key"): "other.key is not the key of cert.pem",
+        ("cert.pem", "locked.key"): "locked.key is encrypted",
+        ("cert.pem", "broken.key"): "cert.pem with broken.key cannot be used",
+        ("cert.pem", "cert.pem"): "cert.pem holds no key in PEM form",
+    }
+    for (certfile, keyfile), words in wrong.items():
+        pair = ("--client-certfile", certfile, "--client-keyfile", keyfile)
+        for command in (("run", "--port", "0", "--allow", "127.0.0.1"), ("doctor",)):
+            code, output = await run_to_end(tmp_path, *command, *pair)
+            assert (code, output.count("\n")) == (2, 1)
+            assert output.startswith(f"smgw-proxy: option --client-certfile: {words}")
+    code, output = await run_to_end(tmp_path, "--port", "0", *pair)
+    assert code == 2
+    assert "whoever may reach the proxy acts with this certificate" in output
 
 
 async def test_a_stop_waits_for_no_file_operation(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.program import wiring
-from smgw_proxy_addon.server import connection, request_body
+from smgw_proxy_addon.server import output, request_body
 from tests.rig import Rig, headers_of, proxy_for, send, status_of
 
 LOGIN = {"Authorization": 'Digest username="demo", nonce="n", uri="/", response="secret"'}
@@ -415,7 +415,7 @@ async def test_a_small_request_that_never_ends_takes_no_place(
 
 
 async def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "STALL", 0.2)
+    monkeypatch.setattr(output, "STALL", 0.2)
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         _, writer = await asyncio.open_connection("127.0.0.1", rig.port, limit=1000)
         writer.write(ONE.replace(b"status/200", b"bytes/50000000"))
@@ -425,7 +425,7 @@ async def test_a_client_that_stops_reading_loses_its_place(tmp_path: Path, monke
 
 
 async def test_a_client_that_reads_slowly_gets_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "STALL", 0.15)
+    monkeypatch.setattr(output, "STALL", 0.15)
     size = 8_000_000
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig:
         with socket.socket() as slow:

@@ -187,7 +187,7 @@ async def neglecting(
             while not (found := accepted(rig)):  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
             protocol, reports = found[0].protocol, -1
-            while not (protocol and protocol.unsent and rig.reports and reports == len(rig.reports)):
+            while not (protocol and protocol.output.unsent and rig.reports and reports == len(rig.reports)):
                 reports = len(rig.reports)
                 await asyncio.sleep(0.1)
         yield found[0], peer
@@ -228,7 +228,7 @@ async def test_what_waits_below_tls_counts_as_not_taken(tmp_path: Path) -> None:
         neglecting(rig, LAST, https=True) as (connection, _),
     ):
         assert connection.protocol
-        assert connection.protocol.unsent > 180_000
+        assert connection.protocol.output.unsent > 180_000
 
 
 async def test_a_last_answer_over_tls_may_be_read_in_time(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ async def test_a_tls_connection_that_was_closed_twice_harms_no_other(tmp_path: P
         sim.faults.set("drop", times=1)
         async with neglecting_end(rig) as connection:
             assert connection.protocol
-            assert connection.protocol.unsent == 0
+            assert connection.protocol.output.unsent == 0
             connection.close()
             async with asyncio.timeout(ENOUGH):
                 while connection.socket.fileno() >= 0:  # noqa: ASYNC110 - nothing tells

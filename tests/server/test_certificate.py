@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_leaves_nothing_behind(t
         ensure_self_signed(tmp_path, NAMES, now=NOW)
     assert str(caught.value) == (
         f"The certificate of the HTTPS listener cannot be stored in {tmp_path}: Is a directory; "
-        "make this folder writable for the proxy"
+        "look after this folder"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["listener.key"]
 

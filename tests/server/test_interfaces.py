@@ -1,8 +1,9 @@
 import ipaddress
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -28,6 +29,40 @@ def test_it_tells_what_the_ip_program_tells(require: Callable[[str], None]) -> N
     }
     found = {each.name: set(each.addresses) for each in local_interfaces() or []}
     assert found == expected
+
+
+@pytest.fixture
+def namespace(require: Callable[[str], None]) -> Iterator[str]:
+    """Make a network namespace with an interface ``home``."""
+    require("netns")
+    name = f"smgw-{os.getpid()}-routes"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        subprocess.run(["ip", "-n", name, "link", "add", "home", "type", "veth", "peer", "name", "far"], check=True)
+        for end in ("home", "far"):
+            subprocess.run(["ip", "-n", name, "link", "set", end, "up"], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def test_only_what_a_router_says_to_be_on_the_link_is_found(namespace: str) -> None:
+    for route in (
+        "2001:db8:2::/64 dev home proto ra",
+        "2001:db8:3::/64 dev home proto static",
+        "2001:db8:4::/64 via fe80::1 dev home proto ra",
+        "unreachable 2001:db8:5::/64 proto ra",
+        "default via fe80::1 dev home proto ra",
+    ):
+        subprocess.run(["ip", "-n", namespace, "-6", "route", "add", *route.split()], check=True)
+    code = (
+        "from smgw_proxy_addon.server.interfaces import local_interfaces\n"
+        "for each in local_interfaces(): print(each.name, *each.on_link)"
+    )
+    told = subprocess.run(
+        ["ip", "netns", "exec", namespace, sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert "home 2001:db8:2::/64" in told.stdout.splitlines()
 
 
 def test_local_names_hold_every_address_once() -> None:

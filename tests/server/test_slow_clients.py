@@ -19,7 +19,7 @@ from simulator.ppc import CGI, METER_ID
 from simulator.theben import USAGE_POINT
 from smgw_proxy_addon.errors import ClientStalledError
 from smgw_proxy_addon.http.digest import authorize, parse_challenges
-from smgw_proxy_addon.server import connection
+from smgw_proxy_addon.server import output
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.connection import ClientConnection
 from smgw_proxy_addon.server.limits import Limits
@@ -179,7 +179,7 @@ async def test_a_usual_answer_frees_the_place_before_it_is_read(tmp_path: Path, 
 
 
 async def test_all_connections_together_take_a_bounded_amount(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "AHEAD_IN_ALL", 500_000)
+    monkeypatch.setattr(output, "AHEAD_IN_ALL", 500_000)
     size = 8
 
     class Endless:
@@ -199,7 +199,7 @@ async def test_all_connections_together_take_a_bounded_amount(monkeypatch: pytes
         before = acceptor.unsent()
         await asyncio.sleep(0.2)
     # One of them may be about to go beyond it, and each has what asyncio lets it take, and a piece.
-    assert 500_000 < acceptor.unsent() < 500_000 + connection.AHEAD + size * (65_536 + 20_000)
+    assert 500_000 < acceptor.unsent() < 500_000 + output.AHEAD + size * (65_536 + 20_000)
     for client in crowd:
         client.close()
     await acceptor.stop()
@@ -220,7 +220,7 @@ async def test_answers_to_requests_sent_ahead_are_no_way_around_it(tmp_path: Pat
 async def test_nor_may_they_wait_for_ever_where_nobody_else_does(
     tmp_path: Path, slow: SlowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "STALL", 0.2)
+    monkeypatch.setattr(output, "STALL", 0.2)
     async with running(tmp_path) as (_, rig):
         await slow.send(rig.port, 300 * await head(rig, "GET", "/sim/bytes/30000"))
         await until(lambda: codes(rig)[-1:] == ["client_stalled"])

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator.certificates import CertificateOptions
+from simulator.certificates import CertificateOptions, make_identity
 from simulator.gateway import Simulator
 from smgw_proxy_addon.config.options import Options, from_command_line
 from smgw_proxy_addon.gateway.tls import offers_brainpool
@@ -274,6 +274,25 @@ async def test_an_emh_gateway_that_wants_another_host(tmp_path: Path) -> None:
         assert (found.step, found.code) == (Step.HTTP, "http_forbidden")
         assert "meter.example.org" in explain_finding(found.code, "en", found.facts).sentence
         assert "host_header" in explain_finding(found.code, "de", found.facts).remedy
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_an_emh_gateway_that_takes_smgw_local_only(tmp_path: Path, ends: bool) -> None:
+    async with Simulator(vendor="emh", smgw_local_only=True) as sim:
+        if ends:
+            sim.faults.set("close-announced")
+        found = fault(await examine(options_for(sim.authority, tmp_path)))
+        assert (found.step, found.code) == (Step.HTTP, "http_smgw_local")
+        assert sim.authority in explain_finding(found.code, "en", found.facts).sentence
+        assert "host_header" in explain_finding(found.code, "de", found.facts).remedy
+        assert [record.header(b"host") for record in sim.records].count(b"smgw.local") == 1
+        assert codes(await examine(options_for(sim.authority, tmp_path, host_header="smgw.local")))[-1] == "http_ok"
+
+
+async def test_a_device_that_refuses_smgw_local_too_is_no_gateway(tmp_path: Path) -> None:
+    context = await asyncio.to_thread(make_identity(CertificateOptions()).server_context)
+    async with device(says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), context) as target:
+        assert fault(await examine(options_for(target, tmp_path))).code == "http_not_a_gateway"
 
 
 @pytest.mark.parametrize(

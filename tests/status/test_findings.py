@@ -5,7 +5,14 @@ import ipaddress
 import pytest
 
 from smgw_proxy_addon.config.target import Target
-from smgw_proxy_addon.errors import HandshakeError, ProxyError, QueueTimeoutError, RefusedError, UnreachableError
+from smgw_proxy_addon.errors import (
+    ConnectTimeoutError,
+    HandshakeError,
+    ProxyError,
+    QueueTimeoutError,
+    RefusedError,
+    UnreachableError,
+)
 from smgw_proxy_addon.locales.explain import explain_finding
 from smgw_proxy_addon.server.interfaces import Interface
 from smgw_proxy_addon.status.findings import Destination, Finding, Step, judge_address, judge_answer, judge_failure
@@ -54,6 +61,10 @@ def judged(where: Destination, *interfaces: Interface, reached: bool | None = Fa
         (at("fe80::7", in_app=False), [], False, False, "address_without_zone"),
         (at("fe80::7", zone="e", in_app=False), [interface("e", up=False)], False, False, "address_down"),
         (at("fe80::7", zone="end0"), [], True, True, "address_reached"),
+        (at("172.30.33.7"), [], False, False, "address_of_apps"),
+        (at("172.30.33.7"), [], None, None, "address_of_apps"),
+        (at("172.30.33.7"), [], True, True, "address_routed"),
+        (at("172.30.33.7", in_app=False), [], False, False, "address_missing"),
     ],
 )
 def test_addresses(
@@ -127,6 +138,13 @@ def test_failures(error: ProxyError, done: dict[Step, float], own: bool, step: S
     assert (finding.step, finding.code) == (step, code)
     for language in ("en", "de"):
         assert "{" not in "".join(explain_finding(finding.code, language, finding.facts))
+
+
+@pytest.mark.parametrize("error", [UnreachableError(), ConnectTimeoutError(seconds="10")])
+def test_a_gateway_with_an_address_of_apps_is_not_looked_for_at_the_cable(error: ProxyError) -> None:
+    finding = judge_failure(error, at("172.30.32.9"), {}, own_address=False)
+    assert (finding.step, finding.code) == (Step.TCP, "tcp_of_apps")
+    assert judge_address(at("172.30.32.9"), None, reached=False).code == "address_of_apps"
 
 
 def test_a_wrong_port_is_named() -> None:

@@ -27,7 +27,8 @@ def active(known: Situation) -> set[Cause]:
 
 
 def test_before_the_first_contact_only_the_log_is_known() -> None:
-    assert find_causes(situation(), NOW, AFTER) == {Cause.LOG_FOLDER: None, Cause.LOGIN_STOPPED: None}
+    known = (Cause.LOG_FOLDER, Cause.LOGIN_STOPPED, Cause.LOGIN_HELD_BACK)
+    assert find_causes(situation(), NOW, AFTER) == dict.fromkeys(known)
 
 
 def test_a_healthy_proxy_has_no_cause_left() -> None:
@@ -107,6 +108,7 @@ def test_each_cause_has_words_and_a_link(cause: Cause, language: str) -> None:
         certificate=ending(NOW),
         log_failure=failure,
         stopped=(1,),
+        held_back=("192.168.1.20",),
     )
     facts = find_causes(known, NOW, AFTER)[cause]
     assert facts is not None
@@ -126,6 +128,14 @@ def test_a_stopped_login_is_told_without_a_name(language: str, words: str) -> No
     facts = find_causes(situation(stopped=(1, 3)), NOW, AFTER)[Cause.LOGIN_STOPPED]
     assert facts is not None
     assert words in explain_cause(Cause.LOGIN_STOPPED, facts, language, None).message
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "in the program at"), ("de", "mit der Adresse")])
+def test_a_wrong_password_is_told_with_its_address(language: str, words: str) -> None:
+    facts = find_causes(situation(held_back=("192.168.1.20", "192.168.1.21")), NOW, AFTER)[Cause.LOGIN_HELD_BACK]
+    assert facts is not None
+    message = explain_cause(Cause.LOGIN_HELD_BACK, facts, language, None).message
+    assert f"{words} 192.168.1.20, 192.168.1.21:" in message
 
 
 @pytest.mark.parametrize("code", ["gateway_login_refused", "login_expired"])

@@ -60,12 +60,16 @@ NETWORK = {
 
 @dataclass
 class StandIn:
-    """A Supervisor that records the notifications."""
+    """A Supervisor that records the notifications, and keeps the app's options."""
 
     url: str = ""
     language: str = "de"
     slug: str = "local_smgw_proxy"
     ports: dict[str, int | None] | None = None
+    options: dict[str, Any] | None = None
+    restarts: int = 0
+    broken: tuple[str, ...] = ()
+    """Paths that do not work."""
     works: bool = True
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set, no request is answered."""
@@ -78,15 +82,17 @@ class StandIn:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.set()
         await self.answers.wait()
-        if request.headers["Authorization"] != f"Bearer {TOKEN}":
-            return web.Response(status=401)
-        if not self.works:
-            return web.Response(status=502, text="Bad Gateway")
+        allowed = request.headers["Authorization"] == f"Bearer {TOKEN}"
+        if not allowed or not self.works or request.path in self.broken:
+            return web.Response(status=502 if allowed else 401, text="Bad Gateway")
         match request.path:
             case "/network/info":
                 return web.json_response({"result": "ok", "data": NETWORK})
             case "/addons/self/info":
-                return web.json_response({"result": "ok", "data": {"slug": self.slug, "network": self.ports}})
+                data = {"slug": self.slug, "network": self.ports, "options": self.options}
+                return web.json_response({"result": "ok", "data": data})
+            case "/addons/self/options" | "/addons/self/restart":
+                return await self._change(request)
             case "/core/api/config":
                 return web.json_response({"language": self.language})
         body = await request.json()
@@ -94,6 +100,13 @@ class StandIn:
         self.bodies.append(body)
         self.notified.set()
         return web.json_response([])
+
+    async def _change(self, request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/options"):
+            self.options = (await request.json())["options"]
+        else:
+            self.restarts += 1
+        return web.json_response({"result": "ok", "data": {}})
 
     def taken(self) -> list[tuple[str, str]]:
         """Return the notifications since the last call."""
@@ -144,6 +157,24 @@ async def test_page_and_language_are_read() -> None:
         assert await supervisor.fetch_language() == "de"
         told.slug = "x](http://evil.example)"
         assert await supervisor.fetch_page_path() is None
+
+
+async def test_one_option_is_changed_and_the_others_stay(caplog: pytest.LogCaptureFixture) -> None:
+    accounts = [{"username": "demo", "password": "s3cr3t"}]
+    caplog.set_level("DEBUG")
+    async with stand_in() as told, client(told.url) as supervisor:
+        assert not await supervisor.change_option("host_header", "smgw.local"), "the others would be lost"
+        told.options = {"target": "10.11.120.2", "accounts": accounts}
+        assert await supervisor.change_option("host_header", "smgw.local")
+        assert told.options == {"target": "10.11.120.2", "accounts": accounts, "host_header": "smgw.local"}
+        told.broken = ("/addons/self/options", "/addons/self/restart")
+        assert not await supervisor.change_option("target", "192.168.1.200")
+        assert not await supervisor.restart()
+        assert told.options["target"] == "10.11.120.2"
+        told.broken = ()
+        assert await supervisor.restart()
+        assert told.restarts == 1
+    assert "s3cr3t" not in caplog.text
 
 
 async def test_without_a_supervisor_there_is_silence(caplog: pytest.LogCaptureFixture) -> None:
@@ -259,7 +290,11 @@ async def day(folder: Path, mode: Mode = Mode.TRANSPARENT) -> AsyncIterator[Day]
 async def test_a_day_is_told_exactly(tmp_path: Path) -> None:
     async with day(tmp_path) as played:
         # What an earlier run may have left is taken away, once it is known to be over.
-        assert await played.updates() == [("dismiss", "log_folder"), ("dismiss", "login_stopped")]
+        assert await played.updates() == [
+            ("dismiss", "log_folder"),
+            ("dismiss", "login_stopped"),
+            ("dismiss", "login_held_back"),
+        ]
         assert await played.asks() == [
             ("dismiss", "certificate_changed"),
             ("dismiss", "certificate_expires"),

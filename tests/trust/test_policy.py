@@ -228,3 +228,19 @@ def test_trust_is_pure() -> None:
     program = "import sys, smgw_proxy_addon.trust.policy; print({'ssl', 'asyncio', 'aiohttp'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("subject", "names"),
+    [
+        ("CN=ETHE0300186023.SMGW,O=SMGW,C=DE", ("ETHE0300186023.SMGW",)),
+        ("C=DE,O=SMGW,CN=a-1", ("a-1",)),
+        ("CN=a+CN=b,O=x", ("a", "b")),
+        ("CN=Max Mustermann,O=SMGW", ()),
+        ("O=x\\,CN=y,C=DE", ()),
+        ("", ()),
+    ],
+)
+def test_host_names_are_those_of_the_device(subject: str, names: tuple[str, ...]) -> None:
+    certificate = Certificate("0" * 64, subject, dns_names=("smgw.example",))
+    assert certificate.host_names == (*names, "smgw.example")

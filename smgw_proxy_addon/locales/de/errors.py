@@ -42,6 +42,16 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Berichtigen Sie Benutzername und Passwort in dem Programm, in dem sie falsch sind, oder schalten Sie es ab: "
         "Das Protokoll des Proxys nennt seine Adresse. Warten Sie dann zehn Sekunden.",
     ),
+    "login_held_back": Explanation(
+        "Dieses Programm hat ein falsches Passwort",
+        "Das Gateway hat mehrere Anmeldungen dieses Programms hintereinander abgelehnt. Damit es sich nicht sperrt, "
+        "hält der Proxy weitere mit demselben Benutzernamen von derselben Adresse zurück[, von jetzt an {seconds} "
+        "Sekunden lang]. An das Gateway wurde nichts gesendet.",
+        "Berichtigen Sie Benutzername und Passwort in dem anfragenden Programm: Es sind die HAN-Zugangsdaten Ihres "
+        "Messstellenbetreibers, nicht die eines Kundenportals. Warten Sie dann diese Zeit ab; eine richtige "
+        'Anmeldung beendet es. Die Option "hold_back_logins" (auf der Kommandozeile --no-hold-back-logins) schaltet '
+        "es ab.",
+    ),
     "request_line_too_long": Explanation(
         "Die Adresse ist zu lang",
         "Das anfragende Programm hat eine Adresse geschickt, die länger ist als jede, die ein Gateway versteht. An "
@@ -180,6 +190,22 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "verschlüsselte Verbindung einigen.",
         "Prüfen Sie, ob Adresse und Port die des Gateways sind. Die Gateways mancher Hersteller können noch nicht "
         "benutzt werden; den technischen Grund nennt das Protokoll des Proxys.",
+    ),
+    "gateway_wants_certificate": Explanation(
+        "Das Gateway verlangt ein Zertifikat als Anmeldung",
+        "Das Gateway[ unter {target}] hat den Verbindungsaufbau abgebrochen, weil es vom Proxy kein Zertifikat bekam "
+        "oder keines, das es annimmt.",
+        "Bitten Sie Ihren Messstellenbetreiber um ein Zertifikat mit Schlüssel und tragen Sie beide in die Optionen "
+        "„client_certfile“ und „client_keyfile“ ein. Haben Sie das schon, prüfen Sie, ob es die für dieses Gateway "
+        "sind und ob sie nicht abgelaufen sind. Viele Gateways nehmen auch Benutzername und Passwort, wenn der "
+        "Betreiber sie einrichtet.",
+    ),
+    "target_is_proxy": Explanation(
+        "Der Proxy soll sich selbst fragen",
+        "Unter der Adresse des Gateways[ ({target})] antwortet dieser Proxy. Es wurde ihm nichts gesendet und sein "
+        "Zertifikat nicht gespeichert.",
+        "Tragen Sie in die Option „target“ die Adresse des Gateways ein: Sie steht im Brief Ihres "
+        "Messstellenbetreibers. Die Adresse des Proxys gehört in die Programme, die ihn fragen.",
     ),
     "certificate_changed": Explanation(
         "Das Gateway zeigt ein anderes Zertifikat als bisher",

@@ -102,6 +102,13 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Eine Adresse, die mit fe80 beginnt, ist aus einer Home-Assistant-App nicht erreichbar.",
         "Tragen Sie in die Option „target“ die IPv4-Adresse des Gateways ein; Ihr Messstellenbetreiber kennt sie.",
     ),
+    "address_of_apps": Outcome(
+        "Die Adresse des Gateways gehört zu dem Netz, in dem Home Assistant seine Apps hält (172.30.32.0/23). Ein "
+        "Gateway mit einer solchen Adresse erreicht nur Home Assistant selbst, aber keine App.",
+        "Stellen Sie einen kleinen Router mit NAT neben den Zähler und tragen Sie in die Option „target“ die Adresse "
+        "ein, die das Gateway dann für Ihr Heimnetz hat. Oder betreiben Sie den Proxy auf einem anderen Rechner. Ein "
+        "Kabel oder eine zweite Adresse hilft nicht.",
+    ),
     # TCP
     "tcp_ok": Outcome("{at} nimmt Verbindungen an."),
     "tcp_busy": Outcome(
@@ -133,6 +140,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Im Netz des Gateways gibt es kein Gerät mit dieser Adresse ({at}).",
         "Prüfen Sie das Kabel an beiden Enden, ob es in der HAN-Buchse des Gateways steckt (nicht WAN oder LMN), "
         "und die Adresse: Sie steht im Brief Ihres Messstellenbetreibers.",
+    ),
+    "tcp_of_apps": Outcome(
+        "Unter {at} antwortet niemand: Eine App sucht diese Adresse unter den anderen Apps und nicht hinter einem "
+        "Kabel.",
+        "Siehe oben bei der Netzwerkadresse.",
     ),
     # TLS
     "tls_ok": Outcome("Die verschlüsselte Verbindung steht."),
@@ -176,8 +188,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Prüfen Sie Adresse und Port in der Option „target“.",
     ),
     "tls_client_certificate": Outcome(
-        "Das Gerät unter {at} verlangt ein Zertifikat des Proxys; das tut kein Gateway am HAN-Anschluss.",
-        "Prüfen Sie Adresse und Port in der Option „target“.",
+        "Das Gerät unter {at} verlangt ein Zertifikat des Proxys als Anmeldung: Es bekam keines oder keines, das es "
+        "annimmt ({reason}).",
+        "Ist das Ihr Gateway, bitten Sie Ihren Messstellenbetreiber um ein Zertifikat mit Schlüssel und tragen Sie "
+        "beide in die Optionen „client_certfile“ und „client_keyfile“ ein. Wenn nicht, prüfen Sie Adresse und Port "
+        "in der Option „target“.",
     ),
     "tls_name": Outcome(
         "Das Gerät unter {at} kennt sich nicht unter dem Namen {host} (Alarm 112, „unrecognized name“).",
@@ -226,6 +241,12 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "({subject}).",
         "Prüfen Sie Datum und Uhrzeit dieses Rechners.",
     ),
+    "target_is_proxy": Outcome(
+        "Unter {at} antwortet dieser Proxy selbst. Es wurde ihm nichts gesendet und sein Zertifikat nicht "
+        "gespeichert.",
+        "Tragen Sie in die Option „target“ die Adresse des Gateways ein; die des Proxys gehört in die Programme, die "
+        "ihn fragen.",
+    ),
     "certificate_changed": Outcome(
         "Das Gerät zeigt ein anderes Zertifikat als das vertraute. Es wurde ihm nichts gesendet.\n"
         "Vertraut: {pinned_groups}\n"
@@ -260,11 +281,17 @@ WORDS: Final[Mapping[str, Outcome]] = {
     "http_ok": Outcome(
         "Es verlangt Benutzername und Passwort, wie ein Smart-Meter-Gateway es tut. Alles ist bereit.",
     ),
+    "http_certificate": Outcome("Es lässt den Proxy mit seinem Zertifikat herein. Alles ist bereit."),
     "http_forbidden": Outcome(
         "Das Gateway lehnt die Anfrage ab (403); sie galt dem Host {sent_host}. Gateways von EMH nehmen dort nur "
         "ihren eigenen Namen an.",
         "Setzen Sie die Option „host_header“ auf smgw.local oder auf die eigene Adresse des Gateways; ohne sie gilt "
         "die Option „target“.",
+    ),
+    "http_smgw_local": Outcome(
+        "Das Gateway lehnt Anfragen an den Host {sent_host} ab (400) und nimmt solche an smgw.local an, wie manche "
+        "Gateways von EMH.",
+        "Setzen Sie die Option „host_header“ auf smgw.local. In Home Assistant tut das der Knopf darunter.",
     ),
     "http_other_login": Outcome(
         "Das Gerät verlangt eine Anmeldung, aber nicht so wie ein Smart-Meter-Gateway. Sein Zertifikat nennt: "

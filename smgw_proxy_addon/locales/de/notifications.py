@@ -38,6 +38,12 @@ WORDS: Final[Mapping[str, Notice]] = {
         "{accounts}). Der Proxy sendet damit nichts mehr, damit sich das Gateway nicht sperrt. Berichtigen Sie die "
         "Option accounts der App, oder erlauben Sie auf der Seite des Proxys einen neuen Versuch.",
     ),
+    "login_held_back": Notice(
+        "Falsches Passwort für das Smart-Meter-Gateway",
+        "Falsches Passwort in dem Programm mit der Adresse {addresses}: Das Gateway unter {target} hat seine "
+        "Anmeldungen mehrmals hintereinander abgelehnt. Der Proxy hält weitere eine Weile zurück, damit sich das "
+        "Gateway nicht sperrt. Berichtigen Sie Benutzername und Passwort in diesem Programm.",
+    ),
     "log_folder": Notice(
         "Der Proxy des Smart-Meter-Gateways kann seine Protokolldateien nicht schreiben",
         "Der Proxy arbeitet trotzdem. Die Meldung lautet: {failure}",

@@ -94,6 +94,11 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.login_stopped.remedy": "Berichtigen Sie Benutzername und Passwort in der Option accounts: Es sind die "
     "HAN-Zugangsdaten Ihres Messstellenbetreibers. Sind sie richtig, warten Sie einige Minuten und drücken Sie unter "
     "„Gateway“ auf „Erneut versuchen“.",
+    "verdict.login_held_back": "Ein Programm hat ein falsches Passwort: {addresses}.",
+    "verdict.login_held_back.detail": "Das Gateway hat seine Anmeldungen mehrmals hintereinander abgelehnt. Damit "
+    "sich das Gateway nicht sperrt, hält der Proxy weitere eine Weile zurück. Andere Programme betrifft das nicht.",
+    "verdict.login_held_back.remedy": "Berichtigen Sie Benutzername und Passwort in dem Programm mit dieser Adresse: "
+    "Es sind die HAN-Zugangsdaten Ihres Messstellenbetreibers, nicht die eines Kundenportals.",
     "verdict.login_retried": "Die nächste Anfrage wird zeigen, ob das Gateway die Anmeldung annimmt.",
     "verdict.login_retried.detail": "Sie haben sie noch einmal erlaubt. Seitdem hat kein Programm abgefragt.",
     "verdict.expired": "Es funktioniert, aber das Zertifikat des Gateways ist abgelaufen.",
@@ -215,6 +220,13 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.retried": "Der Zugang darf wieder versucht werden. Die nächste Anfrage zeigt, ob das Gateway ihn "
     "annimmt.",
     "notice.not_stopped": "Es wurde nichts geändert: Dieser Zugang war nicht angehalten.",
+    "notice.restarting": "Die Option host_header steht jetzt auf smgw.local. Die App startet neu: Laden Sie diese "
+    "Seite in einer halben Minute neu.",
+    "notice.restart_failed": "Die Option ist gesetzt, aber Home Assistant hat die App nicht neu gestartet. Starten "
+    "Sie sie selbst neu: Einstellungen → Apps → SMGW Proxy → Neustarten.",
+    "notice.option_failed": "Es wurde nichts geändert: Home Assistant hat die Option nicht angenommen. Tragen Sie "
+    "smgw.local selbst bei host_header in der Konfiguration der App ein, und starten Sie die App neu.",
+    "notice.not_offered": "Es wurde nichts geändert: Die letzte Diagnose sagt nicht, dass das Gateway es braucht.",
     "notice.form": "Es wurde nichts geändert: Die Seite war veraltet. Bitte versuchen Sie es noch einmal.",
     # Programme
     "connect.title": "Programm verbinden",
@@ -281,6 +293,8 @@ WORDS: Final[Mapping[str, str]] = {
     "diagnosis.failed": "fehlgeschlagen",
     "diagnosis.noted": "Hinweis",
     "diagnosis.skipped": "nicht geprüft",
+    "diagnosis.smgw_local": "host_header auf smgw.local setzen und neu starten",
+    "diagnosis.smgw_local.note": "Die App startet von selbst neu. Laufende Anfragen enden; Clients fragen wieder.",
     "diagnosis.when": "Ergebnis vom {when}",
     "diagnosis.broken": "Die Diagnose konnte nicht abgeschlossen werden. Sehen Sie in das Protokoll des Proxys.",
     "error.title": "Diese Seite gibt es nicht",

@@ -39,6 +39,15 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Correct user name and password in the program that has them wrong, or switch it off: the proxy's log names "
         "its address. Then wait ten seconds.",
     ),
+    "login_held_back": Explanation(
+        "This program has a wrong password",
+        "The gateway refused several logins of this program in a row. So that it does not lock itself, the proxy "
+        "holds further ones of the same user name from the same address back[, for {seconds} seconds from now]. "
+        "Nothing was sent to the gateway.",
+        "Correct user name and password in the program that asks: they are the HAN credentials of your metering "
+        "point operator, not those of a customer portal. Then wait for that time; one right login ends it. The "
+        'option "hold_back_logins" (on the command line --no-hold-back-logins) switches this off.',
+    ),
     "request_line_too_long": Explanation(
         "The address is too long",
         "The program that asked sent an address that is longer than any that a gateway understands. Nothing was sent "
@@ -169,6 +178,21 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "The device at the gateway's address[ ({target})] and the proxy could not agree on an encrypted connection.",
         "Check that address and port are those of the gateway. The gateways of some makers cannot be used yet; the "
         "proxy's log tells the technical reason.",
+    ),
+    "gateway_wants_certificate": Explanation(
+        "The gateway wants a certificate as login",
+        "The gateway[ at {target}] ended the handshake because it got no certificate of the proxy, or not one that "
+        "it takes.",
+        "Ask your metering point operator for a certificate with its key, and enter both in the options "
+        '"client_certfile" and "client_keyfile". If you have, check that they are the ones for this gateway and not '
+        "expired. Many gateways also take a user name and password, once the operator sets them up.",
+    ),
+    "target_is_proxy": Explanation(
+        "The proxy is asked to ask itself",
+        "What answers at the gateway's address[ ({target})] is this proxy. Nothing was sent to it, and its "
+        "certificate was not stored.",
+        'Enter the address of the gateway in the option "target": it is in the letter of your metering point '
+        "operator. The proxy's own address belongs into the programs that ask.",
     ),
     "certificate_changed": Explanation(
         "The gateway shows another certificate than before",

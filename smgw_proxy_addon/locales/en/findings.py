@@ -98,6 +98,12 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "An address that begins with fe80 cannot be reached from inside a Home Assistant app.",
         'Enter the gateway\'s IPv4 address in the option "target"; your metering point operator knows it.',
     ),
+    "address_of_apps": Outcome(
+        "The gateway's address belongs to the network in which Home Assistant keeps its apps (172.30.32.0/23). Only "
+        "Home Assistant itself can reach a gateway with such an address, but no app.",
+        "Put a small router with NAT beside the meter, and enter the address that the gateway then has for your home "
+        'in the option "target". Or run the proxy on another computer. A cable or a second address will not help.',
+    ),
     # TCP
     "tcp_ok": Outcome("{at} accepts connections."),
     "tcp_busy": Outcome(
@@ -128,6 +134,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "There is no device with this address in the gateway's network ({at}).",
         "Check the cable at both ends, that it is in the gateway's HAN socket (not WAN or LMN), and the address: it "
         "is in the letter of your metering point operator.",
+    ),
+    "tcp_of_apps": Outcome(
+        "Nobody answers at {at}: an app looks for this address among the other apps, and not behind a cable.",
+        "See the network address above.",
     ),
     # TLS
     "tls_ok": Outcome("The encrypted connection works."),
@@ -170,8 +180,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
         'Check address and port in the option "target".',
     ),
     "tls_client_certificate": Outcome(
-        "The device at {at} asks for a certificate of the proxy, which gateways at the HAN port do not.",
-        'Check address and port in the option "target".',
+        "The device at {at} wants a certificate of the proxy as login: it got none, or not one that it takes "
+        "({reason}).",
+        "If this is your gateway, ask your metering point operator for a certificate with its key, and enter both in "
+        'the options "client_certfile" and "client_keyfile". If not, check address and port in the option "target".',
     ),
     "tls_name": Outcome(
         'The device at {at} does not know itself by the name {host} (alert 112, "unrecognized name").',
@@ -214,6 +226,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "It is the trusted certificate, but by this computer's clock it is not valid yet: {groups} ({subject}).",
         "Check date and time of this computer.",
     ),
+    "target_is_proxy": Outcome(
+        "What answers at {at} is this proxy itself. Nothing was sent to it, and its certificate was not stored.",
+        'Enter the address of the gateway in the option "target"; the proxy\'s own address belongs into the programs '
+        "that ask.",
+    ),
     "certificate_changed": Outcome(
         "The device shows another certificate than the trusted one. Nothing was sent to it.\n"
         "Trusted: {pinned_groups}\n"
@@ -244,11 +261,17 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     # HTTP
     "http_ok": Outcome("It asks for user name and password as a Smart Meter Gateway does. All is ready."),
+    "http_certificate": Outcome("It lets the proxy in by its certificate. All is ready."),
     "http_forbidden": Outcome(
         "The gateway refuses the request (403), which was for the host {sent_host}. Gateways by EMH accept only "
         "their own name there.",
         'Set the option "host_header" to smgw.local or to the gateway\'s own address; without it the option '
         '"target" is used.',
+    ),
+    "http_smgw_local": Outcome(
+        "The gateway refuses requests for the host {sent_host} (400) and takes those for smgw.local, as some "
+        "gateways by EMH do.",
+        'Set the option "host_header" to smgw.local. In Home Assistant, the button below does it.',
     ),
     "http_other_login": Outcome(
         "The device asks for a login, but not in the way of Smart Meter Gateways. Its certificate says: {subject}.",

@@ -37,6 +37,12 @@ WORDS: Final[Mapping[str, Notice]] = {
         "nothing more with it, so that the gateway does not lock itself. Correct the app's option accounts, or have "
         "it tried again on the proxy's page.",
     ),
+    "login_held_back": Notice(
+        "Wrong password for the Smart Meter Gateway",
+        "Wrong password in the program at {addresses}: the gateway at {target} refused its logins several times in a "
+        "row. The proxy holds further ones back for a while, so that the gateway does not lock itself. Correct user "
+        "name and password in that program.",
+    ),
     "log_folder": Notice(
         "The proxy of the Smart Meter Gateway cannot write its log files",
         "The proxy works all the same. {failure}",

@@ -89,6 +89,11 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.login_stopped.remedy": "Correct user name and password in the option accounts: they are the HAN "
     "credentials of your metering point operator. If they are right, wait some minutes and press “Try again” under "
     "“Gateway”.",
+    "verdict.login_held_back": "A program has a wrong password: {addresses}.",
+    "verdict.login_held_back.detail": "The gateway refused its logins several times in a row. So that the gateway "
+    "does not lock itself, the proxy holds further ones back for a while. Other programs are not concerned.",
+    "verdict.login_held_back.remedy": "Correct user name and password in the program at that address: they are the "
+    "HAN credentials of your metering point operator, not those of a customer portal.",
     "verdict.login_retried": "The next request will show whether the gateway takes the login.",
     "verdict.login_retried.detail": "You have said that it may be tried again. No client has asked since.",
     "verdict.expired": "It works, but the gateway's certificate has expired.",
@@ -199,6 +204,13 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.unreadable": "Nothing was changed: the stored certificate cannot be read. Forget it first.",
     "notice.retried": "The account may be tried again: the next request will show whether the gateway takes it.",
     "notice.not_stopped": "Nothing was changed: this account was not stopped.",
+    "notice.restarting": "The option host_header is set to smgw.local. The app restarts now: reload this page in "
+    "half a minute.",
+    "notice.restart_failed": "The option is set, but Home Assistant did not restart the app. Restart it yourself: "
+    "Settings → Apps → SMGW Proxy → Restart.",
+    "notice.option_failed": "Nothing was changed: Home Assistant did not take the option. Enter smgw.local yourself "
+    "at host_header, in the app's Configuration, and restart the app.",
+    "notice.not_offered": "Nothing was changed: the last diagnosis does not say that the gateway needs it.",
     "notice.form": "Nothing was changed: the page was too old. Please try again.",
     # Clients
     "connect.title": "Connect a client",
@@ -261,6 +273,8 @@ WORDS: Final[Mapping[str, str]] = {
     "diagnosis.failed": "failed",
     "diagnosis.noted": "to note",
     "diagnosis.skipped": "not checked",
+    "diagnosis.smgw_local": "Set host_header to smgw.local and restart",
+    "diagnosis.smgw_local.note": "The app restarts by itself. Running requests end, and clients ask again.",
     "diagnosis.when": "Result of {when}",
     "diagnosis.broken": "The diagnosis could not be completed. Look into the proxy's log.",
     "error.title": "This page does not exist",

@@ -11,12 +11,17 @@ from typing import Final
 
 from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
+from smgw_proxy_addon.status.findings import SMGW_LOCAL, WANTS_SMGW_LOCAL
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.pages import KeptRefusal
 from smgw_proxy_addon.status.page.state import Reader, is_same
+from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 
 _LOGGER: Final = logging.getLogger(__name__)
+
+RESTART_AFTER: Final = 2.0
+"""Seconds until the app is restarted: time for the browser to get the page that says so."""
 
 _LONGEST_NUMBER: Final = 4
 _ACCEPT_NOTICES: Final = {
@@ -35,7 +40,7 @@ Action = Callable[[Form], Awaitable[str]]
 class Actions:
     """Carries out forms. ``now`` returns the time in UTC.
 
-    Without ``diagnosis`` none can be run, without ``logins`` none tried again.
+    Without ``diagnosis`` none can be run, without ``logins`` none tried again, without ``supervisor`` no option set.
     """
 
     def __init__(
@@ -46,12 +51,17 @@ class Actions:
         *,
         diagnosis: Diagnosis | None = None,
         logins: GatewayLogins | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self._reader = reader
         self._store = store
         self._now = now
         self._diagnosis = diagnosis
         self._logins = logins
+        self._supervisor = supervisor
+        self._restarting: asyncio.Task[None] | None = None
+        self.restart_failed = False
+        """Whether an option was set and the app was not restarted then."""
         self.kept: KeptRefusal | None = None
         """The last decision to keep refusing a certificate."""
         by_path: dict[str, Action] = {"/trust": self._trust, "/keep": self._keep, "/forget": self._forget}
@@ -59,8 +69,22 @@ class Actions:
             by_path["/retry"] = self._retry
         if diagnosis:
             by_path["/diagnose"] = self._diagnose
+        if supervisor:
+            by_path["/smgw-local"] = self._use_smgw_local
         self.by_path: Final[Mapping[str, Action]] = by_path
         """By the path that the form is sent to."""
+
+    @property
+    def offers_smgw_local(self) -> bool:
+        """Whether the gateway was found to want the Host header that this app can set."""
+        result = self._diagnosis.result if self._diagnosis and self._supervisor else None
+        return any(each.code == WANTS_SMGW_LOCAL for each in (result.findings if result else None) or ())
+
+    async def stop(self) -> None:
+        """Cancel a restart that has not begun."""
+        if self._restarting:
+            self._restarting.cancel()
+            await asyncio.gather(self._restarting, return_exceptions=True)
 
     async def _trust(self, form: Form) -> str:
         fingerprint = form.get("fingerprint")
@@ -109,6 +133,23 @@ class Actions:
             return _notice("not_stopped")
         _LOGGER.warning("The login of account %s may be tried again: somebody said so on the status page", number)
         return _notice("retried")
+
+    async def _use_smgw_local(self, _: Form) -> str:
+        if self._supervisor is None or not self.offers_smgw_local:
+            return _notice("not_offered")
+        if not await self._supervisor.change_option("host_header", SMGW_LOCAL):
+            return _notice("option_failed")
+        _LOGGER.warning("The option host_header was set to %s on the status page: the app is restarted", SMGW_LOCAL)
+        self.restart_failed = False
+        self._restarting = self._restarting or asyncio.create_task(self._restart(self._supervisor))
+        return _notice("restarting")
+
+    async def _restart(self, supervisor: Supervisor) -> None:
+        await asyncio.sleep(RESTART_AFTER)
+        if not await supervisor.restart():
+            self.restart_failed = True
+            _LOGGER.warning("Home Assistant did not restart the app: restart it yourself for the option to count")
+        self._restarting = None
 
     async def _diagnose(self, _: Form) -> str:
         if self._diagnosis:

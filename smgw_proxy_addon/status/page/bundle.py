@@ -29,7 +29,7 @@ def write_bundle(state: State, options: Options, lines: Sequence[str]) -> str:
     """Return the file's text, in English: for those who help, not for the user who sends it."""
     parts = [
         ("Versions", _versions()),
-        ("Options", iter(summary(options))),
+        ("Options", iter([*summary(options), *options.warnings])),
         ("State", _state(state)),
         ("Certificate", _certificates(state)),
         (f"Last 24 hours, {BUCKET // 60} minutes a line", _day(state)),

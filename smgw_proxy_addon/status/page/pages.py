@@ -27,7 +27,7 @@ SHORT: Final = 15
 
 NOTICES: Final = frozenset(
     {"trusted", "kept", "forgotten", "nothing", "other", "not_this", "not_written", "unreadable", "form"}
-    | {"retried", "not_stopped"},
+    | {"retried", "not_stopped", "restarting", "restart_failed", "option_failed", "not_offered"},
 )
 """Notices that may be shown at the top of the page."""
 
@@ -93,8 +93,9 @@ class Pages:
         kept: KeptRefusal | None,
         diagnosis: Result | None,
         diagnosable: bool,
+        offers_smgw_local: bool = False,
     ) -> str:
-        """Render the whole page."""
+        """Render the whole page; ``offers_smgw_local``: with a button that sets the option ``host_header``."""
         view = self._view(state, context, kept)
         found = diagnosis.findings if diagnosis else None
         return self._render(
@@ -104,6 +105,7 @@ class Pages:
             diagnosis=diagnosis,
             checks=None if found is None else report_findings(found, context.language),
             diagnosable=diagnosable,
+            offers_smgw_local=offers_smgw_local,
             notice=context.notice,
         )
 

@@ -89,6 +89,7 @@ class StatusServer:
         """Listen no more."""
         if self._diagnosis:
             await self._diagnosis.stop()
+        await self._actions.stop()
         await self._runner.cleanup()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -125,6 +126,7 @@ class StatusServer:
             kept=self._actions.kept,
             diagnosis=self._diagnosis.result if self._diagnosis else None,
             diagnosable=self._diagnosis is not None,
+            offers_smgw_local=self._actions.offers_smgw_local,
         )
         response = _html(page)
         if "language" in request.query:
@@ -174,7 +176,7 @@ class StatusServer:
         return replace(await self._reader.read(), reached=result.when if result and result.good else None)
 
     def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
-        notice = notice or request.query.get("notice", "")
+        notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
         host = security.find_browser_host(request)
         addresses = [address if address.host else replace(address, host=host) for address in self._addresses]
         return PageContext(_language(request), self._guard.token, addresses, notice if notice in NOTICES else "")

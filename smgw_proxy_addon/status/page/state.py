@@ -1,7 +1,7 @@
 """The state that the page shows: one immutable copy per request."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -84,14 +84,16 @@ class State:
     """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
     accounts: tuple[AccountState, ...] = ()
     """Those that the proxy logs in with itself."""
+    held_back: tuple[str, ...] = ()
+    """The addresses of clients whose logins are held back."""
 
 
 @dataclass(frozen=True)
 class RunningProxy:
     """The parts of the running proxy that the page reads.
 
-    ``serving`` tells whether it takes requests, ``log_failure`` why no log files are written, if so; ``connections``
-    counts those of clients.
+    ``serving`` tells whether it takes requests, ``log_failure`` why no log files are written, if so; ``held_back``
+    gives the addresses of clients whose logins are held back; ``connections`` counts those of clients.
     """
 
     target: Target
@@ -100,6 +102,7 @@ class RunningProxy:
     pool: Pool
     serving: Callable[[], bool]
     logins: GatewayLogins | None = None
+    held_back: Callable[[], Sequence[str]] = tuple
     log_failure: Callable[[], str | None] = lambda: None
     connections: Callable[[], Counts] = Counts
 
@@ -136,6 +139,7 @@ class Reader:
             user_paths=recorder.user_paths,
             log_failure=proxy.log_failure(),
             accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
+            held_back=tuple(proxy.held_back()),
             connections=replace(proxy.connections()),
         )
 

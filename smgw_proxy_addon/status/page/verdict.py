@@ -70,6 +70,7 @@ def judge(state: State) -> Verdict:
     return (
         _untrusted(state)
         or _stopped(state)
+        or _held_back(state)
         or _failing(state)
         or _not_reaching(state)
         or _refusing(state)
@@ -111,6 +112,11 @@ def _untrusted(state: State) -> Verdict | None:
 def _stopped(state: State) -> Verdict | None:
     stopped = [str(each.number) for each in state.accounts if each.status is LoginStatus.STOPPED]
     return Verdict("bad", "login_stopped", facts={"accounts": ", ".join(stopped)}) if stopped else None
+
+
+def _held_back(state: State) -> Verdict | None:
+    addresses = ", ".join(state.held_back)
+    return Verdict("warn", "login_held_back", facts={"addresses": addresses}) if addresses else None
 
 
 def _failing(state: State) -> Verdict | None:

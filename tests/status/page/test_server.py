@@ -244,6 +244,17 @@ async def test_a_diagnosis_does_not_hold_up_the_end(tmp_path: Path) -> None:
         asking.cancel()
 
 
+async def test_a_program_with_a_wrong_password_is_named_by_its_address(tmp_path: Path) -> None:
+    async with Simulator(vendor="emh") as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
+        login = httpx.DigestAuth(sim.user, "wrong")
+        async with httpx.AsyncClient(trust_env=False, auth=login, base_url=status.rig.http) as other:
+            for _ in range(3):
+                answer = await other.get("/json/metering/origin/")
+        assert answer.status_code == 429
+        page = await client.get("/", headers={"Accept-Language": "en"})
+        assert "A program has a wrong password: 127.0.0.1." in page.text
+
+
 async def test_the_bundle_holds_what_helps_and_no_secret(tmp_path: Path) -> None:
     async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
         await status.ask("/smgw/m2m/secret-user.sm/json?token=geheim")

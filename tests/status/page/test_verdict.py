@@ -140,6 +140,13 @@ CASES: list[tuple[str, State, str, str, str | None]] = [
     ("they give up after the login", state(*row(0, "client_gone", 6), *BEGINNINGS), "warn", "impatient", None),
     ("gave up, then a wrong login", state(*row(401, count=6), entry(0, "client_gone", 9)), "bad", "login", None),
     ("its own error", state(entry(500)), "warn", "gateway_status", None),
+    (
+        "a wrong password",
+        state(entry(0, "gateway_closed_without_answer"), held_back=("192.168.1.20",)),
+        "warn",
+        "login_held_back",
+        None,
+    ),
     ("login", state(*[entry(401, ago=each) for each in range(LOGINS)]), "bad", "login", None),
     ("one refused before", state(entry(), entry(503, "queue_full", 30)), "warn", "some_failed", "queue_full"),
     (

@@ -1,0 +1,151 @@
+"""Keeps the wrong password of a client from locking the gateway: its logins are held back after some refusals.
+
+``login_guard`` decides; here is what a request and its answer tell it. Used without the option ``accounts`` only. No
+user name may get into a log line or an error.
+"""
+
+import asyncio
+import logging
+import math
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+from weakref import WeakValueDictionary
+
+from smgw_proxy_addon.errors import ClientGoneError, ConnectionLostError, LoginHeldBackError, SilentCloseError
+from smgw_proxy_addon.gateway import ppc_session
+from smgw_proxy_addon.gateway.connection import Connection
+from smgw_proxy_addon.gateway.ppc_session import PpcSession
+from smgw_proxy_addon.http.digest import Challenge, DigestError, parse_authorization, parse_challenges
+from smgw_proxy_addon.http.headers import values
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.proxy.login_guard import LoginGuard
+from smgw_proxy_addon.proxy.source import Client, Timings, Transparent
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+_LOGIN_NEEDED: Final = 401
+_LOWEST_ERROR: Final = 400
+_USERNAME: Final = re.compile(rb'\busername\*?\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', re.IGNORECASE)
+"""A login is sent with each request: the whole header is parsed only if it was refused."""
+
+
+@dataclass(frozen=True)
+class _Login:
+    """A login of a client; ``who`` is ``LoginGuard.identify``."""
+
+    address: str
+    header: bytes = field(repr=False)
+    who: bytes = field(repr=False)
+
+
+class Guarded:
+    """Asks ``source`` and holds logins back; ``session`` is PPC's, ``clock`` gives monotonic seconds."""
+
+    def __init__(
+        self, source: Transparent, guard: LoginGuard, session: PpcSession, clock: Callable[[], float]
+    ) -> None:
+        self._source = source
+        self._guard = guard
+        self._session = session
+        self._clock = clock
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return from where logins were held back and none was accepted since."""
+        return self._guard.addresses(self._clock())
+
+    @asynccontextmanager
+    async def ask(
+        self, request: GatewayRequest, client: Client, timings: Timings
+    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+        """Ask as the source does. Raises ``LoginHeldBackError`` without asking the gateway."""
+        login = self._login_of(request, client)
+        if login is None:
+            given = self._source.ask(request, client, timings)
+        else:
+            self._check(login)
+            exchange = partial(self._exchange, login, client, timings)
+            given = self._source.ask(request, client, timings, exchange=exchange)
+        async with given as (answer, body):
+            if answer.status == _LOGIN_NEEDED:
+                for challenge in _challenges(answer):
+                    self._guard.handed_out(challenge.nonce, self._clock())
+            yield answer, body
+
+    def _login_of(self, request: GatewayRequest, client: Client) -> _Login | None:
+        """Return the login that a request tries; None in the middle of a session, where PPC asks for it again."""
+        if not request.has_login:
+            return None
+        cgi = ppc_session.read_request(request.target, request.headers, request.body)
+        if self._session.is_held_by(cgi):
+            return None
+        header = b", ".join(values(request.headers, b"authorization"))
+        found = _USERNAME.search(header)
+        username = (found[1] or found[2] or b"") if found else b""
+        return _Login(client.address, header, self._guard.identify(client.address, username))
+
+    def _check(self, login: _Login) -> None:
+        seconds = math.ceil(self._guard.seconds_left(login.who, self._clock()))
+        if seconds:
+            error = LoginHeldBackError(seconds=f"{seconds}")
+            error.retry_after = seconds
+            raise error
+
+    async def _exchange(
+        self, login: _Login, client: Client, timings: Timings, connection: Connection, request: GatewayRequest
+    ) -> Answer:
+        """Send a login: one at a time of each user name and address until one was accepted."""
+        if self._guard.trusts(login.who, self._clock()):
+            return await self._judged(login, connection, request)
+        lock = self._locks.setdefault(login.who, asyncio.Lock())
+        with timings.wait(self._clock):
+            await lock.acquire()
+        try:
+            self._check(login)  # again, after the waits
+            if client.gone.done():
+                raise ClientGoneError
+            return await self._judged(login, connection, request)
+        finally:
+            lock.release()
+
+    async def _judged(self, login: _Login, connection: Connection, request: GatewayRequest) -> Answer:
+        try:
+            answer = await connection.exchange(request)
+        except SilentCloseError:
+            self._refuse(login, _nonce_of(login))
+            raise
+        except ConnectionLostError:
+            self._refuse(login, None)
+            raise
+        if answer.status == _LOGIN_NEEDED:
+            if not any(each.stale for each in _challenges(answer)):
+                self._refuse(login, _nonce_of(login))
+        elif answer.status < _LOWEST_ERROR:
+            self._guard.accepted(login.who, login.address, self._clock())
+        return answer
+
+    def _refuse(self, login: _Login, nonce: str | None) -> None:
+        seconds = self._guard.refused(login.who, login.address, nonce, self._clock())
+        if seconds:
+            _LOGGER.warning(
+                "The gateway refused several logins in a row from %s: a program there has a wrong password. Its "
+                "logins are held back for %.0f s, so that the gateway does not lock itself",
+                login.address,
+                seconds,
+            )
+
+
+def _challenges(answer: Answer) -> Iterator[Challenge]:
+    for value in values(answer.headers, b"www-authenticate"):
+        yield from parse_challenges(value.decode("utf-8", "surrogateescape"))
+
+
+def _nonce_of(login: _Login) -> str | None:
+    try:
+        return parse_authorization(login.header.decode("utf-8", "surrogateescape")).nonce
+    except DigestError:
+        return None

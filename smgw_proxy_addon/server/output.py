@@ -1,0 +1,158 @@
+"""What goes to a client: its flow control, over TLS or not.
+
+What a client does not take yet waits at the gateway, but for a bounded amount here.
+"""
+
+import asyncio
+import fcntl
+import select
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Callable
+from typing import Final
+
+from smgw_proxy_addon.errors import ClientGoneError, ClientStalledError
+from smgw_proxy_addon.server.slow_clients import Hold
+
+AHEAD: Final = 262_144
+"""Bytes that a connection takes before its client is waited for: the gateway is free as soon as it has answered."""
+
+AHEAD_IN_ALL: Final = 8_000_000
+"""Bytes that wait in all connections beyond which each takes no more than asyncio would let it."""
+
+STALL: Final = 30.0
+"""Seconds in which a client has to read something."""
+
+_USUAL: Final = 65_536
+_LOOK: Final = 0.01
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class Output:
+    """The sending half of a connection; ``unsent_in_all`` counts the bytes that all clients have not taken."""
+
+    def __init__(self, unsent_in_all: Callable[[], int]) -> None:
+        self._unsent_in_all = unsent_in_all
+        self._raw: asyncio.Transport | None = None  # of the socket
+        self._transport: asyncio.Transport | None = None  # the same, or TLS above it
+        self._writable: asyncio.Future[None] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether something can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the client has not taken yet, but for those in the kernel."""
+        if self._transport is None or self._raw is None:
+            return 0
+        below = self._raw.get_write_buffer_size()
+        # What is encrypted waits in the transport below.
+        return below if self._raw is self._transport else below + self._transport.get_write_buffer_size()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the client has to take something before more is sent."""
+        return self._writable is not None
+
+    def attach(self, raw: asyncio.Transport, transport: asyncio.Transport) -> None:
+        """Send over ``transport``, which may be TLS above the ``raw`` transport of the socket."""
+        self._raw, self._transport = raw, transport
+        transport.set_write_buffer_limits(AHEAD)
+
+    def detach(self) -> None:
+        """Learn that the connection is gone."""
+        self._raw = self._transport = None
+        self.resume()
+
+    def pause(self) -> None:
+        """Wait before more is sent."""
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume(self) -> None:
+        """Send on."""
+        if self._writable and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def write(self, data: bytes) -> None:
+        """Send data, without waiting. Raises ``ClientGoneError``."""
+        if self._transport is None or self._transport.is_closing():
+            raise ClientGoneError
+        self._transport.write(data)
+
+    async def wait(self) -> None:
+        """Wait until more can be sent, however long that takes."""
+        if self._writable:
+            await self._writable
+
+    async def drain(self, hold: Hold) -> None:
+        """Wait until the client has taken enough of what it is sent.
+
+        Raises ``ClientStalledError`` if it does not read at all, or keeps others from the gateway for too long.
+        """
+        if self._transport is not None and self.unsent > _USUAL:
+            self._transport.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
+        if not self.paused:
+            return
+        loop = asyncio.get_running_loop()
+        before, began = self._untaken(), loop.time()
+        changed = began
+        while self._writable:
+            done, _ = await asyncio.wait({self._writable}, timeout=min(STALL, hold.step))
+            now, untaken = loop.time(), self._untaken()
+            hold.waited(now - began, moved=before - untaken)
+            began = now
+            if untaken != before:
+                before, changed = untaken, now
+            elif not done and now - changed >= STALL:
+                raise ClientStalledError
+
+    async def confirm(self, seconds: float) -> None:
+        """Wait until a client that has closed its side has taken everything. Raises ``ClientGoneError``.
+
+        One that has closed the other side, too, sends a reset instead: nothing else tells them apart.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while raw := self._socket():
+            poll = select.poll()
+            poll.register(raw.fileno(), 0)
+            if poll.poll(0):
+                raise ClientGoneError
+            if not self._untaken() or loop.time() >= deadline:
+                return
+            await asyncio.sleep(_LOOK)
+
+    def end(self) -> None:
+        """Send no more, where the other direction can stay open: without TLS."""
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def close(self) -> None:
+        """Close the connection cleanly, when all is sent."""
+        if self._transport is not None and self.open:  # TLS forgets its state when it is closed twice
+            self._transport.close()
+
+    def reset(self) -> None:
+        """Break the connection off, so that the client cannot take what it has for the whole answer."""
+        if raw := self._socket():
+            # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        if self._raw is not None:
+            self._raw.abort()
+
+    def _untaken(self) -> int:
+        """Count the bytes that wait for the client, here and in the kernel: none if it has left."""
+        raw = self._socket()
+        if raw is None:
+            return 0
+        queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
+        return self.unsent + int.from_bytes(queued, sys.byteorder)
+
+    def _socket(self) -> socket.socket | None:
+        raw = self._raw.get_extra_info("socket") if self._raw is not None else None
+        return raw if raw is not None and raw.fileno() >= 0 else None
