@@ -102,15 +102,14 @@ def access(data: bytes) -> None:
     """Ask to come in."""
     lines = [*data.split(b"\n"), b"", b"", b""][:4]
     headers = [(b"Host", lines[0]), (b"Origin", lines[1]), (b"Sec-Fetch-Site", lines[2])]
+    method = lines[3].decode("latin-1") or "GET"
     for given in (headers, headers[:1], []):
         with suppress(RequestError):
-            Access().check(
-                peer="127.0.0.1", local="127.0.0.1", method=lines[3] or b"GET", fields=by_name(given), http_11=True
-            )
+            Access().check(peer="127.0.0.1", local="127.0.0.1", method=method, fields=by_name(given), http_11=True)
             promise(given, "HTTP/1.1 needs a Host")
     with suppress(RequestError):
         peer = lines[0].decode("latin-1")
-        Access().check(peer=peer, local="192.168.1.2", method=b"GET", fields={}, http_11=False)
+        Access().check(peer=peer, local="192.168.1.2", method="GET", fields={}, http_11=False)
 
 
 def pins(data: bytes) -> None:

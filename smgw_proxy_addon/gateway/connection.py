@@ -90,7 +90,8 @@ class Connection(asyncio.Protocol):
         parser = self._parser = AnswerParser(request.method)
         try:
             if request.stream is None:
-                self._write(request.head() + _framed(request.body or b"", chunked=request.chunked))
+                body = request.body or b""
+                self._write(request.head() + (_chunk(body) + _LAST_CHUNK if request.chunked else body))
                 if self._writable:
                     await self._wait_writable()
                 self._sent = True
@@ -322,7 +323,3 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 def _chunk(data: bytes) -> bytes:
     # A chunk of length 0 ends the body.
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-
-
-def _framed(body: bytes, *, chunked: bool) -> bytes:
-    return _chunk(body) + _LAST_CHUNK if chunked else body

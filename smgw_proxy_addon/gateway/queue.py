@@ -52,7 +52,9 @@ class PlaceQueue:
 
     def release(self, request: QueuedRequest) -> None:
         """Give a place back."""
-        self._wake_all(self._scheduler.release(request, self._clock()))
+        started = self._scheduler.release(request, self._clock())
+        if self._waiters:
+            self._wake_all(started)
 
     def cancel_all(self) -> None:
         """End all waits with ``ShuttingDownError``."""
@@ -92,8 +94,7 @@ class PlaceQueue:
     def _wake_all(self, requests: list[QueuedRequest]) -> None:
         for request in requests:
             _wake(self._waiters[request])
-        if self._waiters:
-            self._after_change()
+        self._after_change()
 
     def _after_change(self) -> None:
         self._set_timer()

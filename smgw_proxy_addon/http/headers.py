@@ -28,12 +28,7 @@ def values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     return [value.strip(_WHITESPACE) for each, value in headers if each.lower() == name]
 
 
-def tokens(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> set[bytes]:
-    """Return the elements of a comma-separated header, in lower case (RFC 9110 section 5.6.1)."""
-    return elements(values(headers, name))
-
-
-def elements(lists: Iterable[bytes]) -> set[bytes]:
+def tokens(lists: Iterable[bytes]) -> set[bytes]:
     """Return the elements of comma-separated values, in lower case (RFC 9110 section 5.6.1)."""
     return {each.strip(_WHITESPACE) for each in b",".join(lists).lower().split(b",")} - {b""}
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from smgw_proxy_addon.errors import BadRequestError
-from smgw_proxy_addon.http.headers import Fields, Headers, elements
+from smgw_proxy_addon.http.headers import Fields, Headers, tokens
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -58,7 +58,7 @@ _OWN_DOMAINS: Final = (".smgw", ".local")
 """What follows the id of a gateway: in its certificate (TR-03109-1), and in its own network over mDNS."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Framing:
     """How a request's body is delimited: by ``length`` in bytes, ``chunked``, or not at all: there is none."""
 
@@ -192,7 +192,7 @@ def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[by
     dropped = _HOP_BY_HOP
     for lower, _, value in lowered:
         if lower == b"connection":
-            dropped |= elements([value]) - _END_TO_END
+            dropped |= tokens([value]) - _END_TO_END
         elif lower == b"transfer-encoding":
             # It overrides Content-Length, which must not be passed on then (RFC 9112 section 6.3).
             dropped |= {b"content-length"}

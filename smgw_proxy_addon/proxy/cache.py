@@ -72,7 +72,7 @@ class Read:
         Without ``Accept-Encoding`` only a plain one: RFC 9110 section 12.5.3 allows any, but those decode none.
         """
         wanted = qualities(self.codings)
-        used = tokens(headers, b"content-encoding") - {b"identity"}
+        used = tokens(values(headers, b"content-encoding")) - {b"identity"}
         if not used:
             return wanted.get(b"identity", wanted.get(b"*", 1.0)) > 0
         return all(wanted.get(each, wanted.get(b"*", 0.0)) > 0 for each in used)
@@ -129,7 +129,7 @@ def may_be_shared(status: int, headers: Headers) -> bool:
     if status != 200 or names & {b"set-cookie", b"content-range"}:  # noqa: PLR2004 - HTTP
         return False
     lengths = values(headers, b"content-length")
-    return not tokens(headers, b"vary") & _VARIES_UNSEEN and all(
+    return not tokens(values(headers, b"vary")) & _VARIES_UNSEEN and all(
         each.isdigit() and len(each) <= _DIGITS and int(each) <= LARGEST for each in lengths
     )
 

@@ -33,16 +33,12 @@ class Timings:
     reused: bool | None = None
     shared: Literal["hit", "collapsed", "stored"] | None = None
     hold: Hold = field(default_factory=Hold)
-    _waiting: float = field(default=0.0, init=False)
-
-    @property
-    def waiting(self) -> float:
-        """The sum of all waits."""
-        return self._waiting
+    waiting: float = field(default=0.0, init=False)
+    """The sum of all waits; to be changed with ``waited`` only."""
 
     def waited(self, seconds: float) -> None:
         """Add a wait: for the throttle, another login, another request's answer, or a place at the gateway."""
-        self._waiting += seconds
+        self.waiting += seconds
 
     @contextmanager
     def wait(self, clock: Callable[[], float]) -> Iterator[None]:

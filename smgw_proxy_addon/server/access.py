@@ -120,7 +120,7 @@ class Access:
         self._admitted.clear()
         return True
 
-    def check(self, *, peer: str, local: str, method: bytes | str, fields: Fields, http_11: bool) -> None:
+    def check(self, *, peer: str, local: str, method: str, fields: Fields, http_11: bool) -> None:
         """Return if the request may come in.
 
         ``peer`` and ``local`` are the addresses of the connection's ends, IPv6 with or without zone; ``fields`` are
@@ -131,14 +131,13 @@ class Access:
         """
         if not self._admits(peer, local):
             raise _foreign(peer)
-        verb = method.decode("latin-1") if isinstance(method, bytes) else method
-        if verb in _NEVER:
+        if method in _NEVER:
             raise MethodNotAllowedError
         host = _host(_texts(fields, b"host"), required=http_11)
         if host is not None:
             self._check_name(host.host)
         if self._checks_origin:
-            self._check_origin(verb, host, fields)
+            self._check_origin(method, host, fields)
 
     def _admits(self, peer: str, local: str) -> bool:
         known = self._admitted.get((peer, local))

@@ -33,7 +33,7 @@ _NOT_A_FAILURE: Final = frozenset({"client_gone", "login_required"})
 _LOWEST_FAILURE: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One finished request; times in seconds, ``status`` 0 for a connection that was closed without an answer."""
 

@@ -535,3 +535,9 @@ async def test_a_port_that_is_taken_on_one_side_alone_is_not_shared(tmp_path: Pa
         code, output = await run_to_end(tmp_path, "--port", port)
     assert (code, output.count("\n")) == (1, 1)
     assert "another program uses it already" in output
+
+
+def test_nothing_is_loaded_that_only_the_page_and_home_assistant_need() -> None:
+    code = "import sys, smgw_proxy_addon.program.cli; print({'aiohttp', 'jinja2', 'cryptography'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "set()\n"

@@ -27,7 +27,7 @@ def check(
     *headers: tuple[bytes, bytes],
     peer: str = "192.168.1.20",
     local: str = "192.168.1.5",
-    method: bytes | str = "GET",
+    method: str = "GET",
     http_11: bool = True,
     allowed: frozenset[str] = frozenset(),
 ) -> None:
@@ -179,10 +179,9 @@ def test_no_global_address_comes_in(peer: ipaddress.IPv4Address | ipaddress.IPv6
 # --- method
 
 
-@pytest.mark.parametrize("method", ["CONNECT", b"CONNECT"])
-def test_connect_is_refused(method: bytes | str) -> None:
+def test_connect_is_refused() -> None:
     with pytest.raises(MethodNotAllowedError):
-        check((b"Host", b"example.com:443"), method=method)
+        check((b"Host", b"example.com:443"), method="CONNECT")
 
 
 # --- Host

@@ -1,6 +1,6 @@
 """Records what the status page shows of the past: requests, the make of the gateway, the last log lines.
 
-All of it is bounded, and redacted when it is recorded.
+All of it is bounded, and redacted when it is recorded, a request's line of the log when it is written.
 """
 
 import logging
