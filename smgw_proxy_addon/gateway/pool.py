@@ -99,15 +99,6 @@ class Lease:
     waited: float
     connecting: float
     request: QueuedRequest
-    _pool: "Pool"
-
-    def record_answer(self, answer: Answer, page: bytes) -> None:
-        """Note the head of the answer as soon as it is there, and the begin of its page if ``PpcSession.needs_page``.
-
-        They say what became of PPC's session.
-        """
-        if self.request.cgi is not None:
-            self._pool.record_answer(self.request, self.request.cgi, answer, page)
 
 
 @dataclass(frozen=True)
@@ -180,7 +171,7 @@ class Pool:
         except BaseException:
             self._queue.release(request)
             raise
-        return Lease(connection, reused, granted - asked, self._clock() - granted, request, self)
+        return Lease(connection, reused, granted - asked, self._clock() - granted, request)
 
     async def release(self, lease: Lease) -> None:
         """Keep or close the connection of a lease, then give its place back."""
@@ -196,9 +187,14 @@ class Pool:
             self._retire(each)
         lease.connection, lease.reused = await self._connection(None)
 
-    def record_answer(self, request: QueuedRequest, cgi: CgiRequest, answer: Answer, page: bytes) -> None:
-        """Note what the answer to a request for the CGI says about the session."""
-        self._scheduler.record_answer(request, read_answer(cgi, answer.status, answer.headers, page), self._clock())
+    def record_answer(self, lease: Lease, answer: Answer, page: bytes) -> None:
+        """Note the head of the answer as soon as it is there, and the begin of its page if ``PpcSession.needs_page``.
+
+        They say what became of PPC's session.
+        """
+        if (cgi := lease.request.cgi) is not None:
+            meaning = read_answer(cgi, answer.status, answer.headers, page)
+            self._scheduler.record_answer(lease.request, meaning, self._clock())
 
     def log_out_holders(self, log_out: Callable[[], None]) -> None:
         """Have ``log_out`` called, also repeatedly, while the holder of PPC's session must yield to others."""

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Literal, Protocol
 
 from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
@@ -104,30 +103,22 @@ class Transparent:
         return _Asking(self._pool, self._clock, request, client, timings, exchange)
 
 
+@dataclass(slots=True, eq=False)
 class _Asking:
     """One request at the gateway, from the wait for a place to the end of the answer.
 
     A class and no generator: each of those costs a request several microseconds.
     """
 
-    _lease: Lease
-
-    def __init__(
-        self,
-        pool: Pool,
-        clock: Callable[[], float],
-        request: GatewayRequest,
-        client: Client,
-        timings: Timings,
-        exchange: Exchange,
-    ) -> None:
-        self._pool = pool
-        self._clock = clock
-        self._request = request
-        self._client = client
-        self._timings = timings
-        self._exchange = exchange
-        self._began = self._waited_before = 0.0
+    _pool: Pool
+    _clock: Callable[[], float]
+    _request: GatewayRequest
+    _client: Client
+    _timings: Timings
+    _exchange: Exchange
+    _lease: Lease = field(init=False)
+    _began: float = field(default=0.0, init=False)
+    _waited_before: float = field(default=0.0, init=False)
 
     async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
         request, client, timings = self._request, self._client, self._timings
@@ -146,7 +137,7 @@ class _Asking:
         timings.hold.others_wait = self._pool.others_wait
         self._began, self._waited_before = self._clock(), timings.waiting
         if client.gone.done():
-            await self._end()
+            await self.__aexit__()
             raise ClientGoneError
         try:
             try:
@@ -157,16 +148,11 @@ class _Asking:
             page, body = b"", lease.connection.body()
             if self._pool.session.needs_page(cgi, answer.status, answer.headers):
                 page, body = await read_begin(answer, body)
-            lease.record_answer(answer, page)
+            self._pool.record_answer(lease, answer, page)
         except BaseException:
-            await self._end()
+            await self.__aexit__()
             raise
         return answer, body
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._end()
 
     async def _reconnect(self) -> None:
         if self._client.gone.done():
@@ -180,7 +166,7 @@ class _Asking:
             timings.connecting += elapsed
             timings.reused = lease.reused
 
-    async def _end(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         timings = self._timings
         try:
             await self._pool.release(self._lease)
