@@ -22,6 +22,8 @@ from smgw_network_addon.store import STATE, Slot, State, StoreError, Suggestion
 
 __all__ = ["concurrent", "encodings", "run_command"]
 
+_LOGGER: Final = logging.getLogger(__name__)
+
 FAILED: Final = 1
 BAD_OPTIONS: Final = 2
 NOTHING_FOUND: Final = 3
@@ -89,7 +91,7 @@ def _run(given: argparse.Namespace) -> int:
     state = Slot(folder / STATE, owner, 0o600)
     if not state.lock():
         return _refuse(f"another run uses the folder {folder}", FAILED)
-    suggested = Slot(suggestion, owner, 0o644) if suggestion is not None else None
+    suggested = _suggestion_slot(suggestion, owner) if suggestion is not None else None
     page: program.Page | None = None
     if given.app:
         from smgw_network_addon.page import serve  # noqa: PLC0415 - 13 MB that only the app needs
@@ -101,6 +103,14 @@ def _run(given: argparse.Namespace) -> int:
         return _refuse(str(PermissionMissingError()), FAILED)
     asyncio.run(program.run(options, State(state), Suggestion(suggested), page))
     return 0
+
+
+def _suggestion_slot(path: Path, owner: tuple[int, int] | None) -> Slot | None:
+    try:
+        return Slot(path, owner, 0o644)
+    except StoreError as error:
+        _LOGGER.warning("SMGW Proxy will not hear of what is found: %s", error)
+        return None
 
 
 def _find(options: Options, *, as_json: bool) -> int:

@@ -80,7 +80,7 @@ def test_what_a_killed_run_has_left_is_taken_over_or_removed(home: House, again:
     if "192.168.1.200" in again:
         eventually(lambda: "10.11.120.250" not in home.addresses(), 10, program.log)
     else:
-        eventually(home.suggested, 10, program.log)
+        program.waits_for("reached: peer", 10)
         assert home.addresses() == ["192.168.178.20", "10.11.120.250"]
         assert "was added" not in program.log()
         assert home.reaches()
@@ -90,7 +90,7 @@ def test_what_a_killed_run_has_left_is_taken_over_or_removed(home: House, again:
 
 def test_a_second_run_in_the_same_folder_is_refused(home: House) -> None:
     first = home.network("--gateway", GATEWAY)
-    eventually(lambda: (home.folder / "state/smgw-network.json").exists(), 10, first.log)
+    eventually((home.folder / "state/smgw-network.json").exists, 10, first.log)
     second = home.network("--gateway", GATEWAY)
     assert second.process.wait(20) == 1
     assert second.log().startswith("smgw-network: another run")

@@ -29,17 +29,19 @@ TEXTS: Final = {
     " dem es"
     " steckt.",
     "trouble.no_interface": "Den Netzwerkanschluss aus den Optionen gibt es nicht.",
-    "remedy.no_interface": "Berichtigen Sie die Option „interface“ im Reiter Konfiguration, oder lassen Sie sie"
+    "remedy.no_interface": "Berichtigen Sie die Option „Netzwerkanschluss“ im Reiter Konfiguration, oder lassen"
+    " Sie sie"
     " leer.",
     "trouble.no_permission": "Das System lässt diese App keine Adressen ändern.",
     "remedy.no_permission": "Installieren Sie die App neu, damit sie die Rechte erhält, die sie braucht.",
     "trouble.nothing_answers": "Bisher hat kein Gateway geantwortet.",
     "remedy.nothing_answers": "Prüfen Sie das Kabel zum HAN-Anschluss, und fragen Sie Ihren"
     " Messstellenbetreiber, ob der"
-    " Anschluss freigeschaltet ist und welche Adresse er hat. Sie können sie als Option „gateway“ eintragen. Die"
+    " Anschluss freigeschaltet ist und welche Adresse er hat. Sie können sie als „Adresse des Gateways“"
+    " eintragen. Die"
     " bekannten Adressen werden jede Minute erneut gefragt.",
     "trouble.address_taken": "Jede probierte Adresse neben dem Gateway ist schon vergeben.",
-    "remedy.address_taken": "Wählen Sie eine freie Adresse aus dem Subnetz des Gateways als Option „address“."
+    "remedy.address_taken": "Wählen Sie eine freie Adresse aus dem Subnetz des Gateways als „Adresse dieses Geräts“."
     " Sonst wird"
     " es jede Minute erneut versucht.",
     # What is wrong with one gateway
@@ -48,7 +50,7 @@ TEXTS: Final = {
     "gateway.address_taken": "Jede probierte Adresse daneben ist vergeben; es wird jede Minute erneut versucht.",
     "gateway.waiting": "Der Anschluss hat noch keine eigene Adresse. Die für das Gateway folgt ihr.",
     "gateway.at_home": "Ein Gerät in Ihrem Heimnetz hat dieselbe Adresse und würde abgeschnitten; deshalb ist nichts"
-    " geschehen. Wenn Sie trotzdem dieses Gateway wollen, tragen Sie seine Adresse als Option „gateway“ ein.",
+    " geschehen. Wenn Sie trotzdem dieses Gateway wollen, tragen Sie seine Adresse als „Adresse des Gateways“ ein.",
     "gateway.same_address": "Ein anderes Gerät hat dieselbe Adresse. Nur eines von beiden kann bedient werden.",
     "gateway.not_a_gateway": "An dieser Adresse antwortet ein Gerät, aber nicht mit dem Zertifikat eines Gateways.",
     "gateway.no_bridge": "Die Weiterleitung lässt sich nicht öffnen: Das Netz des Supervisors fehlt.",

@@ -28,16 +28,18 @@ TEXTS: Final = {
     "remedy.no_carrier": "Connect this device with the gateway's HAN port, or with the switch that it is"
     " plugged into.",
     "trouble.no_interface": "The interface that is set in the options does not exist.",
-    "remedy.no_interface": "Correct the option “interface” in the tab Configuration, or leave it empty.",
+    "remedy.no_interface": "Correct the option “Network interface” in the tab Configuration, or leave it empty.",
     "trouble.no_permission": "The system does not let this app change addresses.",
     "remedy.no_permission": "Reinstall the app, so that it gets the permissions that it asks for.",
     "trouble.nothing_answers": "No gateway has answered so far.",
     "remedy.nothing_answers": "Check the cable to the HAN port, and ask your metering point operator whether"
     " the port is"
-    " enabled and which address it has. You can enter that address as option “gateway”. The known addresses are asked"
+    " enabled and which address it has. You can enter that address as “Address of the gateway”. The known"
+    " addresses are asked"
     " for again every minute.",
     "trouble.address_taken": "Every address beside the gateway that was tried is taken.",
-    "remedy.address_taken": "Choose a free address of the gateway's subnet as option “address”. Otherwise it is tried"
+    "remedy.address_taken": "Choose a free address of the gateway's subnet as “Address of this device”."
+    " Otherwise it is tried"
     " again every minute.",
     # What is wrong with one gateway
     "gateway.no_carrier": "The cable is out, or the interface is gone. It goes on by itself once it is back.",
@@ -45,7 +47,7 @@ TEXTS: Final = {
     "gateway.address_taken": "Every address beside it that was tried is taken; it is tried again every minute.",
     "gateway.waiting": "The interface has no address of its own yet. The one for the gateway follows it.",
     "gateway.at_home": "A device in your home network has the same address and would be cut off, so nothing was done."
-    " If you want this gateway all the same, enter its address as option “gateway”.",
+    " If you want this gateway all the same, enter its address as “Address of the gateway”.",
     "gateway.same_address": "Another device has the same address. Only one of the two can be served.",
     "gateway.not_a_gateway": "A device answers at this address, but it does not show a gateway's certificate.",
     "gateway.no_bridge": "The relay cannot be opened: the Supervisor's network is missing.",
