@@ -25,7 +25,7 @@ class View:
     searching: bool
     given: bool
     sent: Mapping[str, int]
-    token: str
+    token: str = ""
     notice: str = ""
     local: Callable[[datetime], datetime] = datetime.astimezone
 

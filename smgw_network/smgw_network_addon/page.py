@@ -10,8 +10,9 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -52,10 +53,11 @@ _HEADERS: Final = {
 
 
 class Page:
-    """Answers requests from ``visitor`` alone; ``program`` is what it shows."""
+    """Answers requests from ``visitor`` alone. ``view`` is what it shows, ``search`` what its button does."""
 
-    def __init__(self, program: Program, visitor: str = str(INGRESS)) -> None:
-        self._program = program
+    def __init__(self, view: Callable[[], View], search: Callable[[], None], visitor: str = str(INGRESS)) -> None:
+        self._shown = view
+        self._search = search
         self._visitor = visitor
         self._token = secrets.token_urlsafe(16)
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.5)
@@ -94,27 +96,18 @@ class Page:
                     response = _html(html.page(self._view("error.form"), language, _STYLE, _SCRIPT))
                     response.set_status(403)
                     return response
-                self._program.search.start_again()
+                self._search()
                 return web.Response(status=303, headers={"Location": "./"})
         return web.Response(status=404, text="Not found\n")
 
     def _view(self, notice: str = "") -> View:
-        program = self._program
-        return View(
-            gateways=list(program.registry.gateways.values()),
-            trouble=program.trouble,
-            searching=program.search.active,
-            given=program.options.given,
-            sent=program.search.sent,
-            token=self._token,
-            notice=notice,
-        )
+        return replace(self._shown(), token=self._token, notice=notice)
 
 
 @asynccontextmanager
 async def serve(program: Program) -> AsyncIterator[None]:
     """Serve the page at the port that the Supervisor names, as soon as it does; keep the health check content."""
-    page = Page(program)
+    page = Page(lambda: _view(program), program.search.start_again)
     tasks = [asyncio.create_task(_start(page)), asyncio.create_task(_show_life())]
     try:
         yield
@@ -123,6 +116,16 @@ async def serve(program: Program) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await page.stop()
+
+
+def _view(program: Program) -> View:
+    return View(
+        gateways=list(program.registry.gateways.values()),
+        trouble=program.trouble,
+        searching=program.search.active,
+        given=program.options.given,
+        sent=program.search.sent,
+    )
 
 
 async def _show_life() -> None:
