@@ -173,3 +173,35 @@ def test_a_killed_program_starts_again_and_takes_over(app: App) -> None:
     assert app.house.reaches()
     assert app.stop()[0] == 0
     assert app.house.addresses() == ["192.168.178.20"]
+
+
+@pytest.fixture(scope="module")
+def libraries(engine: images.Engine, base: str) -> dict[str, str]:
+    folder = Path(__file__).parent
+    return {
+        name: images.build(engine, base, folder / f"{name}_client", f"localhost/smgw-proxy-{name}-client")
+        for name in ("ppc", "theben")
+    }
+
+
+def test_the_libraries_of_theben_conexa_and_ha_ppc_smgw_read_through_both_apps(
+    engine: images.Engine, libraries: dict[str, str], tmp_path: Path
+) -> None:
+    with house.house(tmp_path) as made:
+        made.host("192.168.178.20/24")
+        made.gateway("10.11.120.2", "conexa", vendor="theben")
+        made.gateway("192.168.1.200", "ppc", vendor="ppc")
+        network = made.network("--no-search")
+        eventually(lambda: len(made.suggested()) == 2, 40, network.log)
+        targets = {each["maker"]: each["target"] for each in made.suggested()}
+        for maker, ports in {"Theben": (8080, 443), "PPC": (8081, 0)}.items():
+            words = ["smgw_proxy_addon", "run", "--target", targets[maker], "--bind", house.APP]
+            words += ["--port", str(ports[0]), *(("--https-port", str(ports[1])) if ports[1] else ())]
+            words += ["--cert-dir", str(tmp_path / maker), "--log-dir", str(tmp_path / f"{maker}-logs")]
+            program = made.start("app", words)
+            program.waits_for(" Ready\n")
+        arguments = {"theben": house.APP, "ppc": f"http://{house.APP}:8081/cgi-bin/hanservice.cgi"}
+        for name, where in arguments.items():
+            host = f"--network=ns:/run/netns/{made.namespace('hahost')}"
+            printed = engine.run("--rm", host, libraries[name], where, house.USER, house.PASSWORD)
+            assert json.loads(printed), name

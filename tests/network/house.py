@@ -260,6 +260,10 @@ class Gateway:
         """Return what the control port answers."""
         return json.loads(self.house.at(self.name, f"curl -fsS http://127.0.0.1:{self.control_port}{path}"))
 
+    def post(self, path: str) -> None:
+        """Have the control port do something."""
+        self.house.at(self.name, f"curl -fsS -d {{}} http://127.0.0.1:{self.control_port}{path}")
+
 
 @contextmanager
 def house(folder: Path) -> Iterator[House]:
