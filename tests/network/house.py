@@ -119,7 +119,7 @@ class House:
         *,
         switch: str = "switch",
         vendor: str = "theben",
-        answer: str = "",
+        options: str = "",
     ) -> "Gateway":
         """Make a gateway that drops every source outside its own /24, with the simulator in it."""
         if ":" in address:
@@ -129,13 +129,14 @@ class House:
             self.plug(name, f"{address}/24", switch=switch)
             own = address.rpartition(".")[0] + ".0/24"
             self.at(name, f"iptables -A INPUT -i eth0 ! -s {own} -j DROP")
-        return self.simulator(name, address, vendor)
+        return self.simulator(name, address, vendor, options)
 
-    def simulator(self, name: str, address: str, vendor: str) -> "Gateway":
+    def simulator(self, name: str, address: str, vendor: str, options: str = "") -> "Gateway":
         """Run a simulated gateway in a namespace."""
         host = "::" if ":" in address else address
         command = ["simulator", f"--vendor={vendor}", f"--host={host}", "--port=443", f"--user={USER}"]
         command += [f"--password={PASSWORD}", "--handshake-delay=0", "--request-delay=0", "--control-port=0"]
+        command += options.split()
         program = self.start(name, command)
         eventually(lambda: "ready" in program.log(), log=program.log)
         found = re.search(r"control=http://127.0.0.1:(\d+)", program.log())
