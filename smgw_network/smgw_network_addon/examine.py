@@ -8,7 +8,7 @@ import ssl
 from typing import Final
 
 from smgw_network_addon.addresses import Address, is_beside_apps
-from smgw_network_addon.gateways import Gateway, Step, Trouble, Way
+from smgw_network_addon.gateways import Gateway, Trouble, Way
 from smgw_network_addon.handshake import Look, Seen, look
 from smgw_network_addon.interfaces import Peering, holds
 from smgw_network_addon.keeper import Keeper
@@ -56,8 +56,8 @@ class Examiner:
             if wanted and await self._wires.ask(each.gateway, [each.interface], _TRIES):
                 self._search.put(each.interface, str(each.gateway), Priority.WANTED)
             else:
+                _LOGGER.info("An earlier run has left %s behind", each.local)
                 await self._keeper.release(each.gateway)
-                self._registry.note(each, Step.REMOVED)
 
     async def run(self) -> None:
         """Look at one candidate after the other, until cancelled."""

@@ -60,7 +60,7 @@ class Keeper:
         self._own: dict[tuple[str, int], OwnAddress] = {}
         self._present: set[Key] = set()
         self._ever: set[Key] = set()
-        self._disputes: dict[Address, float] = {}
+        self._next_dispute = 0.0
         self._avoided: set[Address] = set()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,6 +121,7 @@ class Keeper:
             self._present.discard(peering.key)
             self._ever.discard(peering.key)
             self._wires.watch(each.local for each in self.peerings.values())
+        self.tell(peering, Step.REMOVED)
         await self._save(list(self.peerings.values()))
 
     async def release_all(self) -> None:
@@ -168,13 +169,9 @@ class Keeper:
         """Hear that somebody else has an address of ours: defend it once, and give it up if it is really so."""
         now = asyncio.get_running_loop().time()
         peering = next((each for each in self.peerings.values() if each.local == address), None)
-        if peering and now - self._disputes.get(address, -DEFEND_INTERVAL) >= DEFEND_INTERVAL:
-            self._disputes = {address: now, **{each: at for each, at in self._disputes.items() if each in self._held}}
+        if peering and now >= self._next_dispute:
+            self._next_dispute = now + DEFEND_INTERVAL
             self._spawn(self._dispute(peering))
-
-    @property
-    def _held(self) -> set[Address]:
-        return {each.local for each in self.peerings.values()}
 
     def _note_own(self, now: float) -> None:
         ours = self.ours

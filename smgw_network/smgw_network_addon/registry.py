@@ -31,7 +31,7 @@ _WORDS: Final = {
     Step.CONFLICT: "is used by another device, too",
     Step.PUT_BACK: "was put back",
     Step.ADDED: "was added",
-    Step.REMOVED: "was removed: it was left behind by an earlier run",
+    Step.REMOVED: "was removed",
 }
 
 

@@ -25,7 +25,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 ROUND: Final = 60.0
 """Seconds between two rounds of questions for the known addresses, as long as nothing is found."""
-GIVEN_ROUND: Final = 5.0
+GIVEN_ROUND: Final = 3.0
 """The same for the one address that was given."""
 MOST_LOOKS: Final = 10
 """How often a silent device is looked at: a gateway that starts answers ARP first."""
@@ -105,8 +105,9 @@ class Search:
         self.candidates.task_done()
 
     def forget(self, key: tuple[str, str], *, for_good: bool) -> None:
-        """Leave a device alone that is no gateway; who was silent gets some more looks."""
-        self._looks[key] = MOST_LOOKS if for_good else self._looks.get(key, 0) + 1
+        """Leave a device alone that is no gateway; who was silent gets more looks, without end if it is given."""
+        if for_good or not self._options.given:
+            self._looks[key] = MOST_LOOKS if for_good else self._looks.get(key, 0) + 1
 
     async def run(self, gateways: Iterable[object]) -> None:
         """Ask in rounds, as long as ``gateways`` is empty, until cancelled."""

@@ -145,6 +145,9 @@ def test_it_reaches_a_gateway_shows_its_page_and_leaves_nothing(app: App) -> Non
     status = app.execute("cat", f"/proc/{app.execute('s6-svstat', '-o', 'pid', SERVICE).strip()}/status")
     assert re.search(r"^Uid:(\s+8443){4}$", status, re.MULTILINE)
     assert re.search(r"^CapEff:\s+0000000000003000$", status, re.MULTILINE)
+    memory = re.search(r"(?m)^VmRSS:\s+(\d+) kB$", status)
+    assert memory
+    assert int(memory[1]) < 65_000
     assert app.healthy()
     code, seconds = app.stop()
     assert code == 0, app.log()

@@ -127,7 +127,7 @@ def test_10000_packets_a_second_cost_little(home: House, running: Program, kind:
     used = (running.processor_time() - before) / (time.monotonic() - began)
     assert used < 0.15
     assert int(running.status()["VmRSS"].split()[0]) < 65_000
-    assert int(flood.log().split()[-1]) > 9000
+    assert max(map(int, flood.log().split()[1:])) > 9000
     flood.kill()
     assert home.addresses()[0] == OWN
     eventually(home.reaches, 20, running.log)
