@@ -5,6 +5,7 @@ An address of ours is added for a look at somebody outside the home network, and
 
 import logging
 import ssl
+from contextlib import suppress
 from typing import Final
 
 from smgw_network_addon.addresses import Address, is_beside_apps
@@ -68,7 +69,14 @@ class Examiner:
             except (OSError, PermissionMissingError) as error:
                 _LOGGER.warning("%s on %s cannot be looked at: %s", candidate.address, candidate.interface, error)
             finally:
+                await self._clear(candidate.address)
                 self._search.done(candidate)
+
+    async def _clear(self, text: str) -> None:
+        """Take an address of ours away that turned out to be for nobody."""
+        if "%" not in text and text not in self._registry.gateways:
+            with suppress(OSError, PermissionMissingError):
+                await self._keeper.release(Address(text))
 
     def _conflict(self, peering: Peering) -> None:
         self._given_up.add(peering.gateway)
@@ -90,7 +98,8 @@ class Examiner:
             if address in self._given_up:
                 await self._change_address(known, address)
         elif known is None or known.way is not Way.DIRECT:
-            await self._examine_new(candidate, address, given=bool(known) or address == self._options.gateway)
+            served = known is not None and known.way is not Way.NONE
+            await self._examine_new(candidate, address, given=served or address == self._options.gateway)
 
     async def _examine_new(self, candidate: Candidate, address: Address, *, given: bool) -> None:
         name, text = candidate.key
@@ -141,7 +150,6 @@ class Examiner:
         if seen.seen is Seen.GATEWAY or given:
             await self._registry.add(name, text, way, seen.certificate, None if there else Trouble.WAITING)
         else:
-            await self._keeper.release(address)
             self._search.forget(candidate.key, for_good=seen.seen is Seen.OTHER)
 
     async def _examine_link_local(self, candidate: Candidate) -> None:
@@ -162,7 +170,7 @@ class Examiner:
         here = await self._wires.ask(address, [name], _TRIES)
         if known.way in (Way.DIRECT, Way.NONE) or not here:
             return
-        if not there:
+        if not there or (known.certificate is None and here[name] != there[known.interface]):
             await self._registry.drop(known)
             await self._examine_new(candidate, address, given=True)
         elif here[name] != there[known.interface]:

@@ -55,9 +55,9 @@ class Interface:
         return self.ethernet and not self.port and not _VIRTUAL.fullmatch(self.name)
 
     @property
-    def usable(self) -> bool:
+    def working(self) -> bool:
         """Whether packets can be sent on it."""
-        return self.real and self.up and self.carrier
+        return self.up and self.carrier
 
     def own(self, ours: Container[tuple[Address, Address]]) -> tuple[Assigned, ...]:
         """Return the addresses that are not ours."""
@@ -75,8 +75,14 @@ class Snapshot:
         return next((each for each in self.interfaces if each.name == name), None)
 
     def usable(self, only: str = "") -> tuple[Interface, ...]:
-        """Return the interfaces where a gateway may be; ``only`` restricts it to one name."""
-        return tuple(each for each in self.interfaces if each.usable and only in ("", each.name))
+        """Return the interfaces where a gateway may be: all real ones, or ``only`` the named one, whatever it is."""
+        if only:
+            return tuple(each for each in self.interfaces if each.name == only and each.ethernet and each.working)
+        return tuple(each for each in self.interfaces if each.real and each.working)
+
+    def having(self, key: tuple[Address, Address]) -> tuple[Interface, ...]:
+        """Return the interfaces with an address and peer, by whatever name."""
+        return tuple(each for each in self.interfaces if any(assigned.key == key for assigned in each.assigned))
 
     @property
     def macs(self) -> frozenset[bytes]:

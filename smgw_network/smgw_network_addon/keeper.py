@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -78,9 +79,8 @@ class Keeper:
     def adopt(self, left: list[Peering]) -> list[Peering]:
         """Take over what an earlier run has left behind; returns what of it is still there."""
         for each in left:
-            interface = self.snapshot.named(each.interface)
-            if interface and any(assigned.key == each.key for assigned in interface.assigned):
-                self.peerings[each.gateway] = each
+            for interface in self.snapshot.having(each.key):
+                self.peerings[each.gateway] = replace(each, interface=interface.name)
                 self._present.add(each.key)
                 self._ever.add(each.key)
         self._wires.watch(each.local for each in self.peerings.values())
@@ -134,17 +134,19 @@ class Keeper:
 
     async def run(self) -> None:
         """Follow the interfaces until cancelled: what was taken away is put back."""
-        pause = 0.0
+        pause, failing = 0.0, False
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(pause or _LOOK_ANYWAY, _LOOK_ANYWAY)):
                     await self._netlink.changed.wait()
             await asyncio.sleep(_SETTLE)  # an interface's change comes in several parts
             try:
-                pause = await self.look()
+                pause, failing = await self.look(), False
             except (OSError, PermissionMissingError) as error:
-                _LOGGER.warning("The interfaces cannot be read or changed: %s", error)
-                pause = 1.0
+                _LOGGER.log(
+                    logging.DEBUG if failing else logging.WARNING, "Addresses cannot be read or changed: %s", error
+                )
+                pause, failing = 1.0, True
             await asyncio.sleep(_BETWEEN_LOOKS - _SETTLE)
 
     async def look(self) -> float:
@@ -220,7 +222,7 @@ class Keeper:
             self.tell(peering, Step.LOST)
 
     async def _remove(self, peering: Peering) -> None:
-        if interface := (await self._netlink.snapshot()).named(peering.interface):
+        for interface in (await self._netlink.snapshot()).having(peering.key):
             await self._netlink.remove(interface, peering.local, peering.gateway)
 
     async def _announce(self, peering: Peering) -> None:

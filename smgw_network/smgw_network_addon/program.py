@@ -54,7 +54,7 @@ class Program:
         async with asyncio.TaskGroup() as tasks:
             for each in (self.keeper, self.examiner, self.registry):
                 tasks.create_task(each.run())
-            tasks.create_task(self.search.run(self.registry.gateways.values()))
+            tasks.create_task(self.search.run(lambda: self.registry.any_served))
 
 
 Page = Callable[[Program], AbstractAsyncContextManager[None]]

@@ -12,7 +12,7 @@ from smgw_network_addon.addresses import Address
 from smgw_network_addon.certificate import Certificate
 from smgw_network_addon.gateways import Gateway, Step, Trouble, Way
 from smgw_network_addon.handshake import look
-from smgw_network_addon.interfaces import Peering
+from smgw_network_addon.interfaces import Peering, holds
 from smgw_network_addon.keeper import Keeper
 from smgw_network_addon.netlink import PermissionMissingError
 from smgw_network_addon.relay import PORTS, Relay
@@ -26,6 +26,8 @@ CHECK: Final = 60.0
 CHECK_IN_TROUBLE: Final = 5.0
 _ATTENTION: Final = 1.0
 _MISSES: Final = 2
+_SLOW: Final = (None, Trouble.ADDRESS_TAKEN, Trouble.NOT_A_GATEWAY)
+"""What is looked after once a minute: more would press a device, or a link on which every address is claimed."""
 _WORDS: Final = {
     Step.LOST: "was taken away by somebody else",
     Step.CONFLICT: "is used by another device, too",
@@ -57,6 +59,11 @@ class Registry:
         self._relays: dict[str, Relay] = {}
         keeper.tell = self.note
 
+    @property
+    def any_served(self) -> bool:
+        """Whether a gateway is found, reached or not."""
+        return any(each.way is not Way.NONE for each in self.gateways.values())
+
     def note(self, peering: Peering, step: Step) -> None:
         """Hear what was done for a gateway."""
         _LOGGER.info("%s for %s on %s %s", peering.local, peering.gateway, peering.interface, _WORDS[step])
@@ -72,8 +79,6 @@ class Registry:
         )
         if same and same.address != address:
             if same.reached and "%" not in same.address:
-                if "%" not in address:
-                    await self._keeper.release(Address(address))
                 return
             await self.drop(same)
         gateway = self.gateways.setdefault(address, Gateway(address, name, way))
@@ -139,27 +144,37 @@ class Registry:
             gateway.trouble = None if listens else Trouble.NO_BRIDGE
 
     async def _check(self, gateway: Gateway) -> None:
-        if gateway.way is Way.NONE or not gateway.interface:
+        if gateway.way is Way.NONE or not gateway.interface or not self._is_due(gateway):
             return
-        there = gateway.interface in self._wires.names
-        if there == (gateway.trouble is Trouble.NO_CARRIER):
-            gateway.trouble = None if there else Trouble.NO_CARRIER
-            gateway.checked = 0.0
-        now = asyncio.get_running_loop().time()
-        if gateway.checked and now - gateway.checked < (CHECK_IN_TROUBLE if gateway.trouble else CHECK):
-            return
-        gateway.checked = now
+        there = gateway.trouble is not Trouble.NO_CARRIER
         if gateway.way is Way.RELAY and there:
             await self._open_relay(gateway)
-        if "%" in gateway.address or gateway.way is Way.DIRECT:
+        if "%" in gateway.address:
             return
         address = Address(gateway.address)
+        if gateway.way is Way.DIRECT:
+            home = holds(self._keeper.snapshot.interfaces, address, self._keeper.ours)
+            if gateway.interface not in home or gateway.trouble is Trouble.NOT_A_GATEWAY:
+                await self.drop(gateway)  # the search decides anew
+            return
         if there:
             await self._check_peer(gateway, address)
         if not there or gateway.missed >= _MISSES:
             others = [name for name in self._wires.names if name != gateway.interface]
             for name in await self._wires.ask(address, others):
                 self._search.put(name, gateway.address, Priority.WANTED)
+
+    def _is_due(self, gateway: Gateway) -> bool:
+        """Note whether the interface is there, and tell whether it is time to ask for the gateway."""
+        now = asyncio.get_running_loop().time()
+        there = gateway.interface in self._wires.names
+        if there == (gateway.trouble is Trouble.NO_CARRIER):
+            gateway.trouble, gateway.checked = None if there else Trouble.NO_CARRIER, 0.0
+        pause = CHECK if gateway.trouble in _SLOW else CHECK_IN_TROUBLE
+        if gateway.checked and now - gateway.checked < pause:
+            return False
+        gateway.checked = now
+        return True
 
     async def _check_peer(self, gateway: Gateway, address: Address) -> None:
         peering = self._keeper.peerings.get(address)

@@ -6,7 +6,7 @@ somebody: ``examine`` looks who it is.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -58,7 +58,7 @@ class Candidate:
 
 
 class Search:
-    """The questions, and the queue of who answered; ``found`` tells whether there is a gateway already."""
+    """The questions, and the queue of who answered."""
 
     def __init__(self, options: Options, netlink: Netlink, wires: Wires, keeper: Keeper) -> None:
         self.active = False
@@ -109,10 +109,10 @@ class Search:
         if for_good or not self._options.given:
             self._looks[key] = MOST_LOOKS if for_good else self._looks.get(key, 0) + 1
 
-    async def run(self, gateways: Iterable[object]) -> None:
-        """Ask in rounds, as long as ``gateways`` is empty, until cancelled."""
+    async def run(self, found: Callable[[], bool]) -> None:
+        """Ask in rounds, as long as nothing is found, until cancelled."""
         while True:
-            if not list(gateways) or self._again.is_set():
+            if not found() or self._again.is_set():
                 self._again.clear()
                 await self.ask()
             await self.sweep()

@@ -126,17 +126,17 @@ def test_an_own_address_is_waited_for_where_it_was_or_where_it_may_come() -> Non
     "name", ["docker0", "br-1a2b", "veth9f", "hassio", "tun0", "wg0", "lo", "virbr0", "tailscale0"]
 )
 def test_virtual_interfaces_are_left_alone(name: str) -> None:
-    assert not interface(name=name).usable
+    assert not interface(name=name).real
 
 
 @pytest.mark.parametrize("name", ["eth0", "end0", "enp3s0", "enx00e04c680001", "wlan0", "eth0.7", "br0", "bond0"])
 def test_real_ones_and_vlans_are_used(name: str) -> None:
-    assert interface(name=name).usable
+    assert interface(name=name).real
 
 
 def test_ports_of_a_bridge_and_links_without_arp_are_left_alone() -> None:
-    assert not interface(port=True).usable
-    assert not interface(ethernet=False).usable
+    assert not interface(port=True).real
+    assert not interface(ethernet=False).real
 
 
 def test_the_home_network_holds_its_addresses_and_ours_does_not_count() -> None:
