@@ -117,8 +117,9 @@ def test_a_list_of_groups_is_not_optional_for_the_supervisor() -> None:
     assert list(option_complaints(CONFIG["schema"], {"target": "192.168.1.200"})) == ["accounts: missing"]
 
 
-def test_no_other_file_is_taken_for_an_app() -> None:
-    assert [path for path in files_of_the_repository() if taken_for_an_app(path)] == [PurePosixPath("config.yaml")]
+def test_the_store_finds_two_apps_and_no_other_file() -> None:
+    found = {str(path) for path in files_of_the_repository() if taken_for_an_app(path)}
+    assert found == {"config.yaml", "smgw_network/config.yaml"}
     assert taken_for_an_app(PurePosixPath("tests/data/config.json"))
     assert not taken_for_an_app(PurePosixPath("rootfs/etc/config.yaml"))
     assert not taken_for_an_app(PurePosixPath(".github/config.yml"))

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
+CONTEXTS: Final = {"proxy": REPOSITORY, "network": REPOSITORY / "smgw_network"}
+"""The build context of each app of the store."""
 SHIMS: Final = Path(__file__).parent / "base"
 DEBIAN: Final = "trixie"
 RECIPE: Final = 1
@@ -119,16 +121,16 @@ def build_base(on: Engine, arch: str = "amd64") -> str:
     return name
 
 
-def build_app(on: Engine, base: str, arch: str = "amd64") -> str:
-    """Build the Dockerfile as the Supervisor does; return the image's name."""
-    name = f"localhost/smgw-proxy-app-{arch}"
+def build_app(on: Engine, base: str, arch: str = "amd64", app: str = "proxy") -> str:
+    """Build the Dockerfile of an app as the Supervisor does; return the image's name."""
+    name = f"localhost/smgw-{app}-app-{arch}"
     on.buildah(
         *_build_command(arch),
         f"--build-arg=BUILD_FROM={base}",
         "--build-arg=BUILD_VERSION=0",
         f"--build-arg=BUILD_ARCH={arch.replace('arm64', 'aarch64')}",
         f"--tag={name}",
-        str(REPOSITORY),
+        str(CONTEXTS[app]),
     )
     # Layers of builds long past: the storage would only ever grow.
     on.podman("image", "prune", "--force", "--filter=until=240h", check=False)
@@ -211,12 +213,14 @@ def main() -> None:
     """Build base and app for one architecture; tell how long each took and what the app adds."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--arch", choices=("amd64", "arm64"), default="amd64")
-    arch = parser.parse_args().arch
+    parser.add_argument("--app", choices=sorted(CONTEXTS), default="proxy")
+    given = parser.parse_args()
+    arch = given.arch
     on = engine()
     with _timed("stand-in base"):
         base = build_base(on, arch)
     with _timed("app"):
-        image = build_app(on, base, arch=arch)
+        image = build_app(on, base, arch=arch, app=given.app)
     sys.stdout.write(f"{image} adds {added_size(on, image, base) / 1e6:.1f} MB (gzip) to its base\n")
 
 

@@ -1,0 +1,26 @@
+"""A house for each test of this folder."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.network import house
+
+
+@pytest.fixture
+def empty(require: Callable[[str], None], tmp_path: Path) -> Iterator[house.House]:
+    """Return a house with nothing in it."""
+    require("netns")
+    require("curl")
+    with house.house(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def home(empty: house.House) -> house.House:
+    """Return a house with a router and the Home Assistant host in 192.168.178.0/24, without a gateway."""
+    empty.host("192.168.178.20/24")
+    empty.plug("router", "192.168.178.1/24")
+    empty.at("hahost", "ip route add default via 192.168.178.1")
+    return empty
