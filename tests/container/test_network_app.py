@@ -15,7 +15,11 @@ from tests.container import images
 from tests.network import house
 from tests.network.house import GATEWAY, House, eventually
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not os.environ.get("SMGW_NETWORK"), reason="SMGW_NETWORK=1 runs it"),
+]
 
 LARGEST_ADDITION = 25_000_000
 PAGE_PORT = 62001

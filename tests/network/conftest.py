@@ -1,11 +1,20 @@
-"""A house for each test of this folder."""
+"""A house for each test of this folder.
 
+The tests in network namespaces take nine minutes, more than a run for each change has left: ``SMGW_NETWORK=1`` runs
+them, and those of the second image and its page.
+"""
+
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.network import house
+
+_IN_NAMESPACES: Final = ("both_apps", "cli", "demo", "find", "keep", "page", "reach")
+collect_ignore = [] if os.environ.get("SMGW_NETWORK") else [f"test_{each}.py" for each in _IN_NAMESPACES]
 
 
 @pytest.fixture
