@@ -151,14 +151,11 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, 0)
 
-    def report(record: logs.RequestRecord) -> None:
-        logs.log_request(record)
-        if page:
-            page.recorder.record(record)
-
     token = os.environ.get("SUPERVISOR_TOKEN")
     restart = (lambda: end(EXIT_RESTART)) if may_restart else None
-    environment = Environment(report, Supervisor(token) if token else None, log_failure, restart, context)
+    environment = Environment(
+        partial(_report, page), Supervisor(token) if token else None, log_failure, restart, context
+    )
     store = trust_store(options)
     proxy = Proxy(options, listeners, certificate, store, environment)
     loop.set_exception_handler(partial(_on_fault, proxy.acceptor))
@@ -173,6 +170,12 @@ async def _serve(
     await proxy.stop()
     _leave_within(LAST_RESORT, code)
     return code
+
+
+def _report(page: "StatusPage | None", record: logs.RequestRecord) -> None:
+    logs.log_request(record)
+    if page:
+        page.recorder.record(record)
 
 
 def _on_fault(acceptor: Acceptor, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
