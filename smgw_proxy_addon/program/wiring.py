@@ -268,7 +268,7 @@ async def _reload(certificate: ListenerCertificate, restart: Callable[[], None] 
         except ListenerCertificateError as error:
             wants_restart = bool(restart) and isinstance(error, NoRightToReadError)
             if not wants_restart:
-                _LOGGER.error("The certificate of the HTTPS listener stays as it was: %s", error)  # noqa: TRY400
+                _LOGGER.error("The certificate of the HTTPS listener stays as it was: %s", error)  # noqa: TRY400 - it says all
             continue
         if changed:
             _LOGGER.info("The certificate of the HTTPS listener was read again")

@@ -310,7 +310,7 @@ def give_memory_back() -> None:
 
     Must be run in executor. Elsewhere than with glibc it does nothing.
     """
-    import ctypes  # noqa: PLC0415 - only ever after a crowd
+    import ctypes  # noqa: PLC0415 - 0.4 MB and 5 ms, only after a crowd
 
     gc.collect()
     with suppress(AttributeError, OSError):
