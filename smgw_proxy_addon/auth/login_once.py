@@ -64,6 +64,14 @@ class LoginOnce:
         Raises what ``Authenticator.authenticate`` does before anything was done.
         """
         account = await self._authenticator.authenticate(request, client, timings)
+        async with self.ask_as(account, request, client, timings) as answered:
+            yield answered
+
+    @asynccontextmanager
+    async def ask_as(
+        self, account: int, request: GatewayRequest, client: Client, timings: Timings
+    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+        """Ask for a client that is known to belong to the account with this position."""
         fetch = partial(self.ppc_logout.ask, account)
         async with self._shared.ask(str(account), replace_login(request, None), client, timings, fetch) as answered:
             yield answered

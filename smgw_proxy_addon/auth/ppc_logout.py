@@ -18,6 +18,7 @@ from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.gateway.ppc_session import FIELD, PpcSession
+from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.proxy.source import Client, Timings
@@ -26,6 +27,9 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 SILENCE: Final = ppc_session.IDLE_TIMEOUT - 1
 """Seconds after which a holder is logged out: just before others may go, who would be refused by the gateway."""
+
+PAGE_SILENCE: Final = 60.0
+"""The same for the gateway's page in Home Assistant: others need not wait for it, see ``PpcSession``."""
 
 LAST_LOGOUT: Final = 1.5
 """Seconds that the gateway gets for a logout when the proxy stops."""
@@ -38,12 +42,16 @@ _LOGOUT: Final = b"action=logout"
 
 @dataclass(frozen=True)
 class _Owner:
-    """The account that opened a session, and the ``Host`` with which it did; see ``PpcSession.in_form``."""
+    """The account that opened a session, and the ``Host`` with which it did; see ``PpcSession.in_form``.
+
+    ``page``: it was opened by the gateway's page in Home Assistant.
+    """
 
     session: bytes = field(repr=False)
     in_form: bool
     account: int
     host: bytes
+    page: bool
 
 
 class PpcLogout:
@@ -57,7 +65,7 @@ class PpcLogout:
         self._active = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._logouts: set[asyncio.Task[None]] = set()
-        self.silence = SILENCE
+        self.silence, self.page_silence = SILENCE, PAGE_SILENCE
 
     @asynccontextmanager
     async def ask(
@@ -74,7 +82,7 @@ class PpcLogout:
         try:
             async with self._source.ask(account, request, client, timings) as (answer, body):
                 if cgi is not None:
-                    if self._learn_owner(account, request) and not is_holder:
+                    if self._learn_owner(account, request, client) and not is_holder:
                         is_holder = True
                         self._begin()
                     if is_holder and self._session.holder is None:
@@ -104,7 +112,7 @@ class PpcLogout:
         owner = self._last_owner
         return owner if owner and owner.session == self._session.holder else None
 
-    def _learn_owner(self, account: int, request: GatewayRequest) -> bool:
+    def _learn_owner(self, account: int, request: GatewayRequest, client: Client) -> bool:
         """Note the owner of a new session after an answer of the CGI; returns whether there is one.
 
         It is this request's: a request that may open a session is alone at the gateway.
@@ -113,7 +121,7 @@ class PpcLogout:
         if session is None or self._owner:
             return False
         host = next(iter(values(request.headers, b"host")), b"")
-        self._last_owner = _Owner(session, self._session.in_form, account, host)
+        self._last_owner = _Owner(session, self._session.in_form, account, host, client.address == PAGE)
         return True
 
     def _begin(self) -> None:
@@ -122,8 +130,9 @@ class PpcLogout:
 
     def _end(self) -> None:
         self._active -= 1
-        if self._owner and not self._active:
-            self._alarm = asyncio.get_running_loop().call_later(self.silence, self._log_out)
+        if (owner := self._owner) and not self._active:
+            silence = self.page_silence if owner.page else self.silence
+            self._alarm = asyncio.get_running_loop().call_later(silence, self._log_out)
 
     def _stop_alarm(self) -> None:
         if self._alarm:

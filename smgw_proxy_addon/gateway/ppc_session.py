@@ -84,12 +84,17 @@ class CgiRequest:
     ends: bool = False
     in_form: bool = False
     browser: bool = False
+    page: bool = False
+    """It is of the gateway's page in Home Assistant, whose session ends as soon as others wait."""
 
 
-def read_request(target: bytes, headers: Collection[tuple[bytes, bytes]], body: object) -> CgiRequest | None:
+def read_request(
+    target: bytes, headers: Collection[tuple[bytes, bytes]], body: object, *, page: bool = False
+) -> CgiRequest | None:
     """Return what a request means for the session, None if it is not for the CGI.
 
-    ``target`` is in origin form. A ``body`` that is not ``bytes`` comes in pieces and is not read.
+    ``target`` is in origin form. A ``body`` that is not ``bytes`` comes in pieces and is not read. ``page`` as in
+    ``CgiRequest``.
     """
     path, _, query = target.partition(b"?")
     if path != CGI:
@@ -105,7 +110,7 @@ def read_request(target: bytes, headers: Collection[tuple[bytes, bytes]], body: 
     keys = tuple(value.encode("latin-1") for name, value in fields if name == FIELD and value)
     ends = any(name == "action" and value in _ENDING_ACTIONS for name, value in fields)
     browser = any(name.lower() == b"accept" and value.lower().startswith(b"text/html") for name, value in headers)
-    return CgiRequest(cookies + keys, ends, in_form=bool(keys) and not cookies, browser=browser)
+    return CgiRequest(cookies + keys, ends, in_form=bool(keys) and not cookies, browser=browser, page=page)
 
 
 def read_answer(
@@ -119,7 +124,7 @@ def read_answer(
             pair, *attributes = value.split(b";")
             given = _session(pair)
             if given is not None:
-                deleted = not given or _expired(attributes)
+                deleted = not given or deletes_cookie(attributes)
                 opened = None if deleted else given
     if deleted or status == _FORBIDDEN:
         return CgiAnswer(Meaning.ENDED)
@@ -144,7 +149,7 @@ class PpcSession:
 
     A request that names no session, or another one, may open one: it is sent only while no other is under way. With
     ``proxy_logs_out``, nobody else may start before the proxy has logged out a holder whose session is over; for
-    others it is over after ``silence``, or ``reading_time`` of a browser.
+    others it is over after ``silence``, or ``reading_time`` of a browser, and at once if the page holds it.
     """
 
     idle_timeout: float = IDLE_TIMEOUT
@@ -156,6 +161,7 @@ class PpcSession:
     _holder: bytes | None = field(default=None, init=False, repr=False)
     _in_form: bool = field(default=False, init=False)
     _in_browser: bool = field(default=False, init=False)
+    _in_page: bool = field(default=False, init=False)
     _opened_at: float = field(default=0.0, init=False)
     _last_end: float = field(default=0.0, init=False)
     _challenged_at: float | None = field(default=None, init=False)
@@ -262,13 +268,15 @@ class PpcSession:
     def yields_at(self, *, holder_waits: bool) -> float | None:
         """Return when the holder must yield to others, None if it must already or there is none.
 
-        A holder with a request at the gateway or one that waits (``holder_waits``) is not silent.
+        A holder with a request at the gateway or one that waits (``holder_waits``) is not silent; the page's wait is
+        no reason for others to wait.
         """
         if self._holder is None or self.must_yield:
             return None
         yields = self._opened_at + self.max_duration
-        if self.proxy_logs_out and not self._running and not holder_waits:
-            yields = min(yields, self._last_end + (self.reading_time if self._in_browser else self.silence))
+        if self.proxy_logs_out and not self._running and (self._in_page or not holder_waits):
+            silence = self.reading_time if self._in_browser else self.silence
+            yields = min(yields, self._last_end + (0.0 if self._in_page else silence))
         return yields
 
     def expires_at(self, *, holder_waits: bool) -> float | None:
@@ -297,6 +305,7 @@ class PpcSession:
         self._in_form = in_form
         if session != self._holder:
             self._holder, self._opened_at, self._in_browser = session, now, request.browser
+            self._in_page = request.page
         self._challenged_at = None
 
     def _yields(self, request: CgiRequest) -> bool:
@@ -309,8 +318,11 @@ def _session(pair: bytes) -> bytes | None:
     return value.strip(b' \t"') if given and name.strip(b" \t") == _COOKIE else None
 
 
-def _expired(attributes: list[bytes]) -> bool:
-    """Tell whether the attributes delete the cookie. ``Max-Age`` wins over ``Expires`` (RFC 6265 section 5.3)."""
+def deletes_cookie(attributes: list[bytes]) -> bool:
+    """Tell whether these attributes of a ``Set-Cookie`` delete the cookie.
+
+    ``Max-Age`` wins over ``Expires`` (RFC 6265 section 5.3).
+    """
     values = {}
     for attribute in attributes:
         name, _, value = attribute.partition(b"=")

@@ -25,6 +25,9 @@ OVERFLOW_TIMEOUT: Final = 2.0
 SESSION_TIMEOUT: Final = 8.0
 """Seconds that a request waits for somebody else's session to end: clients give up at 10 s."""
 
+PAGE: Final = "page"
+"""The address of the gateway's page in Home Assistant: its requests go behind all others."""
+
 REMEMBERED_ADDRESSES: Final = 32
 """Addresses whose turn is remembered while none of their requests waits."""
 
@@ -70,8 +73,10 @@ class _FairQueue:
         return self._length
 
     def __iter__(self) -> Iterator[QueuedRequest]:
-        for queue in self._by_address.values():
-            yield from queue
+        for address, queue in self._by_address.items():
+            if address != PAGE:
+                yield from queue
+        yield from self._by_address.get(PAGE, ())
 
     def count(self, address: str) -> int:
         """Return how many requests of an address wait."""

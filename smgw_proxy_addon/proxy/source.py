@@ -14,6 +14,7 @@ from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.page_begin import read_begin
 from smgw_proxy_addon.gateway.pool import Lease, Pool
+from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server.slow_clients import Hold
 
@@ -122,7 +123,8 @@ class _Asking:
 
     async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
         request, client, timings = self._request, self._client, self._timings
-        cgi = ppc_session.read_request(request.target, request.headers, request.body)
+        own = client.address == PAGE
+        cgi = ppc_session.read_request(request.target, request.headers, request.body, page=own)
         if cgi and not cgi.sessions and not request.has_login and self._exchange is Connection.exchange:
             cgi = None  # The gateway only asks for the login and opens no session: nobody's is at risk.
         self._began = self._clock()

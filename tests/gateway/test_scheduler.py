@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from smgw_proxy_addon.gateway.ppc_session import CgiAnswer, CgiRequest, Meaning, PpcSession
 from smgw_proxy_addon.gateway.scheduler import (
+    PAGE,
     REMEMBERED_ADDRESSES,
     QueuedRequest,
     QueueState,
@@ -336,6 +337,28 @@ def test_a_holder_that_the_proxy_logs_out_makes_nobody_else_go_before() -> None:
     assert scheduler.release(running, 302) == [logout]
     scheduler.record_answer(logout, ENDED, 303)
     assert scheduler.release(logout, 303) == [stranger]
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_session_of_the_page_yields_at_once_to_others_even_if_the_page_wants_to_go_on(waiting: bool) -> None:
+    scheduler = Scheduler(places=1, queue_size=32, queue_timeout=60)
+    scheduler.session.proxy_logs_out = True
+    opening = scheduler.acquire(PAGE, CgiRequest(browser=True, page=True), 0)
+    scheduler.record_answer(opening, OPENED, 1)
+    following = [scheduler.acquire(PAGE, CgiRequest((b"a",), page=True), 1)] * waiting
+    stranger = scheduler.acquire("b", LOGIN, 1)
+    assert scheduler.release(opening, 2) == []
+    assert scheduler.session.must_yield
+    logout = scheduler.acquire("", CgiRequest((b"a",), ends=True), 2)
+    assert states([stranger, logout, *following]) == [QUEUED, RUNNING, *[QUEUED] * waiting]
+    scheduler.record_answer(logout, ENDED, 3)
+    assert scheduler.release(logout, 3) == [stranger]
+
+
+def test_the_page_is_the_last_in_the_order() -> None:
+    scheduler = Scheduler(places=1, queue_size=32, queue_timeout=60)
+    (first, *_) = ask(scheduler, PAGE, PAGE, "a", "b", PAGE, "a")
+    assert order(scheduler, first) == f"{PAGE}aba{PAGE}{PAGE}"
 
 
 @pytest.mark.parametrize(("browser", "silence"), [(False, 2), (True, 20)])
