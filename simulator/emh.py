@@ -11,6 +11,9 @@ from simulator.vendor import Device, page_for_people
 METER: Final = "1emh0012345678"
 CONTRACT: Final = "taf7-1"
 
+_PAGE: Final = f"""<p><a href="/json/metering/origin/">Z&auml;hler</a>
+<a href="json/metering/origin/{METER}/extended">Werte</a> <a href="/json/metering/derived">Vertr&auml;ge</a></p>"""
+
 WATT: Final = 27
 WATT_HOUR: Final = 30
 AMPERE: Final = 33
@@ -49,7 +52,7 @@ class Emh:
         """Answer a request that is logged in."""
         match request.path.decode("latin-1").strip("/").split("/"):
             case [""]:
-                return page_for_people(self.device, "EMH CASA 1.1")
+                return page_for_people(self.device, "EMH CASA 1.1", _PAGE)
             case ["json", "metering", "origin"]:
                 return Response.json([METER])
             case ["json", "metering", "origin", meter_id, "extended"] if meter_id == METER:

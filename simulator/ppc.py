@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from simulator import meter, ppc_exports
 from simulator.messages import Headers, Received, Response
-from simulator.vendor import Device, page_for_people
+from simulator.vendor import HEAD, Device, page_for_people
 
 CGI: Final = b"/cgi-bin/hanservice.cgi"
 METER_ID: Final = "41f3a8ed992e8ee9da39a3084a387ac3"
@@ -105,7 +105,8 @@ class Ppc:
         elif action == "meterform":
             text = _meter_form(self._hidden(session))
         elif action == "showMeterProfile" and of_meter:
-            text = _meter_form(self._hidden(session)) + _profile() + _values(self.device.last_capture())
+            export = _export_form(self._hidden(session))
+            text = _meter_form(self._hidden(session)) + _profile() + _values(self.device.last_capture()) + export
         elif action in ("swversions", "softwareVersions"):
             text = _versions()
         elif action in ("selftest", "logout"):
@@ -115,7 +116,7 @@ class Ppc:
             text = "<p>Sie sind abgemeldet.</p>"
         else:
             return _page("<p id='error'>Unbekannte Aktion.</p>", 400)
-        return _page(text)
+        return _page(text + _menu_end(self._hidden(session)) if action not in ("selftest", "logout") else text)
 
     def _hidden(self, session: _Session) -> str:
         """Return the hidden inputs that the client sends back."""
@@ -129,7 +130,8 @@ class Ppc:
 
     def _export(self, xml: str) -> Response:
         signed = ppc_exports.sign(xml, self.device.identity)
-        return Response(200, [(b"content-Type", b"application/pkcs7-mime")], signed)
+        name = (b"Content-disposition", b'attachment; filename="export.xml.p7m"')
+        return Response(200, [(b"content-Type", b"application/pkcs7-mime"), name], signed)
 
 
 def _session_cookies(request: Received) -> set[str]:
@@ -144,7 +146,7 @@ def _session_cookies(request: Received) -> set[str]:
 
 def _page(body: str, status: int = 200) -> Response:
     return Response.html(
-        "<html><head><title>Smart Meter Gateway</title></head><body>"
+        f"<html><head><title>Smart Meter Gateway</title>{HEAD}</head><body>"
         f"<div id='div_fwversion'>{FIRMWARE}</div><div class='content'><table></table>{body}</div></body></html>",
         status,
     )
@@ -161,9 +163,31 @@ def _meter_form(hidden: str) -> str:
     return (
         f'<form id="form_meterform" name="input" action="{CGI.decode()}" method="post">{hidden}'
         '<input type="hidden" name="action" value="meterform">'
-        '<select name="mid" id="meterform_select_meter" size="1">'
-        f'<option value="{METER_ID}" selected="">{METER_NAME}</option></select></form>'
+        '<select name="mid" id="meterform_select_meter" size="1" onchange="this.form.submit();">'
+        f'<option value="{METER_ID}" selected="">{METER_NAME}</option></select>&nbsp;'
+        '<input type="button" id="form_meterform_button_zaehlerprofil" value="Z&auml;hlerprofil" onclick="'
+        "document.forms['input'].elements['action'].value='showMeterProfile'; "
+        "document.forms['input'].target='_self'; this.form.submit();\"><hr></form>"
     )
+
+
+def _export_form(hidden: str) -> str:
+    return (
+        f'<form id="form_export" action="{CGI.decode()}" method="post">{hidden}'
+        f'<input type="hidden" name="action" value="exportMeterValues">'
+        f'<input type="hidden" name="mid" value="{METER_ID}">'
+        '<input type="submit" id="button_export" value="Exportieren"></form>'
+    )
+
+
+def _menu_end(hidden: str) -> str:
+    """Return what stands below each page: versions, self-test and logout."""
+    items = {"softwareVersions": "Versionen", "selftest": "Selbsttest", "logout": "Abmelden"}
+    buttons = "".join(
+        f'<button name="action" value="{action}" id="button_{action}">{name}</button>'
+        for action, name in items.items()
+    )
+    return f'<form action="{CGI.decode()}" method="post">{hidden}{buttons}</form>'
 
 
 def _profile() -> str:

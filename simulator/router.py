@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from simulator import endpoints
 from simulator.login import Login
 from simulator.messages import Received, Response
-from simulator.vendor import Vendor
+from simulator.vendor import FILES, Vendor, static_file
 
 
 @dataclass(kw_only=True)
@@ -39,7 +39,7 @@ class Router:
             refusal = None if for_tests else self.vendor.refuse(request)
         if refusal:
             return refusal
-        owned = self.vendor.owns(request.path)
+        owned = self.vendor.owns(request.path) or request.path in FILES
         if self.protect_all or owned:
             if request.login in ("wrong", "other-uri") and self.vendor.silent:
                 return None
@@ -48,7 +48,7 @@ class Router:
         if for_tests:
             return endpoints.answer(request)
         if owned:
-            return self.vendor.answer(request)
+            return static_file(request.path) or self.vendor.answer(request)
         return Response.json({"target": request.target.decode("latin-1")}, 200 if self.protect_all else 404)
 
     def ask_for_login(self, *, stale: bool = False) -> Response:

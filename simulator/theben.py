@@ -19,6 +19,25 @@ METER: Final = "1emh0012345678"
 CERTIFICATES: Final = 3
 """Certificates of the WAN side that ``smgw-info`` lists: they make that answer several kB long."""
 
+_PAGE: Final = """<button onclick="call('smgw-info')">Status</button>
+<button onclick="call('self-test')">Selbsttest</button>
+<button onclick="old('user-info')">Benutzer</button> <button onclick="location.href = '/'">Neu laden</button>
+<script>
+const path = '%s/json';
+async function call(method) {
+  const answer = await fetch(path, {method: 'POST', headers: {'Content-Type': 'application/json'},
+    body: JSON.stringify({method})});
+  show(answer.ok ? (await answer.text()).slice(0, 120) : 'Fehler ' + answer.status);
+}
+function old(method) {
+  const request = new XMLHttpRequest();
+  request.onreadystatechange = () => { if (request.readyState == 4) show(request.responseText.slice(0, 120)); };
+  request.open('POST', path);
+  request.setRequestHeader('Content-Type', 'application/json');
+  request.send(JSON.stringify({method}));
+}
+</script>"""
+
 _Method = Callable[[dict[str, Any]], object]
 
 
@@ -62,7 +81,7 @@ class Theben:
     def answer(self, request: Received) -> Response:
         """Answer a request that is logged in."""
         if request.path == b"/":
-            return page_for_people(self.device, "Theben Conexa 3.0")
+            return page_for_people(self.device, "Theben Conexa 3.0", _PAGE % self.user_path.decode())
         if request.path.rstrip(b"/") == ENTRY:
             return self._redirect(request)
         # The Home Assistant integration posts its JSON to the Location itself, others add /json.

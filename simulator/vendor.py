@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from typing import Protocol
+from typing import Final, Protocol
 
 from simulator import meter
 from simulator.certificates import Identity
@@ -56,16 +56,40 @@ class Vendor(Protocol):
         ...
 
 
-def page_for_people(device: Device, make: str) -> Response:
-    """Return the page at ``/``: status and readings."""
+STYLE: Final = "body { font-family: sans-serif; background: url(/files/logo.png) no-repeat right top }"
+LOGO: Final = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003"
+    "010100c9fe92ef0000000049454e44ae426082"
+)
+SCRIPT: Final = "function show(text) { document.getElementById('shown').textContent = text; }"
+FILES: Final = {
+    b"/files/style.css": (b"text/css", STYLE.encode()),
+    b"/files/logo.png": (b"image/png", LOGO),
+    b"/files/page.js": (b"text/javascript", SCRIPT.encode()),
+}
+"""What the pages for people load, by path: type and content."""
+HEAD: Final = "<link rel=stylesheet href=/files/style.css><script src=/files/page.js></script>"
+
+
+def static_file(path: bytes) -> Response | None:
+    """Return a file of the pages for people, None if there is none at this path."""
+    if path not in FILES:
+        return None
+    kind, content = FILES[path]
+    return Response(200, [(b"Content-Type", kind)], content)
+
+
+def page_for_people(device: Device, make: str, more: str = "") -> Response:
+    """Return the page at ``/``: status and readings, and ``more`` markup."""
     at = device.last_capture()
     rows = "".join(
         f"<tr><td>{name}</td><td>{meter.register(obis, at) / 10_000:.4f} kWh</td></tr>"
         for obis, name in meter.OBIS.items()
     )
     return Response.html(
-        f"<!DOCTYPE html><html lang=de><meta charset=utf-8><title>{escape(make)}</title>"
+        f"<!DOCTYPE html><html lang=de><meta charset=utf-8><title>{escape(make)}</title>{HEAD}"
+        "<img src=/files/logo.png alt=Logo>"
         f"<h1>{escape(make)} (Simulator)</h1><p>Ger&auml;t {escape(device.name)}, angemeldet als "
         f"{escape(device.user)}</p><table><caption>Z&auml;hlerst&auml;nde um {at:%Y-%m-%d %H:%M} UTC</caption>"
-        f"{rows}</table></html>"
+        f"{rows}</table>{more}<p id=shown></p></html>"
     )
