@@ -10,10 +10,13 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from smgw_proxy_addon.locales import Notice
 from smgw_proxy_addon.server.interfaces import Interface, InterfaceAddress
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ CALL_SECONDS: Final = 5.0
 
 _ANSWER_LIMIT: Final = 1_000_000
 _OK: Final = range(200, 300)
+_ADMINS: Final = "system-admin"
+"""Home Assistant's group of administrators; its owner is in it, too."""
 _SERVICE: Final = "/core/api/services/persistent_notification"
 
 
@@ -94,22 +99,43 @@ class Supervisor:
         """Remove a notification, if there is one; return whether that succeeded."""
         return await self._call("POST", f"{_SERVICE}/dismiss", {"notification_id": identifier}) is not None
 
+    async def fetch_admins(self) -> frozenset[str] | None:
+        """Return the ids of Home Assistant's administrators, None without an answer.
+
+        Only its WebSocket API lists users (``config/auth/list``).
+        """
+        url = f"{self._base_url}/core/websocket"
+        try:
+            async with asyncio.timeout(self._seconds), self._opened().ws_connect(url) as connection:
+                await connection.receive_json()  # "auth_required"
+                await connection.send_json({"type": "auth", "access_token": self._token})
+                if _text(await connection.receive_json(), "type") != "auth_ok":
+                    return None
+                await connection.send_json({"id": 1, "type": "config/auth/list"})
+                users = (await connection.receive_json()).get("result")
+            return frozenset(user["id"] for user in users if user["is_active"] and _ADMINS in user["group_ids"])
+        except (*self._failures, AttributeError, KeyError, TypeError) as error:
+            _LOGGER.debug("Home Assistant did not list its users: %s", type(error).__name__)
+            return None
+
     async def close(self) -> None:
         """Close the connections."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
+    def _opened(self) -> "aiohttp.ClientSession":
+        if self._session is None:
+            self._session = self._open_session(headers={"Authorization": f"Bearer {self._token}"})
+        return self._session
+
     async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Return the parsed answer, None if there is none or if it is no success."""
-        if self._session is None:
-            headers = {"Authorization": f"Bearer {self._token}"}
-            self._session = self._open_session(headers=headers)
         url = f"{self._base_url}{path}"
         try:
             async with (
                 asyncio.timeout(self._seconds),
-                self._session.request(method, url, json=body, allow_redirects=False) as answer,
+                self._opened().request(method, url, json=body, allow_redirects=False) as answer,
             ):
                 data = await answer.content.read(_ANSWER_LIMIT)
                 while len(data) < _ANSWER_LIMIT and (more := await answer.content.read(_ANSWER_LIMIT)):
@@ -141,6 +167,10 @@ def _addresses(part: Mapping[str, Any]) -> Iterator[InterfaceAddress]:
     for text in given if isinstance(given, list) else []:
         with suppress(ValueError):
             yield ipaddress.ip_interface(text)
+
+
+def _text(value: Any, name: str) -> str:
+    return str(value.get(name)) if isinstance(value, dict) else ""
 
 
 def _part(value: Any, name: str) -> Mapping[str, Any]:

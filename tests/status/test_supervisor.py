@@ -68,6 +68,10 @@ class StandIn:
     ports: dict[str, int | None] | None = None
     options: dict[str, Any] | None = None
     restarts: int = 0
+    users: object = None
+    """What Home Assistant answers to ``config/auth/list``."""
+    sockets: int = 0
+    """WebSockets that were opened."""
     broken: tuple[str, ...] = ()
     """Paths that do not work."""
     works: bool = True
@@ -79,10 +83,24 @@ class StandIn:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     notified: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def _list_users(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"type": "auth_required"})
+        if await socket.receive_json() != {"type": "auth", "access_token": TOKEN} or self.users == "refused":
+            await socket.send_json({"type": "auth_invalid"})
+        else:
+            await socket.send_json({"type": "auth_ok"})
+            assert await socket.receive_json() == {"id": 1, "type": "config/auth/list"}
+            await socket.send_json({"id": 1, "type": "result", "success": True, "result": self.users})
+        await socket.close()
+        return socket
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.set()
         await self.answers.wait()
         allowed = request.headers["Authorization"] == f"Bearer {TOKEN}"
+        self.sockets += request.path == "/core/websocket"
         if not allowed or not self.works or request.path in self.broken:
             return web.Response(status=502 if allowed else 401, text="Bad Gateway")
         match request.path:
@@ -91,8 +109,9 @@ class StandIn:
             case "/addons/self/info":
                 data = {"slug": self.slug, "network": self.ports, "options": self.options}
                 return web.json_response({"result": "ok", "data": data})
-            case "/addons/self/options" | "/addons/self/restart":
-                return await self._change(request)
+            case "/addons/self/options" | "/addons/self/restart" | "/core/websocket":
+                answer = self._list_users if request.path == "/core/websocket" else self._change
+                return await answer(request)
             case "/core/api/config":
                 return web.json_response({"language": self.language})
         body = await request.json()
@@ -404,3 +423,26 @@ async def test_a_hanging_supervisor_delays_no_request(tmp_path: Path, mode: Mode
             async with asyncio.timeout(10):
                 await told.notified.wait()
             assert told.calls[0] == ("dismiss", "log_folder")
+
+
+def user(name: str, *groups: str, active: bool = True) -> dict[str, object]:
+    return {"id": name, "name": name, "is_owner": False, "is_active": active, "group_ids": list(groups)}
+
+
+@pytest.mark.parametrize(
+    ("users", "admins"),
+    [
+        ([user("a", "system-admin"), user("b", "system-users"), user("c", "system-admin", active=False)], {"a"}),
+        ([], set()),
+        (None, None),
+        ([{"id": "a"}], None),
+        ("refused", None),
+    ],
+)
+async def test_administrators_are_those_of_home_assistant_s_list(users: object, admins: set[str] | None) -> None:
+    async with stand_in() as told, client(told.url) as supervisor:
+        told.users = users
+        assert await supervisor.fetch_admins() == admins
+        told.works = False
+        assert await supervisor.fetch_admins() is None
+        assert told.sockets == 2

@@ -1,0 +1,138 @@
+"""Asks the gateway for its page: as one more client, the last in the order, with an account's login.
+
+Each request goes the way of every client's: the same queue, session and log. A page is read whole, then what it loads
+is asked for, one after the other, so that the page never holds more than one place at the gateway.
+"""
+
+import asyncio
+import base64
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from smgw_proxy_addon.errors import BadAnswerError, ProxyError
+from smgw_proxy_addon.gateway.scheduler import PAGE
+from smgw_proxy_addon.http.headers import Headers, values
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.http.rewrite import GatewayNames
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.proxy.handler import RequestNotes
+from smgw_proxy_addon.proxy.source import Client
+from smgw_proxy_addon.status.gateway_page.jars import Jar
+from smgw_proxy_addon.status.gateway_page.policy import request_headers
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.auth.login_once import LoginOnce
+
+LARGEST_PAGE: Final = 1_000_000
+"""Bytes of a page that is rewritten; a reading of a day has some kB."""
+LARGEST_LOADED: Final = 500_000
+MOST_LOADED: Final = 40
+"""Files that one page loads."""
+NOTHING: Final = "data:,"
+
+Pieces = AsyncIterator[bytes]
+
+
+class GatewayAsker:
+    """Asks for jars; ``host`` is the ``Host`` header, ``report`` gets every finished request."""
+
+    def __init__(
+        self,
+        login_once: "LoginOnce",
+        host: bytes,
+        names: Callable[[], GatewayNames],
+        report: Callable[[RequestRecord], None],
+    ) -> None:
+        self._login_once = login_once
+        self._host = host
+        self.names = names
+        self._report = report
+
+    def make_request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> GatewayRequest:
+        """Make the gateway's request; its cookies follow when it is sent."""
+        length = None if body is None else len(body)
+        kept = request_headers(headers, host=self._host, length=length)
+        return GatewayRequest(method.encode(), target, kept, body, chunked=False, has_login=False)
+
+    @asynccontextmanager
+    async def ask(self, jar: Jar, request: GatewayRequest) -> AsyncIterator[tuple[Answer, Pieces]]:
+        """Ask with the jar's account and cookies. Raises ``ProxyError``."""
+        notes = RequestNotes(PAGE, request.method.decode(), request.target)
+        client = Client(PAGE, asyncio.get_running_loop().create_future())
+        if cookie := jar.cookies_for(request.target):
+            request.headers.append((b"Cookie", cookie))
+        try:
+            async with self._login_once.ask_as(jar.account, request, client, notes.timings) as (answer, pieces):
+                notes.status = answer.status
+                jar.take_cookies(answer.headers, request.target)
+                yield answer, _count(pieces, notes)
+        except ProxyError as error:
+            notes.fail(error)
+            notes.status = error.status
+            raise
+        finally:
+            self._report(notes.record())
+
+    async def load(self, jar: Jar, text: str, rewriter: Rewriter) -> dict[str, str]:
+        """Return the ``data:`` URLs of what a page loads, from the jar or the gateway."""
+        targets = await asyncio.to_thread(list_sources, text, rewriter)
+        for target in targets[:MOST_LOADED]:
+            if target not in jar.loaded:
+                await self._load(jar, target, rewriter)
+        return {target: jar.loaded.get(target, NOTHING) for target in targets}
+
+    async def _load(self, jar: Jar, target: str, rewriter: Rewriter) -> None:
+        """Ask for one file, and for what a style sheet loads. One that is not there is empty."""
+        jar.keep_loaded(target, NOTHING)  # also for style sheets that load each other
+        request = self.make_request("GET", target.encode("latin-1", "replace"), [(b"Accept", b"*/*")], None)
+        try:
+            async with self.ask(jar, request) as (answer, pieces):
+                body = await read_whole(answer, pieces, LARGEST_LOADED)
+        except ProxyError:
+            return
+        kind = next(iter(values(answer.headers, b"content-type")), b"").decode("latin-1")
+        if answer.status != 200:  # noqa: PLR2004 - HTTP
+            return
+        if "css" in kind or target.partition("?")[0].endswith(".css"):
+            text = body.decode("latin-1")
+            own = Rewriter(rewriter.prefix, target, rewriter.names, jar.loaded)
+            for each in list_css_sources(text, own)[:MOST_LOADED]:
+                if each not in jar.loaded and each != target:
+                    await self._load(jar, each, rewriter)
+            body = own.css(text).encode("latin-1")
+        elif "script" in kind or target.partition("?")[0].endswith(".js"):
+            body = rewriter.script(body.decode("latin-1")).encode("latin-1")
+        jar.keep_loaded(target, to_data_url(kind, body))
+
+
+async def read_whole(answer: Answer, pieces: Pieces, limit: int) -> bytes:
+    """Read a body, and decode it if the gateway encoded it although it was not asked to.
+
+    Raises ``BadAnswerError`` for more than ``limit`` bytes.
+    """
+    body = b""
+    async for piece in pieces:
+        body += piece
+        if len(body) > limit:
+            raise BadAnswerError("a page that is too large")
+    if set(values(answer.headers, b"content-encoding")) & {b"gzip", b"deflate"}:
+        decoder = zlib.decompressobj(wbits=47)
+        body = decoder.decompress(body, limit)
+        if decoder.unconsumed_tail:
+            raise BadAnswerError("a page that is too large")
+    return body
+
+
+def to_data_url(kind: str, body: bytes) -> str:
+    """Write a file as a URL (RFC 2397)."""
+    bare = kind.replace(" ", "").replace('"', "").replace("'", "").replace(",", "") or "application/octet-stream"
+    return f"data:{bare};base64,{base64.b64encode(body).decode()}"
+
+
+async def _count(pieces: Pieces, notes: RequestNotes) -> Pieces:
+    async for piece in pieces:
+        notes.bytes_sent += len(piece)
+        yield piece

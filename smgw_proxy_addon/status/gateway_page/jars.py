@@ -1,0 +1,139 @@
+"""What the proxy keeps for each browser that shows the gateway's page: the gateway's cookies, and what pages load.
+
+In memory only, bounded in number, size and age. Pure: ``now`` is in seconds of one clock, ``random`` gives texts that
+nobody can guess.
+"""
+
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from smgw_proxy_addon.gateway.ppc_session import deletes_cookie
+from smgw_proxy_addon.http.headers import Headers, values
+from smgw_proxy_addon.http.messages import GatewayRequest
+
+MOST_JARS: Final = 16
+LONGEST_IDLE: Final = 1800.0
+"""Seconds after which a jar that is not used is dropped."""
+MOST_COOKIES: Final = 32
+LONGEST_COOKIE: Final = 4096
+MOST_LOADED: Final = 2_000_000
+"""Bytes of ``data:`` URLs in one jar."""
+MOST_HELD: Final = 4
+
+
+@dataclass(eq=False)
+class Jar:
+    """One browser of one Home Assistant user (``owner``), who looks at the gateway with one account.
+
+    ``key`` is part of the addresses below which this browser sees the gateway, ``secret`` is in its cookie.
+    """
+
+    key: str = field(repr=False)
+    secret: str = field(repr=False)
+    owner: str
+    account: int
+    used: float
+    loaded: dict[str, str] = field(default_factory=dict, repr=False)
+    """The ``data:`` URL for each target that pages load."""
+    held: dict[str, GatewayRequest] = field(default_factory=dict, repr=False)
+    """Requests that wait for the person's confirmation, by their number that nobody can guess."""
+    _cookies: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict, repr=False)
+    """Values by name and path."""
+
+    def cookies_for(self, target: bytes) -> bytes:
+        """Return the value of ``Cookie`` for a target, empty without any."""
+        path = target.partition(b"?")[0]
+        matching = [(scope, name, value) for (name, scope), value in self._cookies.items() if _covers(scope, path)]
+        matching.sort(key=lambda each: -len(each[0]))  # the longest path first (RFC 6265 section 5.4)
+        return b"; ".join(b"%b=%b" % (name, value) for _, name, value in matching)
+
+    def take_cookies(self, headers: Headers, target: bytes) -> None:
+        """Keep the cookies of an answer. ``Secure`` says nothing here: the way to the gateway is always TLS."""
+        for given in values(headers, b"set-cookie"):
+            pair, *attributes = given.split(b";")
+            name, equals, value = (part.strip(b" \t") for part in pair.partition(b"="))
+            if not equals or not name or len(pair) > LONGEST_COOKIE:
+                continue
+            key = (name, _path(attributes, target))
+            self._cookies.pop(key, None)
+            if not deletes_cookie(attributes) and len(self._cookies) < MOST_COOKIES:
+                self._cookies[key] = value
+
+    def keep_loaded(self, target: str, url: str) -> None:
+        """Keep what a page loads, so that the gateway is asked once for it."""
+        if sum(map(len, self.loaded.values())) + len(url) <= MOST_LOADED:
+            self.loaded[target] = url
+
+    def hold(self, number: str, request: GatewayRequest) -> None:
+        """Hold a request until it is confirmed, in the place of the oldest one if there are many."""
+        if len(self.held) >= MOST_HELD:
+            del self.held[next(iter(self.held))]
+        self.held[number] = request
+
+
+class Jars:
+    """The jars of all browsers, the one that was used last at the end."""
+
+    def __init__(self, random: Callable[[], str]) -> None:
+        self._random = random
+        self._jars: dict[str, Jar] = {}
+
+    def __len__(self) -> int:
+        return len(self._jars)
+
+    def open(self, secrets: Iterable[str], owner: str, account: int, now: float) -> Jar:
+        """Return this browser's jar for an account, by one of the cookies it sent; a new one if it has none."""
+        self._expire(now)
+        given = list(secrets)
+        jar = next(
+            (each for each in self._jars.values() if each.account == account and _is_of(each, given, owner)), None
+        )
+        if jar is None:
+            while len(self._jars) >= MOST_JARS:
+                del self._jars[next(iter(self._jars))]
+            jar = Jar(
+                self._random(), given[0] if self._is_known(given, owner) else self._random(), owner, account, now
+            )
+        self._touch(jar, now)
+        return jar
+
+    def find(self, key: str, secrets: Iterable[str], owner: str, now: float) -> Jar | None:
+        """Return the jar of a request, None unless key, cookie and user all belong to the same one."""
+        self._expire(now)
+        jar = self._jars.get(key)
+        if jar is None or not _is_of(jar, secrets, owner):
+            return None
+        self._touch(jar, now)
+        return jar
+
+    def _is_known(self, given: list[str], owner: str) -> bool:
+        return len(given) == 1 and any(_is_of(each, given, owner) for each in self._jars.values())
+
+    def _touch(self, jar: Jar, now: float) -> None:
+        jar.used = now
+        self._jars.pop(jar.key, None)
+        self._jars[jar.key] = jar
+
+    def _expire(self, now: float) -> None:
+        for jar in [each for each in self._jars.values() if now - each.used > LONGEST_IDLE]:
+            del self._jars[jar.key]
+
+
+def _is_of(jar: Jar, secrets: Iterable[str], owner: str) -> bool:
+    same = [hmac.compare_digest(each.encode(), jar.secret.encode()) for each in secrets]
+    return any(same) and jar.owner == owner
+
+
+def _path(attributes: list[bytes], target: bytes) -> bytes:
+    """Return the path of a cookie (RFC 6265 section 5.1.4 and 5.2.4)."""
+    for attribute in reversed(attributes):
+        name, _, value = (part.strip(b" \t") for part in attribute.partition(b"="))
+        if name.lower() == b"path" and value.startswith(b"/"):
+            return value
+    return target.partition(b"?")[0].rpartition(b"/")[0] or b"/"
+
+
+def _covers(scope: bytes, path: bytes) -> bool:
+    return path == scope or path.startswith(scope if scope.endswith(b"/") else scope + b"/")

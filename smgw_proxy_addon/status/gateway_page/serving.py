@@ -1,0 +1,191 @@
+"""Serves the gateway's pages below ``/gateway/<key>/`` of the status page, to the frame in it.
+
+A request is admitted if the user may see the page, if it carries the browser's own cookie and the key of the same
+jar, and if no other page made the browser send it.
+"""
+
+import asyncio
+import html
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Final
+
+from aiohttp import web
+
+from smgw_proxy_addon.errors import ABORT, BadAnswerError, GatewayError, ProxyError
+from smgw_proxy_addon.http.headers import values
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.server import error_answer
+from smgw_proxy_addon.server.request_body import too_large
+from smgw_proxy_addon.status.gateway_page.asking import LARGEST_PAGE, GatewayAsker, Pieces, read_whole
+from smgw_proxy_addon.status.gateway_page.confirmation import restarts
+from smgw_proxy_addon.status.gateway_page.jars import Jar, Jars
+from smgw_proxy_addon.status.gateway_page.policy import HEADERS, response_headers
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter
+from smgw_proxy_addon.status.gateway_page.users import Users
+from smgw_proxy_addon.status.gateway_page.view import COOKIE, PATH, View
+from smgw_proxy_addon.status.page import security
+from smgw_proxy_addon.status.page.texts import Texts
+
+CONFIRM: Final = "/~confirm/"
+CONFIRM_HEADER: Final = "X-Smgw-Confirm"
+_LARGEST_BODY: Final = 1_000_000
+_METHODS: Final = ("GET", "HEAD", "POST")
+
+
+def read_bridge() -> str:
+    """Read the script that each page of the gateway gets. Must be run in executor."""
+    return files("smgw_proxy_addon.status.gateway_page").joinpath("bridge.js").read_text("utf-8")
+
+
+@dataclass
+class GatewayPage:
+    """The handler; ``bridge`` is the script that each page gets, ``accounts`` how many there are."""
+
+    asker: GatewayAsker
+    users: Users
+    bridge: str
+    accounts: int
+    clock: Callable[[], float] = time.monotonic
+    jars: Jars = field(default_factory=lambda: Jars(lambda: secrets.token_urlsafe(24)))
+
+    async def open(self, request: web.BaseRequest) -> View:
+        """Return what the tab shows to this browser."""
+        user = _user(request)
+        if refusal := await self.users.judge(user):
+            return View(refusal=refusal)
+        number = request.query.get("account", "1")
+        position = int(number) - 1 if number.isascii() and number.isdigit() and len(number) < 4 else 0  # noqa: PLR2004
+        account = position if position in range(self.accounts) else 0
+        return View(self.jars.open(_secrets(request), user, account, self.clock()))
+
+    async def handle(self, request: web.BaseRequest, texts: Texts) -> web.StreamResponse:
+        """Answer a request of the frame. The caller has checked who connects."""
+        key, slash, _ = request.path.removeprefix(PATH).partition("/")
+        user = _user(request)
+        jar = self.jars.find(key, _secrets(request), user, self.clock())
+        if jar is None or not slash or not security.is_own_site(request) or await self.users.judge(user):
+            return _plain(403, texts("page.gone"))
+        if request.method not in _METHODS:
+            return _plain(405, "", Allow=", ".join(_METHODS))
+        try:
+            return await self._answer(request, jar, request.raw_path.removeprefix(PATH + key), texts)
+        except ProxyError as error:
+            return _explain(error, request)
+
+    async def _answer(self, request: web.BaseRequest, jar: Jar, target: str, texts: Texts) -> web.StreamResponse:
+        if target.startswith(CONFIRM):
+            held = jar.held.pop(target.removeprefix(CONFIRM), None) if request.method == "POST" else None
+            return await self._ask(request, jar, held) if held else _plain(404, texts("page.gone"))
+        made = await self._make(request, target)
+        if restarts(made):
+            return self._ask_first(jar, made, texts, _prefix(request, jar))
+        return await self._ask(request, jar, made)
+
+    async def _make(self, request: web.BaseRequest, target: str) -> GatewayRequest:
+        body = b""
+        while len(body) <= _LARGEST_BODY and (piece := await request.content.readany()):
+            body += piece
+        if len(body) > _LARGEST_BODY:
+            raise too_large(_LARGEST_BODY)
+        sent = body if request.method == "POST" else None
+        return self.asker.make_request(request.method, target.encode("latin-1"), list(request.raw_headers), sent)
+
+    async def _ask(self, request: web.BaseRequest, jar: Jar, asked: GatewayRequest) -> web.StreamResponse:
+        prefix = _prefix(request, jar)
+        target = asked.target.decode("latin-1")
+        rewriter = Rewriter(prefix, target.partition("?")[0], self.asker.names())
+        async with self.asker.ask(jar, asked) as (answer, pieces):
+            if answer.status in range(300, 400) and (location := values(answer.headers, b"location")):
+                return _redirect(answer.status, location[0].decode("latin-1"), rewriter)
+            if not _is_page(answer) or asked.method == b"HEAD":
+                return await _pass_on(request, answer, pieces)
+            body = await read_whole(answer, pieces, LARGEST_PAGE)
+        return await self._rewrite(jar, answer, body, rewriter)
+
+    async def _rewrite(self, jar: Jar, answer: Answer, body: bytes, rewriter: Rewriter) -> web.Response:
+        text = body.decode("latin-1")  # each byte stays what it is, whatever the page's own coding
+        loaded = await self.asker.load(jar, text, rewriter)
+        whole = Rewriter(rewriter.prefix, rewriter.target, rewriter.names, loaded)
+        page = await asyncio.to_thread(whole.page, text, self._script(rewriter.prefix))
+        headers = response_headers(answer.headers)
+        headers.pop("Content-Encoding", None)
+        return web.Response(status=answer.status, body=page.encode("latin-1"), headers=headers)
+
+    def _ask_first(self, jar: Jar, asked: GatewayRequest, texts: Texts, prefix: str) -> web.Response:
+        """Hold a request that restarts the gateway, and ask the person.
+
+        The answer is a success, because browsers report each other one as an error in their console.
+        """
+        number = secrets.token_urlsafe(16)
+        jar.hold(number, asked)
+        page = (
+            f'<!DOCTYPE html><html lang="{texts.language}"><head>{self._script(prefix)}<meta charset="utf-8">'
+            f'<title>{texts("page.confirm")}</title><meta name="viewport" content="width=device-width">'
+            "<style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;padding:1rem}"
+            f"button{{font:inherit;padding:.6rem 1rem}}</style></head><h1>{texts('page.confirm')}</h1>"
+            f"<p>{texts('page.confirm.why')}</p>"
+            f'<form method="post" action="{html.escape(prefix + CONFIRM + number)}">'
+            f"<button>{texts('page.confirm.yes')}</button></form></html>"
+        )
+        headers = {**HEADERS, CONFIRM_HEADER: number}
+        return web.Response(text=page, content_type="text/html", headers=headers)
+
+    def _script(self, prefix: str) -> str:
+        return f'<script data-prefix="{html.escape(prefix)}">{self.bridge}</script>'
+
+
+async def _pass_on(request: web.BaseRequest, answer: Answer, pieces: Pieces) -> web.StreamResponse:
+    """Hand a body on byte for byte."""
+    response = web.StreamResponse(status=answer.status, headers=response_headers(answer.headers))
+    length = values(answer.headers, b"content-length")
+    if length and length[0].isdigit() and request.method != "HEAD":
+        response.content_length = int(length[0])
+    await response.prepare(request)
+    async for piece in pieces:
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def _explain(error: ProxyError, request: web.BaseRequest) -> web.Response:
+    accept, language = request.headers.get("Accept"), request.headers.get("Accept-Language")
+    kind, body = error_answer.body(error, accept=accept, accept_language=language)
+    status = GatewayError.status if error.status == ABORT else error.status
+    return web.Response(status=status, body=body, headers={**HEADERS, "Content-Type": kind})
+
+
+def _plain(status: int, text: str, **headers: str) -> web.Response:
+    return web.Response(status=status, text=f"{text}\n", headers={**HEADERS, **headers})
+
+
+def _is_page(answer: Answer) -> bool:
+    kinds = values(answer.headers, b"content-type")
+    disposition = b"".join(values(answer.headers, b"content-disposition")).lower()
+    return bool(kinds) and b"html" in kinds[0].lower() and not disposition.startswith(b"attachment")
+
+
+def _redirect(status: int, location: str, rewriter: Rewriter) -> web.Response:
+    """Redirect the frame, whatever the form of the URL, to a path below its prefix and nowhere else.
+
+    The browser follows with the user's cookie of Home Assistant.
+    """
+    target = rewriter.resolve(location)
+    if target is None:
+        raise BadAnswerError("a redirect to another host")
+    return web.Response(status=status, headers={**HEADERS, "Location": rewriter.prefix + target})
+
+
+def _prefix(request: web.BaseRequest, jar: Jar) -> str:
+    return f"{security.read_ingress_path(request)}{PATH}{jar.key}"
+
+
+def _user(request: web.BaseRequest) -> str:
+    return request.headers.get("X-Remote-User-Id", "")
+
+
+def _secrets(request: web.BaseRequest) -> list[str]:
+    return [value for name, value in request.cookies.items() if name == COOKIE]
