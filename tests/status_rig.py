@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +15,15 @@ from typing import Any, Final
 import aiohttp
 import httpx
 from aiohttp import web
+from multidict import CIMultiDict
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.config.options import from_command_line
+from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.status.findings import Finding, Step
+from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker
+from smgw_proxy_addon.status.gateway_page.serving import GatewayPage, read_bridge
+from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.page.actions import Actions
 from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnose, Diagnosis
@@ -31,6 +38,9 @@ from tests.rig import Rig, proxy_for
 
 PREFIX: Final = "/api/hassio_ingress/Fv5-kZt_0"
 """The path of the page for the browser; the token in it is the Supervisor's."""
+
+USER: Final = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+"""The id of a user of Home Assistant, who is an administrator."""
 
 LOGIN: Final = httpx.DigestAuth("demo", "gateway")
 
@@ -72,11 +82,15 @@ async def status_for(
     diagnose: Diagnose | None = None,
     host: str = "127.0.0.1",
     supervisor: Supervisor | None = None,
+    admins: Collection[str] = (USER,),
+    everyone: bool = False,
+    clock: Callable[[], float] = time.monotonic,
     **options: Any,
 ) -> AsyncIterator[Status]:
     """Run a proxy for the simulator with its status page at a free port of ``host``.
 
     The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then.
+    With ``accounts`` it has the gateway's page, for ``admins`` or for everyone; ``clock`` is that page's.
     """
     recorder = RequestRecorder(utc_now)
     log = LogBuffer()
@@ -108,6 +122,7 @@ async def status_for(
             serving=running.serving,
             ingress=ingress,
             diagnosis=diagnosis,
+            gateway_page=await _gateway_page(rig.proxy, admins, clock, everyone=everyone) if ingress else None,
         )
         listening = socket.create_server((host, 0))
         await server.start([listening])
@@ -120,11 +135,36 @@ async def status_for(
             await server.stop()
 
 
-class Ingress:
-    """What Home Assistant and its Supervisor do: a page with a frame, and all below a prefix passed on."""
+async def _gateway_page(
+    proxy: Proxy, admins: Collection[str], clock: Callable[[], float], *, everyone: bool
+) -> GatewayPage | None:
+    async def fetch_admins() -> frozenset[str]:
+        return frozenset(admins)
 
-    def __init__(self, upstream: str) -> None:
+    if not proxy.login_once:
+        return None
+    asker = GatewayAsker(proxy.login_once, proxy.host.encode(), proxy.names, proxy.report)
+    bridge = await asyncio.to_thread(read_bridge)
+    accounts = len(proxy.login_once.logins.initials)
+    return GatewayPage(asker, Users(fetch_admins, clock, everyone=everyone), bridge, accounts, clock)
+
+
+class Ingress:
+    """What Home Assistant and its Supervisor do: a page with a frame, and all below a prefix passed on.
+
+    As documented, and as the Supervisor's source has it: the frontend sets the cookie of its session for
+    ``/api/hassio_ingress/`` with ``SameSite=Strict``, each request without it is 401, and the user's id is passed on,
+    whatever the browser sent under its name. Without ``user`` there is no session: every request is passed on.
+    """
+
+    def __init__(self, upstream: str, user: str = "") -> None:
         self._upstream = upstream
+        self.user = user
+        self.session = secrets.token_hex(16)
+        self.seen: list[tuple[str, str, int]] = []
+        """Method, path with query, and status of each request that the browser sent."""
+        self.sent = b""
+        """The heads and bodies of all answers that the browser got."""
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -138,6 +178,7 @@ class Ingress:
         application = web.Application()
         application.router.add_get("/", self._frame)
         application.router.add_route("*", PREFIX + "/{path:.*}", self._pass_on)
+        application.router.add_route("*", "/{path:.*}", self._elsewhere)
         self._session = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
@@ -159,18 +200,39 @@ class Ingress:
             '<main><h1 style="position:absolute;left:-99rem">App</h1>'
             f'<iframe title="App" src="{PREFIX}/"></iframe></main>'
         )
-        return web.Response(text=page, content_type="text/html")
+        response = web.Response(text=page, content_type="text/html")
+        if self.user:
+            response.set_cookie("ingress_session", self.session, path="/api/hassio_ingress/", samesite="Strict")
+        return response
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        response = await self._answer(request)
+        self.seen.append((request.method, request.raw_path, response.status))
+        body = response.body if isinstance(response.body, bytes) else b""
+        self.sent += str(response.headers).encode() + body
+        return response
+
+    async def _elsewhere(self, request: web.Request) -> web.Response:
+        self.seen.append((request.method, request.raw_path, 404))
+        return web.Response(status=404)
+
+    async def _answer(self, request: web.Request) -> web.Response:
         assert self._session
+        if self.user and request.cookies.get("ingress_session") != self.session:
+            return web.Response(status=401)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers = {name: value for name, value in headers.items() if not name.lower().startswith("x-remote-user-")}
         headers |= {"X-Ingress-Path": PREFIX, "X-Forwarded-Host": request.host, "X-Forwarded-Proto": "http"}
+        if self.user:
+            headers |= {"X-Remote-User-Id": self.user, "X-Remote-User-Name": "somebody"}
         body = request.content if request.method == "POST" else None  # in chunks, as Home Assistant sends it
         url = self._upstream + request.raw_path.removeprefix(PREFIX)
         async with self._session.request(
             request.method, url, headers=headers, data=body, allow_redirects=False
         ) as answer:
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
+            kept = CIMultiDict(
+                (name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
+            )
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
 
 

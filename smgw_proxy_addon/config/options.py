@@ -91,6 +91,8 @@ class Options:
     cert_dir: Path
     status_port: int | None
     """Of the status page; 0 means any free one, None no page."""
+    gateway_page_for_all: bool
+    """Whether all users of Home Assistant may see the gateway's page, and not only administrators."""
     notifications: bool
     """Whether Home Assistant shows notifications."""
     notify_after_minutes: int

@@ -155,6 +155,7 @@ APP_OPTIONS: Final = (
     Option("accounts", "accounts", "a list of user names with their passwords", read_accounts, default=()),
     _DIGEST_ALGORITHM,
     Option("allow", "names", _NETWORKS, _read_networks_of_app, default=()),
+    Option("gateway_page_for_all", "bool", "true or false", read_flag, default=False),
     Option("notifications", "bool", "true or false", read_flag, default=True),
     _number("notify_after_minutes", 1, 1440, _NOTIFY_AFTER),
 )
@@ -218,5 +219,9 @@ that this version does not know is meant, too.
 SUBSTITUTES: Final[dict[str, object]] = {"log_retention_days": _LONGEST_RETENTION}
 """What the app uses for a wrong value in place of the default: with that, log files would be deleted too early."""
 
-COMMAND_LINE_FIXED: Final[dict[str, Any]] = {"notifications": False, "notify_after_minutes": _NOTIFY_AFTER}
+COMMAND_LINE_FIXED: Final[dict[str, Any]] = {
+    "gateway_page_for_all": False,
+    "notifications": False,
+    "notify_after_minutes": _NOTIFY_AFTER,
+}
 """Values with an option in the app only: elsewhere there is no Home Assistant."""

@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
+from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.page.actions import Actions
 from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
@@ -23,6 +25,9 @@ from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.status.gateway_page.serving import GatewayPage
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -76,6 +81,7 @@ class StatusPage:
             serving=running.serving,
             ingress=self._ingress,
             diagnosis=diagnosis,
+            gateway_page=await _gateway_page(self._options, proxy, environment) if self._ingress else None,
         )
         await self._server.start(self._sockets)
         if environment.supervisor:
@@ -102,6 +108,19 @@ class StatusPage:
             elif (mapped := ports.get(f"{address.http_port}/tcp")) is not None:
                 addresses.append(replace(address, http_port=mapped, sure=True))
         server.set_addresses(addresses)
+
+
+async def _gateway_page(options: Options, proxy: Proxy, environment: Environment) -> "GatewayPage | None":
+    """Make what serves the gateway's own page: with accounts only, and where Home Assistant says who asks."""
+    supervisor = environment.supervisor
+    if proxy.login_once is None or supervisor is None:
+        return None
+    from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker  # noqa: PLC0415 - 0.15 s, only with accounts
+    from smgw_proxy_addon.status.gateway_page.serving import GatewayPage, read_bridge  # noqa: PLC0415 - see above
+
+    asker = GatewayAsker(proxy.login_once, proxy.host.encode(), proxy.names, proxy.report)
+    users = Users(supervisor.fetch_admins, time.monotonic, everyone=options.gateway_page_for_all)
+    return GatewayPage(asker, users, await asyncio.to_thread(read_bridge), len(options.accounts))
 
 
 def _now() -> datetime:

@@ -91,7 +91,12 @@ class Proxy:
             logins=self.logins,
             held_back=self.held_back,
         )
-        self._handler = _handler(options, source, access, self.trust, self._reported, tuning.limits.hold)
+        self.host: Final = options.host_header or options.target.authority
+        """The ``Host`` header of requests to the gateway."""
+        self.names: Final = CurrentNames(
+            GatewayNames.of(options.target.host, options.target.port, self.host), lambda: self.trust.accepted
+        )
+        self._handler = _handler(options, source, access, self, tuning.limits.hold)
         self.acceptor = Acceptor(self._handler, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
@@ -153,7 +158,8 @@ class Proxy:
     def _shows(self, der: bytes) -> bool:
         return self._certificate is not None and self._certificate.shows(der)
 
-    def _reported(self, record: RequestRecord) -> None:
+    def report(self, record: RequestRecord) -> None:
+        """Note a finished request."""
         if record.code == OutOfDescriptorsError.code:
             self.acceptor.fall_short(record.code)
         self._background.note(record)
@@ -234,21 +240,17 @@ def _handler(
     options: Options,
     source: Source,
     access: Access,
-    trust: GatewayTrust,
-    report: Callable[[RequestRecord], None],
+    proxy: Proxy,
     longest_hold: float,
 ) -> RequestHandler:
-    target = options.target
-    host = options.host_header or target.authority
-    names = GatewayNames.of(target.host, target.port, host)
     return RequestHandler(
         source,
         access,
-        CurrentNames(names, lambda: trust.accepted),
-        host=host.encode(),
+        proxy.names,
+        host=proxy.host.encode(),
         read_timeout=options.read_timeout,
         largest_body=options.max_body_mb * MB,
-        report=report,
+        report=proxy.report,
         longest_hold=longest_hold,
         log_bodies=options.log_bodies,
     )

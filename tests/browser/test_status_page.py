@@ -16,12 +16,12 @@ from playwright.async_api import FrameLocator, Page, expect
 from simulator.gateway import Simulator
 from smgw_proxy_addon.status.history import Entry
 from tests.browser.conftest import PHONE, Open, picture
+from tests.status.page.test_server import TABS
 from tests.status_rig import LOGIN, Ingress, Status, staged_diagnosis, status_for, utc_now
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
 
 AXE: Final = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-SECTIONS: Final = ("verdict", "gateway", "certificate", "connect", "clients", "requests", "diagnosis")
 TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # The dark page differs in its colours alone.
 RULES: Final[dict[str, tuple[str, ...]]] = {"light": (), "dark": ("color-contrast", "link-in-text-block")}
@@ -90,19 +90,21 @@ def grouped(fingerprint: str) -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en-GB", "de-DE"])
-async def test_every_section_renders_in_home_assistant_s_frame(
+async def test_every_tab_renders_in_home_assistant_s_frame(
     tmp_path: Path, open_page: Open, language: str, scheme: str
 ) -> None:
     async with house(tmp_path) as home, open_page(home.ingress.url, locale=language, color_scheme=scheme) as page:
         inside = frame(page)
-        for name in SECTIONS:
-            await expect(inside.locator(f"#{name}")).to_be_visible()
+        for path, names in reversed(TABS.items()):
+            await inside.locator(f'.tabs a[href="{path.removeprefix("/") or "./"}"]').click()
+            for name in names:
+                await expect(inside.locator(f"#{name}")).to_be_visible()
         await expect(inside.locator("html")).to_have_attribute("lang", language[:2])
         sentence = {"en": "It works.", "de": "Es funktioniert."}[language[:2]]
         await expect(inside.get_by_role("heading", level=1)).to_contain_text(sentence)
         await expect(inside.get_by_role("img", name=re.compile("0.4|0,4|1.3|1,3"))).to_be_visible()
         background = await inside.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-        assert background == {"light": "rgb(244, 246, 248)", "dark": "rgb(17, 21, 24)"}[scheme]
+        assert background == {"light": "rgb(250, 250, 250)", "dark": "rgb(17, 17, 17)"}[scheme]
         await page.goto(home.ingress.page)
         await picture(page, f"works-{language[:2]}-{scheme}")
 
@@ -112,7 +114,7 @@ async def test_nothing_is_wider_than_a_phone(tmp_path: Path, open_page: Open, la
     async with house(tmp_path) as home:
         await home.change_certificate()
         async with open_page(home.ingress.page, locale=language, viewport=PHONE, has_touch=True) as page:
-            for path in ("", "trust", "forget", "requests"):
+            for path in ("", "gateway", "connect", "diagnosis", "trust", "forget", "requests"):
                 await page.goto(home.ingress.page + path)
                 width = await page.evaluate("document.documentElement.scrollWidth")
                 assert width <= PHONE["width"], path
@@ -206,13 +208,16 @@ async def test_without_javascript_it_works_all_the_same(tmp_path: Path, open_pag
             await inside.get_by_role("link", name="Deutsch").click()
             await expect(inside.get_by_role("heading", level=1)).to_contain_text("anderes Zertifikat")
             await expect(inside.get_by_role("button", name="Kopieren")).to_have_count(0)
+            await inside.get_by_role("link", name="Diagnose", exact=True).click()
             await inside.get_by_role("button", name="Diagnose starten").click()
             await expect(inside.locator("#diagnosis")).to_contain_text("prüfen Sie das Kabel")
+            await inside.get_by_role("link", name="Übersicht").click()
             await inside.get_by_role("button", name="Dem neuen Zertifikat vertrauen").click()
             await expect(inside.locator("main")).to_contain_text(grouped(shown))
             await inside.get_by_role("button", name="Diesem Zertifikat vertrauen").click()
             await expect(inside.locator(".notice")).to_have_text("Dem neuen Zertifikat wird jetzt vertraut.")
             assert await home.status.ask() == 200
+            await inside.get_by_role("link", name="Diagnose", exact=True).click()
             await inside.get_by_role("link", name="Die letzten 200 Anfragen").click()
             await expect(inside.locator("tbody tr")).to_have_count(len(home.status.recorder.history.entries()))
             await inside.get_by_role("link", name="Zurück zur Übersicht").click()
@@ -225,20 +230,22 @@ async def test_without_javascript_it_works_all_the_same(tmp_path: Path, open_pag
 async def test_live_parts_leave_alone_what_is_in_use_and_say_when_they_are_stale(
     tmp_path: Path, open_page: Open
 ) -> None:
-    async with house(tmp_path) as home, open_page(home.ingress.page) as page:
-        await page.get_by_text("Gateways of other makes").click()
-        await page.evaluate("document.activeElement.blur()")
+    async with house(tmp_path) as home, open_page(home.ingress.page + "diagnosis") as page:
         await page.get_by_role("link", name="Show the last").focus()
         before = await page.locator("#requests tbody").inner_text()
         await home.status.ask()
         async with page.expect_response("**/live"):
             await page.evaluate(REFRESH)
-        await expect(page.locator("#clients")).to_contain_text("127.0.0.1")
         await expect(page.get_by_role("link", name="Show the last")).to_be_focused()
         assert await page.locator("#requests tbody").inner_text() == before
         await page.evaluate("document.activeElement.blur()")
         await page.evaluate(REFRESH)
         await expect(page.locator("#requests tbody tr").first).to_contain_text("/sim/status/200")
+        await page.get_by_role("link", name="Connect").click()
+        await page.get_by_text("Gateways of other makes").click()
+        await page.evaluate("document.activeElement.blur()")
+        async with page.expect_response("**/live"):
+            await page.evaluate(REFRESH)
         await expect(page.get_by_text("ha-ppc-smgw, EMH gateway")).to_be_visible()  # still unfolded
 
 
@@ -256,7 +263,7 @@ async def test_a_proxy_that_is_gone_is_said(tmp_path: Path, open_page: Open) -> 
 
 async def test_addresses_can_be_copied(tmp_path: Path, open_page: Open) -> None:
     permissions = ["clipboard-read", "clipboard-write"]
-    async with house(tmp_path) as home, open_page(home.ingress.page, permissions=permissions) as page:
+    async with house(tmp_path) as home, open_page(f"{home.ingress.page}connect", permissions=permissions) as page:
         copy = page.get_by_role("button", name="Copy: http://local-smgw-proxy:8080/smgw/m2m/demo.sm/json").first
         await copy.click()
         await expect(page.get_by_text("Copied")).to_be_visible()
@@ -266,7 +273,7 @@ async def test_addresses_can_be_copied(tmp_path: Path, open_page: Open) -> None:
 
 
 async def test_the_bundle_is_a_file(tmp_path: Path, open_page: Open) -> None:
-    async with house(tmp_path) as home, open_page(home.ingress.page) as page:
+    async with house(tmp_path) as home, open_page(f"{home.ingress.page}diagnosis") as page:
         async with page.expect_download() as expected:
             await page.get_by_role("link", name="Download a diagnosis file").click()
         download = await expected.value
@@ -287,15 +294,17 @@ async def violations(page: Page, *rules: str) -> list[dict[str, Any]]:
 async def test_axe_has_nothing_to_say(tmp_path: Path, open_page: Open, scheme: str) -> None:
     rules = RULES[scheme]
     async with house(tmp_path) as home:
-        async with open_page(home.ingress.page, color_scheme=scheme) as page:
+        async with open_page(f"{home.ingress.page}diagnosis", color_scheme=scheme) as page:
             await page.get_by_role("button", name="Run the diagnosis").click()
             await expect(page.locator("#diagnosis li")).to_have_count(4)
-            await page.get_by_text("Gateways of other makes").click()
             assert await violations(page, *rules) == []
             await picture(page, f"diagnosis-en-{scheme}")
+            await page.get_by_role("link", name="Connect").click()
+            await page.get_by_text("Gateways of other makes").click()
+            assert await violations(page, *rules) == []
         await home.change_certificate()
         async with open_page(home.ingress.page, color_scheme=scheme, locale="de-DE") as page:
-            for path in ("?notice=kept", "trust", "forget", "requests"):
+            for path in ("?notice=kept", "gateway", "trust", "forget", "requests"):
                 await page.goto(home.ingress.page + path)
                 assert await violations(page, *rules) == []
                 await picture(page, f"{path.replace('?notice=kept', 'changed')}-de-{scheme}")

@@ -64,6 +64,7 @@ def test_defaults_of_the_app() -> None:
         bind=(),
         cert_dir=Path("/data/certs"),
         status_port=8099,
+        gateway_page_for_all=False,
         notifications=True,
         notify_after_minutes=30,
     )
@@ -333,6 +334,7 @@ WRONG_VALUES: dict[str, object] = {
     "accounts": [{"username": "somebody"}],
     "digest_algorithm": "sha-512",
     "allow": ["home"],
+    "gateway_page_for_all": "no",
     "notifications": "no",
     "notify_after_minutes": 0,
 }
@@ -487,7 +489,7 @@ def test_the_options_file_is_read() -> None:
 
 def test_every_field_has_its_definition() -> None:
     fields = [each.name for each in dataclasses.fields(Options) if each.name != "warnings"]
-    only_in_the_app = {"notifications", "notify_after_minutes"}
+    only_in_the_app = {"gateway_page_for_all", "notifications", "notify_after_minutes"}
     assert set(fields) == {each.name for each in COMMAND_LINE_OPTIONS} | only_in_the_app
     assert {each.name for each in APP_OPTIONS} < set(fields)
     assert [each.name for each in APP_OPTIONS if each.required] == ["target"]

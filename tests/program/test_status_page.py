@@ -20,7 +20,9 @@ async def test_the_program_shows_its_page_and_examines_the_way(tmp_path: Path) -
         assert (await client.get(program.http + "/sim/status/200")).status_code == 200
         page = (await client.get(found[1])).text
         assert "It works." in page
+        page = (await client.get(f"{found[1]}/connect")).text
         assert f"{program.http}/smgw/m2m/USER-ID.sm/json" in page
+        page = (await client.get(f"{found[1]}/diagnosis")).text
         token = re.search(r'name="token" value="([^"]+)"', page)
         assert token
         page = (await client.post(f"{found[1]}/diagnose", data={"token": token[1]})).text

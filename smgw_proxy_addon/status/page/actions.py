@@ -154,7 +154,7 @@ class Actions:
     async def _diagnose(self, _: Form) -> str:
         if self._diagnosis:
             await self._diagnosis.run()
-        return "./#diagnosis"
+        return "./diagnosis"
 
 
 def _notice(name: str) -> str:

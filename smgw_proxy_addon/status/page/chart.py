@@ -24,6 +24,7 @@ class Bar:
     mean: float | None
     longest: float | None
     errors: int
+    bucket: Bucket
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def _bar(position: int, bucket: Bucket, scale: float) -> Bar:
         mean=None if mean is None else _height(mean, scale),
         longest=None if mean is None else _height(bucket.answer_max, scale),
         errors=bucket.errors,
+        bucket=bucket,
     )
 
 

@@ -11,16 +11,21 @@ from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
 from smgw_proxy_addon.status.doctor import report_findings
+from smgw_proxy_addon.status.gateway_page.policy import SANDBOX
+from smgw_proxy_addon.status.gateway_page.view import View
 from smgw_proxy_addon.status.history import LAST_REQUESTS, MANY_POLLS
 from smgw_proxy_addon.status.page import chart, guides
 from smgw_proxy_addon.status.page.diagnosis import Result
 from smgw_proxy_addon.status.page.state import State, is_same
 from smgw_proxy_addon.status.page.texts import Texts
+from smgw_proxy_addon.status.page.vendor import Vendor
 from smgw_proxy_addon.status.page.verdict import explain_verdict, judge
 from smgw_proxy_addon.trust.policy import Certificate, expiry
 
 if TYPE_CHECKING:
     import jinja2
+
+_PPC_PAGE: Final = "/cgi-bin/hanservice.cgi"
 
 SHORT: Final = 15
 """Requests on the page itself; all of them have a page of their own."""
@@ -59,7 +64,8 @@ class Pages:
     def __init__(self) -> None:
         folder = files("smgw_proxy_addon.status.page")
         self.style: Final = folder.joinpath("static/style.css").read_text("utf-8")
-        self.script: Final = folder.joinpath("static/page.js").read_text("utf-8")
+        scripts = ("static/page.js", "static/frame.js")
+        self.script: Final = "".join(folder.joinpath(each).read_text("utf-8") for each in scripts)
         self._templates: dict[str, jinja2.Template] = {}
 
     @property
@@ -91,22 +97,41 @@ class Pages:
         context: PageContext,
         *,
         kept: KeptRefusal | None,
-        diagnosis: Result | None,
-        diagnosable: bool,
-        offers_smgw_local: bool = False,
     ) -> str:
-        """Render the whole page; ``offers_smgw_local``: with a button that sets the option ``host_header``."""
-        view = self._view(state, context, kept)
-        found = diagnosis.findings if diagnosis else None
+        """Render the first tab."""
+        return self._render("overview.html.j2", context, **self._view(state, context, kept), notice=context.notice)
+
+    def gateway(self, state: State, context: PageContext, view: View) -> str:
+        """Render the tab with the gateway's own page."""
+        first = _PPC_PAGE if state.vendor is Vendor.PPC else "/"
+        url = _page_url(context, Texts(context.language))
         return self._render(
-            "overview.html.j2",
+            "gateway.html.j2", context, state=state, view=view, first=first, sandbox=SANDBOX, page_url=url
+        )
+
+    def connect(self, state: State, context: PageContext) -> str:
+        """Render the tab with the addresses for clients."""
+        return self._render("connect.html.j2", context, **self._view(state, context, None))
+
+    def diagnosis(
+        self,
+        state: State,
+        context: PageContext,
+        result: Result | None,
+        *,
+        diagnosable: bool,
+        offers_smgw_local: bool,
+    ) -> str:
+        """Render the last tab; ``offers_smgw_local``: with a button that sets the option ``host_header``."""
+        found = result.findings if result else None
+        return self._render(
+            "diagnosis.html.j2",
             context,
-            **view,
-            diagnosis=diagnosis,
+            **self._view(state, context, None),
+            diagnosis=result,
             checks=None if found is None else report_findings(found, context.language),
             diagnosable=diagnosable,
             offers_smgw_local=offers_smgw_local,
-            notice=context.notice,
         )
 
     def live(self, state: State, context: PageContext, *, kept: KeptRefusal | None) -> str:
@@ -143,7 +168,8 @@ class Pages:
             "placeholder": any(address.host is None for address in context.addresses),
             "user_needed": guides.needs_user([*shown, *others], texts),
             "unsure_port": next((address.http_port for address in context.addresses if not address.sure), None),
-            "page_url": next((f"{each.base(texts)}/" for each in context.addresses if each.opens_in_browser), None),
+            "page_url": _page_url(context, texts),
+            "steps": list_steps(state),
             "entries": state.entries[:SHORT],
             "kept": kept if changed and kept and is_same(changed, kept.fingerprint) else None,
             "many_polls": MANY_POLLS,
@@ -166,6 +192,23 @@ class Pages:
             remark=remark,
             **view,
         )
+
+
+def list_steps(state: State) -> list[tuple[str, bool]]:
+    """Return the steps of a fresh install, each with whether it is done; none once all are, or after a restart."""
+    trust = state.trust
+    steps = [
+        ("reached", bool(state.last_answer or state.reached or trust.shown)),
+        ("pinned", bool(trust.pin or trust.policy.fingerprint)),
+        ("served", state.last_answer is not None),
+    ]
+    known = trust.pin is not None and trust.pin.first_seen is not None and trust.pin.first_seen < state.started
+    return [] if known or all(done for _, done in steps) else steps
+
+
+def _page_url(context: PageContext, texts: Texts) -> str | None:
+    """Return where the browser reaches the proxy itself, if that is known."""
+    return next((f"{each.base(texts)}/" for each in context.addresses if each.opens_in_browser), None)
 
 
 def _groups(fingerprint: str) -> list[str]:

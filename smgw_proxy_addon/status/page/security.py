@@ -25,6 +25,7 @@ SUPERVISOR: Final = ipaddress.ip_address("172.30.32.2")
 
 _INGRESS_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _LONGEST_PATH: Final = 200
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 _OTHER_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -83,15 +84,30 @@ class Guard:
 
     def is_own_form(self, request: web.BaseRequest, token: str) -> bool:
         """Tell whether a changing request comes from a form of this page."""
-        if not hmac.compare_digest(token.encode(), self.token.encode()):
-            return False
-        site = request.headers.getall("Sec-Fetch-Site", [])
-        if site:
-            return site == ["same-origin"]
-        # Browsers send Sec-Fetch-Site only over HTTPS and to loopback; without it, Origin is to be ours.
-        origins = request.headers.getall("Origin", [])
-        own = {request.headers.get("Host", ""), request.headers.get("X-Forwarded-Host", "")} - {""}
-        return all(_authority(origin) in own for origin in origins)
+        return hmac.compare_digest(token.encode(), self.token.encode()) and is_own_site(request)
+
+
+def is_own_site(request: web.BaseRequest) -> bool:
+    """Tell whether a page of this origin made the browser send a request."""
+    site = request.headers.getall("Sec-Fetch-Site", [])
+    if site:
+        return site == ["same-origin"]
+    # Browsers send Sec-Fetch-Site only over HTTPS and to loopback; without it, Origin is to be ours.
+    origins = request.headers.getall("Origin", [])
+    own = {request.headers.get("Host", ""), request.headers.get("X-Forwarded-Host", "")} - {""}
+    return all(_authority(origin) in own for origin in origins)
+
+
+def frame_policy(request: web.BaseRequest, policy: str, path: str) -> str:
+    """Add to a policy that frames may show nothing but what is below ``path`` of this page.
+
+    The scheme is that of the browser's address, which nobody says here.
+    """
+    host = request.headers.get("X-Forwarded-Host", request.headers.get("Host", ""))
+    if not _HOST.fullmatch(host):
+        return f"{policy}; frame-src 'none'"
+    below = host + read_ingress_path(request) + path
+    return f"{policy}; frame-src http://{below} https://{below}"
 
 
 def read_ingress_path(request: web.BaseRequest) -> str:

@@ -8,7 +8,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -16,6 +16,9 @@ from aiohttp import web
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.server.error_answer import choose_language
+from smgw_proxy_addon.status.gateway_page.view import COOKIE as GATEWAY_COOKIE
+from smgw_proxy_addon.status.gateway_page.view import PATH as GATEWAY
+from smgw_proxy_addon.status.gateway_page.view import View
 from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.actions import Action, Actions
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
@@ -24,6 +27,9 @@ from smgw_proxy_addon.status.page.pages import NOTICES, PageContext, Pages
 from smgw_proxy_addon.status.page.state import Reader, State, is_same
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import judge
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.status.gateway_page.serving import GatewayPage
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -40,7 +46,7 @@ class StatusServer:
 
     ``write_bundle`` makes the diagnosis file; ``addresses`` are those under which clients reach the proxy, Home
     Assistant's inside first; ``serving`` tells whether the proxy takes requests; ``ingress``: the Supervisor may
-    connect; without ``diagnosis`` the page has no such section.
+    connect; without ``diagnosis`` the page has no such section; ``gateway_page`` serves the gateway's own.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class StatusServer:
         serving: Callable[[], bool],
         ingress: bool = False,
         diagnosis: Diagnosis | None = None,
+        gateway_page: "GatewayPage | None" = None,
     ) -> None:
         self._pages = pages
         self._reader = reader
@@ -62,11 +69,15 @@ class StatusServer:
         self._addresses = tuple(addresses)
         self._serving = serving
         self._diagnosis = diagnosis
+        self._gateway_page = gateway_page
         self._headers = security.build_headers(self._pages.style, self._pages.script)
         self._guard = security.Guard(ingress=ingress)
         self._runner = web.ServerRunner(_Server(self), shutdown_timeout=_CLOSING)
         self._gets: dict[str, _Get] = {
             "/": self._overview,
+            "/gateway": self._gateway,
+            "/connect": self._connect,
+            "/diagnosis": self._diagnose,
             "/live": self._live,
             "/requests": self._requests,
             "/trust": self._confirm_trust,
@@ -99,17 +110,24 @@ class StatusServer:
         except Exception:
             _LOGGER.exception("A fault of the status page; please report it")
             response = web.Response(status=500, text="Internal error\n")
-        response.headers.update(self._headers)
+        for name, value in self._headers.items():
+            response.headers.setdefault(name, value)
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if not self._guard.admits(request):
             return web.Response(status=403, text=f"{_texts(request)('error.forbidden')}\n")
+        if self._gateway_page and request.path.startswith(GATEWAY):
+            return await self._gateway_page.handle(request, _texts(request))
         get, post = self._gets.get(request.path), self._actions.by_path.get(request.path)
         if not self._pages.loaded and get != self._health:
             await asyncio.to_thread(self._pages.load)
         if request.method in ("GET", "HEAD") and get:
-            return await get(request)
+            response = await get(request)
+            if "language" in request.query:
+                path, language = security.read_ingress_path(request) or "/", _language(request)
+                response.set_cookie(_COOKIE, language, path=path, max_age=_YEAR, httponly=True, samesite="Strict")
+            return response
         if request.method == "POST" and post:
             return await self._post(request, post)
         if get or post:
@@ -124,15 +142,32 @@ class StatusServer:
             await self._read(),
             context,
             kept=self._actions.kept,
-            diagnosis=self._diagnosis.result if self._diagnosis else None,
+        )
+        return _html(page)
+
+    async def _gateway(self, request: web.BaseRequest) -> web.Response:
+        view = await self._gateway_page.open(request) if self._gateway_page else View()
+        response = _html(self._pages.gateway(await self._read(), self._context(request), view))
+        if view.jar:
+            path = security.read_ingress_path(request) or "/"
+            response.set_cookie(GATEWAY_COOKIE, view.jar.secret, path=path, httponly=True, samesite="Strict")
+            policy = self._headers["Content-Security-Policy"]
+            response.headers["Content-Security-Policy"] = security.frame_policy(request, policy, GATEWAY)
+        return response
+
+    async def _connect(self, request: web.BaseRequest) -> web.Response:
+        return _html(self._pages.connect(await self._read(), self._context(request)))
+
+    async def _diagnose(self, request: web.BaseRequest) -> web.Response:
+        result = self._diagnosis.result if self._diagnosis else None
+        page = self._pages.diagnosis(
+            await self._read(),
+            self._context(request),
+            result,
             diagnosable=self._diagnosis is not None,
             offers_smgw_local=self._actions.offers_smgw_local,
         )
-        response = _html(page)
-        if "language" in request.query:
-            path = security.read_ingress_path(request) or "/"
-            response.set_cookie(_COOKIE, context.language, path=path, max_age=_YEAR, httponly=True, samesite="Strict")
-        return response
+        return _html(page)
 
     async def _live(self, request: web.BaseRequest) -> web.Response:
         return _html(self._pages.live(await self._read(), self._context(request), kept=self._actions.kept))
@@ -191,8 +226,6 @@ class StatusServer:
                 await self._read(),
                 self._context(request, "form"),
                 kept=self._actions.kept,
-                diagnosis=None,
-                diagnosable=self._diagnosis is not None,
             )
             response = _html(page)
             response.set_status(403)

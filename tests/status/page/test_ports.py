@@ -47,7 +47,7 @@ async def test_the_host_s_port_is_named_to_clients_outside(
             url = caplog.text.partition("Status page at ")[2].split()[0].replace("[::]", "127.0.0.1")
             async with httpx.AsyncClient(trust_env=False) as browser, asyncio.timeout(10):
                 while True:
-                    text = (await browser.get(url, headers={"X-Forwarded-Host": "pi.local:8123"})).text
+                    text = (await browser.get(f"{url}connect", headers={"X-Forwarded-Host": "pi.local:8123"})).text
                     if all(each in text for each in shown) and not any(each in text for each in hidden):
                         break
         finally:

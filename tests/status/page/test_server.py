@@ -19,7 +19,13 @@ from tests.rig import send
 from tests.status_rig import LOGIN, Ingress, Status, staged_diagnosis, status_for, utc_now
 
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
-SECTIONS = ("verdict", "gateway", "certificate", "connect", "clients", "requests", "diagnosis")
+TABS = {
+    "/": ("verdict", "gateway", "certificate", "clients"),
+    "/gateway": ("page",),
+    "/connect": ("connect",),
+    "/diagnosis": ("diagnosis", "requests"),
+}
+"""The sections of each tab."""
 
 
 @asynccontextmanager
@@ -28,7 +34,7 @@ async def visitor(status: Status, **headers: str) -> AsyncIterator[httpx.AsyncCl
         yield client
 
 
-async def token_of(client: httpx.AsyncClient, path: str = "/") -> str:
+async def token_of(client: httpx.AsyncClient, path: str = "/diagnosis") -> str:
     found = TOKEN.search((await client.get(path)).text)
     assert found
     return found[1]
@@ -58,9 +64,12 @@ async def test_every_section_is_there_in_both_languages(tmp_path: Path) -> None:
         async with visitor(status) as client:
             english = await client.get("/", headers={"Accept-Language": "en"})
             german = await client.get("/", headers={"Accept-Language": "de-AT,en;q=0.5"})
-    for page in (english, german):
-        assert page.status_code == 200
-        assert all(f'<section id="{name}"' in page.text for name in SECTIONS)
+            for language in ("en", "de"):
+                for path, sections in TABS.items():
+                    page = await client.get(path, headers={"Accept-Language": language})
+                    assert page.status_code == 200
+                    assert re.findall(r'<section id="(\w+)" class', page.text) == list(sections)
+                    assert page.text.count('aria-current="page"') == 1
     assert '<html lang="en">' in english.text
     assert "It works." in english.text
     assert '<html lang="de">' in german.text
@@ -83,7 +92,7 @@ async def test_no_link_leaves_the_ingress_path(tmp_path: Path) -> None:
         await status.ask()
         await change(sim, status)
         async with visitor(status) as client:
-            for path in ("/", "/live", "/requests", "/trust", "/forget"):
+            for path in (*TABS, "/live", "/requests", "/trust", "/forget"):
                 page = (await client.get(path)).text
                 links = re.findall(r'(?:href|src|action)="([^"]*)"', page)
                 assert not [link for link in links if link.startswith(("/", "http")) or ":/" in link]
@@ -92,7 +101,8 @@ async def test_no_link_leaves_the_ingress_path(tmp_path: Path) -> None:
 async def test_the_fragment_holds_the_live_sections_alone(tmp_path: Path) -> None:
     async with status_for("127.0.0.1:1", tmp_path, diagnose=staged_diagnosis) as status, visitor(status) as client:
         fragment = (await client.get("/live")).text
-    assert re.findall(r'<section id="(\w+)"', fragment) == list(SECTIONS[:-1])
+    sections = ["start", *TABS["/"], "connect", "requests"]
+    assert re.findall(r'<section id="(\w+)"', fragment) == sections
     assert "<html" not in fragment
 
 
@@ -103,7 +113,8 @@ async def test_the_gateway_and_its_clients_are_shown(tmp_path: Path) -> None:
         page = text_of((await client.get("/")).text)
         assert sim.authority in page
         assert "Make Theben" in page
-        assert "http://local-smgw-proxy:8080/smgw/m2m/demo.sm/json" in page
+        connect = text_of((await client.get("/connect")).text)
+        assert "http://local-smgw-proxy:8080/smgw/m2m/demo.sm/json" in connect
         assert "kept open for 0 s" in page
         assert "0 of 1 at the gateway, 0 waiting" in page
         assert "2 requests, 0 of them failed" in page
@@ -133,7 +144,7 @@ async def test_the_visitor_s_own_name_for_home_assistant_is_used_if_it_is_local(
             ("example.duckdns.org", "http://ADDRESS-OF-HOME-ASSISTANT:8080"),
             ("bad host", "http://ADDRESS-OF-HOME-ASSISTANT:8080"),
         ):
-            page = await client.get("/", headers={"X-Forwarded-Host": forwarded})
+            page = await client.get("/connect", headers={"X-Forwarded-Host": forwarded})
             assert shown in text_of(page.text)
             assert ("Open the gateway&#39;s own page" in page.text) is not ("ADDRESS" in shown)
 
@@ -205,9 +216,9 @@ async def test_the_diagnosis_is_run_once_for_all_who_wait(tmp_path: Path) -> Non
             await client.get("/health")
         gate.set()
         for answer in await asyncio.gather(*both):
-            assert (answer.status_code, answer.headers["Location"]) == (303, "./#diagnosis")
-        page = text_of((await client.get("/")).text)
-        english = text_of((await client.get("/", headers={"Accept-Language": "en"})).text)
+            assert (answer.status_code, answer.headers["Location"]) == (303, "./diagnosis")
+        page = text_of((await client.get("/diagnosis")).text)
+        english = text_of((await client.get("/diagnosis", headers={"Accept-Language": "en"})).text)
     assert runs == [1]
     assert "Verbindung fehlgeschlagen 10,0 s" in page
     assert "Verschlüsselung nicht geprüft" in page
@@ -239,7 +250,7 @@ async def test_a_diagnosis_that_breaks_off_says_so(tmp_path: Path) -> None:
 
     async with status_for("127.0.0.1:1", tmp_path, diagnose=diagnose) as status, visitor(status) as client:
         await client.post("/diagnose", data={"token": await token_of(client)})
-        assert "could not be completed" in (await client.get("/")).text
+        assert "could not be completed" in (await client.get("/diagnosis")).text
 
 
 async def test_a_diagnosis_does_not_hold_up_the_end(tmp_path: Path) -> None:
@@ -387,7 +398,7 @@ async def test_a_changed_certificate_is_trusted_after_a_second_question(tmp_path
         assert " ".join(re.findall("....", shown.upper())) in text_of(question)
         assert f'name="fingerprint" value="{shown}"' in question
         assert await status.ask() == 502  # asking changes nothing
-        answer = await client.post("/trust", data={"token": await token_of(client), "fingerprint": shown})
+        answer = await client.post("/trust", data={"token": await token_of(client, "/"), "fingerprint": shown})
         assert (answer.status_code, answer.headers["Location"]) == (303, "./?notice=trusted")
         page = text_of((await client.get("/?notice=trusted")).text)
         assert "The new certificate is trusted now." in page
@@ -647,7 +658,7 @@ async def test_a_stopped_login_is_shown_and_tried_again_after_a_click(
         before = len(sim.records)
         assert (await client.post("/retry", data={"account": "1"})).status_code == 403
         assert await status.ask("/smgw/m2m") == 502
-        token = await token_of(client)
+        token = await token_of(client, "/")
         for number in ("2", "0", "-1", "9", "", "1" * 30, "\u0661"):
             answer = await client.post("/retry", data={"token": token, "account": number})
             assert answer.headers["Location"] == "./?notice=not_stopped"

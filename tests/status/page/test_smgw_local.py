@@ -39,10 +39,10 @@ async def test_the_button_sets_the_option_and_restarts(
         told.options, told.broken = {"target": sim.authority, "accounts": []}, (refused,)
         async with status_for(sim, tmp_path, supervisor=supervisor) as status, visitor(status) as browser:
             form = {"token": await token_of(browser)}
-            assert BUTTON not in (await browser.get("/")).text
+            assert BUTTON not in (await browser.get("/diagnosis")).text
             assert (await browser.post("/smgw-local", data=form)).headers["Location"] == "./?notice=not_offered"
             await browser.post("/diagnose", data=form)
-            assert BUTTON in (await browser.get("/")).text
+            assert BUTTON in (await browser.get("/diagnosis")).text
             assert (await browser.post("/smgw-local", data={"token": "wrong"})).status_code == 403
             assert told.options == {"target": sim.authority, "accounts": []}
 
@@ -71,7 +71,7 @@ async def test_without_a_supervisor_there_is_no_button(tmp_path: Path) -> None:
     async with status_for("127.0.0.1:1", tmp_path, diagnose=diagnose) as status, visitor(status) as browser:
         form = {"token": await token_of(browser)}
         await browser.post("/diagnose", data=form)
-        page = (await browser.get("/")).text
+        page = (await browser.get("/diagnosis")).text
         assert "takes those for smgw.local" in page
         assert BUTTON not in page
         assert (await browser.post("/smgw-local", data=form)).status_code == 404

@@ -21,6 +21,7 @@
     const open = [...section.querySelectorAll("details[open]")].map((details) => details.id);
     const scrolled = [...section.querySelectorAll(".scroll")].map((part) => part.scrollLeft);
     section.className = fresh.className;
+    section.hidden = fresh.hidden;
     section.replaceChildren(...fresh.childNodes);
     open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
     section.querySelectorAll(".scroll").forEach((part, at) => { part.scrollLeft = scrolled[at] ?? 0; });
@@ -71,6 +72,27 @@
       code.after(button);
     }
   }
+
+  // The value under the pointer or, by the arrow keys, of the bar that was chosen.
+  function readChart(chart, bar) {
+    const reading = chart.querySelector(".reading");
+    chart.querySelector("g.chosen")?.classList.remove("chosen");
+    bar?.classList.add("chosen");
+    reading.textContent = bar ? bar.querySelector("title").textContent : reading.dataset.hint;
+  }
+  document.addEventListener("pointerover", (event) => {
+    const bar = event.target.closest?.("svg g[data-x]");
+    if (bar) readChart(bar.closest(".chart"), bar);
+  });
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const chart = event.target.closest?.(".chart");
+    if (!step || !chart) return;
+    event.preventDefault();
+    const bars = [...chart.querySelectorAll("g[data-x]")];
+    const at = bars.indexOf(chart.querySelector("g.chosen"));
+    readChart(chart, bars[at < 0 ? (step < 0 ? bars.length - 1 : 0) : Math.min(bars.length - 1, Math.max(0, at + step))]);
+  });
 
   addCopiers(document);
   for (const button of document.querySelectorAll("button[data-busy]")) {
