@@ -21,6 +21,7 @@ from smgw_proxy_addon.status.page.pages import Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
 from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
+from smgw_proxy_addon.status.suggestions import SuggestionFile
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 
@@ -57,6 +58,7 @@ class StatusPage:
             held_back=proxy.held_back,
             log_failure=environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
+            suggestions=SuggestionFile().read if environment.supervisor else lambda: None,
         )
         reader = Reader(running, self.recorder, _now)
         diagnosis = Diagnosis(proxy.doctor.examine, _now)

@@ -20,7 +20,7 @@ from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.actions import Action, Actions
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
-from smgw_proxy_addon.status.page.pages import NOTICES, PageContext, Pages
+from smgw_proxy_addon.status.page.pages import NOTICES, RESTART_NOTICES, PageContext, Pages
 from smgw_proxy_addon.status.page.state import Reader, State, is_same
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import judge
@@ -173,10 +173,14 @@ class StatusServer:
 
     async def _read(self) -> State:
         result = self._diagnosis.result if self._diagnosis else None
-        return replace(await self._reader.read(), reached=result.when if result and result.good else None)
+        state = await self._reader.read()
+        suggestions = None if self._actions.option_set else state.suggestions  # until the restart they are decided
+        return replace(state, reached=result.when if result and result.good else None, suggestions=suggestions)
 
     def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
         notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
+        if notice in RESTART_NOTICES and not self._actions.option_set:
+            notice = ""  # the restart is done
         host = security.find_browser_host(request)
         addresses = [address if address.host else replace(address, host=host) for address in self._addresses]
         return PageContext(_language(request), self._guard.token, addresses, notice if notice in NOTICES else "")

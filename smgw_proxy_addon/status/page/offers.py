@@ -1,0 +1,58 @@
+"""What the page offers of the gateways that SMGW Network found: each with a button that makes it the target. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from smgw_proxy_addon.status.page.state import State
+from smgw_proxy_addon.status.page.texts import Texts
+from smgw_proxy_addon.status.suggestions import STORE_LINK, Suggestion
+
+_UNREACHED: Final = frozenset({"gateway_unreachable", "gateway_connect_timeout"})
+_WITH_VOWEL: Final = "AEIOU"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One gateway: a sentence, what else is known, and the fields of the form."""
+
+    sentence: str
+    details: str
+    target: str
+    fingerprint: str
+
+
+def lead(state: State) -> bool:
+    """Tell whether the page begins with the offers: nobody has set up the proxy yet."""
+    return bool(state.offers) and state.is_new and not state.target_found
+
+
+def describe(found: Sequence[Suggestion]) -> tuple[str, dict[str, str]]:
+    """Return the key of the sentence about gateways, below ``verdict``, and its facts."""
+    if len(found) > 1:
+        return "found.several", {"count": str(len(found))}
+    maker, address = found[0].maker, found[0].target.name
+    if not maker:
+        return "found.unknown", {"address": address}
+    return "found.an" if maker[0] in _WITH_VOWEL else "found", {"maker": maker, "address": address}
+
+
+def list_offers(state: State, texts: Texts) -> list[Offer]:
+    """Put the offers into words."""
+    return [_offer(each, texts) for each in state.offers]
+
+
+def store_link(state: State, code: str | None) -> str | None:
+    """Return the link to SMGW Network for a gateway that cannot be reached, if nothing was heard of that app."""
+    missing = state.suggestions is not None and not state.suggestions.there
+    return STORE_LINK if missing and code in _UNREACHED else None
+
+
+def _offer(found: Suggestion, texts: Texts) -> Offer:
+    key, facts = describe([found])
+    details = [texts("offer.certificate", name=found.name or texts("unknown"))]
+    if found.interface:
+        details.append(texts("offer.interface", interface=found.interface))
+    if found.target.relay:
+        details.append(texts("offer.relay"))
+    return Offer(texts(f"verdict.{key}", **facts), " · ".join(details), found.target.text, found.fingerprint)
