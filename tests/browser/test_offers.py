@@ -94,6 +94,7 @@ async def test_one_that_vanishes_or_breaks_changes_nothing(tmp_path: Path, open_
         ("new", "10.11.120.2", [THEBEN], "en-GB"),
         ("several", "10.11.120.2", [THEBEN, RELAYED], "de-DE"),
         ("used", "10.11.120.3", [RELAYED], "en-GB"),
+        ("second", "192.168.1.200", [THEBEN, RELAYED], "en-GB"),
         ("missing", "10.11.120.3", None, "de-DE"),
     ],
 )
@@ -112,6 +113,10 @@ async def test_it_is_readable_on_a_phone(
         if given is None:
             await page.locator("form[action=diagnose] button").click()
             await expect(page.locator("#diagnosis a.button")).to_be_visible()
+        if name == "second":  # only for who looks for it
+            await expect(page.get_by_role("button", name="Use it")).to_be_hidden()
+            await page.locator("summary", has_text="found an EMH gateway").click()
+            await expect(page.get_by_role("button", name="Use it")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await page.add_script_tag(content=AXE)
         found: Any = await page.evaluate("tags => axe.run({ runOnly: tags })", TAGS)

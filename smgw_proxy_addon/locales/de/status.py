@@ -129,7 +129,6 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.no_logs.remedy": "Schaffen Sie Platz auf dem Datenträger, oder wählen Sie mit der Option log_dir einen "
     "anderen Ordner.",
     # Was SMGW Network gefunden hat
-    "offer.title": "Von SMGW Network gefunden",
     "offer.certificate": "Zertifikat {name}",
     "offer.interface": "Netzwerkanschluss {interface}",
     "offer.relay": "über die Weiterleitung von SMGW Network",
@@ -139,6 +138,8 @@ WORDS: Final[Mapping[str, str]] = {
     "offer.current": "von SMGW Network gefunden",
     "offer.broken": "Was SMGW Network gefunden hat, ist nicht lesbar. Aktualisieren Sie beide Apps und starten Sie "
     "sie neu; das Protokoll sagt, was nicht stimmt.",
+    "offer.store.why": "SMGW Network, die zweite App dieses Repositorys, verschafft Home Assistant den Weg zum "
+    "Gateway von selbst und ändert keine Netzwerkeinstellung.",
     "offer.store": "SMGW Network in Home Assistant öffnen",
     # Gateway
     "gateway.title": "Gateway",

@@ -120,7 +120,6 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.no_logs.detail": "The reason, as the system has it: {problem}",
     "verdict.no_logs.remedy": "Free some space on the disk, or choose another folder with the option log_dir.",
     # What SMGW Network found
-    "offer.title": "Found by SMGW Network",
     "offer.certificate": "Certificate {name}",
     "offer.interface": "network port {interface}",
     "offer.relay": "by the relay of SMGW Network",
@@ -130,6 +129,8 @@ WORDS: Final[Mapping[str, str]] = {
     "offer.current": "found by SMGW Network",
     "offer.broken": "What SMGW Network found cannot be read. Update both apps and restart them; the log says what is "
     "wrong.",
+    "offer.store.why": "SMGW Network, the second app of this repository, gives Home Assistant the way to the gateway "
+    "by itself and changes no network setting.",
     "offer.store": "Open SMGW Network in Home Assistant",
     # Gateway
     "gateway.title": "Gateway",

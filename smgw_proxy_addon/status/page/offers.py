@@ -14,9 +14,9 @@ _WITH_VOWEL: Final = "AEIOU"
 
 @dataclass(frozen=True)
 class Offer:
-    """One gateway: a sentence, what else is known, and the fields of the form."""
+    """One gateway: make and address, what else is known, and the fields of the form."""
 
-    sentence: str
+    title: str
     details: str
     target: str
     fingerprint: str
@@ -37,9 +37,17 @@ def describe(found: Sequence[Suggestion]) -> tuple[str, dict[str, str]]:
     return "found.an" if maker[0] in _WITH_VOWEL else "found", {"maker": maker, "address": address}
 
 
-def list_offers(state: State, texts: Texts) -> list[Offer]:
-    """Put the offers into words."""
-    return [_offer(each, texts) for each in state.offers]
+def list_offers(found: Sequence[Suggestion], texts: Texts) -> list[Offer]:
+    """Put gateways into words."""
+    return [_offer(each, texts) for each in found]
+
+
+def explain_offers(found: Sequence[Suggestion], texts: Texts) -> str:
+    """Return the sentence about gateways, an empty one about none."""
+    if not found:
+        return ""
+    key, facts = describe(found)
+    return texts(f"verdict.{key}", **facts)
 
 
 def store_link(state: State, code: str | None) -> str | None:
@@ -49,10 +57,10 @@ def store_link(state: State, code: str | None) -> str | None:
 
 
 def _offer(found: Suggestion, texts: Texts) -> Offer:
-    key, facts = describe([found])
+    title = ", ".join(each for each in (found.maker, found.target.name) if each)
     details = [texts("offer.certificate", name=found.name or texts("unknown"))]
     if found.interface:
         details.append(texts("offer.interface", interface=found.interface))
     if found.target.relay:
         details.append(texts("offer.relay"))
-    return Offer(texts(f"verdict.{key}", **facts), " · ".join(details), found.target.text, found.fingerprint)
+    return Offer(title, " · ".join(details), found.target.text, found.fingerprint)
