@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -13,6 +13,7 @@ from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
+from smgw_proxy_addon.status import suggestions
 from smgw_proxy_addon.status.page.actions import Actions
 from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
@@ -21,7 +22,6 @@ from smgw_proxy_addon.status.page.pages import Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
 from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
-from smgw_proxy_addon.status.suggestions import SuggestionFile
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 
@@ -58,7 +58,7 @@ class StatusPage:
             held_back=proxy.held_back,
             log_failure=environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
-            suggestions=SuggestionFile().read if environment.supervisor else lambda: None,
+            suggestions=_suggestions(environment),
         )
         reader = Reader(running, self.recorder, _now)
         diagnosis = Diagnosis(proxy.doctor.examine, _now)
@@ -104,6 +104,13 @@ class StatusPage:
             elif (mapped := ports.get(f"{address.http_port}/tcp")) is not None:
                 addresses.append(replace(address, http_port=mapped, sure=True))
         server.set_addresses(addresses)
+
+
+def _suggestions(environment: Environment) -> Callable[[], suggestions.Suggestions | None]:
+    """Return what reads the file of SMGW Network: in the app only, where an option can be set."""
+    if environment.supervisor is None:
+        return lambda: None
+    return suggestions.SuggestionFile(suggestions.FILE).read
 
 
 def _now() -> datetime:

@@ -74,7 +74,7 @@ class Suggestions:
 class SuggestionFile:
     """Reads the file; logs once why one cannot be used."""
 
-    def __init__(self, path: Path = FILE) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._logged = ""
 

@@ -13,7 +13,7 @@ OWN = "10.11.120.2"
 async def test_pin_and_host_are_the_gateway_s_own(tmp_path: Path) -> None:
     login = httpx.DigestAuth("demo", "gateway")
     async with (
-        Simulator(vendor="emh", allowed_hosts=[OWN]) as sim,
+        Simulator(vendor="emh", allowed_hosts=(OWN,)) as sim,
         proxy_for(f"{OWN} via {sim.authority}", tmp_path) as rig,
         httpx.AsyncClient(trust_env=False, auth=login) as client,
     ):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def form_of(token: str, gateway: Mapping[str, object]) -> dict[str, str]:
     way = f"{gateway['host']} via {gateway['target']}" if gateway["way"] == "relay" else str(gateway["target"])
     return {"token": token, "target": way, "fingerprint": str(gateway["fingerprint"])}
+
+
+def status_line(given: Sequence[Mapping[str, object]]) -> str:
+    return ", ".join(f"{form_of('', each)['target']} ({each['way']})" for each in given)
 
 
 @pytest.mark.parametrize("gateway", [THEBEN, RELAYED], ids=["peer", "relay"])
@@ -120,7 +124,7 @@ async def test_what_has_changed_since_is_not_used(tmp_path: Path) -> None:
     ],
 )
 async def test_a_new_proxy_begins_with_it(
-    tmp_path: Path, given: list[dict[str, object]], english: str, german: str
+    tmp_path: Path, given: Sequence[Mapping[str, object]], english: str, german: str
 ) -> None:
     path = write(tmp_path / "gateways.json", *given)
     async with status_for("10.11.120.2", tmp_path, suggestions=path) as status, visitor(status) as browser:
@@ -130,6 +134,7 @@ async def test_a_new_proxy_begins_with_it(
             assert heading.strip().endswith(sentence)
             assert page.count(BUTTON) == len(given)
         assert BUTTON in (await browser.get("/live")).text
+        assert f"SMGW Network: {status_line(given)}" in (await browser.get("/bundle")).text.splitlines()
 
 
 @pytest.mark.parametrize("pinned", [True, False])
