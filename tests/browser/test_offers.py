@@ -87,15 +87,14 @@ async def test_one_that_vanishes_or_breaks_changes_nothing(tmp_path: Path, open_
         assert (told.options, told.restarts) == ({"target": "10.11.120.2", "accounts": []}, 0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    ("name", "target", "given", "language"),
+    ("name", "target", "given", "language", "scheme"),
     [
-        ("new", "10.11.120.2", [THEBEN], "en-GB"),
-        ("several", "10.11.120.2", [THEBEN, RELAYED], "de-DE"),
-        ("used", "10.11.120.3", [RELAYED], "en-GB"),
-        ("second", "192.168.1.200", [THEBEN, RELAYED], "en-GB"),
-        ("missing", "10.11.120.3", None, "de-DE"),
+        ("new", "10.11.120.2", [THEBEN], "en-GB", "light"),
+        ("several", "10.11.120.2", [THEBEN, RELAYED], "de-DE", "dark"),
+        ("used", "10.11.120.3", [RELAYED], "en-GB", "light"),
+        ("second", "192.168.1.200", [THEBEN, RELAYED], "en-GB", "dark"),
+        ("missing", "10.11.120.3", None, "de-DE", "light"),
     ],
 )
 async def test_it_is_readable_on_a_phone(
