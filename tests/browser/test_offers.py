@@ -61,6 +61,14 @@ async def test_a_new_proxy_is_set_up_with_one_button(
         await expect(inside.locator(".notice")).to_contain_text(DONE[language])
         await expect(button).to_have_count(0)
         assert told.options == {"target": "192.168.1.200", "accounts": []}
+        notice, own = inside.locator(".notice"), page.frames[-1]
+        await own.evaluate("void (window.fetch = () => Promise.reject(new Error('gone')))")
+        await own.evaluate(REFRESH)
+        await expect(inside.locator("#stale")).to_be_visible()
+        await expect(notice).to_be_visible()
+        await own.evaluate("void (window.fetch = () => Promise.resolve(new Response('')))")
+        await own.evaluate(REFRESH)
+        await expect(notice).to_have_count(0)  # the app is back: the page has loaded itself anew
 
 
 async def test_one_that_vanishes_or_breaks_changes_nothing(tmp_path: Path, open_page: Open) -> None:

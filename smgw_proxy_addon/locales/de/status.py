@@ -245,8 +245,8 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.option_failed": "Es wurde nichts geändert: Home Assistant hat die Option nicht angenommen. Tragen Sie "
     "smgw.local selbst bei host_header in der Konfiguration der App ein, und starten Sie die App neu.",
     "notice.not_offered": "Es wurde nichts geändert: Die letzte Diagnose sagt nicht, dass das Gateway es braucht.",
-    "notice.target_set": "Die Adresse des Gateways ist gesetzt. Die App startet jetzt neu: Laden Sie diese Seite in "
-    "einer halben Minute neu.",
+    "notice.target_set": "Die Adresse des Gateways ist gesetzt. Die App startet jetzt neu: Diese Seite folgt von "
+    "selbst, oder laden Sie sie in einer halben Minute neu.",
     "notice.target_failed": "Nichts wurde geändert: Home Assistant hat die Option nicht angenommen. Tragen Sie die "
     "Adresse selbst als „Adresse des Gateways“ in der Konfiguration der App ein, und starten Sie die App neu.",
     "notice.offer_gone": "Nichts wurde geändert: SMGW Network meldet dieses Gateway nicht mehr. Den Grund "

@@ -229,8 +229,8 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.option_failed": "Nothing was changed: Home Assistant did not take the option. Enter smgw.local yourself "
     "at host_header, in the app's Configuration, and restart the app.",
     "notice.not_offered": "Nothing was changed: the last diagnosis does not say that the gateway needs it.",
-    "notice.target_set": "The address of the gateway is set. The app restarts now: reload this page in half "
-    "a minute.",
+    "notice.target_set": "The address of the gateway is set. The app restarts now: this page follows by itself, or "
+    "reload it in half a minute.",
     "notice.target_failed": "Nothing was changed: Home Assistant did not take the option. Enter the address yourself "
     "as “Address of the gateway”, in the app's Configuration, and restart the app.",
     "notice.offer_gone": "Nothing was changed: SMGW Network does not report this gateway any more. Its page "

@@ -117,6 +117,7 @@ class Pages:
             offers_smgw_local=offers_smgw_local,
             network_app=STORE_LINK if needs_network_app else None,
             notice=context.notice,
+            restart_notices=RESTART_NOTICES,
         )
 
     def live(self, state: State, context: PageContext, *, kept: KeptRefusal | None) -> str:
