@@ -60,8 +60,6 @@ class Actions:
         self._logins = logins
         self._supervisor = supervisor
         self._restarting: asyncio.Task[None] | None = None
-        self.option_set = False
-        """Whether an option was set that counts from the next start on."""
         self.restart_failed = False
         """Whether an option was set and the app was not restarted then."""
         self.kept: KeptRefusal | None = None
@@ -157,7 +155,7 @@ class Actions:
         if not await supervisor.change_option(name, value):
             return False
         _LOGGER.warning("The option %s was set to %s on the status page: the app is restarted", name, value)
-        self.option_set, self.restart_failed = True, False
+        self._reader.option_set, self.restart_failed = True, False
         self._restarting = self._restarting or asyncio.create_task(self._restart(supervisor))
         return True
 

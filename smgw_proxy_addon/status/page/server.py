@@ -173,13 +173,11 @@ class StatusServer:
 
     async def _read(self) -> State:
         result = self._diagnosis.result if self._diagnosis else None
-        state = await self._reader.read()
-        suggestions = None if self._actions.option_set else state.suggestions  # until the restart they are decided
-        return replace(state, reached=result.when if result and result.good else None, suggestions=suggestions)
+        return replace(await self._reader.read(), reached=result.when if result and result.good else None)
 
     def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
         notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
-        if notice in RESTART_NOTICES and not self._actions.option_set:
+        if notice in RESTART_NOTICES and not self._reader.option_set:
             notice = ""  # the restart is done
         host = security.find_browser_host(request)
         addresses = [address if address.host else replace(address, host=host) for address in self._addresses]

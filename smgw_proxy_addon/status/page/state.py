@@ -138,6 +138,8 @@ class Reader:
         self._proxy = proxy
         self._recorder = recorder
         self._now = now
+        self.option_set = False
+        """Whether an option was set that counts from the next start on: until then nothing is suggested."""
 
     async def read(self) -> State:
         """Read everything once."""
@@ -166,7 +168,7 @@ class Reader:
             accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
             held_back=tuple(proxy.held_back()),
             connections=replace(proxy.connections()),
-            suggestions=suggestions,
+            suggestions=None if self.option_set else suggestions,
         )
 
 
