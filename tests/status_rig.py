@@ -32,6 +32,7 @@ from smgw_proxy_addon.status.page.pages import Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
 from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
+from smgw_proxy_addon.status.suggestions import SuggestionFile
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
@@ -82,6 +83,7 @@ async def status_for(
     diagnose: Diagnose | None = None,
     host: str = "127.0.0.1",
     supervisor: Supervisor | None = None,
+    suggestions: Path | None = None,
     admins: Collection[str] = (USER,),
     everyone: bool = False,
     clock: Callable[[], float] = time.monotonic,
@@ -89,8 +91,9 @@ async def status_for(
 ) -> AsyncIterator[Status]:
     """Run a proxy for the simulator with its status page at a free port of ``host``.
 
-    The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then.
-    With ``accounts`` it has the gateway's page, for ``admins`` or for everyone; ``clock`` is that page's.
+    The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then;
+    it offers what the file ``suggestions`` has. With ``accounts`` it has the gateway's page, for ``admins`` or for
+    everyone; ``clock`` is that page's.
     """
     recorder = RequestRecorder(utc_now)
     log = LogBuffer()
@@ -108,6 +111,7 @@ async def status_for(
             serving=lambda: rig.proxy.serving,
             logins=rig.proxy.logins,
             held_back=rig.proxy.held_back,
+            suggestions=SuggestionFile(suggestions).read if suggestions else lambda: None,
         )
         reader = Reader(running, recorder, utc_now)
         if supervisor:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
+from smgw_proxy_addon.status import suggestions
 from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.page.actions import Actions
 from smgw_proxy_addon.status.page.bundle import write_bundle
@@ -62,6 +63,7 @@ class StatusPage:
             held_back=proxy.held_back,
             log_failure=environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
+            suggestions=_suggestions(environment),
         )
         reader = Reader(running, self.recorder, _now)
         diagnosis = Diagnosis(proxy.doctor.examine, _now)
@@ -121,6 +123,13 @@ async def _gateway_page(options: Options, proxy: Proxy, environment: Environment
     asker = GatewayAsker(proxy.login_once, proxy.host.encode(), proxy.names, proxy.report)
     users = Users(supervisor.fetch_admins, time.monotonic, everyone=options.gateway_page_for_all)
     return GatewayPage(asker, users, await asyncio.to_thread(read_bridge), len(options.accounts))
+
+
+def _suggestions(environment: Environment) -> Callable[[], suggestions.Suggestions | None]:
+    """Return what reads the file of SMGW Network: in the app only, where an option can be set."""
+    if environment.supervisor is None:
+        return lambda: None
+    return suggestions.SuggestionFile(suggestions.FILE).read
 
 
 def _now() -> datetime:

@@ -23,7 +23,7 @@ from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.actions import Action, Actions
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
-from smgw_proxy_addon.status.page.pages import NOTICES, PageContext, Pages
+from smgw_proxy_addon.status.page.pages import NOTICES, RESTART_NOTICES, PageContext, Pages
 from smgw_proxy_addon.status.page.state import Reader, State, is_same
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import judge
@@ -212,6 +212,8 @@ class StatusServer:
 
     def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
         notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
+        if notice in RESTART_NOTICES and not self._reader.option_set:
+            notice = ""  # the restart is done
         host = security.find_browser_host(request)
         addresses = [address if address.host else replace(address, host=host) for address in self._addresses]
         return PageContext(_language(request), self._guard.token, addresses, notice if notice in NOTICES else "")

@@ -101,7 +101,7 @@ async def test_no_link_leaves_the_ingress_path(tmp_path: Path) -> None:
 async def test_the_fragment_holds_the_live_sections_alone(tmp_path: Path) -> None:
     async with status_for("127.0.0.1:1", tmp_path, diagnose=staged_diagnosis) as status, visitor(status) as client:
         fragment = (await client.get("/live")).text
-    sections = ["start", *TABS["/"], "connect", "requests"]
+    sections = ["verdict", "start", *TABS["/"][1:], "connect", "requests"]
     assert re.findall(r'<section id="(\w+)"', fragment) == sections
     assert "<html" not in fragment
 
