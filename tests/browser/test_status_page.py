@@ -249,6 +249,32 @@ async def test_live_parts_leave_alone_what_is_in_use_and_say_when_they_are_stale
         await expect(page.get_by_text("ha-ppc-smgw, EMH gateway")).to_be_visible()  # still unfolded
 
 
+async def test_the_chart_says_its_values_to_pointer_and_keyboard(tmp_path: Path, open_page: Open) -> None:
+    async with house(tmp_path) as home, open_page(home.ingress.page) as page:
+        reading = page.locator(".reading")
+        await expect(reading).to_contain_text("Point at a bar")
+        await page.locator("rect.hit").nth(3).hover()
+        await expect(reading).to_have_text(re.compile(r"^\d\d:\d\d: 1 requests, mean answer time .*, failed [01]$"))
+        await page.locator(".chart svg").focus()
+        pointed = await reading.inner_text()
+        await page.keyboard.press("ArrowRight")
+        await expect(reading).not_to_have_text(pointed)
+        await page.keyboard.press("ArrowLeft")
+        await expect(reading).to_have_text(pointed)
+
+
+async def test_nothing_moves_when_the_page_refreshes(tmp_path: Path, open_page: Open) -> None:
+    places = "[...document.querySelectorAll('section')].map(each => JSON.stringify(each.getBoundingClientRect()))"
+    async with house(tmp_path) as home:
+        for tab in ("", "connect", "diagnosis"):
+            async with open_page(home.ingress.page + tab) as page:
+                before = await page.evaluate(places)
+                async with page.expect_response("**/live"):
+                    await page.evaluate(REFRESH)
+                await page.evaluate("new Promise(requestAnimationFrame)")
+                assert await page.evaluate(places) == before
+
+
 async def test_a_proxy_that_is_gone_is_said(tmp_path: Path, open_page: Open) -> None:
     async with house(tmp_path) as home, open_page(home.ingress.page) as page:
         stale = page.locator("#stale")

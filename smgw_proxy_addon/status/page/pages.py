@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.fingerprint import grouped
+from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
 from smgw_proxy_addon.status.doctor import report_findings
@@ -93,7 +94,12 @@ class Pages:
         )
         environment.filters["groups"] = _groups
         environment.globals.update(
-            style=self.style, script=self.script, version=__version__, last_requests=LAST_REQUESTS, chart_size=chart
+            style=self.style,
+            script=self.script,
+            version=__version__,
+            last_requests=LAST_REQUESTS,
+            chart_size=chart,
+            page_client=PAGE,
         )
         self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
 

@@ -15,6 +15,7 @@ import pytest
 from simulator.gateway import Simulator
 from smgw_proxy_addon.status.findings import Finding, Step
 from smgw_proxy_addon.status.history import Entry
+from smgw_proxy_addon.trust.policy import describe
 from tests.rig import send
 from tests.status_rig import LOGIN, Ingress, Status, staged_diagnosis, status_for, utc_now
 
@@ -147,6 +148,28 @@ async def test_the_visitor_s_own_name_for_home_assistant_is_used_if_it_is_local(
             page = await client.get("/connect", headers={"X-Forwarded-Host": forwarded})
             assert shown in text_of(page.text)
             assert ("Open the gateway&#39;s own page" in page.text) is not ("ADDRESS" in shown)
+
+
+async def test_the_first_steps_tick_themselves_off_and_do_not_come_back(tmp_path: Path) -> None:
+    async def diagnose() -> Sequence[Finding]:
+        return [Finding(Step.HTTP, True, "http_ok", {"subject": "-"})]
+
+    def steps(page: str) -> list[str]:
+        assert page.count('<section id="start" hidden') == (0 if '<li class="open">' in page else 1)
+        return re.findall(r'<li class="(done|open)"><b>', page)
+
+    async with Simulator() as sim, status_for(sim, tmp_path, diagnose=diagnose) as status, visitor(status) as client:
+        assert steps((await client.get("/")).text) == ["open", "open", "open"]
+        await client.post("/diagnose", data={"token": await token_of(client)})
+        assert steps((await client.get("/")).text) == ["done", "open", "open"]
+        await asyncio.to_thread(status.store.learn, describe(sim.certificate_der), utc_now())
+        assert steps((await client.get("/live")).text) == ["done", "done", "open"]
+        await status.ask()
+        assert steps((await client.get("/live")).text) == []
+    async with Simulator() as sim, status_for(sim, tmp_path) as status, visitor(status) as client:
+        at = utc_now() - timedelta(days=1)
+        await asyncio.to_thread(status.store.learn, describe(sim.certificate_der), at)  # before the proxy's start
+        assert steps((await client.get("/")).text) == []
 
 
 async def test_many_polls_are_warned_about(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@
     readChart(chart, bars[at < 0 ? (step < 0 ? bars.length - 1 : 0) : Math.min(bars.length - 1, Math.max(0, at + step))]);
   });
 
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   addCopiers(document);
   for (const button of document.querySelectorAll("button[data-busy]")) {
     button.form.addEventListener("submit", () => {
