@@ -67,6 +67,13 @@ async def test_ppc_is_used_from_the_first_click_to_the_last(
         await inside.locator("#meterform_select_meter").select_option(index=0)
         await inside.locator("#form_meterform_button_zaehlerprofil").click()
         await expect(inside.locator("#table_metervalues_col_wert").first).to_be_visible()
+        asked = len(home.sim.records)
+        await page.frame_locator("iframe").get_by_role("button", name="Back").click()
+        await expect(inside.locator("#table_metervalues_col_wert")).to_have_count(0)
+        await expect(inside.locator("#meterform_select_meter")).to_be_visible()
+        await page.frame_locator("iframe").locator("body").evaluate("() => history.forward()")
+        await expect(inside.locator("#table_metervalues_col_wert").first).to_be_visible()
+        assert len(home.sim.records) == asked  # nothing was sent again
         async with page.expect_download() as expected:
             await inside.locator("#button_export").click()
         download = await expected.value

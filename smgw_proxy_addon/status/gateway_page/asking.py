@@ -10,10 +10,11 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from smgw_proxy_addon.errors import BadAnswerError, ProxyError
 from smgw_proxy_addon.gateway.scheduler import PAGE
-from smgw_proxy_addon.http.headers import Headers, values
+from smgw_proxy_addon.http.headers import Headers, tokens, values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
@@ -50,6 +51,8 @@ class GatewayAsker:
         self._host = host
         self.names = names
         self._report = report
+        self._wanted: WeakKeyDictionary[Jar, asyncio.Future[None]] = WeakKeyDictionary()
+        """Of the page that each browser asked for last; done once it wants another one."""
 
     def make_request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> GatewayRequest:
         """Make the gateway's request; its cookies follow when it is sent."""
@@ -58,10 +61,16 @@ class GatewayAsker:
         return GatewayRequest(method.encode(), target, kept, body, chunked=False, has_login=False)
 
     @asynccontextmanager
-    async def ask(self, jar: Jar, request: GatewayRequest) -> AsyncIterator[tuple[Answer, Pieces]]:
-        """Ask with the jar's account and cookies. Raises ``ProxyError``."""
+    async def ask(
+        self, jar: Jar, request: GatewayRequest, *, follows: bool = False
+    ) -> AsyncIterator[tuple[Answer, Pieces]]:
+        """Ask with the jar's account and cookies. Raises ``ProxyError``.
+
+        ``follows``: the person wants this page in the place of the one that was asked for before. If that one still
+        waits for the gateway, it is not sent.
+        """
         notes = RequestNotes(PAGE, request.method.decode(), request.target)
-        client = Client(PAGE, asyncio.get_running_loop().create_future())
+        client = Client(PAGE, self._follow(jar, follows))
         if cookie := jar.cookies_for(request.target):
             request.headers.append((b"Cookie", cookie))
         try:
@@ -75,6 +84,15 @@ class GatewayAsker:
             raise
         finally:
             self._report(notes.record())
+
+    def _follow(self, jar: Jar, follows: bool) -> asyncio.Future[None]:
+        gone = asyncio.get_running_loop().create_future()
+        if follows:
+            before = self._wanted.get(jar)
+            if before and not before.done():
+                before.set_result(None)
+            self._wanted[jar] = gone
+        return gone
 
     async def load(self, jar: Jar, text: str, rewriter: Rewriter) -> dict[str, str]:
         """Return the ``data:`` URLs of what a page loads, from the jar or the gateway."""
@@ -118,9 +136,12 @@ async def read_whole(answer: Answer, pieces: Pieces, limit: int) -> bytes:
         body += piece
         if len(body) > limit:
             raise BadAnswerError("a page that is too large")
-    if set(values(answer.headers, b"content-encoding")) & {b"gzip", b"deflate"}:
+    if tokens(values(answer.headers, b"content-encoding")) & {b"gzip", b"deflate"}:
         decoder = zlib.decompressobj(wbits=47)
-        body = decoder.decompress(body, limit)
+        try:
+            body = decoder.decompress(body, limit)
+        except zlib.error:
+            raise BadAnswerError("a page that cannot be decoded") from None
         if decoder.unconsumed_tail:
             raise BadAnswerError("a page that is too large")
     return body

@@ -11,7 +11,7 @@ from typing import Final
 
 from smgw_proxy_addon.gateway.ppc_session import deletes_cookie
 from smgw_proxy_addon.http.headers import Headers, values
-from smgw_proxy_addon.http.messages import GatewayRequest
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 
 MOST_JARS: Final = 16
 LONGEST_IDLE: Final = 1800.0
@@ -21,6 +21,17 @@ LONGEST_COOKIE: Final = 4096
 MOST_LOADED: Final = 2_000_000
 """Bytes of ``data:`` URLs in one jar."""
 MOST_HELD: Final = 4
+MOST_PAGES: Final = 8
+MOST_PAGE_BYTES: Final = 1_000_000
+"""Of all pages that are kept together; the newest one is kept in any case."""
+
+
+@dataclass(frozen=True)
+class KeptPage:
+    """A page as the gateway sent it, decoded: head and body."""
+
+    answer: Answer
+    body: bytes = field(repr=False)
 
 
 @dataclass(eq=False)
@@ -39,6 +50,8 @@ class Jar:
     """The ``data:`` URL for each target that pages load."""
     held: dict[str, GatewayRequest] = field(default_factory=dict, repr=False)
     """Requests that wait for the person's confirmation, by their number that nobody can guess."""
+    pages: dict[str, "KeptPage"] = field(default_factory=dict, repr=False)
+    """The answers to forms, by the number in their address."""
     _cookies: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict, repr=False)
     """Values by name and path."""
 
@@ -65,6 +78,14 @@ class Jar:
         """Keep what a page loads, so that the gateway is asked once for it."""
         if sum(map(len, self.loaded.values())) + len(url) <= MOST_LOADED:
             self.loaded[target] = url
+
+    def keep_page(self, number: str, page: "KeptPage") -> None:
+        """Keep the answer to a form in the place of the oldest ones."""
+        self.pages[number] = page
+        while len(self.pages) > 1 and (
+            len(self.pages) > MOST_PAGES or sum(len(each.body) for each in self.pages.values()) > MOST_PAGE_BYTES
+        ):
+            del self.pages[next(iter(self.pages))]
 
     def hold(self, number: str, request: GatewayRequest) -> None:
         """Hold a request until it is confirmed, in the place of the oldest one if there are many."""

@@ -6,6 +6,7 @@ jar, and if no other page made the browser send it.
 
 import asyncio
 import html
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -16,13 +17,14 @@ from typing import Final
 from aiohttp import web
 
 from smgw_proxy_addon.errors import ABORT, BadAnswerError, GatewayError, ProxyError
-from smgw_proxy_addon.http.headers import values
+from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
+from smgw_proxy_addon.http.headers import tokens, values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server import error_answer
 from smgw_proxy_addon.server.request_body import too_large
 from smgw_proxy_addon.status.gateway_page.asking import LARGEST_PAGE, GatewayAsker, Pieces, read_whole
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
-from smgw_proxy_addon.status.gateway_page.jars import Jar, Jars
+from smgw_proxy_addon.status.gateway_page.jars import Jar, Jars, KeptPage
 from smgw_proxy_addon.status.gateway_page.policy import HEADERS, response_headers
 from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter
 from smgw_proxy_addon.status.gateway_page.users import Users
@@ -31,8 +33,11 @@ from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.texts import Texts
 
 CONFIRM: Final = "/~confirm/"
+_PAGE: Final = re.compile(r"[?&]~page=([\w-]+)$")
+"""At the end of the address of an answer to a form."""
 CONFIRM_HEADER: Final = "X-Smgw-Confirm"
 _LARGEST_BODY: Final = 1_000_000
+_DRAIN_SECONDS: Final = 10.0
 _METHODS: Final = ("GET", "HEAD", "POST")
 
 
@@ -80,6 +85,10 @@ class GatewayPage:
         if target.startswith(CONFIRM):
             held = jar.held.pop(target.removeprefix(CONFIRM), None) if request.method == "POST" else None
             return await self._ask(request, jar, held) if held else _plain(404, texts("page.gone"))
+        if number := _PAGE.search(target):
+            target = target[: number.start()]
+            if request.method != "POST":
+                return await self._show_kept(request, jar, target, jar.pages.get(number[1]))
         made = await self._make(request, target)
         if restarts(made):
             return self._ask_first(jar, made, texts, _prefix(request, jar))
@@ -98,13 +107,28 @@ class GatewayPage:
         prefix = _prefix(request, jar)
         target = asked.target.decode("latin-1")
         rewriter = Rewriter(prefix, target.partition("?")[0], self.asker.names())
-        async with self.asker.ask(jar, asked) as (answer, pieces):
+        async with self.asker.ask(jar, asked, follows=_is_navigation(request)) as (answer, pieces):
             if answer.status in range(300, 400) and (location := values(answer.headers, b"location")):
                 return _redirect(answer.status, location[0].decode("latin-1"), rewriter)
             if not _is_page(answer) or asked.method == b"HEAD":
                 return await _pass_on(request, answer, pieces)
             body = await read_whole(answer, pieces, LARGEST_PAGE)
+        if asked.method == b"POST" and answer.status == 200 and _is_navigation(request):  # noqa: PLR2004 - HTTP
+            # A step back must neither send a form again nor show the browser's error: the address is one to get.
+            number = secrets.token_urlsafe(8)
+            jar.keep_page(number, KeptPage(answer, body))
+            mark = f"{'&' if '?' in target else '?'}~page={number}"
+            return web.Response(status=303, headers={**HEADERS, "Location": prefix + target + mark})
         return await self._rewrite(jar, answer, body, rewriter)
+
+    async def _show_kept(
+        self, request: web.BaseRequest, jar: Jar, target: str, kept: KeptPage | None
+    ) -> web.StreamResponse:
+        prefix = _prefix(request, jar)
+        if kept is None:
+            return web.Response(status=303, headers={**HEADERS, "Location": prefix + target})
+        rewriter = Rewriter(prefix, target.partition("?")[0], self.asker.names())
+        return await self._rewrite(jar, kept.answer, kept.body, rewriter)
 
     async def _rewrite(self, jar: Jar, answer: Answer, body: bytes, rewriter: Rewriter) -> web.Response:
         text = body.decode("latin-1")  # each byte stays what it is, whatever the page's own coding
@@ -139,15 +163,22 @@ class GatewayPage:
 
 
 async def _pass_on(request: web.BaseRequest, answer: Answer, pieces: Pieces) -> web.StreamResponse:
-    """Hand a body on byte for byte."""
+    """Hand a body on byte for byte; what breaks off in the middle is seen as that."""
     response = web.StreamResponse(status=answer.status, headers=response_headers(answer.headers))
     length = values(answer.headers, b"content-length")
     if length and length[0].isdigit() and request.method != "HEAD":
         response.content_length = int(length[0])
-    await response.prepare(request)
-    async for piece in pieces:
-        await response.write(piece)
-    await response.write_eof()
+    try:
+        await response.prepare(request)
+        async for piece in pieces:
+            await response.write(piece)
+        await response.write_eof()
+    except ConnectionError:  # the browser left
+        await drain(pieces, limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
+    except ProxyError:
+        if request.transport:
+            request.transport.abort()
+        raise
     return response
 
 
@@ -162,10 +193,16 @@ def _plain(status: int, text: str, **headers: str) -> web.Response:
     return web.Response(status=status, text=f"{text}\n", headers={**HEADERS, **headers})
 
 
+def _is_navigation(request: web.BaseRequest) -> bool:
+    """Tell whether a browser asks for a page to show: scripts ask for anything."""
+    return request.headers.get("Accept", "").startswith("text/html")
+
+
 def _is_page(answer: Answer) -> bool:
     kinds = values(answer.headers, b"content-type")
     disposition = b"".join(values(answer.headers, b"content-disposition")).lower()
-    return bool(kinds) and b"html" in kinds[0].lower() and not disposition.startswith(b"attachment")
+    readable = tokens(values(answer.headers, b"content-encoding")) <= {b"gzip", b"deflate", b"identity"}
+    return readable and bool(kinds) and b"html" in kinds[0].lower() and not disposition.startswith(b"attachment")
 
 
 def _redirect(status: int, location: str, rewriter: Rewriter) -> web.Response:

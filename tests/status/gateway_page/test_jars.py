@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from smgw_proxy_addon.http.messages import GatewayRequest
+from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import (
     LONGEST_IDLE,
@@ -13,8 +13,10 @@ from smgw_proxy_addon.status.gateway_page.jars import (
     MOST_HELD,
     MOST_JARS,
     MOST_LOADED,
+    MOST_PAGE_BYTES,
     Jar,
     Jars,
+    KeptPage,
 )
 from smgw_proxy_addon.status.gateway_page.users import KNOWN_FOR, Refusal, Users
 
@@ -56,7 +58,9 @@ def test_a_jar_is_bounded() -> None:
     for each in range(9):
         kept.keep_loaded(f"/{each}", "x" * (MOST_LOADED // 4))
         kept.hold(f"{each}", request())
+        kept.keep_page(f"{each}", KeptPage(Answer(200, b"OK", []), b"x" * (MOST_PAGE_BYTES // 2)))
     assert len(kept.loaded) == 4
+    assert list(kept.pages) == ["7", "8"]
     assert list(kept.held) == [f"{each}" for each in range(9 - MOST_HELD, 9)]
 
 

@@ -46,10 +46,10 @@ class Person:
 
 @asynccontextmanager
 async def open_house(
-    folder: Path, vendor: str = "theben", user: str = USER, **options: Any
+    folder: Path, vendor: str = "theben", user: str = USER, request_delay: float = 0.0, **options: Any
 ) -> AsyncIterator[tuple[Simulator, Status, Person]]:
     """Run a gateway and a status page, and open the tab in a browser."""
-    gateway = Simulator(vendor=vendor, further_users={"second": "other-password"})
+    gateway = Simulator(vendor=vendor, request_delay=request_delay, further_users={"second": "other-password"})
     async with gateway as sim, status_for(sim, folder, accounts=ACCOUNTS, **options) as status:
         person = Person(status, user)
         async with person.client:
@@ -225,6 +225,51 @@ async def test_a_self_test_is_sent_once_after_it_was_confirmed(tmp_path: Path) -
         assert sim.restarts == 1
         other = await person.client.post(path, json={"method": "smgw-info"})
         assert "X-Smgw-Confirm" not in other.headers
+
+
+async def test_the_answer_to_a_form_gets_an_address_and_no_form_is_sent_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path, "ppc") as (sim, _, person):
+        page = await person.get(CGI)
+        token = re.search(r'name="tkn" value="(\w+)"', page.text)
+        assert token
+        form = {"tkn": token[1], "action": "meterform"}
+        answer = await person.client.post(f"{person.root}{CGI}?x=%2F", data=form)
+        assert answer.status_code == 303
+        location = answer.headers["Location"].removeprefix(PREFIX)
+        asked = len(sim.records)
+        for _ in range(2):
+            kept = await person.client.get(location)
+            assert (kept.status_code, "meterform_select_meter" in kept.text) == (200, True)
+        assert len(sim.records) == asked
+        again = await person.client.post(location, data=form)  # a form without an action
+        assert (again.status_code, sim.records[-1].target) == (303, CGI.encode() + b"?x=%2F")
+        gone = await person.get(f"{CGI}?~page=x")
+        assert gone.headers["Location"] == PREFIX + person.root + CGI
+        script = await person.client.post(person.root + CGI, data=form, headers={"Accept": "*/*"})
+        assert script.status_code == 200
+
+
+async def test_a_page_that_nobody_wants_any_more_is_not_asked_for(tmp_path: Path) -> None:
+    async with open_house(tmp_path, request_delay=0.3) as (sim, status, person):
+        running = asyncio.create_task(status.ask("/"))
+        await sim.wait_for_heads(1)
+        clicks = []
+        for path in ("/sim/echo?1", "/sim/echo?2", "/sim/echo?3"):
+            clicks.append(asyncio.create_task(person.get(path)))
+            await sim.wait_until(lambda: status.rig.proxy.pool.status().waiting > 0)
+        answers = [await each for each in clicks]
+        await running
+        assert [each.status_code for each in answers][-1] == 200
+        echoes = [each.query for each in sim.records if each.path == b"/sim/echo"]
+        assert echoes == [b"3"]
+
+
+async def test_an_answer_that_breaks_off_is_seen_as_that(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as (sim, status, person):
+        sim.faults.set("truncate")
+        with pytest.raises(httpx.RemoteProtocolError):
+            await person.get("/sim/bytes/200000")
+        assert status.rig.reports[-1].code == "gateway_answer_truncated"
 
 
 # Among other clients
