@@ -12,6 +12,7 @@ from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
+from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.recorder import RequestRecorder
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
 from smgw_proxy_addon.trust.pinning import GatewayTrust
@@ -44,6 +45,14 @@ class TrustState:
         if self.pin is None or self.shown is None or self.changed is not None:
             return False
         return _differs(self.pin, self.shown, self.policy)
+
+
+@dataclass(frozen=True)
+class KeptRefusal:
+    """The user's decision to keep refusing a certificate."""
+
+    fingerprint: str
+    when: datetime
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,8 @@ class State:
     """Those that the proxy logs in with itself."""
     held_back: tuple[str, ...] = ()
     """The addresses of clients whose logins are held back."""
+    serving: bool = True
+    """Whether the proxy takes requests."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +119,19 @@ class RunningProxy:
 
 
 class Reader:
-    """Reads the state. ``now`` returns the time in UTC."""
+    """Reads the state. ``now`` returns the time in UTC; ``diagnosis`` is the page's, if it has one."""
 
-    def __init__(self, proxy: RunningProxy, recorder: RequestRecorder, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        proxy: RunningProxy,
+        recorder: RequestRecorder,
+        now: Callable[[], datetime],
+        diagnosis: Diagnosis | None = None,
+    ) -> None:
         self._proxy = proxy
         self._recorder = recorder
         self._now = now
+        self._diagnosis = diagnosis
 
     async def read(self) -> State:
         """Read everything once."""
@@ -124,6 +142,7 @@ class Reader:
         return State(
             now=now,
             started=recorder.started,
+            serving=proxy.serving(),
             target=proxy.target,
             trust=trust,
             pool=proxy.pool.status(),
@@ -141,6 +160,7 @@ class Reader:
             accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
             held_back=tuple(proxy.held_back()),
             connections=replace(proxy.connections()),
+            reached=self._diagnosis.reached if self._diagnosis else None,
         )
 
 
