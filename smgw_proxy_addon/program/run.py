@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import platform
 import signal
 import ssl
 import sys
@@ -201,8 +200,8 @@ def _leave_early(_number: int, _frame: object) -> NoReturn:
 def _introduction(options: Options, listeners: list[Listener]) -> Iterator[str]:
     """Give the first lines of the log: all that a person needs who helps with somebody else's log."""
     yield (
-        f"smgw-proxy {__version__}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, "
-        f"{platform.machine()}, {sys.platform}"
+        f"smgw-proxy {__version__}, Python {'.'.join(map(str, sys.version_info[:3]))}, {ssl.OPENSSL_VERSION}, "
+        f"{os.uname().machine}, {sys.platform}"
     )
     yield from (f"Option {line}" for line in summary(options))
     yield f"Local addresses: {', '.join(local_names())}"

@@ -5,7 +5,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from smgw_proxy_addon.config.options import OptionError, Options
 from smgw_proxy_addon.config.target import Address, Target, with_port
@@ -21,8 +21,7 @@ class StartError(Exception):
     """The proxy cannot start; the text is one plain line."""
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(NamedTuple):
     """A bound socket, for HTTPS if ``secure``."""
 
     socket: socket.socket
