@@ -232,6 +232,8 @@ def _instant(stamp: str) -> float | None:
     Of a repeated hour, the later one: nothing is deleted or rotated too early.
     """
     try:
-        return datetime.strptime(stamp, _STAMP).replace(fold=1).astimezone().timestamp()
+        # Not with strptime: that loads 0.4 MB in 6 ms.
+        local = datetime.fromisoformat(stamp[:10] + stamp[10:].replace("-", ":"))
+        return local.replace(fold=1).astimezone().timestamp()
     except (ValueError, OverflowError):
         return None

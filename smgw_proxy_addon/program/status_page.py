@@ -61,7 +61,7 @@ class StatusPage:
             connections=lambda: proxy.acceptor.counts,
         )
         supervisor = environment.supervisor
-        diagnosis = Diagnosis(proxy.doctor.examine, _now)
+        diagnosis = Diagnosis(lambda: proxy.doctor.examine(), _now)  # noqa: PLW0108 - the doctor is made when asked
         reader = Reader(running, self.recorder, _now, diagnosis)
         actions = Actions(reader, store, _now, diagnosis=diagnosis, logins=proxy.logins, supervisor=supervisor)
         guard = Guard(ingress=self._ingress)

@@ -116,7 +116,8 @@ def _bind(addresses: tuple[str, ...], port: int) -> Iterator[socket.socket]:
 
 
 def _bind_one(address: str, port: int) -> socket.socket:
-    family, *_, socket_address = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    # As bytes: for a text, Python loads its codec for international names, 0.3 MB in 2 ms.
+    family, *_, socket_address = socket.getaddrinfo(address.encode(), port, type=socket.SOCK_STREAM)[0]
     return socket.create_server(socket_address, family=family)
 
 
