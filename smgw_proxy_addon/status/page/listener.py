@@ -26,7 +26,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 SILENCE: Final = 75.0
 """Seconds for the first bytes of a connection."""
 
-_HEALTH: Final = (b"GET /health ", b"HEAD /health ")
+_HEALTH: Final = b"GET /health "
 _HEADERS: Final = [(name.encode(), value.encode()) for name, value in build_headers("", "").items()]
 
 
@@ -103,7 +103,7 @@ class StatusListener:
             return None
         request = requests[0]
         peer, fields = transport.get_extra_info("peername"), by_name(request.headers)
-        if not self._guard.admits(peer, request.method.decode(), fields, http_11=request.http_11):
+        if not self._guard.admits(peer, "GET", fields, http_11=request.http_11):
             return None
         status, health = report_health(await self._reader.read())
         body = json.dumps(health).encode()
@@ -115,7 +115,7 @@ class StatusListener:
         ]
         request.keeps_alive = False
         head, _ = answer_head(request, status, reason(status), headers)
-        return head if request.method == b"HEAD" else head + body
+        return head + body
 
 
 class _FirstBytes(asyncio.Protocol):

@@ -21,7 +21,7 @@ LAST = HEALTH[:-2] + b"Connection: close\r\n\r\n"
 async def test_health_closes_its_connection_and_has_no_body_for_head(tmp_path: Path) -> None:
     async with status_for("127.0.0.1:1", tmp_path) as status:
         head, _, body = (await send(status.port, HEALTH)).partition(b"\r\n\r\n")
-        only_head = await send(status.port, HEALTH.replace(b"GET", b"HEAD"))
+        only_head = await send(status.port, LAST.replace(b"GET", b"HEAD"))
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b'"status": "ok"' in body
     assert b"\r\nConnection: close" in head
