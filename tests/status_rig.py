@@ -26,6 +26,7 @@ from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
 from smgw_proxy_addon.status.page.security import Guard
 from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
+from smgw_proxy_addon.status.suggestions import SuggestionFile
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
@@ -74,11 +75,13 @@ async def status_for(
     diagnose: Diagnose | None = None,
     host: str = "127.0.0.1",
     supervisor: Supervisor | None = None,
+    suggestions: Path | None = None,
     **options: Any,
 ) -> AsyncIterator[Status]:
     """Run a proxy for the simulator with its status page at a free port of ``host``.
 
-    The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then.
+    The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then;
+    it offers what the file ``suggestions`` has.
     """
     recorder = RequestRecorder(utc_now)
     log = LogBuffer()
@@ -95,6 +98,7 @@ async def status_for(
             serving=lambda: rig.proxy.serving,
             logins=rig.proxy.logins,
             held_back=rig.proxy.held_back,
+            suggestions=SuggestionFile(suggestions).read if suggestions else lambda: None,
         )
         if supervisor:
             diagnose = diagnose or rig.proxy.doctor.examine

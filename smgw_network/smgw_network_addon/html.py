@@ -90,7 +90,8 @@ def _gateway(gateway: Gateway, texts: Mapping[str, str], local: Callable[[dateti
     if gateway.since:
         facts.append(("gateway.since", _time(local(gateway.since)), False))
     if gateway.way is not Way.NONE:
-        facts.append(("gateway.target", _code(gateway.target), False))
+        relayed = f"{gateway.host} via {gateway.target}"
+        facts.append(("gateway.target", _code(relayed if gateway.way is Way.RELAY else gateway.target), False))
     if certificate:
         facts.append(("gateway.fingerprint", _code(_groups(certificate.fingerprint)), True))
     trouble = f'<p class="callout warn">{texts[f"gateway.{gateway.trouble}"]}</p>' if gateway.trouble else ""

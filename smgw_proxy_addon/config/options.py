@@ -99,10 +99,7 @@ class Options:
 
 
 def parse_target(text: str) -> Target:
-    """Read a gateway's address: a name, IPv4 or IPv6, if need be with zone, port, ``https://``, final slash.
-
-    Raises OptionError for anything else.
-    """
+    """Read a gateway's address as ``read_target`` does. Raises OptionError for anything else."""
     try:
         return read_target(text)
     except vol.Invalid as error:
@@ -230,5 +227,5 @@ def _spell(value: object) -> str:
         case tuple():
             return ", ".join(map(str, value))
         case Target():
-            return value.name
+            return value.text
     return str(value)

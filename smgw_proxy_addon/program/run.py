@@ -207,7 +207,8 @@ def _introduction(options: Options, listeners: list[Listener]) -> Iterator[str]:
     yield f"Local addresses: {', '.join(local_names())}"
     yield from _pins(options.cert_dir)
     yield from (f"Listening at {listener.url}" for listener in listeners)
-    yield f"Forwarding to {options.target.url}"
+    relay = options.target.relay
+    yield f"Forwarding to {options.target.url}" + (f" via the relay {relay.name}" if relay else "")
 
 
 def _pins(folder: Path) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -13,6 +13,7 @@ from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
+from smgw_proxy_addon.status import suggestions
 from smgw_proxy_addon.status.page.actions import Actions
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
@@ -59,6 +60,7 @@ class StatusPage:
             held_back=proxy.held_back,
             log_failure=environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
+            suggestions=_suggestions(environment),
         )
         supervisor = environment.supervisor
         diagnosis = Diagnosis(lambda: proxy.doctor.examine(), _now)  # noqa: PLW0108 - the doctor is made when asked
@@ -112,6 +114,13 @@ def _load() -> "tuple[type[StatusServer], Pages]":
     from smgw_proxy_addon.status.page.server import StatusServer  # noqa: PLC0415 - aiohttp: 0.15 s, 12 MB
 
     return StatusServer, Pages()
+
+
+def _suggestions(environment: Environment) -> Callable[[], suggestions.Suggestions | None]:
+    """Return what reads the file of SMGW Network: in the app only, where an option can be set."""
+    if environment.supervisor is None:
+        return lambda: None
+    return suggestions.SuggestionFile(suggestions.FILE).read
 
 
 def _now() -> datetime:

@@ -196,8 +196,8 @@ def gateway_side(
     )
     connector = Connector(
         trust,
-        host=target.connect_host,
-        port=target.port,
+        host=target.endpoint.connect_host,
+        port=target.endpoint.port,
         server_name=target.server_name,
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,

@@ -69,12 +69,13 @@ def check_target(
     A name is not resolved, and a port that a container publishes is not known here: of these, the first handshake
     tells. Must be run in executor.
     """
-    address = target.address
+    endpoint = target.endpoint
+    address = endpoint.address
     if address is None:
         return
     own = address.is_loopback or any(at.ip == address for each in interfaces() or () for at in each.addresses)
-    if own and any(each.port == target.port and each.takes(address) for each in listeners):
-        raise OptionError("target", f'"{target.name}" is where this proxy itself listens', "the gateway's address")
+    if own and any(each.port == endpoint.port and each.takes(address) for each in listeners):
+        raise OptionError("target", f'"{endpoint.name}" is where this proxy itself listens', "the gateway's address")
 
 
 def open_status_listeners(options: Options, *, ingress: bool) -> list[socket.socket]:

@@ -13,12 +13,14 @@ from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
 from smgw_proxy_addon.status.doctor import report_findings
+from smgw_proxy_addon.status.findings import NEEDS_NETWORK_APP
 from smgw_proxy_addon.status.history import LAST_REQUESTS, MANY_POLLS
-from smgw_proxy_addon.status.page import chart, guides
+from smgw_proxy_addon.status.page import chart, guides, offers
 from smgw_proxy_addon.status.page.diagnosis import Result
 from smgw_proxy_addon.status.page.state import KeptRefusal, State, is_same
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import explain_verdict, judge
+from smgw_proxy_addon.status.suggestions import STORE_LINK
 from smgw_proxy_addon.trust.policy import Certificate, expiry
 
 SHORT: Final = 15
@@ -26,9 +28,13 @@ SHORT: Final = 15
 
 NOTICES: Final = frozenset(
     {"trusted", "kept", "forgotten", "nothing", "other", "not_this", "not_written", "unreadable", "form"}
-    | {"retried", "not_stopped", "restarting", "restart_failed", "option_failed", "not_offered"},
+    | {"retried", "not_stopped", "restarting", "restart_failed", "option_failed", "not_offered"}
+    | {"target_set", "target_failed", "offer_gone"},
 )
 """Notices that may be shown at the top of the page."""
+
+RESTART_NOTICES: Final = frozenset({"restarting", "target_set"})
+"""Those that hold until the app has restarted."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,9 @@ class Pages:
         """Render the whole page; ``offers_smgw_local``: with a button that sets the option ``host_header``."""
         view = self._view(state, context, kept)
         found = diagnosis.findings if diagnosis else None
+        needs_network_app = state.suggestions is not None and any(
+            each.code in NEEDS_NETWORK_APP for each in found or ()
+        )
         return self._render(
             "overview.html.j2",
             context,
@@ -86,7 +95,9 @@ class Pages:
             checks=None if found is None else report_findings(found, context.language),
             diagnosable=diagnosable,
             offers_smgw_local=offers_smgw_local,
+            network_app=STORE_LINK if needs_network_app else None,
             notice=context.notice,
+            restart_notices=RESTART_NOTICES,
         )
 
     def live(self, state: State, context: PageContext, *, kept: KeptRefusal | None) -> str:
@@ -117,6 +128,10 @@ class Pages:
             "trust": state.trust,
             "verdict": verdict,
             "words": explain_verdict(verdict, context.language, texts),
+            "offers": offers.list_offers(state.offers, texts),
+            "offers_sentence": offers.explain_offers(state.offers, texts),
+            "offers_lead": offers.lead(state),
+            "store_link": offers.store_link(state, verdict.code),
             "chart": chart.draw(state.day),
             "guides": shown,
             "other_guides": others,

@@ -22,7 +22,7 @@ from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
 from smgw_proxy_addon.status.page.listener import report_health
-from smgw_proxy_addon.status.page.pages import NOTICES, PageContext, Pages
+from smgw_proxy_addon.status.page.pages import NOTICES, RESTART_NOTICES, PageContext, Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer
 from smgw_proxy_addon.status.page.state import Reader, is_same
 from smgw_proxy_addon.status.page.texts import Texts
@@ -155,6 +155,8 @@ class StatusServer:
 
     def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
         notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
+        if notice in RESTART_NOTICES and not self._reader.option_set:
+            notice = ""  # the restart is done
         host = security.find_browser_host(request)
         addresses = [address if address.host else replace(address, host=host) for address in self._addresses()]
         return PageContext(_language(request), self._guard.token, addresses, notice if notice in NOTICES else "")
