@@ -5,7 +5,7 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,11 +25,12 @@ from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker
 from smgw_proxy_addon.status.gateway_page.serving import GatewayPage, read_bridge
 from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.page.actions import Actions
-from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnose, Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
+from smgw_proxy_addon.status.page.listener import StatusListener
 from smgw_proxy_addon.status.page.pages import Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
+from smgw_proxy_addon.status.page.security import Guard
 from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
 from smgw_proxy_addon.status.suggestions import SuggestionFile
@@ -56,8 +57,9 @@ class Status:
     rig: Rig
     store: TrustStore
     recorder: RequestRecorder
-    server: StatusServer
     log: LogBuffer
+    reader: Reader
+    make_server: Callable[[], Awaitable[StatusServer]]
 
     @property
     def port(self) -> int:
@@ -97,7 +99,6 @@ async def status_for(
     """
     recorder = RequestRecorder(utc_now)
     log = LogBuffer()
-    pages = await asyncio.to_thread(Pages)
     async with proxy_for(sim, folder, **options) as rig:
         target = sim if isinstance(sim, str) else sim.authority
         checked = from_command_line({"target": target, "cert_dir": str(rig.cert_dir)})
@@ -113,30 +114,38 @@ async def status_for(
             held_back=rig.proxy.held_back,
             suggestions=SuggestionFile(suggestions).read if suggestions else lambda: None,
         )
-        reader = Reader(running, recorder, utc_now)
         if supervisor:
             diagnose = diagnose or rig.proxy.doctor.examine
         diagnosis = Diagnosis(diagnose, utc_now) if diagnose else None
-        server = StatusServer(
-            pages,
-            reader,
-            Actions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins, supervisor=supervisor),
-            write_bundle=lambda state: write_bundle(state, checked, log.lines()),
-            addresses=(ProxyAddress("inside", "local-smgw-proxy", 8080, 443), ProxyAddress("network", None, 8080)),
-            serving=running.serving,
-            ingress=ingress,
-            diagnosis=diagnosis,
-            gateway_page=await _gateway_page(rig.proxy, admins, clock, everyone=everyone) if ingress else None,
-        )
+        reader = Reader(running, recorder, utc_now, diagnosis)
+        guard = Guard(ingress=ingress)
+        addresses = (ProxyAddress("inside", "local-smgw-proxy", 8080, 443), ProxyAddress("network", None, 8080))
+
+        gateway_page = await _gateway_page(rig.proxy, admins, clock, everyone=everyone) if ingress else None
+
+        async def make_server() -> StatusServer:
+            return StatusServer(
+                await asyncio.to_thread(Pages),
+                reader,
+                Actions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins, supervisor=supervisor),
+                guard,
+                options=checked,
+                log=log,
+                addresses=lambda: addresses,
+                diagnosis=diagnosis,
+                gateway_page=gateway_page,
+            )
+
+        listener = StatusListener(guard, reader, make_server)
         listening = socket.create_server((host, 0))
-        await server.start([listening])
+        await listener.start([listening])
         logging.getLogger().addHandler(log)
         try:
             url = f"http://{host}:{listening.getsockname()[1]}"
-            yield Status(url, rig, store, recorder, server, log)
+            yield Status(url, rig, store, recorder, log, reader, make_server)
         finally:
             logging.getLogger().removeHandler(log)
-            await server.stop()
+            await listener.stop()
 
 
 async def _gateway_page(

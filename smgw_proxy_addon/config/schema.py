@@ -6,9 +6,8 @@ Every reader raises ``vol.Invalid``. Pure: paths are not opened.
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import voluptuous as vol
 
@@ -40,8 +39,7 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """The definition of one option, for reading it and for comparing it with ``config.yaml``.
 
     ``kind`` is the app schema's word (``list`` is one of ``choices``, ``names`` a list of ``str``, ``accounts`` one

@@ -27,6 +27,7 @@ CALL_SECONDS: Final = 5.0
 
 _ANSWER_LIMIT: Final = 1_000_000
 _OK: Final = range(200, 300)
+_FAILURES: Final = (ImportError, OSError, TimeoutError, ValueError)
 _ADMINS: Final = "system-admin"
 """Home Assistant's group of administrators; its owner is in it, too."""
 _SERVICE: Final = "/core/api/services/persistent_notification"
@@ -36,13 +37,10 @@ class Supervisor:
     """The Supervisor's API; close it at the end."""
 
     def __init__(self, token: str, base_url: str = SUPERVISOR, seconds: float = CALL_SECONDS) -> None:
-        import aiohttp  # noqa: PLC0415 - 0.15 s and 12 MB; not later, when no file may be left to open
-
-        self._open_session = aiohttp.ClientSession
-        self._failures = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
         self._token = token
         self._base_url = base_url
         self._seconds = seconds
+        self._failures: tuple[type[Exception], ...] = _FAILURES
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch_interfaces(self) -> list[Interface] | None:
@@ -106,16 +104,18 @@ class Supervisor:
         """
         url = f"{self._base_url}/core/websocket"
         try:
-            async with asyncio.timeout(self._seconds), self._opened().ws_connect(url) as connection:
+            session = self._session or await self._open()
+            async with asyncio.timeout(self._seconds), session.ws_connect(url) as connection:
                 await connection.receive_json()  # "auth_required"
                 await connection.send_json({"type": "auth", "access_token": self._token})
                 if _text(await connection.receive_json(), "type") != "auth_ok":
                     return None
                 await connection.send_json({"id": 1, "type": "config/auth/list"})
-                users = (await connection.receive_json()).get("result")
-            return frozenset(user["id"] for user in users if user["is_active"] and _ADMINS in user["group_ids"])
-        except (*self._failures, AttributeError, KeyError, TypeError) as error:
+                return _admins(await connection.receive_json())
+        except self._failures as error:
             _LOGGER.debug("Home Assistant did not list its users: %s", type(error).__name__)
+            return None
+        except TypeError:  # a message that is no text: the connection ended
             return None
 
     async def close(self) -> None:
@@ -124,18 +124,14 @@ class Supervisor:
         if session is not None:
             await session.close()
 
-    def _opened(self) -> "aiohttp.ClientSession":
-        if self._session is None:
-            self._session = self._open_session(headers={"Authorization": f"Bearer {self._token}"})
-        return self._session
-
     async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Return the parsed answer, None if there is none or if it is no success."""
         url = f"{self._base_url}{path}"
         try:
+            session = self._session or await self._open()
             async with (
                 asyncio.timeout(self._seconds),
-                self._opened().request(method, url, json=body, allow_redirects=False) as answer,
+                session.request(method, url, json=body, allow_redirects=False) as answer,
             ):
                 data = await answer.content.read(_ANSWER_LIMIT)
                 while len(data) < _ANSWER_LIMIT and (more := await answer.content.read(_ANSWER_LIMIT)):
@@ -147,6 +143,19 @@ class Supervisor:
             problem = type(error).__name__
         _LOGGER.debug("The Supervisor did not do %s %s: %s", method, path, problem)
         return None
+
+    async def _open(self) -> "aiohttp.ClientSession":
+        aiohttp = await asyncio.to_thread(_load)
+        if self._session is None:  # no other call has opened it meanwhile
+            self._failures = (*_FAILURES, aiohttp.ClientError)
+            self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._token}"})
+        return self._session
+
+
+def _load() -> Any:
+    import aiohttp  # noqa: PLC0415 - 0.15 s and 12 MB: in a thread, while requests are answered
+
+    return aiohttp
 
 
 def _interface(entry: Mapping[str, Any]) -> Interface:
@@ -167,6 +176,16 @@ def _addresses(part: Mapping[str, Any]) -> Iterator[InterfaceAddress]:
     for text in given if isinstance(given, list) else []:
         with suppress(ValueError):
             yield ipaddress.ip_interface(text)
+
+
+def _admins(answer: Any) -> frozenset[str] | None:
+    """Read the administrators out of Home Assistant's list of users."""
+    try:
+        return frozenset(
+            str(user["id"]) for user in answer["result"] if user["is_active"] and _ADMINS in user["group_ids"]
+        )
+    except (KeyError, TypeError):
+        return None
 
 
 def _text(value: Any, name: str) -> str:

@@ -13,8 +13,7 @@ from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.status.findings import SMGW_LOCAL, WANTS_SMGW_LOCAL
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
-from smgw_proxy_addon.status.page.pages import KeptRefusal
-from smgw_proxy_addon.status.page.state import Reader, is_same
+from smgw_proxy_addon.status.page.state import KeptRefusal, Reader, is_same
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 

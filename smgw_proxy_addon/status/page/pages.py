@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import jinja2
 
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.fingerprint import grouped
@@ -18,15 +20,12 @@ from smgw_proxy_addon.status.gateway_page.view import View
 from smgw_proxy_addon.status.history import LAST_REQUESTS, MANY_POLLS
 from smgw_proxy_addon.status.page import chart, guides, offers
 from smgw_proxy_addon.status.page.diagnosis import Result
-from smgw_proxy_addon.status.page.state import State, is_same
+from smgw_proxy_addon.status.page.state import KeptRefusal, State, is_same
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.vendor import Vendor
 from smgw_proxy_addon.status.page.verdict import explain_verdict, judge
 from smgw_proxy_addon.status.suggestions import STORE_LINK
 from smgw_proxy_addon.trust.policy import Certificate, expiry
-
-if TYPE_CHECKING:
-    import jinja2
 
 _PPC_PAGE: Final = "/cgi-bin/hanservice.cgi"
 
@@ -54,18 +53,10 @@ class PageContext:
     notice: str = ""
 
 
-@dataclass(frozen=True)
-class KeptRefusal:
-    """The user's decision to keep refusing a certificate."""
-
-    fingerprint: str
-    when: datetime
-
-
 class Pages:
-    """Renders after ``load``; ``style`` and ``script`` are the only inline code in the pages.
+    """Renders the pages; ``style`` and ``script`` are the only inline code in them.
 
-    Must be made in executor: it reads files.
+    Must be made in executor: it reads all its files, so that no request waits for one.
     """
 
     def __init__(self) -> None:
@@ -73,17 +64,6 @@ class Pages:
         self.style: Final = folder.joinpath("static/style.css").read_text("utf-8")
         scripts = ("static/page.js", "static/frame.js")
         self.script: Final = "".join(folder.joinpath(each).read_text("utf-8") for each in scripts)
-        self._templates: dict[str, jinja2.Template] = {}
-
-    @property
-    def loaded(self) -> bool:
-        """Whether pages can be rendered."""
-        return bool(self._templates)
-
-    def load(self) -> None:
-        """Read all templates, so that no request waits for a file. Must be run in executor."""
-        import jinja2  # noqa: PLC0415 - 2 MB, only once the page is opened
-
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("smgw_proxy_addon.status.page", "templates"),
             autoescape=True,

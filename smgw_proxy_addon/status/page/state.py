@@ -13,6 +13,7 @@ from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
+from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.recorder import RequestRecorder
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
 from smgw_proxy_addon.status.suggestions import Suggestion, Suggestions
@@ -46,6 +47,14 @@ class TrustState:
         if self.pin is None or self.shown is None or self.changed is not None:
             return False
         return _differs(self.pin, self.shown, self.policy)
+
+
+@dataclass(frozen=True)
+class KeptRefusal:
+    """The user's decision to keep refusing a certificate."""
+
+    fingerprint: str
+    when: datetime
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,8 @@ class State:
     """Those that the proxy logs in with itself."""
     held_back: tuple[str, ...] = ()
     """The addresses of clients whose logins are held back."""
+    serving: bool = True
+    """Whether the proxy takes requests."""
     suggestions: Suggestions | None = None
     """What SMGW Network found; None where no option can be set from the page."""
 
@@ -132,12 +143,19 @@ class RunningProxy:
 
 
 class Reader:
-    """Reads the state. ``now`` returns the time in UTC."""
+    """Reads the state. ``now`` returns the time in UTC; ``diagnosis`` is the page's, if it has one."""
 
-    def __init__(self, proxy: RunningProxy, recorder: RequestRecorder, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        proxy: RunningProxy,
+        recorder: RequestRecorder,
+        now: Callable[[], datetime],
+        diagnosis: Diagnosis | None = None,
+    ) -> None:
         self._proxy = proxy
         self._recorder = recorder
         self._now = now
+        self._diagnosis = diagnosis
         self.option_set = False
         """Whether an option was set that counts from the next start on: until then nothing is suggested."""
 
@@ -151,6 +169,7 @@ class Reader:
         return State(
             now=now,
             started=recorder.started,
+            serving=proxy.serving(),
             target=proxy.target,
             trust=trust,
             pool=proxy.pool.status(),
@@ -168,6 +187,7 @@ class Reader:
             accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
             held_back=tuple(proxy.held_back()),
             connections=replace(proxy.connections()),
+            reached=self._diagnosis.reached if self._diagnosis else None,
             suggestions=None if self.option_set else suggestions,
         )
 
