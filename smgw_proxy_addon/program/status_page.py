@@ -27,6 +27,7 @@ from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
+    from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker
     from smgw_proxy_addon.status.gateway_page.serving import GatewayPage
     from smgw_proxy_addon.status.page.pages import Pages
     from smgw_proxy_addon.status.page.server import StatusServer
@@ -124,12 +125,17 @@ async def _gateway_page(options: Options, proxy: Proxy, supervisor: Supervisor |
     """Make what serves the gateway's own page: with accounts only, and where Home Assistant says who asks."""
     if proxy.login_once is None or supervisor is None:
         return None
-    from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker  # noqa: PLC0415 - 0.15 s, only with accounts
+    asker, page, bridge = await asyncio.to_thread(_load_gateway_page)
+    users = Users(supervisor.fetch_admins, time.monotonic, everyone=options.gateway_page_for_all)
+    asks = asker(proxy.login_once, proxy.host.encode(), proxy.names, proxy.report)
+    return page(asks, users, bridge, len(options.accounts))
+
+
+def _load_gateway_page() -> "tuple[type[GatewayAsker], type[GatewayPage], str]":
+    from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker  # noqa: PLC0415 - 0.15 s, with accounts only
     from smgw_proxy_addon.status.gateway_page.serving import GatewayPage, read_bridge  # noqa: PLC0415 - see above
 
-    asker = GatewayAsker(proxy.login_once, proxy.host.encode(), proxy.names, proxy.report)
-    users = Users(supervisor.fetch_admins, time.monotonic, everyone=options.gateway_page_for_all)
-    return GatewayPage(asker, users, await asyncio.to_thread(read_bridge), len(options.accounts))
+    return GatewayAsker, GatewayPage, read_bridge()
 
 
 def _suggestions(environment: Environment) -> Callable[[], suggestions.Suggestions | None]:

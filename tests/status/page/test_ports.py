@@ -13,7 +13,7 @@ from smgw_proxy_addon.program.status_page import StatusPage
 from smgw_proxy_addon.server.listeners import open_listeners
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import proxy_for
-from tests.status.test_supervisor import client, stand_in
+from tests.status.test_supervisor import client, stand_in, user
 
 UNSURE = "If you changed the app&#39;s port"
 BUTTON = "Open the gateway&#39;s own page"
@@ -50,6 +50,37 @@ async def test_the_host_s_port_is_named_to_clients_outside(
                     text = (await browser.get(f"{url}connect", headers={"X-Forwarded-Host": "pi.local:8123"})).text
                     if all(each in text for each in shown) and not any(each in text for each in hidden):
                         break
+        finally:
+            await page.stop()
+            for each in listeners:
+                each.socket.close()
+
+
+async def test_home_assistant_says_who_may_see_the_gateway_s_page(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    accounts = [{"username": "demo", "password": "gateway"}]
+    options = from_command_line(
+        {"target": "127.0.0.1:1", "port": 0, "bind": ["127.0.0.1"], "status_port": 0, "accounts": accounts}
+    )
+    listeners = await asyncio.to_thread(open_listeners, options)
+    page = await asyncio.to_thread(lambda: StatusPage(options, listeners, ingress=True))
+    async with (
+        stand_in() as told,
+        client(told.url) as supervisor,
+        proxy_for("127.0.0.1:1", tmp_path, accounts=accounts) as rig,
+    ):
+        told.users = [user("a", "system-admin"), user("b", "system-users")]
+        await page.start(rig.proxy, TrustStore(tmp_path, "gw"), Environment(lambda _record: None, supervisor))
+        try:
+            url = caplog.text.partition("Status page at ")[2].split()[0].replace("[::]", "127.0.0.1")
+            async with httpx.AsyncClient(trust_env=False) as browser:
+                for name, shown in (("a", True), ("b", False), ("c", False)):
+                    text = (await browser.get(f"{url}gateway", headers={"X-Remote-User-Id": name})).text
+                    assert ("<iframe" in text) is shown
+                    assert ("is for administrators" in text) is not shown
+            assert told.sockets == 1
         finally:
             await page.stop()
             for each in listeners:
