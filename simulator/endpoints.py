@@ -36,6 +36,8 @@ def answer(request: Received) -> Response:
         case ["status", code] if code.isdigit() and int(code) in range(200, 600):
             body = b"" if int(code) in (204, 304) else f"status {code}\n".encode()
             return Response(int(code), [(b"Content-Type", b"text/plain")], body)
+        case ["page"]:
+            return Response.html(query.get("html", ""))
         case ["headers"]:
             return Response(200, list(ODD_HEADERS), b"odd\n")
         case ["redirect"] if "to" in query:

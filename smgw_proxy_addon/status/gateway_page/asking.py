@@ -20,6 +20,7 @@ from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.handler import RequestNotes
 from smgw_proxy_addon.proxy.source import Client
+from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import Jar
 from smgw_proxy_addon.status.gateway_page.policy import request_headers
 from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources
@@ -106,6 +107,8 @@ class GatewayAsker:
         """Ask for one file, and for what a style sheet loads. One that is not there is empty."""
         jar.keep_loaded(target, NOTHING)  # also for style sheets that load each other
         request = self.make_request("GET", target.encode("latin-1", "replace"), [(b"Accept", b"*/*")], None)
+        if restarts(request):
+            return  # nothing that a page loads by itself restarts the gateway
         try:
             async with self.ask(jar, request) as (answer, pieces):
                 body = await read_whole(answer, pieces, LARGEST_LOADED)

@@ -203,6 +203,22 @@ async def test_what_is_no_page_passes_byte_for_byte(tmp_path: Path) -> None:
         assert export.content.startswith(b"\x30")
 
 
+async def test_what_a_page_loads_is_asked_for_once_and_never_restarts_the_gateway(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as (sim, _, person):
+        page = (
+            "<link rel=stylesheet href=/files/style.css><img src=/files/logo.png><img src=/sim/status/404>"
+            "<img src=/smgw/m2m/demo.sm?self-test><style>a{b:url(/files/none.png)}</style>"
+        )
+        for _ in range(2):
+            shown = (await person.get("/sim/page", params={"html": page})).text
+        asked = [each.target for each in sim.records if each.path != b"/sim/page" and each.login != "none"]
+        files = [b"/files/style.css", b"/files/logo.png", b"/files/none.png"]
+        assert [each for each in asked if b"files" in each] == files
+        assert not [each for each in sim.records if b"self-test" in each.target and each.path != b"/sim/page"]
+        assert shown.count("data:text/css;base64,") == shown.count('<img src="data:image/png;base64,') == 1
+        assert shown.count('<img src="data:,">') == 2
+
+
 async def test_a_fault_of_the_gateway_is_explained(tmp_path: Path) -> None:
     async with open_house(tmp_path) as (sim, status, person):
         await sim.stop()
