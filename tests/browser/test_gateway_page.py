@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Dialog, FrameLocator, Page, expect
 
 from simulator.gateway import Simulator
 from tests.browser.conftest import PHONE, Open, picture
+from tests.browser.test_status_page import violations
 from tests.status_rig import PREFIX, USER, Ingress, Status, status_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
@@ -123,6 +124,9 @@ async def test_emh_is_used_and_back_goes_back(tmp_path: Path, open_page: Open) -
             await back.click()
             await expect(inside.locator("h1")).to_contain_text("EMH CASA")
         assert home.sim.records[-1].authorized
+        await page.goto(home.ingress.page + "gateway")
+        await expect(page.frame_locator("#gateway-frame").locator("h1")).to_be_visible()
+        assert await violations(page) == []
 
 
 async def test_ppc_s_self_test_is_asked_about_on_a_page(tmp_path: Path, open_page: Open) -> None:
