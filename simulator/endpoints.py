@@ -36,10 +36,8 @@ def answer(request: Received) -> Response:
         case ["status", code] if code.isdigit() and int(code) in range(200, 600):
             body = b"" if int(code) in (204, 304) else f"status {code}\n".encode()
             return Response(int(code), [(b"Content-Type", b"text/plain")], body)
-        case ["page"]:
-            return Response.html(query.get("html", ""))
-        case ["headers"]:
-            return Response(200, list(ODD_HEADERS), b"odd\n")
+        case ["page" | "headers" as what]:
+            return Response.html(query.get("html", "")) if what == "page" else Response(200, [*ODD_HEADERS], b"odd\n")
         case ["redirect"] if "to" in query:
             status = 307 if query.get("status") == "307" else 302
             return Response(status, [(b"Location", query["to"].encode())])

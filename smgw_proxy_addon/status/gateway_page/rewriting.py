@@ -2,7 +2,6 @@
 
 Pure. Only what has to change is replaced, all other bytes stay. Nothing here confines a page: the browser does that
 (``policy``). So a page that browsers read in another way than this module has broken links and nothing more.
-``html.parser`` is used because it gives the position of each tag: parsers that build a tree lose the page's bytes.
 """
 
 import html
@@ -10,18 +9,15 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from smgw_proxy_addon.http.rewrite import GatewayNames
+from smgw_proxy_addon.status.gateway_page.tokens import Attribute, Tag, find_tags
 
 BRIDGE: Final = "smgwProxy"
 """The one global name of the script that is added to each page."""
 
-_ATTRIBUTE: Final = re.compile(
-    r"""(?P<name>[^\s"'<>/=]+)(?:\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s>"'][^\s>]*))?""", re.DOTALL
-)
 _URL: Final = re.compile(r"(?:https?:)?//(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _CSS_URL: Final = re.compile(r"""(\burl\(\s*|@import\s+(?=["']))("[^"\n]*"|'[^'\n]*'|[^\s"'()]+)""", re.IGNORECASE)
 _CANDIDATE: Final = re.compile(r"[^\s,]\S*")
@@ -139,67 +135,48 @@ class _Listing(Rewriter):
         return value
 
 
-class _Page(HTMLParser):
+class _Page:
     """Finds what to replace in a page: ``edits`` are start, end and new text."""
 
     def __init__(self, text: str, rewriter: Rewriter) -> None:
-        super().__init__(convert_charrefs=False)
         self.edits: list[tuple[int, int, str]] = []
         self.head: int | None = None
         """Where the first element of the head may be put."""
         self._rewriter = rewriter
         self._text = text
-        self._lines = [0, *(found.end() for found in re.finditer("\n", text))]
-        self._code: tuple[int, Callable[[str], str]] | None = None
-        """Where a script or style begins, and what rewrites it."""
-        self.feed(text)
-        self.close()
-        self._end_code(len(text))
+        for tag in find_tags(text):
+            self._read(tag)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """See ``HTMLParser``."""
-        raw = self.get_starttag_text() or ""
-        start = self._at()
-        if tag in ("html", "head"):
-            self.head = start + len(raw)
+    def _read(self, tag: Tag) -> None:
+        if tag.name in ("html", "head"):
+            self.head = tag.end
         elif self.head is None:
-            self.head = start
-        given = {name: value or "" for name, value in attrs}
-        for found in _ATTRIBUTE.finditer(raw, len(tag) + 1):
-            self._attribute(tag, found, start, given)
-        if tag == "style":
-            self._code = (start + len(raw), self._rewriter.css)
-        elif tag == "script" and "src" not in given and _is_script(given.get("type", "")):
-            self._code = (start + len(raw), self._rewriter.script)
+            self.head = tag.start
+        given = {each.name: each.value for each in reversed(tag.attributes)}  # the first one of a name counts
+        refreshes = tag.name == "meta" and given.get("http-equiv", "").strip().lower() == "refresh"
+        loads = tag.name == "link" and "stylesheet" in given.get("rel", "").lower()
+        for attribute in tag.attributes:
+            self._change(tag, attribute, refreshes=refreshes, loads=loads)
+        if tag.content_end is None:
+            return
+        content = self._text[tag.end : tag.content_end]
+        if tag.name == "style":
+            self._replace(tag.end, tag.content_end, self._rewriter.css(content))
+        elif tag.name == "script" and "src" not in given and _is_script(given.get("type", "")):
+            self._replace(tag.end, tag.content_end, self._rewriter.script(content))
 
-    handle_startendtag = handle_starttag
-
-    def handle_endtag(self, tag: str) -> None:
-        """See ``HTMLParser``."""
-        if tag in ("script", "style"):
-            self._end_code(self._at())
-
-    def _end_code(self, end: int) -> None:
-        if self._code:
-            start, rewrite = self._code
-            self._replace(start, end, rewrite(self._text[start:end]))
-            self._code = None
-
-    def _attribute(self, tag: str, found: re.Match[str], start: int, given: Mapping[str, str]) -> None:
-        name, raw = found["name"].lower(), found["value"]
-        refreshes = tag == "meta" and given.get("http-equiv", "").strip().lower() == "refresh"
-        if refreshes and name == "http-equiv":
+    def _change(self, tag: Tag, attribute: Attribute, *, refreshes: bool, loads: bool) -> None:
+        if refreshes and attribute.name == "http-equiv":
             # The browser would follow it without the page around the frame: the script of the page does it instead.
-            self.edits.append((start + found.start("name"), start + found.end("name"), "data-smgw-refresh"))
+            self.edits.append((attribute.start, attribute.start + len(attribute.name), "data-smgw-refresh"))
             return
-        if not raw:
-            return
-        value = html.unescape(raw[1:-1] if raw[0] in "\"'" else raw)
-        new = self._new_value(tag, name, value, given, refreshes=refreshes)
+        value = attribute.value
+        new = self._new_value(tag, attribute.name, value, refreshes=refreshes, loads=loads) if value else value
         if new != value:
-            self._replace(start + found.start("value"), start + found.end("value"), f'"{html.escape(new)}"')
+            end = attribute.value_start + len(attribute.raw)
+            self._replace(attribute.value_start, end, f'"{html.escape(new)}"')
 
-    def _new_value(self, tag: str, name: str, value: str, given: Mapping[str, str], *, refreshes: bool) -> str:
+    def _new_value(self, tag: Tag, name: str, value: str, *, refreshes: bool, loads: bool) -> str:
         rewriter = self._rewriter
         if name.startswith("on") or (name in _LINKS and _RUNS.match(value)):
             return rewriter.script(value)
@@ -209,18 +186,13 @@ class _Page(HTMLParser):
             return _CANDIDATE.sub(lambda one: _keep_comma(one[0], rewriter.source), value)
         if refreshes and name == "content" and (parts := _REFRESH.fullmatch(value)):
             return parts[1] + rewriter.link(parts[2]) + parts[3]
-        relation = given.get("rel", "").lower()
-        if (name in _SOURCES and tag != "iframe") or (name == "href" and tag == "link" and "stylesheet" in relation):
+        if (loads and name == "href") or (name in _SOURCES and tag.name != "iframe"):
             return rewriter.source(value)
         return rewriter.link(value) if name in _LINKS else value
 
     def _replace(self, start: int, end: int, new: str) -> None:
         if new != self._text[start:end]:
             self.edits.append((start, end, new))
-
-    def _at(self) -> int:
-        line, offset = self.getpos()
-        return self._lines[line - 1] + offset
 
 
 def _is_script(kind: str) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources
+from smgw_proxy_addon.status.gateway_page.tokens import find_tags
 
 P: Final = "/api/hassio_ingress/Fv5/gateway/K"
 NAMES: Final = GatewayNames.of("192.168.1.200", 443)
@@ -97,6 +98,52 @@ def test_what_a_page_loads_is_listed_and_put_into_it() -> None:
 )
 def test_the_script_is_the_first_element_of_the_head(page: str, begin: str) -> None:
     assert AT.page(page, "#").startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("page", "tags"),
+    [
+        ("<a b c=d e='f' g=\"h>i\" j = k/>", [("a", {"b": "", "c": "d", "e": "f", "g": "h>i", "j": "k/"})]),
+        ("<!--<a>--><b><!--><c><!-- <d> --!><e>", [("b", {}), ("c", {}), ("e", {})]),
+        ("<!DOCTYPE a><?b c><![CDATA[<d>]]></ <e></f <g>", [("d", {})]),
+        ("<ScRiPt><a></scriptx><b></SCRIPT ><c>", [("script", {}), ("c", {})]),
+        (
+            "<title><a></title><noscript><b></noscript><textarea><c>",
+            [("title", {}), ("noscript", {}), ("textarea", {})],
+        ),
+        ("<a/b=c/d><e =f><g h=>", [("a", {"b": "c/d"}), ("e", {"=f": ""}), ("g", {"h": ""})]),
+        ("<a b='c><d>", []),
+        ("< a><1><a", []),
+        ("<a x='&amp;&quot;' x=2>", [("a", {"x": '&"'})]),
+    ],
+)
+def test_tags_are_found_as_browsers_find_them(page: str, tags: list[tuple[str, dict[str, str]]]) -> None:
+    found = [(tag.name, {each.name: each.value for each in reversed(tag.attributes)}) for tag in find_tags(page)]
+    assert found == tags
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<!--",
+        "<a ",
+        "<a b='",
+        "</",
+        "</a ",
+        "<?",
+        "<",
+        "<meta a=b ",
+        "<style>",
+        "url( ",
+        "self.",
+        " x",
+        "<a b ",
+        "=''",
+    ],
+)
+@pytest.mark.timeout(20)
+def test_a_broken_page_takes_no_longer_than_another(unit: str) -> None:
+    assert len(AT.page("<a href=/>" + unit * (200_000 // len(unit)))) > 200_000
 
 
 PARTS: Final = st.sampled_from(
