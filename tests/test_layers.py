@@ -42,6 +42,7 @@ PURE: Final = (
     ),
     *("server.access", "server.limits", "server.slow_clients", "text", "trust.pin_file", "trust.policy"),
     "gateway.learnt_limit",
+    *(f"status.gateway_page.{name}" for name in ("confirmation", "jars", "policy", "rewriting", "tokens", "users")),
 )
 IMPURE: Final = frozenset(
     {"aiohttp", "asyncio", "concurrent", "glob", "http", "io", "multiprocessing", "os", "random", "select"}

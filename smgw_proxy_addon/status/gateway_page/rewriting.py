@@ -61,11 +61,11 @@ class Rewriter:
 
     def source(self, value: str) -> str:
         """Return what the browser is to load in place of a URL."""
-        target = self.resolve(value)
+        target = self.locate(value)
         loaded = None if target is None else self.loaded.get(target)
         return self.link(value) if loaded is None else loaded
 
-    def resolve(self, value: str) -> str | None:
+    def locate(self, value: str) -> str | None:
         """Return the gateway's target that a URL of this page leads to, None if it leads elsewhere."""
         if not value or value.startswith("#"):
             return None
@@ -122,7 +122,7 @@ def list_sources(text: str, rewriter: Rewriter) -> list[str]:
 
 def list_css_sources(text: str, rewriter: Rewriter) -> list[str]:
     """Return the targets at the gateway that a style sheet loads."""
-    return [target for each in _CSS_URL.finditer(text) if (target := rewriter.resolve(each[2].strip("\"'")))]
+    return [target for each in _CSS_URL.finditer(text) if (target := rewriter.locate(each[2].strip("\"'")))]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class _Listing(Rewriter):
     found: dict[str, None] = field(default_factory=dict)
 
     def source(self, value: str) -> str:
-        if target := self.resolve(value):
+        if target := self.locate(value):
             self.found.setdefault(target)
         return value
 

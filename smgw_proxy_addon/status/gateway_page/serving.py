@@ -210,7 +210,7 @@ def _redirect(status: int, location: str, rewriter: Rewriter) -> web.Response:
 
     The browser follows with the user's cookie of Home Assistant.
     """
-    target = rewriter.resolve(location)
+    target = rewriter.locate(location)
     if target is None:
         raise BadAnswerError("a redirect to another host")
     return web.Response(status=status, headers={**HEADERS, "Location": rewriter.prefix + target})
