@@ -1,4 +1,4 @@
-"""ARP packets (RFC 826, RFC 5227) as bytes, and the kernel's filter (BPF) for those that matter. Pure."""
+"""ARP packets (RFC 826, RFC 5227) as bytes, and the kernel's filters (BPF) for those that matter. Pure."""
 
 import struct
 from collections.abc import Iterable
@@ -13,14 +13,16 @@ BROADCAST: Final = b"\xff" * 6
 _LAYOUT: Final = struct.Struct("!HHBBH6s4s6s4s")
 _ETHERNET_IPV4: Final = (1, 0x0800, 6, 4)
 _REQUEST, _REPLY = 1, 2
-_OPERATION_AT, _SENDER_AT, _TARGET_AT = 6, 14, 24
 _NOWHERE: Final = Address(0)
 
-# BPF: load a half word, load a word, and with a constant, jump if equal, return (linux/filter.h).
-_LOAD_HALF, _LOAD, _AND, _EQUAL, _RETURN = 0x28, 0x20, 0x54, 0x15, 0x06
-_INSTRUCTION: Final = struct.Struct("HBBI")
-_WHOLE: Final = 0xFFFF
-_Step = str | tuple[int, int] | tuple[int, int, str, str]
+# BPF (linux/filter.h): code, how many to skip if equal and if not, constant; here for the fields of a packet.
+Filter = list[list[int]]
+_EQUAL, _RETURN = 0x15, 0x06
+_LOAD_OPERATION: Final = [0x28, 0, 0, 6]
+_LOAD_SENDER: Final = [0x20, 0, 0, 14]
+_LOAD_TARGET: Final = [0x20, 0, 0, 24]
+_PASS: Final = [_RETURN, 0, 0, 0xFFFF]
+_DROP: Final = [_RETURN, 0, 0, 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +63,21 @@ def parse(data: bytes) -> Packet | None:
     return Packet(mac, Address(sender), Address(target), operation == _REPLY)
 
 
-def answers_and_claims(watched: Iterable[Address]) -> bytes:
+def answers_and_claims(watched: Iterable[Address]) -> Filter:
     """Return the filter that passes answers to our probes, and all from those who claim a watched address."""
-    claims: list[_Step] = [(_EQUAL, int(each), "pass", "") for each in watched]
-    return _assemble(
-        (_LOAD_HALF, _OPERATION_AT),
-        (_EQUAL, _REPLY, "", "sender"),
-        (_LOAD, _TARGET_AT),
-        (_EQUAL, 0, "pass", ""),
-        "sender",
-        (_LOAD, _SENDER_AT),
-        *claims,
-        (_EQUAL, 0, "", "drop"),
-        (_LOAD, _TARGET_AT),
-        *claims,
-        "drop",
-        (_RETURN, 0),
-        "pass",
-        (_RETURN, _WHOLE),
-    )
+    claims = [step for each in watched for step in ([_EQUAL, 0, 1, int(each)], _PASS)]
+    answer = [_LOAD_TARGET, [_EQUAL, 0, 1, 0], _PASS]
+    return [
+        *(_LOAD_OPERATION, [_EQUAL, 0, len(answer), _REPLY], *answer),
+        *(_LOAD_SENDER, *claims, [_EQUAL, 1, 0, 0], _DROP),
+        *(_LOAD_TARGET, *claims, _DROP),
+    ]
 
 
-def strangers(own: Iterable[Network]) -> bytes:
+def strangers(own: Iterable[Network]) -> Filter:
     """Return the filter that passes packets whose sender is in none of these networks."""
-    steps: list[_Step] = [(_LOAD, _SENDER_AT), (_EQUAL, 0, "drop", "")]
+    steps = [_LOAD_SENDER, [_EQUAL, 0, 1, 0], _DROP]
     for network in own:
-        steps += [(_LOAD, _SENDER_AT), (_AND, int(network.netmask)), (_EQUAL, int(network[0]), "drop", "")]
-    return _assemble(*steps, (_RETURN, _WHOLE), "drop", (_RETURN, 0))
-
-
-def _assemble(*steps: _Step) -> bytes:
-    """Translate steps: a label, or an instruction with its constant and the labels to go to if equal and if not."""
-    labels: dict[str, int] = {}
-    instructions: list[tuple[int, int, str, str]] = []
-    for step in steps:
-        if isinstance(step, str):
-            labels[step] = len(instructions)
-        else:
-            code, constant, *jumps = step
-            equal, other = jumps or ("", "")
-            instructions.append((code, constant, equal, other))
-    return b"".join(
-        _INSTRUCTION.pack(code, *(labels[label] - at - 1 if label else 0 for label in (equal, other)), constant)
-        for at, (code, constant, equal, other) in enumerate(instructions)
-    )
+        masked = [0x54, 0, 0, int(network.netmask)]
+        steps += [_LOAD_SENDER, masked, [_EQUAL, 0, 1, int(network[0])], _DROP]
+    return [*steps, _PASS]

@@ -1,19 +1,19 @@
 """The page's HTML, made from what the program knows. Pure; everything that comes from outside is escaped."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
+from string import Template
 from typing import Final
 
 from smgw_network_addon.gateways import Gateway, Trouble, Way
 from smgw_network_addon.locales import TEXTS, Language
 
 _GROUP: Final = 4
-_TONES: Final = {Trouble.NO_CARRIER: "bad", Trouble.NO_PERMISSION: "bad", Trouble.NO_INTERFACE: "bad"}
-_HOUSE: Final = (
-    '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3 2 12h3v9h6v-6h2v6h6v-9h3z"/></svg>'  # the app's sign
-)
+_BAD: Final = (Trouble.NO_CARRIER, Trouble.NO_PERMISSION, Trouble.NO_INTERFACE)
+
+Texts = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +30,15 @@ class View:
     local: Callable[[datetime], datetime] = datetime.astimezone
 
 
-def page(view: View, language: Language, style: str, script: str) -> str:
-    """Return the whole page."""
+def page(view: View, language: Language, frame: Template, **inline: str) -> str:
+    """Return the whole page: ``frame`` with ``inline`` style and script."""
     texts = TEXTS[language]
     links = "".join(
         f'<a href="./?language={each}" lang="{each}"{" aria-current=true" if each == language else ""}>'
         f"{texts[each]}</a>"
         for each in ("de", "en")
     )
-    return (
-        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{texts["title"]}</title><link rel="icon" href="data:,"><style>{style}</style></head><body>'
-        f'<a class="skip" href="#content">{texts["skip"]}</a>'
-        f'<header class="top"><p class="brand">{_HOUSE}{texts["title"]}</p>'
-        f'<nav class="languages" aria-label="{texts["language"]}">{links}</nav></header>'
-        f'<p class="callout warn" id="stale" role="status" hidden>{texts["stale"]}</p>'
-        f'<main id="content" tabindex="-1">{content(view, language)}</main><script>{script}</script></body></html>\n'
-    )
+    return frame.substitute(texts, shown=language, links=links, content=content(view, language), **inline)
 
 
 def content(view: View, language: Language) -> str:
@@ -58,63 +49,53 @@ def content(view: View, language: Language) -> str:
     return f"{notice}{_verdict(view, texts)}{cards}{_search(view, texts)}"
 
 
-def _verdict(view: View, texts: Mapping[str, str]) -> str:
+def _verdict(view: View, texts: Texts) -> str:
     if view.trouble:
-        tone = _TONES.get(view.trouble, "warn")
-        title, text = texts[f"trouble.{view.trouble}"], texts[f"remedy.{view.trouble}"]
-    elif not view.gateways:
-        tone, title, text = "idle", texts["verdict.searching"], texts["verdict.searching.text"]
-    elif all(each.reached for each in view.gateways):
-        tone, title, text = "good", texts["verdict.reached"], texts["verdict.reached.text"]
+        tone, title, text = "warn", f"trouble.{view.trouble}", f"remedy.{view.trouble}"
+        tone = "bad" if view.trouble in _BAD else "warn"
     else:
-        tone, title, text = "warn", texts["verdict.trouble"], texts["verdict.trouble.text"]
+        tone, name = "warn", "trouble"
+        if all(each.reached for each in view.gateways):
+            tone, name = ("good", "reached") if view.gateways else ("idle", "searching")
+        title, text = f"verdict.{name}", f"verdict.{name}.text"
     return (
         f'<section class="card verdict {tone}"><h1><span class="badge">{texts[f"badge.{tone}"]}</span>'
-        f"{title}</h1><p>{text}</p></section>"
+        f"{texts[title]}</h1><p>{texts[text]}</p></section>"
     )
 
 
-def _gateway(gateway: Gateway, texts: Mapping[str, str], local: Callable[[datetime], datetime]) -> str:
+def _gateway(gateway: Gateway, texts: Texts, local: Callable[[datetime], datetime]) -> str:
     certificate = gateway.certificate
     maker = certificate.maker if certificate else ""
-    title = texts["gateway.by"].format(maker=maker) if maker else texts["gateway.title"]
-    none = texts["gateway.certificate.none"]
-    facts = [
-        ("gateway.address", _code(gateway.host), False),
-        ("gateway.interface", escape(gateway.interface) or texts["gateway.router"], False),
-        ("gateway.name", escape(certificate.name) if certificate else none, False),
-        ("way", texts[f"way.{gateway.way}"], True),
-    ]
-    if gateway.local:
-        facts.append(("gateway.local", _code(str(gateway.local)), False))
-    if gateway.since:
-        facts.append(("gateway.since", _time(local(gateway.since)), False))
-    if gateway.way is not Way.NONE:
-        facts.append(("gateway.target", _code(gateway.target), False))
-    if certificate:
-        facts.append(("gateway.fingerprint", _code(_groups(certificate.fingerprint)), True))
+    title = texts["gateway.by"].format(maker=escape(maker)) if maker else texts["gateway.title"]
+    facts = {
+        "gateway.address": _code(gateway.host),
+        "gateway.interface": escape(gateway.interface),
+        "gateway.name": escape(certificate.name) if certificate else texts["gateway.certificate.none"],
+        "way": texts[f"way.{gateway.way}"],
+        "gateway.local": _code(str(gateway.local)) if gateway.local else "",
+        "gateway.since": _time(local(gateway.since)) if gateway.since else "",
+        "gateway.target": _code(gateway.target) if gateway.way is not Way.NONE else "",
+        "gateway.fingerprint": _code(_groups(certificate.fingerprint)) if certificate else "",
+    }
+    rows = "".join(
+        f"<div{' class=wide' if name in ('way', 'gateway.fingerprint') else ''}>"
+        f"<dt>{texts[name]}</dt><dd>{value}</dd></div>"
+        for name, value in facts.items()
+        if value
+    )
     trouble = f'<p class="callout warn">{texts[f"gateway.{gateway.trouble}"]}</p>' if gateway.trouble else ""
     steps = "".join(f"<li>{_time(local(at))}<span>{texts[f'step.{step}']}</span></li>" for at, step in gateway.steps)
     history = f"<h3>{texts['steps']}</h3><ul>{steps}</ul>" if steps else ""
-    return f'<section class="card"><h2>{escape(title)}</h2>{trouble}{_facts(facts, texts)}{history}</section>'
+    return f'<section class="card"><h2>{title}</h2>{trouble}<dl class="facts">{rows}</dl>{history}</section>'
 
 
-def _facts(facts: Iterable[tuple[str, str, bool]], texts: Mapping[str, str]) -> str:
-    rows = (
-        f"<div{' class=wide' if wide else ''}><dt>{texts[name]}</dt><dd>{value}</dd></div>"
-        for name, value, wide in facts
-    )
-    return f'<dl class="facts">{"".join(rows)}</dl>'
-
-
-def _search(view: View, texts: Mapping[str, str]) -> str:
+def _search(view: View, texts: Texts) -> str:
     state = "off" if view.given else "active" if view.searching else "idle"
-    sent = " ".join(
-        texts["search.sent"].format(interface=escape(name), count=count) + "." for name, count in view.sent.items()
-    )
+    sent = (texts["search.sent"].format(interface=escape(name), count=count) for name, count in view.sent.items())
     return (
         f'<section class="card"><h2>{texts["search.title"]}</h2><p>{texts[f"search.{state}"]}</p>'
-        f'<p class="note">{sent}</p><form method="post" action="search">'
+        f'<p class="note">{" ".join(f"{each}." for each in sent)}</p><form method="post" action="search">'
         f'<input type="hidden" name="token" value="{escape(view.token)}">'
         f"<button>{texts['search.again']}</button></form></section>"
     )

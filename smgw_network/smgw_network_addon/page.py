@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from string import Template
 from typing import Final
 
 import aiohttp
@@ -28,8 +29,8 @@ from smgw_network_addon.program import Program
 _LOGGER: Final = logging.getLogger(__name__)
 
 _STATIC: Final = Path(__file__).parent / "static"
-_STYLE: Final = (_STATIC / "style.css").read_text()
-_SCRIPT: Final = (_STATIC / "page.js").read_text()
+_FRAME: Final = Template((_STATIC / "page.html").read_text())
+_INLINE: Final = {"style": (_STATIC / "style.css").read_text(), "script": (_STATIC / "page.js").read_text()}
 _COOKIE: Final = "smgw_network_language"
 _LONGEST_FORM: Final = 1024
 _SELF: Final = "http://supervisor/addons/self/info"
@@ -43,9 +44,10 @@ def _source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+_INLINE_SOURCES: Final = "; ".join(f"{kind}-src {_source(text)}" for kind, text in _INLINE.items())
 _HEADERS: Final = {
-    "Content-Security-Policy": f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)};"
-    " connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "Content-Security-Policy": f"default-src 'none'; {_INLINE_SOURCES}; connect-src 'self'; img-src data:;"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -72,42 +74,45 @@ class Page:
         await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.remote != self._visitor:
-            return web.Response(status=403, text="Only by Home Assistant's ingress\n", headers=_HEADERS)
-        response = await self._answer(request)
+        if request.remote == self._visitor:
+            response = await self._answer(request)
+        else:
+            response = web.Response(status=403, text="Only by Home Assistant's ingress\n")
         response.headers.update(_HEADERS)
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         language = _language(request)
+        view = replace(self._shown(), token=self._token)
         match request.method, request.path:
             case "GET", "/":
-                response = _html(html.page(self._view(), language, _STYLE, _SCRIPT))
+                response = _html(html.page(view, language, _FRAME, **_INLINE))
                 if "language" in request.query:
                     prefix = request.headers.get("X-Ingress-Path") or "/"
                     response.set_cookie(_COOKIE, language, path=prefix, httponly=True, samesite="Strict")
                 return response
             case "GET", "/live":
-                return _html(html.content(self._view(), language))
+                return _html(html.content(view, language))
             case "POST", "/search":
                 body = await request.content.read(_LONGEST_FORM)
-                if not secrets.compare_digest(body, f"token={self._token}".encode()):
-                    # After a restart an open page has the old token.
-                    response = _html(html.page(self._view("error.form"), language, _STYLE, _SCRIPT))
-                    response.set_status(403)
-                    return response
-                self._search()
-                return web.Response(status=303, headers={"Location": "./"})
+                if secrets.compare_digest(body, f"token={self._token}".encode()):
+                    self._search()
+                    return web.Response(status=303, headers={"Location": "./"})
+                # After a restart an open page has the old token.
+                view = replace(view, notice="error.form")
+                return _html(html.page(view, language, _FRAME, **_INLINE), status=403)
         return web.Response(status=404, text="Not found\n")
-
-    def _view(self, notice: str = "") -> View:
-        return replace(self._shown(), token=self._token, notice=notice)
 
 
 @asynccontextmanager
 async def serve(program: Program) -> AsyncIterator[None]:
     """Serve the page at the port that the Supervisor names, as soon as it does; keep the health check content."""
-    page = Page(lambda: _view(program), program.search.start_again)
+
+    def view() -> View:
+        registry, given = program.registry, program.options.gateway is not None
+        return View(registry.listed, program.trouble, registry.search.active, given, registry.wires.sent)
+
+    page = Page(view, program.registry.search.start_again)
     tasks = [asyncio.create_task(_start(page)), asyncio.create_task(_show_life())]
     try:
         yield
@@ -116,16 +121,6 @@ async def serve(program: Program) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await page.stop()
-
-
-def _view(program: Program) -> View:
-    return View(
-        gateways=list(program.registry.gateways.values()),
-        trouble=program.trouble,
-        searching=program.search.active,
-        given=program.options.given,
-        sent=program.search.sent,
-    )
 
 
 async def _show_life() -> None:
@@ -137,35 +132,29 @@ async def _show_life() -> None:
 
 
 async def _start(page: Page) -> None:
-    told = False
+    level = logging.WARNING
     while True:
         try:
             port = await _ingress_port()
             await page.start(socket.create_server((str(BRIDGE_HOST), port)))
         except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as error:
-            if not told:
-                _LOGGER.warning("The page cannot be served yet: %s: %s", type(error).__name__, error)
-            told = True
+            _LOGGER.log(level, "The page cannot be served yet: %s: %s", type(error).__name__, error)
+            level = logging.DEBUG
             await asyncio.sleep(_PAUSE)
         else:
             return
 
 
 async def _ingress_port() -> int:
-    token = os.environ.get("SUPERVISOR_TOKEN", "")
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {os.environ.get('SUPERVISOR_TOKEN', '')}"}
     async with aiohttp.ClientSession(timeout=_PATIENCE) as session, session.get(_SELF, headers=headers) as answer:
         return int((await answer.json())["data"]["ingress_port"])
 
 
 def _language(request: web.BaseRequest) -> Language:
-    for chosen in (request.query.get("language"), request.cookies.get(_COOKIE)):
-        if chosen == "de":
-            return "de"
-        if chosen == "en":
-            return "en"
-    return choose_language(request.headers.get("Accept-Language"))
+    chosen: str = request.query.get("language") or request.cookies.get(_COOKIE) or ""
+    return choose_language(chosen or request.headers.get("Accept-Language", ""))
 
 
-def _html(text: str) -> web.Response:
-    return web.Response(text=text, content_type="text/html")
+def _html(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, content_type="text/html", status=status)

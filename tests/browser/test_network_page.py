@@ -1,6 +1,5 @@
 """The page of SMGW Network in a real browser, in both languages and on a phone."""
 
-import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +20,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(60),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not os.environ.get("SMGW_NETWORK"), reason="SMGW_NETWORK=1 runs it"),
 ]
 
 AXE: Final = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
