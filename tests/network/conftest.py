@@ -20,8 +20,8 @@ from tests.network.house import GATEWAY, House, Program, eventually
 HOUSES_AT_A_TIME: Final = 6
 FOLDER: Final = Path(__file__).parent
 FIXTURES: Final = frozenset({"empty", "home", "running"})
-POOL: Final = pytest.StashKey[ThreadPoolExecutor]()
-OUTCOMES: Final = pytest.StashKey[dict[str, Future[None]]]()
+LONG: Final = pytest.StashKey[dict[str, Future[None]]]()
+SHORT: Final = pytest.StashKey[dict[str, Future[None]]]()
 
 
 def furnish(made: House) -> House:
@@ -69,33 +69,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Wait for the outcome of a shared test; the first one starts all of them."""
+    """Wait for a shared test's outcome. The first house starts all that take long, the first shared one the rest."""
+    if not in_a_house(pyfuncitem) and "lasting" not in pyfuncitem.fixturenames:
+        return None
+    stash, items = pyfuncitem.session.stash, pyfuncitem.session.items
+    if LONG not in stash:
+        stash[LONG] = start(items, long=True)
     if not in_a_house(pyfuncitem) or not shared(pyfuncitem):
         return None
-    stash = pyfuncitem.session.stash
-    if POOL not in stash:
-        stash[POOL] = ThreadPoolExecutor(HOUSES_AT_A_TIME)
-        stash[OUTCOMES] = start(stash[POOL], pyfuncitem.session.items)
-    stash[OUTCOMES][pyfuncitem.nodeid].result()
+    if SHORT not in stash:
+        stash[SHORT] = start(items, long=False)
+    (stash[LONG] | stash[SHORT])[pyfuncitem.nodeid].result()
     return True
+
+
+def start(items: list[pytest.Item], *, long: bool) -> dict[str, Future[None]]:
+    """Begin those shared tests that take long, or those that do not."""
+    pool = ThreadPoolExecutor(HOUSES_AT_A_TIME)
+    mine = [item for item in items if isinstance(item, pytest.Function) and in_a_house(item) and shared(item)]
+    outcomes = {}
+    for item in mine:
+        if (item.get_closest_marker("long") is not None) is not long:
+            continue
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        needed = {name: params.get(name) for name in inspect.signature(item.function).parameters}
+        outcomes[item.nodeid] = pool.submit(run_in_a_house, item.function, set(item.fixturenames), needed)
+    pool.shutdown(wait=False)
+    return outcomes
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Start no more houses."""
-    if POOL in session.stash:
-        session.stash[POOL].shutdown(cancel_futures=True)
-
-
-def start(pool: ThreadPoolExecutor, items: list[pytest.Item]) -> dict[str, Future[None]]:
-    """Begin all shared tests, those first that take longest."""
-    mine = [item for item in items if isinstance(item, pytest.Function) and in_a_house(item) and shared(item)]
-    mine.sort(key=lambda item: item.get_closest_marker("long") is None)
-    outcomes = {}
-    for item in mine:
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        needed = {name: params.get(name) for name in inspect.signature(item.function).parameters}
-        outcomes[item.nodeid] = pool.submit(run_in_a_house, item.function, set(item.fixturenames), needed)
-    return outcomes
+    for key in (LONG, SHORT):
+        for outcome in session.stash.get(key, {}).values():
+            outcome.cancel()
 
 
 @pytest.fixture
