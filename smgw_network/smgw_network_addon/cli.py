@@ -44,10 +44,9 @@ def run_command(arguments: Sequence[str]) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         return _find(given) if given.command == "find" else _run(given)
-    except OptionError as error:
-        return _refuse(str(error), BAD_OPTIONS)
-    except (PrivilegeError, StoreError, PermissionMissingError) as error:
-        return _refuse(str(error), FAILED)
+    except (OptionError, PrivilegeError, StoreError, PermissionMissingError) as error:
+        sys.stderr.write(f"smgw-network: {error}\n")
+        return BAD_OPTIONS if isinstance(error, OptionError) else FAILED
     except KeyboardInterrupt:
         return FAILED
 
@@ -78,11 +77,10 @@ def _options(given: argparse.Namespace) -> Options:
 def _run(given: argparse.Namespace) -> int:
     if given.app:
         vars(given).update(_APP_FOLDERS)
-    options = _app_options() if given.app else _options(given)
+    options = from_file(_APP_OPTIONS) if given.app else _options(given)
     owner = privileges.unprivileged()
     state = FileStore(given.state / STATE, owner, 0o600)
-    if not state.lock():
-        return _refuse(f"another run uses the folder {given.state}", FAILED)
+    state.lock()
     suggestion = Store()
     try:
         suggestion = FileStore(given.suggest, owner, 0o644) if given.suggest else suggestion
@@ -125,15 +123,3 @@ def _print_table(found: Sequence[Gateway]) -> None:
             named = (certificate.maker or "-", certificate.name) if certificate else ("-", "-")
             row = (each.host, each.interface, *named, each.trouble or each.way)
         sys.stdout.write("{:25}  {:15}  {:20}  {:20}  {}\n".format(*row))
-
-
-def _app_options() -> Options:
-    try:
-        return from_file(_APP_OPTIONS.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"{_APP_OPTIONS} cannot be read ({error})") from None
-
-
-def _refuse(line: str, code: int) -> int:
-    sys.stderr.write(f"smgw-network: {line}\n")
-    return code

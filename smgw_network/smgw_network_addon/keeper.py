@@ -11,17 +11,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
-from smgw_network_addon.addresses import (
-    NEW_INTERFACE,
-    Address,
-    Assigned,
-    Interface,
-    LinkLocal,
-    OwnAddress,
-    Snapshot,
-    candidates,
-    change,
-)  # fmt: skip
+from smgw_network_addon import addresses
+from smgw_network_addon.addresses import NEW_INTERFACE, Address, Assigned, Interface, LinkLocal, OwnAddress, Snapshot
 from smgw_network_addon.gateways import Gateway, Step
 from smgw_network_addon.netlink import Netlink, PermissionMissingError
 from smgw_network_addon.options import Options
@@ -80,7 +71,7 @@ class Keeper:
         used = {assigned.local for each in self.snapshot.interfaces for assigned in each.assigned}
         used |= {each.local for each in self._ours} | self._avoided
         given = self._options.address
-        possible = [given] if given else list(islice(candidates(gateway, used), MOST_CONFLICTS))
+        possible = [given] if given else list(islice(addresses.candidates(gateway, used), MOST_CONFLICTS))
         for each in possible:
             if not await self._wires.is_taken(each):
                 return each
@@ -185,7 +176,7 @@ class Keeper:
         present = added = False
         if interface and interface.up and self._own:
             wait = max(0.0, self._own[interface.name, interface.index].until - asyncio.get_running_loop().time())
-            unwanted, added = change(interface, assigned, self._ours, waiting=wait > 0)
+            unwanted, added = addresses.change(interface, assigned, self._ours, waiting=wait > 0)
             if unwanted:
                 await self._netlink.remove(interface, assigned)
             if added:
@@ -211,10 +202,13 @@ class Keeper:
 
     async def _dispute(self, gateway: Gateway, local: Address) -> None:
         await self._wires.announce(gateway.interface, local)
-        if await self._wires.is_taken(local) and gateway.local == local:
+        taken = await self._wires.is_taken(local)
+        if taken and gateway.local == local:
             self._avoided.add(local)
             _note(gateway, Step.CONFLICT)
             gateway.conflict = True
+        elif gateway.local == local:  # a forged claim, which the gateway may believe
+            await self._wires.announce(gateway.interface, local)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

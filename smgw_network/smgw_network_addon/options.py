@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 
 from smgw_network_addon.addresses import Address, LinkLocal, may_be_gateway
@@ -40,23 +42,21 @@ def parse(values: Mapping[str, object]) -> Options:
     gateway, _, zone = gateway.partition("%")
     if zone and interface not in ("", zone):
         raise OptionError(f"interface: {interface!r} is not the one in the gateway's address ({zone})")
-    found = _gateway(gateway) if gateway else None
-    address = _ipv4("address", own) if own else None
-    if address and (address.packed[3] == 1 or not may_be_gateway(address)):
-        raise OptionError(f"address: {address} cannot be used: choose a private one that ends in 2 to 254")
-    if address and address == found:
-        raise OptionError(f"address: {address} is the gateway's own; choose another one of its subnet")
+    found = _address("gateway", gateway)
+    address = _address("address", own)
+    if isinstance(address, LinkLocal) or (address and (address.packed[3] == 1 or address == found)):
+        raise OptionError(f"address: {address} cannot be used: choose another one beside the gateway, not its own")
     return Options(found, interface or zone, address, search)
 
 
-def from_file(text: str) -> Options:
+def from_file(path: Path) -> Options:
     """Read Home Assistant's file of options. Raises ``OptionError``."""
     try:
-        values = json.loads(text)
-    except ValueError:
-        raise OptionError("options.json is not valid JSON") from None
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{path} cannot be read ({error})") from None
     if not isinstance(values, dict):
-        raise OptionError("options.json holds no options")
+        raise OptionError(f"{path} holds no options")
     return parse(values)
 
 
@@ -68,25 +68,13 @@ def _text(name: str, value: object) -> str:
     return value.strip()
 
 
-def _gateway(text: str) -> Address | LinkLocal:
-    if ":" not in text:
-        gateway = _ipv4("gateway", text)
-        if not may_be_gateway(gateway):
-            raise OptionError(
-                f"gateway: {gateway} cannot be a gateway's: it is no private address of a single device"
-            )
-        return gateway
+def _address(name: str, text: str) -> Address | LinkLocal | None:
+    if not text:
+        return None
     try:
-        link_local = LinkLocal(text)
-    except ValueError:
-        link_local = LinkLocal(0)
-    if not link_local.is_link_local:
-        raise OptionError(f"gateway: {text!r} is no link-local IPv6 address, such as fe80::1")
-    return link_local
-
-
-def _ipv4(name: str, text: str) -> Address:
-    try:
-        return Address(text)
+        address = ip_address(text)
     except ValueError:
         raise OptionError(f"{name}: {text!r} is no IPv4 address, such as 10.11.120.2") from None
+    if not (may_be_gateway(address) if isinstance(address, Address) else address.is_link_local):
+        raise OptionError(f"{name}: {address} is no private address of a single device, and no link-local one")
+    return address

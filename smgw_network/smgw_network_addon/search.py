@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from zeroconf import AddressResolver, DNSAddress, IPVersion
 from zeroconf.asyncio import AsyncZeroconf
@@ -21,7 +21,7 @@ from smgw_network_addon import addresses
 from smgw_network_addon.addresses import Address, LinkLocal
 from smgw_network_addon.keeper import Keeper
 from smgw_network_addon.options import Options
-from smgw_network_addon.wire import Wires
+from smgw_network_addon.wire import PACE, Wires
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ NAME_PATIENCE: Final = 3.0
 """Seconds; a gateway was seen to answer mDNS within 0.3."""
 _FURTHER: Final = 0.5
 """Seconds in which a second gateway may answer, too."""
+_SWEEP_PATIENCE: Final = 1.0
 _STRANGER_PAUSE: Final = 15.0
 _WITH_IPV6: Final = Path("/proc/net/if_inet6")
 
@@ -63,7 +64,7 @@ class Search:
         self._swept: set[str] = set()
         self._again = asyncio.Event()
         self._next_heard = 0.0
-        wires.answer, wires.stranger, keeper.appeared = self._answered, self._heard, self._again.set
+        wires.stranger, keeper.appeared = self._heard, self._again.set
 
     def start_again(self) -> None:
         """Search from the start: also for what was looked at before."""
@@ -108,7 +109,9 @@ class Search:
             elif gateway:
                 await self._ask([gateway])
             else:
-                await asyncio.gather(self._ask(addresses.KNOWN), self._ask_name())
+                silent = (address for (_, address), looks in self._looks.items() if looks < MOST_LOOKS)
+                again = {each for each in silent if isinstance(each, Address)}
+                await asyncio.gather(self._ask(again.union(addresses.KNOWN)), self._ask_name())
         except OSError as error:
             _LOGGER.debug("Asking failed: %s", error)
         finally:
@@ -122,15 +125,27 @@ class Search:
         self.active = True
         self._swept.update(new)
         try:
-            await asyncio.gather(*(self._wires.sweep(name, addresses.sweep()) for name in new))
+            await asyncio.gather(*map(self._sweep, new))
         finally:
             self.active = False
 
+    async def _sweep(self, name: str) -> None:
+        async with asyncio.TaskGroup() as questions:
+            for address in addresses.sweep():
+                if name not in self._wires.names:  # the cable is out: from the start again once it is back
+                    self._swept.discard(name)
+                    return
+                questions.create_task(self._ask_one(address, [name], tries=1, patience=_SWEEP_PATIENCE))
+                await asyncio.sleep(PACE)
+
     async def _ask(self, wanted: Iterable[Address]) -> None:
-        wanted = tuple(wanted)
-        for address, answers in zip(wanted, await asyncio.gather(*map(self._wires.ask, wanted)), strict=True):
-            for name in answers:
-                self.put((name, address))
+        await asyncio.gather(*map(self._ask_one, wanted))
+
+    async def _ask_one(self, address: Address, names: Iterable[str] | None = None, **how: Any) -> None:
+        """Ask, and queue who answers; with ``names`` it is a sweep, which finds the devices at home, too."""
+        for name in await self._wires.ask(address, names, **how):
+            at_home = names and name in self._keeper.holding(address)
+            self.put((name, address), AT_HOME if at_home else SWEPT if names else WANTED)
 
     async def _ask_name(self) -> None:
         usable = self._keeper.snapshot.usable(self._options.interface)
@@ -141,9 +156,6 @@ class Search:
                 self.put((each.scope_id, each), SWEPT)
         unknown = {each for each in named if isinstance(each, Address)}.difference(addresses.KNOWN)
         await self._ask(filter(addresses.may_be_gateway, unknown))
-
-    def _answered(self, name: str, address: Address) -> None:
-        self.put((name, address), AT_HOME if name in self._keeper.holding(address) else SWEPT)
 
     def _heard(self, name: str, address: Address) -> None:
         now = asyncio.get_running_loop().time()

@@ -58,12 +58,12 @@ class FileStore(Store):
         except OSError as error:
             raise StoreError(f"{path} cannot be used: {error.strerror}") from None
 
-    def lock(self) -> bool:
-        """Keep other runs out of this folder; tell whether there is none."""
-        with suppress(OSError):
+    def lock(self) -> None:
+        """Keep other runs out of this folder. Raises ``StoreError`` if there is one."""
+        try:
             fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        return False
+        except OSError:
+            raise StoreError(f"another run uses the file {self._name}") from None
 
     def read(self, name: str) -> list[dict[str, Any]]:
         """Return the entries of this name; none for a file that is none of ours. Must be run in executor."""

@@ -11,8 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from smgw_network_addon.gateways import Trouble, Way
-from smgw_network_addon.html import View
-from smgw_network_addon.page import Page
+from smgw_network_addon.page import Page, View
 from tests.browser.conftest import PHONE, Open, picture
 from tests.network.test_page import REACHED, gateway
 

@@ -4,6 +4,7 @@ import itertools
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.certificates import CURVES, CertificateOptions, make_identity
-from smgw_network_addon import addresses, arp
+from smgw_network_addon import addresses, wire
 from smgw_network_addon.addresses import (
     NEW_INTERFACE,
     OWN_ADDRESS_RETURNS,
@@ -199,9 +200,11 @@ def test_a_bad_value_is_named_in_one_line(given: dict[str, object], named: str) 
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "7"])
-def test_a_file_that_holds_no_options(text: str) -> None:
+def test_a_file_that_holds_no_options(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "options.json"
+    file.write_text(text)
     with pytest.raises(OptionError):
-        from_file(text)
+        from_file(file)
 
 
 @given(st.dictionaries(st.sampled_from(["gateway", "interface", "address", "search", "x"]), st.none() | st.text()))
@@ -213,7 +216,7 @@ def test_nothing_but_an_option_error_comes_of_options(given: dict[str, object]) 
 # ARP
 
 
-def runs(program: arp.Filter, packet: bytes) -> bool:
+def runs(program: wire.Filter, packet: bytes) -> bool:
     """Run a filter as the kernel does; tell whether the packet passes."""
     at, value = 0, 0
     while True:
@@ -233,7 +236,7 @@ def runs(program: arp.Filter, packet: bytes) -> bool:
 
 
 def packet(operation: int, sender: str, target: str) -> bytes:
-    return arp._LAYOUT.pack(  # noqa: SLF001
+    return wire._LAYOUT.pack(  # noqa: SLF001
         1, 0x0800, 6, 4, operation, b"\x0a" * 6, ip_address(sender).packed, bytes(6), ip_address(target).packed
     )
 
@@ -252,7 +255,7 @@ def packet(operation: int, sender: str, target: str) -> bytes:
     ],
 )
 def test_the_filter_passes_answers_and_claims(operation: int, sender: str, target: str, passes: bool) -> None:
-    program = arp.answers_and_claims([Address("10.11.120.251"), LOCAL])
+    program = wire.answers_and_claims([Address("10.11.120.251"), LOCAL])
     assert runs(program, packet(operation, sender, target)) is passes
 
 
@@ -261,19 +264,19 @@ def test_the_filter_passes_answers_and_claims(operation: int, sender: str, targe
     [("10.11.120.2", True), ("192.168.178.1", False), ("0.0.0.0", False), ("192.168.179.1", True)],
 )
 def test_the_filter_for_strangers_drops_the_own_networks(sender: str, passes: bool) -> None:
-    program = arp.strangers([Network("192.168.178.0/24"), Network("10.11.120.9/32")])
+    program = wire.strangers([Network("192.168.178.0/24"), Network("10.11.120.9/32")])
     assert runs(program, packet(1, sender, "192.168.178.20")) is passes
 
 
 @given(st.binary(max_size=64))
 def test_any_bytes_are_a_packet_or_none(data: bytes) -> None:
-    assert arp.parse(data) is None or len(data) >= 28
+    assert wire.parse(data) is None or len(data) >= 28
 
 
 def test_packets_are_read_as_they_are_written() -> None:
     mac = b"\x02\x00\x00\x00\x00\x01"
-    assert arp.parse(arp.probe(mac, GATEWAY)) == arp.Packet(mac, Address(0), GATEWAY, reply=False)
-    announced = arp.parse(arp.announcement(mac, LOCAL))
+    assert wire.parse(wire.probe(mac, GATEWAY)) == wire.Packet(mac, Address(0), GATEWAY, reply=False)
+    announced = wire.parse(wire.announcement(mac, LOCAL))
     assert announced is not None
     assert (announced.sender, announced.target, announced.claimed) == (LOCAL, LOCAL, LOCAL)
 

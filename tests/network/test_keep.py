@@ -133,9 +133,10 @@ def test_10000_packets_a_second_cost_little(lasting: tuple[House, Program], kind
     before, began = running.processor_time(), time.monotonic()
     time.sleep(FLOOD)
     used = (running.processor_time() - before) / (time.monotonic() - began)
-    assert used < 0.15
+    rate = max(map(int, flood.log().split()[1:]))
+    assert rate > 3000
+    assert used * max(1.0, 10_000 / rate) < 0.15  # a busy machine cannot send so many
     assert int(running.status()["VmRSS"].split()[0]) < 65_000
-    assert max(map(int, flood.log().split()[1:])) > 9000
     flood.kill()
     assert home.addresses()[0] == OWN
     eventually(home.reaches, 20, running.log)
