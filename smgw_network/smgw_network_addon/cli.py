@@ -27,7 +27,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 FAILED: Final = 1
 BAD_OPTIONS: Final = 2
 NOTHING_FOUND: Final = 3
-STATE: Final = "smgw-network.json"
+_STATE_FILE: Final = "smgw-network.json"
 _STATE: Final = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/smgw-network"))
 _APP_OPTIONS: Final = Path("/data/options.json")
 _APP_FOLDERS: Final = {"state": Path("/data/state"), "suggest": Path("/share/smgw-proxy/gateways.json")}
@@ -79,7 +79,7 @@ def _run(given: argparse.Namespace) -> int:
         vars(given).update(_APP_FOLDERS)
     options = from_file(_APP_OPTIONS) if given.app else _options(given)
     owner = privileges.unprivileged()
-    state = FileStore(given.state / STATE, owner, 0o600)
+    state = FileStore(given.state / _STATE_FILE, owner, 0o600)
     state.lock()
     suggestion = Store()
     try:
@@ -116,10 +116,9 @@ def _print_table(found: Sequence[Gateway]) -> None:
     if not found:
         sys.stdout.write("No gateway answered.\n")
         return
-    for each in (None, *found):
-        row = ("ADDRESS", "INTERFACE", "MAKER", "CERTIFICATE", "REACHED BY")
-        if each:
-            certificate = each.certificate
-            named = (certificate.maker or "-", certificate.name) if certificate else ("-", "-")
-            row = (each.host, each.interface, *named, each.trouble or each.way)
-        sys.stdout.write("{:25}  {:15}  {:20}  {:20}  {}\n".format(*row))
+    line = "{:25}  {:15}  {:20}  {:20}  {}\n".format
+    sys.stdout.write(line("ADDRESS", "INTERFACE", "MAKER", "CERTIFICATE", "REACHED BY"))
+    for each in found:
+        certificate = each.certificate
+        named = (certificate.maker or "-", certificate.name) if certificate else ("-", "-")
+        sys.stdout.write(line(each.host, each.interface, *named, each.trouble or each.way))
