@@ -43,7 +43,7 @@ SECONDS: Final = 120.0
 HASTE: Final = 60
 """So many times as fast as here does time pass at the gateways: their sessions and nonces end within seconds."""
 QUIET: Final = 0.3
-"""Seconds at most between two faults."""
+"""Seconds at most between two faults, and that a client rests after an error."""
 LASTING: Final = 0.8
 """Seconds at most that a fault lasts."""
 PATIENCE: Final = 90
@@ -303,6 +303,7 @@ class Soak:
                 self.report.note(kind, f"{answer.status_code} of ours")
             else:
                 self._wrong(kind, f"{answer.status_code} {code}")
+            await asyncio.sleep(self._chance.uniform(0, QUIET))
             return None
         if size is None:
             right = answer.status_code == httpx.codes.OK and answer.text.endswith(_PAGE_END)
