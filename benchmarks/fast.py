@@ -117,8 +117,8 @@ def clients64(setting: Setting) -> list[Row]:
         Row(f"{what}: errors", found["errors"], Goal(0), 0),
         Row(f"{what}: median latency, ms", found["p50"], None, 1),
         Row(f"{what}: p99 latency, ms", found["p99"], None, 1),
-        Row(f"{memory}: first contact with the gateway", found["memory"], Goal(45), 1),
-        Row(f"{memory}: its certificate known", known, Goal(45), 1),
+        Row(f"{memory}: first contact with the gateway", found["memory"], Goal(40), 1),
+        Row(f"{memory}: its certificate known", known, Goal(40), 1),
     ]
 
 
@@ -160,7 +160,7 @@ def starting(setting: Setting) -> list[Row]:
                     times.setdefault(each, []).append(value)
                 more.setdefault(OWN, []).append(seconds[OWN] - bare)
     return [
-        Row("start to first answer, more than a bare Python start, s", more, Goal(0.3), 2),
+        Row("start to first answer, more than a bare Python start, s", more, Goal(0.2), 2),
         Row("start to first answer, s", times, None, 2),
     ]
 

@@ -75,6 +75,7 @@ def running(command: Sequence[str], folder: Path, port: int) -> Iterator[int]:
     What it prints is in the folder's file ``output``. Raises ``SystemExit`` if it does not listen.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
+    environment["PYTHONDONTWRITEBYTECODE"] = ""  # the image's package is compiled, too
     with (folder / "output").open("ab") as output:
         # A session of its own: Ctrl-C must reach this program alone, which then stops them in order.
         process = subprocess.Popen(

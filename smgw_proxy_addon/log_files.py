@@ -11,10 +11,9 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 RETRY_SECONDS: Final = 30.0
 """Pause after a failure."""
@@ -35,8 +34,7 @@ _REMEDIES: Final = {
 _OTHER_REMEDY: Final = "look after the folder or choose another one"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class _LogFile:
+class _LogFile(NamedTuple):
     started: float
     """Seconds since the epoch, by its name."""
     number: int
@@ -45,15 +43,13 @@ class _LogFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Current:
+class _Current(NamedTuple):
     descriptor: int
     path: Path
     started: float
 
 
-@dataclass(frozen=True, slots=True)
-class FileLimits:
+class FileLimits(NamedTuple):
     """A new file begins every ``rotation`` or ``max_file_bytes``; ``retention`` and ``max_total_bytes`` bound all."""
 
     rotation: timedelta
@@ -236,6 +232,8 @@ def _instant(stamp: str) -> float | None:
     Of a repeated hour, the later one: nothing is deleted or rotated too early.
     """
     try:
-        return datetime.strptime(stamp, _STAMP).replace(fold=1).astimezone().timestamp()
+        # Not with strptime: that loads 0.4 MB in 6 ms.
+        local = datetime.fromisoformat(stamp[:10] + stamp[10:].replace("-", ":"))
+        return local.replace(fold=1).astimezone().timestamp()
     except (ValueError, OverflowError):
         return None

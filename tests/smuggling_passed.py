@@ -350,7 +350,15 @@ PASSED: Final = (
         received=(SIZED,),
         closes=True,
     ),
+    # Without the connection option it asks for nothing (RFC 9110 section 7.8): HTTP/1.1 goes on
     Case("upgrade-alone", get(b"Upgrade: h2c")),
+    Case("upgrade-alone-with-a-request-behind", get(b"Upgrade: h2c") + SECOND, (200, 201), (Got(), THEN)),
+    Case(
+        "upgrade-alone-body-with-a-request-behind",
+        post(b"Content-Length: 5", b"Upgrade: h2c", body=b"hello") + SECOND,
+        (200, 201),
+        (SIZED, THEN),
+    ),
     refused(
         "upgrade-refused",
         421,

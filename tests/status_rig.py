@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,13 +18,15 @@ from simulator.gateway import Simulator
 from smgw_proxy_addon.config.options import from_command_line
 from smgw_proxy_addon.status.findings import Finding, Step
 from smgw_proxy_addon.status.page.actions import Actions
-from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnose, Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
+from smgw_proxy_addon.status.page.listener import StatusListener
 from smgw_proxy_addon.status.page.pages import Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
+from smgw_proxy_addon.status.page.security import Guard
 from smgw_proxy_addon.status.page.server import StatusServer
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
+from smgw_proxy_addon.status.suggestions import SuggestionFile
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
@@ -45,8 +47,9 @@ class Status:
     rig: Rig
     store: TrustStore
     recorder: RequestRecorder
-    server: StatusServer
     log: LogBuffer
+    reader: Reader
+    make_server: Callable[[], Awaitable[StatusServer]]
 
     @property
     def port(self) -> int:
@@ -72,15 +75,16 @@ async def status_for(
     diagnose: Diagnose | None = None,
     host: str = "127.0.0.1",
     supervisor: Supervisor | None = None,
+    suggestions: Path | None = None,
     **options: Any,
 ) -> AsyncIterator[Status]:
     """Run a proxy for the simulator with its status page at a free port of ``host``.
 
-    The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then.
+    The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then;
+    it offers what the file ``suggestions`` has.
     """
     recorder = RequestRecorder(utc_now)
     log = LogBuffer()
-    pages = await asyncio.to_thread(Pages)
     async with proxy_for(sim, folder, **options) as rig:
         target = sim if isinstance(sim, str) else sim.authority
         checked = from_command_line({"target": target, "cert_dir": str(rig.cert_dir)})
@@ -94,30 +98,37 @@ async def status_for(
             serving=lambda: rig.proxy.serving,
             logins=rig.proxy.logins,
             held_back=rig.proxy.held_back,
+            suggestions=SuggestionFile(suggestions).read if suggestions else lambda: None,
         )
-        reader = Reader(running, recorder, utc_now)
         if supervisor:
             diagnose = diagnose or rig.proxy.doctor.examine
         diagnosis = Diagnosis(diagnose, utc_now) if diagnose else None
-        server = StatusServer(
-            pages,
-            reader,
-            Actions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins, supervisor=supervisor),
-            write_bundle=lambda state: write_bundle(state, checked, log.lines()),
-            addresses=(ProxyAddress("inside", "local-smgw-proxy", 8080, 443), ProxyAddress("network", None, 8080)),
-            serving=running.serving,
-            ingress=ingress,
-            diagnosis=diagnosis,
-        )
+        reader = Reader(running, recorder, utc_now, diagnosis)
+        guard = Guard(ingress=ingress)
+        addresses = (ProxyAddress("inside", "local-smgw-proxy", 8080, 443), ProxyAddress("network", None, 8080))
+
+        async def make_server() -> StatusServer:
+            return StatusServer(
+                await asyncio.to_thread(Pages),
+                reader,
+                Actions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins, supervisor=supervisor),
+                guard,
+                options=checked,
+                log=log,
+                addresses=lambda: addresses,
+                diagnosis=diagnosis,
+            )
+
+        listener = StatusListener(guard, reader, make_server)
         listening = socket.create_server((host, 0))
-        await server.start([listening])
+        await listener.start([listening])
         logging.getLogger().addHandler(log)
         try:
             url = f"http://{host}:{listening.getsockname()[1]}"
-            yield Status(url, rig, store, recorder, server, log)
+            yield Status(url, rig, store, recorder, log, reader, make_server)
         finally:
             logging.getLogger().removeHandler(log)
-            await server.stop()
+            await listener.stop()
 
 
 class Ingress:

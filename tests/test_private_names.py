@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-PUBLIC: Final = frozenset({"_asdict", "_exit"})
+PUBLIC: Final = frozenset({"_asdict", "_exit", "_replace"})
 """Documented parts of ``NamedTuple`` and ``os``."""
 
 PACKAGE: Final = Path(__file__).parent.parent / "smgw_proxy_addon"

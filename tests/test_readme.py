@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import astuple
 from pathlib import Path
 from typing import Final
 
@@ -95,8 +94,8 @@ def test_every_error_code_that_is_named_exists(page: str, language: str) -> None
 @EACH
 def test_the_limits_are_those_of_the_program(language: str) -> None:
     values = [row[1] for row in table(read("docs/security", language), "limit", "Grenze")]
-    told = [re.match(r"\d+", value) for value in values[: len(astuple(Limits()))]]
-    assert [float(each[0]) if each else None for each in told] == [float(each) for each in astuple(Limits())]
+    told = [re.match(r"\d+", value) for value in values[: len(Limits())]]
+    assert [float(each[0]) if each else None for each in told] == [float(each) for each in Limits()]
 
 
 @EACH

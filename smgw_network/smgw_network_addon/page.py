@@ -121,6 +121,7 @@ def _verdict(view: View) -> tuple[str, str, str]:
 def _gateway(gateway: Gateway, texts: Texts) -> str:
     certificate = gateway.certificate
     maker = certificate.maker if certificate else ""
+    target = f"{gateway.host} via {gateway.target}" if gateway.way is Way.RELAY else gateway.target
     facts = {
         "gateway.address": _code(gateway.host),
         "gateway.interface": escape(gateway.interface),
@@ -128,7 +129,7 @@ def _gateway(gateway: Gateway, texts: Texts) -> str:
         "way": texts[f"way.{gateway.way}"],
         "gateway.local": _code(str(gateway.local)) if gateway.local else "",
         "gateway.since": _time(gateway.since) if gateway.since else "",
-        "gateway.target": _code(gateway.target) if gateway.way is not Way.NONE else "",
+        "gateway.target": _code(target) if gateway.way is not Way.NONE else "",
         "gateway.fingerprint": _code(_groups(certificate.fingerprint)) if certificate else "",
     }
     shown = ((name, value, name in ("way", "gateway.fingerprint")) for name, value in facts.items() if value)

@@ -5,7 +5,6 @@ are not opened.
 """
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,10 +99,7 @@ class Options:
 
 
 def parse_target(text: str) -> Target:
-    """Read a gateway's address: a name, IPv4 or IPv6, if need be with zone, port, ``https://``, final slash.
-
-    Raises OptionError for anything else.
-    """
+    """Read a gateway's address as ``read_target`` does. Raises OptionError for anything else."""
     try:
         return read_target(text)
     except vol.Invalid as error:
@@ -175,6 +171,8 @@ def summary(options: Options) -> list[str]:
 
 
 def _unknown(name: str, known: Mapping[str, Option]) -> OptionError:
+    import difflib  # noqa: PLC0415 - 1 ms, only for a mistake
+
     nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
     return OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
 
@@ -229,5 +227,5 @@ def _spell(value: object) -> str:
         case tuple():
             return ", ".join(map(str, value))
         case Target():
-            return value.name
+            return value.text
     return str(value)

@@ -6,9 +6,8 @@ Every reader raises ``vol.Invalid``. Pure: paths are not opened.
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import voluptuous as vol
 
@@ -40,8 +39,7 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """The definition of one option, for reading it and for comparing it with ``config.yaml``.
 
     ``kind`` is the app schema's word (``list`` is one of ``choices``, ``names`` a list of ``str``, ``accounts`` one
@@ -140,11 +138,11 @@ _DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"
 _NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
 APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
 """The network of Home Assistant and its apps: an app reaches nothing else with such an address."""
-_DEFAULT_TARGET: Final = "10.11.120.2"
+DEFAULT_TARGET: Final = "10.11.120.2"
 _NOTIFY_AFTER: Final = 30
 
 APP_OPTIONS: Final = (
-    Option("target", "str", TARGET_ALLOWED, read_target, _DEFAULT_TARGET, required=True),
+    Option("target", "str", TARGET_ALLOWED, read_target, DEFAULT_TARGET, required=True),
     _text("certfile", below("/ssl"), "the name of a file in /ssl, such as fullchain.pem"),
     _text("keyfile", below("/ssl"), "the name of a file in /ssl, such as privkey.pem"),
     _text("client_certfile", below("/ssl"), "the name of a file in /ssl, such as gateway-login.pem"),
@@ -161,7 +159,7 @@ APP_OPTIONS: Final = (
 """What the app's Configuration tab has; each but ``target`` may be left out."""
 
 COMMAND_LINE_OPTIONS: Final = (
-    _text("target", read_target, TARGET_ALLOWED, _DEFAULT_TARGET),
+    _text("target", read_target, TARGET_ALLOWED, DEFAULT_TARGET),
     _text("certfile", read_path, "the path of a certificate in PEM form"),
     _text("keyfile", read_path, "the path of an unencrypted key in PEM form"),
     _text("client_certfile", read_path, "the path of a certificate in PEM form"),

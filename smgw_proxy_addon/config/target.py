@@ -5,7 +5,7 @@ The readers of addresses and names raise ``vol.Invalid`` with a plain text. No n
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import voluptuous as vol
@@ -22,6 +22,7 @@ _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ZONE: Final = re.compile(r"[A-Za-z0-9._-]{1,15}")  # IFNAMSIZ less its final NUL, or an interface's number
 _MAPPED: Final = 96  # bits before the IPv4 address in ::ffff:192.168.1.1 (RFC 4291 section 2.5.5.2)
+_VIA: Final = re.compile(r"\s+via\s+")
 _HOST_HEADER: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -30,13 +31,20 @@ class Target:
     """Where the gateway is.
 
     ``host`` is an IPv4 address, a compressed IPv6 address without brackets, or a name, all in lower case;
-    ``zone`` the interface of a link-local IPv6 address; ``given`` what the user typed.
+    ``zone`` the interface of a link-local IPv6 address; ``given`` what the user typed for it; ``relay`` is where
+    connections go instead, which pass its bytes on: the pin, the Host header and all names stay the gateway's own.
     """
 
     host: str
     port: int = HTTPS_PORT
     zone: str | None = None
     given: str = field(default="", compare=False)
+    relay: "Target | None" = None
+
+    @property
+    def endpoint(self) -> "Target":
+        """Where connections go."""
+        return self.relay or self
 
     @property
     def connect_host(self) -> str:
@@ -47,6 +55,11 @@ class Target:
     def name(self) -> str:
         """The canonical name, also of the pin's file: the port only where it is not 443."""
         return self.connect_host if self.port == HTTPS_PORT else with_port(self.connect_host, self.port)
+
+    @property
+    def text(self) -> str:
+        """The canonical form of the option."""
+        return f"{self.name} via {self.relay.name}" if self.relay else self.name
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -79,28 +92,14 @@ class Target:
 
 
 def read_target(value: object) -> Target:
-    """Read a gateway's address: a name, IPv4 or IPv6, if need be with zone, port, ``https://``, final slash."""
-    typed = read_line(value)
-    text = typed
-    if scheme := re.match(r"(?i)([a-z][a-z0-9+.-]*)://", text):
-        if scheme[1].lower() != "https":
-            raise vol.Invalid(f"a gateway speaks HTTPS only, not {echo(scheme[1].lower())}")
-        text = text[scheme.end() :]
-        # RFC 6874 writes the % before a zone as %25, in a URL only.
-        text = re.sub(r"%25(?=[^\]])", "%", text, count=1)
-    text = text.removesuffix("/")
-    if "@" in text:
-        raise vol.Invalid("a user name does not belong here: each client logs in by itself")
-    if found := re.search(r"[/?#\\]", text):
-        raise vol.Invalid(f"only the gateway's address belongs here, nothing after it ({echo(found[0])})")
-    host, port = _split_port(text)
-    host, _, zone = host.partition("%")
-    if "%" in text and not _ZONE.fullmatch(zone):
-        raise vol.Invalid("after % comes the name of the network interface, such as %eth0")
-    host = read_host(host)
-    if zone and ":" not in host:
-        raise vol.Invalid("only an IPv6 address has a zone (%)")
-    return Target(host, port, zone or None, typed)
+    """Read a gateway's address: a name, IPv4 or IPv6, if need be with zone, port, ``https://``, final slash.
+
+    After ``via`` comes the address of a relay, in the same forms.
+    """
+    own, *relays = _VIA.split(read_line(value))
+    if len(relays) > 1:
+        raise vol.Invalid("there can be one relay only")
+    return replace(_read_one(own), relay=_read_one(relays[0]) if relays else None)
 
 
 def read_host(text: str) -> str:
@@ -157,6 +156,29 @@ def bracketed(host: str) -> str:
 def with_port(host: str, port: int) -> str:
     """Write a host with its port."""
     return f"{bracketed(host)}:{port}"
+
+
+def _read_one(typed: str) -> Target:
+    text = typed
+    if scheme := re.match(r"(?i)([a-z][a-z0-9+.-]*)://", text):
+        if scheme[1].lower() != "https":
+            raise vol.Invalid(f"a gateway speaks HTTPS only, not {echo(scheme[1].lower())}")
+        text = text[scheme.end() :]
+        # RFC 6874 writes the % before a zone as %25, in a URL only.
+        text = re.sub(r"%25(?=[^\]])", "%", text, count=1)
+    text = text.removesuffix("/")
+    if "@" in text:
+        raise vol.Invalid("a user name does not belong here: each client logs in by itself")
+    if found := re.search(r"[/?#\\]", text):
+        raise vol.Invalid(f"only the gateway's address belongs here, nothing after it ({echo(found[0])})")
+    host, port = _split_port(text)
+    host, _, zone = host.partition("%")
+    if "%" in text and not _ZONE.fullmatch(zone):
+        raise vol.Invalid("after % comes the name of the network interface, such as %eth0")
+    host = read_host(host)
+    if zone and ":" not in host:
+        raise vol.Invalid("only an IPv6 address has a zone (%)")
+    return Target(host, port, zone or None, typed)
 
 
 def _address(text: str) -> Address | None:

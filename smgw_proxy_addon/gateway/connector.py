@@ -87,7 +87,8 @@ class Connector:
 
     async def _open(self, on_step: OnStep) -> Connection:
         loop = asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        # As bytes: for a text, Python loads its codec for international names, 0.3 MB in 2 ms.
+        addresses = await loop.getaddrinfo(self._host.encode(), self._port, type=socket.SOCK_STREAM)
         # One address after the other, no race (RFC 8305): the gateway must never see two connections at once.
         for position, (family, *_, address) in enumerate(addresses, start=1):
             connecting = socket.socket(family, socket.SOCK_STREAM)

@@ -10,8 +10,8 @@ The framing of the next hop (``Transfer-Encoding``, ``Connection``) is written b
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
 
 from smgw_proxy_addon.errors import BadRequestError
 from smgw_proxy_addon.http.headers import Fields, Headers, tokens
@@ -71,8 +71,7 @@ class Framing:
         return self.chunked or bool(self.length)
 
 
-@dataclass(frozen=True)
-class GatewayNames:
+class GatewayNames(NamedTuple):
     """The gateway's names in a ``Location``: hosts in lower case (IPv6 compressed, without brackets)."""
 
     hosts: frozenset[str]
@@ -99,7 +98,7 @@ class GatewayNames:
         for name in map(_canonical_host, names):
             bare = next((name.removesuffix(end) for end in _OWN_DOMAINS if name.endswith(end)), name)
             hosts |= {name, bare, *(bare + end for end in _OWN_DOMAINS)}
-        return replace(self, hosts=self.hosts | hosts - {""})
+        return self._replace(hosts=self.hosts | hosts - {""})
 
     def include(self, authority: str) -> bool:
         """Tell whether ``host[:port]`` is the gateway; one with a user name is not."""

@@ -5,7 +5,6 @@ the texts.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 Language = Literal["en", "de"]
@@ -34,8 +33,7 @@ def format_date(text: str, language: Language) -> str:
     return date + (found[4] or "") if found[5] is None else date
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """One error in words: plain text, in which a line may end."""
 
     title: str
@@ -50,8 +48,7 @@ class Outcome(NamedTuple):
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What stands around the outcomes in a terminal: the states of a step, the remedy's heading, the last line."""
 
     ok: str
@@ -63,8 +60,7 @@ class Report:
     bad: str
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """A notification's text; the message may be Markdown."""
 
     title: str

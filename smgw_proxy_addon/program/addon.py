@@ -9,8 +9,10 @@ from smgw_proxy_addon.program.privileges import PrivilegeError, User, check_entr
 from smgw_proxy_addon.program.run import run
 from smgw_proxy_addon.server.listeners import StartError
 
-_LOG_FILE: Final = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?_.+", re.ASCII)
-"""The names of log files, with any earlier value of ``log_file``."""
+_SHARED_FILE: Final = re.compile(
+    r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?_.+|gateways\.json|\.gateways\.json\.new", re.ASCII
+)
+"""The names of log files, with any earlier value of ``log_file``, and of what SMGW Network leaves beside them."""
 
 
 def run_app(root: Path = Path("/"), user: str = "smgw") -> int:
@@ -27,7 +29,7 @@ def run_app(root: Path = Path("/"), user: str = "smgw") -> int:
             account.take_over(options.cert_dir, root / "data", lambda _name: True, 0o700)
             try:
                 account.take_over(
-                    options.log_dir, root / "share", lambda name: bool(_LOG_FILE.fullmatch(name)), 0o755
+                    options.log_dir, root / "share", lambda name: bool(_SHARED_FILE.fullmatch(name)), 0o755
                 )
             except PrivilegeError as error:
                 no_log_files = f"No log files until the next start: {error}."  # the proxy works without them

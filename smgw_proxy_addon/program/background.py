@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from smgw_proxy_addon.config.options import Options
@@ -22,8 +23,6 @@ from smgw_proxy_addon.program.instance_lock import InstanceError, InstanceLock
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface, local_interfaces
 from smgw_proxy_addon.server.own_networks import OwnNetworks
-from smgw_proxy_addon.status.doctor import ANSWER_SECONDS, Doctor
-from smgw_proxy_addon.status.findings import Destination
 from smgw_proxy_addon.status.notifications import Reachability, Situation
 from smgw_proxy_addon.status.notifier import Notifier
 from smgw_proxy_addon.status.supervisor import Supervisor
@@ -31,6 +30,7 @@ from smgw_proxy_addon.trust.pinning import GatewayTrust
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.account_source import GatewayLogins
+    from smgw_proxy_addon.status.doctor import Doctor
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ class Background:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         supervisor = environment.supervisor
-        self._target = options.target.name
+        self._options = options
+        self._pool = pool
         self._trust = trust
         self._environment = environment
         self._logins = logins
@@ -68,16 +69,19 @@ class Background:
         self._monotonic = monotonic
         self._outage = 0.0  # its start in monotonic seconds
         self._reachability = Reachability()
-        self.doctor = gateway_doctor(options, pool, trust, supervisor)
         lock = InstanceLock(options.cert_dir, options.target.name)
         self._endpoint = DiagnosisEndpoint(lock, self._diagnosis)
-        self._notifications = options.notifications
         self.notifier: Notifier | None = None
         if supervisor:
             after = timedelta(minutes=options.notify_after_minutes)
             self.notifier = Notifier(supervisor, self._situation, notify_after=after, now=now)
         self._own_networks = OwnNetworks(access, _interfaces(options, supervisor), time.monotonic)
         self._tasks: list[asyncio.Task[None]] = []
+
+    @cached_property
+    def doctor(self) -> "Doctor":
+        """Examines the way to the gateway."""
+        return gateway_doctor(self._options, self._pool, self._trust, self._environment.supervisor)
 
     async def start(self) -> None:
         """Start everything. Raises nothing."""
@@ -90,7 +94,7 @@ class Background:
             _LOGGER.info("smgw-proxy doctor cannot ask this proxy: %s", error)
         if self.notifier:
             # Switched off, the notifications of an earlier run are dismissed.
-            work = self.notifier.run() if self._notifications else self.notifier.withdraw()
+            work = self.notifier.run() if self._options.notifications else self.notifier.withdraw()
             self._tasks.append(asyncio.create_task(work))
         self._tasks.append(asyncio.create_task(self._own_networks.run()))
 
@@ -118,15 +122,15 @@ class Background:
         fails = self._reachability.failing_since
         if fails and not failed_before:
             self._outage = self._monotonic()
-            _LOGGER.warning("The gateway %s cannot be used for now (%s)", self._target, record.code)
+            _LOGGER.warning("The gateway %s cannot be used for now (%s)", self._options.target.name, record.code)
         elif failed_before and not fails:
             seconds = self._monotonic() - self._outage
-            _LOGGER.warning("The gateway %s can be used again, after %.0f s", self._target, seconds)
+            _LOGGER.warning("The gateway %s can be used again, after %.0f s", self._options.target.name, seconds)
 
     def _situation(self) -> Situation:
         return Situation(
             self._reachability,
-            self._target,
+            self._options.target.name,
             certificate=self._trust.accepted,
             refused=self._trust.refused,
             log_failure=self._environment.log_failure(),
@@ -135,7 +139,8 @@ class Background:
         )
 
     async def _diagnosis(self, language: str) -> Sequence[dict[str, Any]]:
-        return [asdict(report) for report in await self.doctor.diagnose(language)]
+        doctor = await asyncio.to_thread(lambda: self.doctor)  # loads its modules
+        return [asdict(report) for report in await doctor.diagnose(language)]
 
 
 def gateway_doctor(
@@ -144,11 +149,13 @@ def gateway_doctor(
     trust: GatewayTrust,
     supervisor: Supervisor | None,
     *,
-    stores: bool = True,
     brainpool: bool | None = None,
-    answer_seconds: float = ANSWER_SECONDS,
-) -> Doctor:
-    """Make the doctor for the options' gateway; ``stores`` and what follows as in ``Doctor``."""
+    **settings: Any,
+) -> "Doctor":
+    """Make the doctor for the options' gateway; ``settings`` are those of ``Doctor``."""
+    from smgw_proxy_addon.status.doctor import Doctor  # noqa: PLC0415 - 5 ms and 0.2 MB
+    from smgw_proxy_addon.status.findings import Destination  # noqa: PLC0415 - see above
+
     destination = Destination(
         options.target,
         host_header=options.host_header or options.target.authority,
@@ -163,8 +170,7 @@ def gateway_doctor(
         interfaces=_interfaces(options, supervisor),
         now=lambda: datetime.now(UTC),
         clock=time.monotonic,
-        stores=stores,
-        answer_seconds=answer_seconds,
+        **settings,
     )
 
 

@@ -8,15 +8,15 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.config.options import OptionError, Options, from_command_line
 from smgw_proxy_addon.config.schema import COMMAND_LINE_OPTIONS, Option
 from smgw_proxy_addon.log_writer import LineFormatter, make_notice
 from smgw_proxy_addon.program.addon import run_app
-from smgw_proxy_addon.program.doctor_command import run_doctor
 from smgw_proxy_addon.program.run import run, trust_store
 from smgw_proxy_addon.program.trust_command import run_trust
 from smgw_proxy_addon.server.listeners import StartError
@@ -49,6 +49,14 @@ _DOCTOR_OPTIONS: Final = (
 class _Parser(argparse.ArgumentParser):
     """Prints an error in one line, without the usage before it."""
 
+    def __init__(self, **settings: Any) -> None:
+        try:
+            width = os.get_terminal_size().columns - 2
+        except OSError:
+            width = 78
+        # Without a width argparse loads shutil with each option, and that bz2 and lzma: 3 ms and 0.3 MB.
+        super().__init__(**settings, formatter_class=partial(argparse.HelpFormatter, width=width))
+
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_OPTIONS, f"smgw-proxy: {message} (smgw-proxy --help lists the options)\n")
 
@@ -63,6 +71,8 @@ def run_command(arguments: Sequence[str]) -> int:
         action, fingerprint = given.pop("action"), given.pop("trust_fingerprint")
         return reported(lambda: _trust(action, fingerprint, from_command_line(given)), _flag)
     if command == "doctor":
+        from smgw_proxy_addon.program.doctor_command import run_doctor  # noqa: PLC0415 - 5 ms and 0.2 MB
+
         return reported(lambda: run_doctor(from_command_line(given, listens=False), _language(), sys.stdout), _flag)
     return reported(lambda: run(from_command_line(_with_accounts(given))), _flag)
 

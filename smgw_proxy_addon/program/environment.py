@@ -3,7 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.logs import RequestRecord
@@ -11,8 +11,7 @@ from smgw_proxy_addon.server.limits import Limits
 from smgw_proxy_addon.status.supervisor import Supervisor
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(NamedTuple):
     """``report`` gets every finished request; ``supervisor`` is there in the Home Assistant app only.
 
     ``log_failure`` returns why no log files are written, None while they are. ``restart`` ends the program so that it
@@ -27,14 +26,13 @@ class Environment:
     gateway_tls: ssl.SSLContext | None = None
 
 
-@dataclass(frozen=True)
-class Tuning:
+class Tuning(NamedTuple):
     """``clock`` returns monotonic seconds, as the event loop's; ``login_pauses`` replaces ``gateway_login.PAUSES``.
 
     ``files`` replaces how the login store is written.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     clock: Callable[[], float] = time.monotonic
     login_pauses: Sequence[float] | None = None
     files: Files | None = None

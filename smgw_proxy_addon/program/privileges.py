@@ -10,9 +10,8 @@ import os
 import pwd
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from smgw_proxy_addon.files import remedy_for
 
@@ -23,8 +22,7 @@ class PrivilegeError(Exception):
     """The user does not exist or a folder cannot be used; the text is one plain line."""
 
 
-@dataclass(frozen=True)
-class User:
+class User(NamedTuple):
     """The user that the program runs as."""
 
     uid: int

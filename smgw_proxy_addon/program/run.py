@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import platform
 import signal
 import ssl
 import sys
@@ -121,7 +120,7 @@ def _own_certificate(options: Options, *, required: bool) -> ListenerCertificate
 def _status_page(options: Options, listeners: list[Listener], *, ingress: bool) -> "StatusPage | None":
     if options.status_port is None:
         return None
-    from smgw_proxy_addon.program.status_page import StatusPage  # noqa: PLC0415 - a sixth of the start, for nothing without it
+    from smgw_proxy_addon.program.status_page import StatusPage  # noqa: PLC0415 - 2 MB and a tenth of the start
 
     return StatusPage(options, listeners, ingress=ingress)
 
@@ -201,14 +200,15 @@ def _leave_early(_number: int, _frame: object) -> NoReturn:
 def _introduction(options: Options, listeners: list[Listener]) -> Iterator[str]:
     """Give the first lines of the log: all that a person needs who helps with somebody else's log."""
     yield (
-        f"smgw-proxy {__version__}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, "
-        f"{platform.machine()}, {sys.platform}"
+        f"smgw-proxy {__version__}, Python {'.'.join(map(str, sys.version_info[:3]))}, {ssl.OPENSSL_VERSION}, "
+        f"{os.uname().machine}, {sys.platform}"
     )
     yield from (f"Option {line}" for line in summary(options))
     yield f"Local addresses: {', '.join(local_names())}"
     yield from _pins(options.cert_dir)
     yield from (f"Listening at {listener.url}" for listener in listeners)
-    yield f"Forwarding to {options.target.url}"
+    relay = options.target.relay
+    yield f"Forwarding to {options.target.url}" + (f" via the relay {relay.name}" if relay else "")
 
 
 def _pins(folder: Path) -> Iterator[str]:

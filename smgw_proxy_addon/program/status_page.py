@@ -3,32 +3,36 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
+from smgw_proxy_addon.status import suggestions
 from smgw_proxy_addon.status.page.actions import Actions
-from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
-from smgw_proxy_addon.status.page.pages import Pages
+from smgw_proxy_addon.status.page.listener import StatusListener
 from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
-from smgw_proxy_addon.status.page.server import StatusServer
+from smgw_proxy_addon.status.page.security import Guard
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.status.page.pages import Pages
+    from smgw_proxy_addon.status.page.server import StatusServer
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
 class StatusPage:
-    """Binds its port and reads its files when it is made, before there is an event loop; listens from ``start``.
+    """Binds its port when it is made, before there is an event loop; listens from ``start``.
 
     ``ingress``: Home Assistant shows the page. Raises ``StartError``.
     """
@@ -37,9 +41,8 @@ class StatusPage:
         self._options = options
         self._ingress = ingress
         self._sockets = open_status_listeners(options, ingress=ingress)
-        self._addresses = list(_addresses(options, listeners, ingress=ingress))
-        self._pages = Pages()
-        self._server: StatusServer | None = None
+        self._addresses: Sequence[ProxyAddress] = list(_addresses(options, listeners, ingress=ingress))
+        self._listener: StatusListener | None = None
         self._asking: asyncio.Task[None] | None = None
         self.log: Final = LogBuffer()
         self.recorder: Final = RequestRecorder(_now)
@@ -57,29 +60,31 @@ class StatusPage:
             held_back=proxy.held_back,
             log_failure=environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
+            suggestions=_suggestions(environment),
         )
-        reader = Reader(running, self.recorder, _now)
-        diagnosis = Diagnosis(proxy.doctor.examine, _now)
-        self._server = StatusServer(
-            self._pages,
-            reader,
-            Actions(
+        supervisor = environment.supervisor
+        diagnosis = Diagnosis(lambda: proxy.doctor.examine(), _now)  # noqa: PLW0108 - the doctor is made when asked
+        reader = Reader(running, self.recorder, _now, diagnosis)
+        actions = Actions(reader, store, _now, diagnosis=diagnosis, logins=proxy.logins, supervisor=supervisor)
+        guard = Guard(ingress=self._ingress)
+
+        async def make_server() -> "StatusServer":
+            server, pages = await asyncio.to_thread(_load)
+            return server(
+                pages,
                 reader,
-                store,
-                _now,
+                actions,
+                guard,
+                options=self._options,
+                log=self.log,
+                addresses=lambda: self._addresses,
                 diagnosis=diagnosis,
-                logins=proxy.logins,
-                supervisor=environment.supervisor,
-            ),
-            write_bundle=lambda state: write_bundle(state, self._options, self.log.lines()),
-            addresses=self._addresses,
-            serving=running.serving,
-            ingress=self._ingress,
-            diagnosis=diagnosis,
-        )
-        await self._server.start(self._sockets)
-        if environment.supervisor:
-            self._asking = asyncio.create_task(self._ask_ports(environment.supervisor, self._server))
+            )
+
+        self._listener = StatusListener(guard, reader, make_server)
+        await self._listener.start(self._sockets)
+        if supervisor:
+            self._asking = asyncio.create_task(self._ask_ports(supervisor))
         for each in self._sockets:
             _LOGGER.info("Status page at %s/", Listener(each, secure=False).url)
 
@@ -87,10 +92,10 @@ class StatusPage:
         """Listen no more."""
         if self._asking:
             self._asking.cancel()
-        if self._server:
-            await self._server.stop()
+        if self._listener:
+            await self._listener.stop()
 
-    async def _ask_ports(self, supervisor: Supervisor, server: StatusServer) -> None:
+    async def _ask_ports(self, supervisor: Supervisor) -> None:
         """Replace the container's ports by the host's. The user's change of a port restarts the app."""
         ports = await supervisor.fetch_ports()
         if ports is None:
@@ -101,7 +106,21 @@ class StatusPage:
                 addresses.append(address)
             elif (mapped := ports.get(f"{address.http_port}/tcp")) is not None:
                 addresses.append(replace(address, http_port=mapped, sure=True))
-        server.set_addresses(addresses)
+        self._addresses = addresses
+
+
+def _load() -> "tuple[type[StatusServer], Pages]":
+    from smgw_proxy_addon.status.page.pages import Pages  # noqa: PLC0415 - Jinja2: 2 MB, only for an open page
+    from smgw_proxy_addon.status.page.server import StatusServer  # noqa: PLC0415 - aiohttp: 0.15 s, 12 MB
+
+    return StatusServer, Pages()
+
+
+def _suggestions(environment: Environment) -> Callable[[], suggestions.Suggestions | None]:
+    """Return what reads the file of SMGW Network: in the app only, where an option can be set."""
+    if environment.supervisor is None:
+        return lambda: None
+    return suggestions.SuggestionFile(suggestions.FILE).read
 
 
 def _now() -> datetime:

@@ -32,13 +32,13 @@ from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
 from smgw_proxy_addon.server.listeners import Listener, own_certificate
 from smgw_proxy_addon.server.request_body import MB
-from smgw_proxy_addon.status.doctor import Doctor
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy
 from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.login_once import LoginOnce
+    from smgw_proxy_addon.status.doctor import Doctor
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Proxy:
         self._reloading: asyncio.Task[None] | None = None
 
     @property
-    def doctor(self) -> Doctor:
+    def doctor(self) -> "Doctor":
         """Examines the way to the gateway."""
         return self._background.doctor
 
@@ -196,8 +196,8 @@ def gateway_side(
     )
     connector = Connector(
         trust,
-        host=target.connect_host,
-        port=target.port,
+        host=target.endpoint.connect_host,
+        port=target.endpoint.port,
         server_name=target.server_name,
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,

@@ -10,9 +10,8 @@ Pure, and a gate only: nothing is changed here, and no error repeats what a stra
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from smgw_proxy_addon.config.target import HIGHEST_PORT, Address, Network
 from smgw_proxy_addon.errors import (
@@ -76,8 +75,7 @@ _READING: Final = frozenset({"GET", "HEAD"})
 _PAGES: Final = frozenset({"document"})
 
 
-@dataclass(frozen=True)
-class _Authority:
+class _Authority(NamedTuple):
     """A host in lower case without its final dot, IPv6 compressed; ``port`` is none for 80 and 443."""
 
     host: str

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import resource
 import socket
-from dataclasses import replace
 from typing import Final
 
 from smgw_proxy_addon.server.limits import Limits
@@ -27,7 +26,7 @@ def affordable(limits: Limits) -> Limits:
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most == resource.RLIM_INFINITY:
         return limits
-    return replace(limits, total=min(limits.total, max(_FEWEST, most - RESERVED)))
+    return limits._replace(total=min(limits.total, max(_FEWEST, most - RESERVED)))
 
 
 class Shortage:

@@ -10,8 +10,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _RTM_GETLINK: Final = 18
 _RTM_GETADDR: Final = 22
@@ -41,8 +40,7 @@ _IPV6: Final = 6
 InterfaceAddress = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
-@dataclass(frozen=True)
-class Interface:
+class Interface(NamedTuple):
     """A network interface of the host.
 
     ``up`` means switched on and with a cable; ``gateway`` and ``nameservers`` are of IPv4, empty where not known.

@@ -11,13 +11,12 @@ Pure: connections are told by their address, stage and age.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from smgw_proxy_addon.server.slow_clients import LONGEST
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Connections of all clients and of one address; seconds that a TLS handshake and a request's head may take.
 
     ``silence`` are the seconds that a connection may be idle, ``hold`` those for which a client may keep others from

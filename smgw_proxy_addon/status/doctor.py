@@ -125,7 +125,7 @@ class Doctor:
         return list(_ordered(run))
 
     async def _resolve(self, run: _Examination) -> Finding:
-        begun, target = self._clock(), run.destination.target
+        begun, target = self._clock(), run.destination.target.endpoint
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_NAME_SECONDS):
@@ -220,7 +220,6 @@ class Doctor:
     def _fail(self, run: _Examination, error: ProxyError, begun: float) -> None:
         own = judge_address(run.destination, run.interfaces, reached=None)
         finding = judge_failure(error, run.destination, run.done, own_address=own.code == "address_ok")
-        finding = replace(finding, facts={"target": run.destination.target.name, **finding.facts})
         if isinstance(error, CertificateChangedError | CertificateNotAllowedError | TargetIsProxyError):
             # Our own verdict ended the handshake: its step was not noted.
             run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))

@@ -93,20 +93,21 @@ class Destination:
 
     @property
     def address(self) -> Address | None:
-        """The gateway's address, if it is known."""
-        return self.target.address or self.resolved
+        """The address of the gateway, or of its relay, if it is known."""
+        return self.target.endpoint.address or self.resolved
 
     @property
     def hidden_by_apps(self) -> bool:
         """Whether the gateway's address is one of the network of apps, so that no app reaches it."""
-        return self.in_app and self.address is not None and self.address in APP_NETWORK
+        relayed = self.target.relay is not None
+        return self.in_app and not relayed and self.address is not None and self.address in APP_NETWORK
 
     @property
     def facts(self) -> dict[str, str]:
         """The facts that every text may use."""
-        target = self.target
-        at = str(self.address or target.host)
-        return {"host": target.host, "at": with_port(at, target.port), "port": str(target.port)}
+        target, endpoint = self.target, self.target.endpoint
+        at = with_port(str(self.address or endpoint.host), endpoint.port)
+        return {"host": endpoint.host, "at": at, "port": str(endpoint.port), "target": target.name}
 
 
 def judge_address(destination: Destination, interfaces: Interfaces | None, *, reached: bool | None) -> Finding:
@@ -116,8 +117,8 @@ def judge_address(destination: Destination, interfaces: Interfaces | None, *, re
     an own address the step fails only if TCP failed.
     """
     address = destination.address
-    if destination.hidden_by_apps and not reached:
-        return Finding(Step.ADDRESS, None if reached is None else False, "address_of_apps", destination.facts)
+    if destination.target.relay or (destination.hidden_by_apps and not reached):
+        return _judge_apps(destination, reached=reached)
     if address is None or (interfaces is None and not reached):
         return Finding(Step.ADDRESS, None, "address_not_known", destination.facts)
     if interfaces is None:
@@ -139,7 +140,7 @@ def judge_failure(
     ``done`` are the finished steps of a new connection; ``own_address`` is whether this computer has an address in
     the gateway's network.
     """
-    facts = {**destination.facts, **error.facts}
+    facts = {**error.facts, **destination.facts}
     facts["reason"] = _spell(error.detail or error.code)
     failed = next(((step, code) for kind, step, code in _FAILURES if isinstance(error, kind)), None)
     if failed is None:
@@ -159,6 +160,8 @@ def judge_failure(
     step, code = failed
     if destination.hidden_by_apps and code in _NOBODY_THERE:
         code = "tcp_of_apps"
+    if destination.target.relay:
+        code = _RELAYED.get(code, code)
     return Finding(step, False, code, facts)
 
 
@@ -202,6 +205,17 @@ _FAILURES: Final[tuple[tuple[type[ProxyError], Step, str], ...]] = (
 )
 
 _NOBODY_THERE: Final = frozenset({"tcp_timeout", "tcp_no_route", "tcp_nobody"})
+
+_RELAYED: Final = {
+    **dict.fromkeys([*_NOBODY_THERE, "tcp_refused", "tcp_refused_port"], "tcp_no_relay"),
+    **dict.fromkeys(["tls_closed", "tls_silent"], "tls_relay_silent"),
+}
+"""What a failure means where a relay takes the connections."""
+
+NEEDS_NETWORK_APP: Final = frozenset(
+    {"address_missing_app", "address_link_local_app", "tcp_no_relay", "tls_relay_silent"}
+)
+"""The codes of what SMGW Network takes care of."""
 
 # Parts of OpenSSL's names; those of alerts follow RFC 5246 section 7.2, with varying words before them.
 _TLS_CODES: Final = (
@@ -266,6 +280,13 @@ def _uncovered(
         code = "address_missing_ipv6"
     facts = {**destination.facts, **_what_to_add(address, interfaces)}
     return Finding(Step.ADDRESS, None if reached is None else False, code, facts)
+
+
+def _judge_apps(destination: Destination, *, reached: bool | None) -> Finding:
+    """Judge an address that no interface of this computer leads to: that of a relay, or of the network of apps."""
+    if destination.target.relay:
+        return Finding(Step.ADDRESS, True if reached else None, "address_relay", destination.facts)
+    return Finding(Step.ADDRESS, None if reached is None else False, "address_of_apps", destination.facts)
 
 
 def _judge_zone(destination: Destination, interfaces: Interfaces, *, reached: bool | None) -> Finding:

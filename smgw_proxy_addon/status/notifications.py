@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.locales import Language, Notice, format_date, pick_language
@@ -77,8 +77,7 @@ class Reachability:
             self.failing_since = self.failed_last = None
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(NamedTuple):
     """The state of the proxy; fingerprints are 64 hexadecimal digits.
 
     ``certificate`` is the trusted one that was shown last, None before the first contact; ``refused`` the

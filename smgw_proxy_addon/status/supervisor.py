@@ -10,10 +10,13 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from smgw_proxy_addon.locales import Notice
 from smgw_proxy_addon.server.interfaces import Interface, InterfaceAddress
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ CALL_SECONDS: Final = 5.0
 
 _ANSWER_LIMIT: Final = 1_000_000
 _OK: Final = range(200, 300)
+_FAILURES: Final = (ImportError, OSError, TimeoutError, ValueError)
 _SERVICE: Final = "/core/api/services/persistent_notification"
 
 
@@ -31,13 +35,10 @@ class Supervisor:
     """The Supervisor's API; close it at the end."""
 
     def __init__(self, token: str, base_url: str = SUPERVISOR, seconds: float = CALL_SECONDS) -> None:
-        import aiohttp  # noqa: PLC0415 - 0.15 s and 12 MB; not later, when no file may be left to open
-
-        self._open_session = aiohttp.ClientSession
-        self._failures = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
         self._token = token
         self._base_url = base_url
         self._seconds = seconds
+        self._failures: tuple[type[Exception], ...] = _FAILURES
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch_interfaces(self) -> list[Interface] | None:
@@ -102,14 +103,12 @@ class Supervisor:
 
     async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Return the parsed answer, None if there is none or if it is no success."""
-        if self._session is None:
-            headers = {"Authorization": f"Bearer {self._token}"}
-            self._session = self._open_session(headers=headers)
         url = f"{self._base_url}{path}"
         try:
+            session = self._session or await self._open()
             async with (
                 asyncio.timeout(self._seconds),
-                self._session.request(method, url, json=body, allow_redirects=False) as answer,
+                session.request(method, url, json=body, allow_redirects=False) as answer,
             ):
                 data = await answer.content.read(_ANSWER_LIMIT)
                 while len(data) < _ANSWER_LIMIT and (more := await answer.content.read(_ANSWER_LIMIT)):
@@ -121,6 +120,19 @@ class Supervisor:
             problem = type(error).__name__
         _LOGGER.debug("The Supervisor did not do %s %s: %s", method, path, problem)
         return None
+
+    async def _open(self) -> "aiohttp.ClientSession":
+        aiohttp = await asyncio.to_thread(_load)
+        if self._session is None:  # no other call has opened it meanwhile
+            self._failures = (*_FAILURES, aiohttp.ClientError)
+            self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._token}"})
+        return self._session
+
+
+def _load() -> Any:
+    import aiohttp  # noqa: PLC0415 - 0.15 s and 12 MB: in a thread, while requests are answered
+
+    return aiohttp
 
 
 def _interface(entry: Mapping[str, Any]) -> Interface:

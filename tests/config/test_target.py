@@ -49,6 +49,17 @@ def test_a_target_is_read(text: str, target: Target, name: str, authority: str, 
     assert (read.name, read.authority, read.url) == (name, authority, url)
 
 
+def test_a_relay_is_only_where_connections_go() -> None:
+    target = parse_target("smgw.local:8443  via [fe80::5%eth1]:18443 ")
+    assert target.text == "smgw.local:8443 via [fe80::5%eth1]:18443"
+    assert (target.endpoint.connect_host, target.endpoint.port) == ("fe80::5%eth1", 18443)
+    direct = parse_target("smgw.local:8443")
+    assert direct.endpoint is direct
+    assert (target.name, target.aliases, target.authority, target.server_name) == (
+        *(direct.name, direct.aliases, direct.authority, direct.server_name),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "connect_host", "server_name"),
     [
@@ -78,6 +89,9 @@ def test_the_zone_is_for_the_socket_and_the_name_for_sni(
         ("user:secret@10.11.120.2", "user name"),
         ("10.11. 120.2", "not a complete"),
         ("my gateway", "not a valid name"),
+        ("10.0.0.1 via", "not a valid name"),
+        ("10.0.0.1 via 10.0.0.2 via 10.0.0.3", "one relay only"),
+        ("10.0.0.1 via http://10.0.0.2", "HTTPS only"),
         ("10.11.120", "not a complete"),
         ("10.11.120.256", "not a complete"),
         ("010.11.120.2", "not a complete"),

@@ -130,7 +130,7 @@ class Names:
         loop.getaddrinfo = self._answer  # type: ignore[method-assign]  # /etc/hosts is not ours to change
 
     async def _answer(self, host: Any, port: Any, **kind: Any) -> list[Any]:
-        if host != NAME:
+        if host not in (NAME, NAME.encode()):
             return await self._ask(host, port, **kind)
         if self.silent:
             await asyncio.Event().wait()

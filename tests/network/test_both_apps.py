@@ -1,11 +1,13 @@
 """Both apps of the store together: from a foreign subnet to a reading, and the pin whichever way leads there."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.network.house import APP, PASSWORD, USER, House, Program, eventually
+from smgw_proxy_addon.status.suggestions import SuggestionFile
+from tests.network.house import APP, BRIDGE, GATEWAY, PASSWORD, USER, House, Program, eventually
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -29,10 +31,17 @@ def reading(house: House) -> str:
     return house.at("hahost", command)
 
 
-def pinned(folder: Path) -> str:
+def pinned(folder: Path, name: str) -> str:
     [file] = folder.glob("*.json")
+    assert file.stem == name
     fingerprint: str = json.loads(file.read_text())["fingerprint"]
     return fingerprint
+
+
+def offered(house: House) -> str:
+    """Return what the button of the proxy's page would set as target."""
+    [found] = SuggestionFile(house.folder / "share/gateways.json").read().gateways
+    return found.target.text
 
 
 @pytest.mark.parametrize("address", ["10.11.120.2", "fe80::2"])
@@ -41,22 +50,45 @@ def test_from_a_foreign_subnet_to_a_reading_with_the_gateways_own_pin(home: Hous
     network = home.network("--gateway", address)
     eventually(home.suggested, 20, network.log)
     [found] = home.suggested()
-    program = proxy(home, found["target"])
+    program = proxy(home, offered(home))
     assert "usage-points" in reading(home), program.log()
     fingerprint = gateway.ask("/state")["fingerprint"]
-    assert pinned(home.folder / "certs") == found["fingerprint"] == fingerprint
+    assert pinned(home.folder / "certs", address) == found["fingerprint"] == fingerprint
+
+
+def test_a_gateway_keeps_its_pin_whichever_way_leads_to_it(empty: House) -> None:
+    empty.host("10.0.0.20/8")
+    gateway = empty.gateway()
+    network = empty.network("--gateway", GATEWAY)
+    eventually(empty.suggested, 20, network.log)
+    relayed = offered(empty)
+    assert re.fullmatch(rf"{re.escape(f'{GATEWAY} via {BRIDGE}')}:\d+", relayed)
+    program = proxy(empty, relayed)
+    assert "usage-points" in reading(empty), program.log()
+    fingerprint = gateway.ask("/state")["fingerprint"]
+    program.stop()
+    network.stop()
+    empty.at("hahost", "ip address flush dev eth0 scope global")
+    empty.at("hahost", "ip address add 192.168.178.20/24 dev eth0")
+    network = empty.network("--gateway", GATEWAY)
+    eventually(empty.suggested, 20, network.log)
+    assert offered(empty) == GATEWAY
+    gateway.post("/rotate")
+    proxy(empty, GATEWAY)
+    assert "certificate" in reading(empty)  # another one than by the relay
+    assert pinned(empty.folder / "certs", GATEWAY) == fingerprint
 
 
 def test_another_certificate_behind_the_relay_is_refused(home: House) -> None:
     gateway = home.gateway("fe80::2")
     network = home.network("--gateway", "fe80::2")
     eventually(home.suggested, 20, network.log)
-    program = proxy(home, home.suggested()[0]["target"])
+    program = proxy(home, offered(home))
     assert "usage-points" in reading(home), program.log()
     program.stop()
     requests = gateway.ask("/state")["requests"]
     gateway.post("/rotate")
-    proxy(home, home.suggested()[0]["target"])
+    proxy(home, offered(home))
     assert "certificate" in reading(home)
     assert gateway.ask("/state")["requests"] == requests
 

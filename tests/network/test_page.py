@@ -79,7 +79,7 @@ def test_a_gateway_is_described() -> None:
 
 def test_a_relay_is_the_proxys_target() -> None:
     shown = content_html(replace(REACHED, gateways=[gateway(way=Way.RELAY, port=18443)]), "en")
-    assert "172.30.32.1:18443" in shown
+    assert " via 172.30.32.1:18443" in shown
 
 
 def test_what_comes_from_outside_is_escaped() -> None:

@@ -22,6 +22,7 @@ from smgw_proxy_addon.config.accounts import LoginOutcomes
 from smgw_proxy_addon.config.options import from_command_line
 from smgw_proxy_addon.program.run import EXIT_RESTART
 from smgw_proxy_addon.server.certificate import ensure_self_signed
+from tests.suggested import THEBEN, write
 
 START = """
 import concurrent.futures.thread, encodings.idna  # loaded late, which fails if this Python is in root's own folder
@@ -29,7 +30,9 @@ import dataclasses, sys
 from pathlib import Path
 import smgw_proxy_addon.__main__
 from smgw_proxy_addon.program import addon, wiring
+from smgw_proxy_addon.status import suggestions
 root = Path(sys.argv[1])
+suggestions.FILE = root / "share/smgw-proxy/gateways.json"
 # ports, and folders below the root of the test, in place of the container's own
 fixed = {"port": 0, "https_port": 0, "bind": ("127.0.0.1",), "cert_dir": root / "data/certs"}
 fixed["status_port"] = int(sys.argv[2])
@@ -94,10 +97,10 @@ class Running:
 
 
 @asynccontextmanager
-async def app(root: Path, status_port: int = 0, prepare: str = "true") -> AsyncIterator[Running]:
+async def app(root: Path, status_port: int = 0, prepare: str = "true", **variables: str) -> AsyncIterator[Running]:
     """Run the app after the shell script ``prepare``, in the folder of the test; nobody else has its mounts."""
     # Coverage would be written as root and as nobody into the same folder.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")} | variables
     process = await asyncio.create_subprocess_exec(
         *("unshare", "--mount", "sh", "-ec", f'(cd "$0"\n{prepare})\nexec "$@"', str(root)),
         *(sys.executable, "-c", START, str(root), str(status_port)),
@@ -124,6 +127,20 @@ async def test_it_says_that_it_works_whatever_the_gateway_does(root: Path) -> No
         await running.until("Ready")
         answer = await client.get(f"http://127.0.0.1:{port}/health")
         assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+async def test_what_smgw_network_has_left_in_its_log_folder_is_offered(root: Path) -> None:
+    port = free_port()
+    (root / "share/smgw-proxy").mkdir(mode=0o700)
+    write(root / "share/smgw-proxy/gateways.json", THEBEN).chmod(0o600)
+    configure(root, target="10.11.120.2")
+    async with (
+        app(root, port, SUPERVISOR_TOKEN="not-a-secret") as running,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
+        await running.until("Ready")
+        assert 'action="use"' in (await client.get(f"http://127.0.0.1:{port}/")).text
+    assert "No log files" not in running.text
 
 
 async def test_a_status_port_that_is_taken_is_one_clear_line(root: Path) -> None:

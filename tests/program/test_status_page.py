@@ -1,9 +1,11 @@
 """The status page of the program as a person starts it."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import httpx
+import psutil
 
 from simulator.gateway import Simulator
 from tests.process import proxy_program
@@ -18,6 +20,9 @@ async def test_the_program_shows_its_page_and_examines_the_way(tmp_path: Path) -
         found = re.search(r"Status page at (http://127\.0\.0\.1:\d+)/$", program.output, re.MULTILINE)
         assert found
         assert (await client.get(program.http + "/sim/status/200")).status_code == 200
+        assert (await client.get(f"{found[1]}/health")).json()["status"] == "ok"
+        libraries = await asyncio.to_thread(psutil.Process(program.process.pid).memory_maps)
+        assert not [each.path for each in libraries if "aiohttp" in each.path], "loaded without an open page"
         page = (await client.get(found[1])).text
         assert "It works." in page
         assert f"{program.http}/smgw/m2m/USER-ID.sm/json" in page

@@ -47,8 +47,9 @@ def test_a_target_that_is_a_listener_is_refused(bind: tuple[str, ...], host: str
         if not own:
             check_target(target, [listener], lambda: INTERFACES)
             return
-        with pytest.raises(OptionError, match="this proxy itself listens"):
-            check_target(target, [listener], lambda: INTERFACES)
+        for each in (target, parse_target(f"10.11.120.2 via {with_port(host, listener.port)}")):
+            with pytest.raises(OptionError, match="this proxy itself listens"):
+                check_target(each, [listener], lambda: INTERFACES)
 
 
 def test_without_knowledge_of_interfaces_loopback_is_still_this_computer() -> None:

@@ -5,7 +5,6 @@ import ipaddress
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,7 +76,7 @@ async def test_a_new_prefix_is_learnt_when_somebody_of_it_was_refused() -> None:
 
 async def test_a_prefix_that_the_router_advertises_is_learnt_without_an_address_in_it() -> None:
     house = House()
-    house.interfaces = [replace(interface("2001:db8:1::5/64"), on_link=(ipaddress.IPv6Network("2001:db8:2::/64"),))]
+    house.interfaces = [interface("2001:db8:1::5/64")._replace(on_link=(ipaddress.IPv6Network("2001:db8:2::/64"),))]
     async with house.running():
         assert house.admits("2001:db8:2::9")
         assert not house.admits("2001:db8:3::9")

@@ -147,6 +147,28 @@ def test_a_gateway_with_an_address_of_apps_is_not_looked_for_at_the_cable(error:
     assert judge_address(at("172.30.32.9"), None, reached=False).code == "address_of_apps"
 
 
+@pytest.mark.parametrize(
+    ("error", "done", "code"),
+    [
+        (RefusedError(target="172.30.32.1"), {}, "tcp_no_relay"),
+        (ConnectTimeoutError(seconds="10"), {}, "tcp_no_relay"),
+        (ConnectTimeoutError(seconds="10"), {Step.TCP: 0.1}, "tls_relay_silent"),
+        (HandshakeError("the connection was closed during the handshake"), {Step.TCP: 0.1}, "tls_relay_silent"),
+        (HandshakeError("WRONG_CURVE"), {Step.TCP: 0.1}, "tls_curve"),
+    ],
+)
+def test_behind_a_relay_the_gateway_s_own_address_is_not_looked_for(
+    error: ProxyError, done: dict[Step, float], code: str
+) -> None:
+    where = Destination(Target("fe80::2", relay=Target("172.30.32.1", 18443)), in_app=True)
+    assert judged(where, reached=False).code == "address_relay"
+    finding = judge_failure(error, where, done, own_address=False)
+    assert finding.code == code
+    words = explain_finding(finding.code, "en", finding.facts).sentence
+    assert "172.30.32.1:18443" in words
+    assert ("fe80::2" in words) is (code != "tls_curve")
+
+
 def test_a_wrong_port_is_named() -> None:
     finding = judge_failure(RefusedError(), at(port=8443), {}, own_address=True)
     assert finding.code == "tcp_refused_port"

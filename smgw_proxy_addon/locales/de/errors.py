@@ -164,7 +164,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Von diesem Rechner führt kein Weg zum Gateway[ unter {target}]. Ein Gateway antwortet nur Geräten, die "
         "eine Adresse in seinem eigenen Netz haben.",
         "Prüfen Sie das Kabel zur HAN-Schnittstelle des Gateways und ob dieser Rechner eine Adresse im Netz des "
-        "Gateways hat (für 10.11.120.2 zum Beispiel 10.11.120.10). Prüfen Sie die Option „target“.",
+        "Gateways hat (für 10.11.120.2 zum Beispiel 10.11.120.10): In Home Assistant sorgt die App SMGW Network "
+        "dafür. Prüfen Sie die Option „target“.",
     ),
     "gateway_name_unknown": Explanation(
         "Der Name des Gateways ist unbekannt",
@@ -180,9 +181,9 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "gateway_connect_timeout": Explanation(
         "Das Gateway antwortet nicht",
         "Die Verbindung zum Gateway[ unter {target}] kam nicht[ innerhalb von {seconds} Sekunden] zustande.",
-        "Prüfen Sie das Kabel und ob dieser Rechner eine Adresse im Netz des Gateways hat. Ein Gateway, das zu oft "
-        "gefragt wurde, sperrt womöglich seine HAN-Schnittstelle: Warten Sie dann ab und fragen Sie Ihren "
-        "Messstellenbetreiber, wenn es so bleibt.",
+        "Prüfen Sie das Kabel und ob dieser Rechner eine Adresse im Netz des Gateways hat: In Home Assistant sorgt "
+        "die App SMGW Network dafür. Ein Gateway, das zu oft gefragt wurde, sperrt womöglich seine "
+        "HAN-Schnittstelle: Warten Sie dann ab und fragen Sie Ihren Messstellenbetreiber, wenn es so bleibt.",
     ),
     "gateway_tls_failed": Explanation(
         "Keine sichere Verbindung zum Gateway",

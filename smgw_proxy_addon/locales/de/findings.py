@@ -25,7 +25,9 @@ REPORT: Final = Report(
 )
 
 _HOW_TO_ADD: Final = (
-    "Geben Sie ihm eine, auf einem von drei Wegen.\n"
+    "Installieren und starten Sie SMGW Network, die zweite App dieses Repositorys: Sie gibt diesem Rechner von "
+    "selbst eine Adresse und ändert keine Netzwerkeinstellung.\n"
+    "Von Hand gibt es drei Wege.\n"
     "(A) Eine zweite Adresse auf der Verbindung, die Home Assistant schon hat: Einstellungen → System → Netzwerk → "
     "Netzwerkschnittstellen konfigurieren → {interface} → IPv4. Notieren Sie zuerst, was dort steht (Adresse {kept}, "
     "Gateway {router}, DNS {nameservers}). Wählen Sie Statisch statt Automatisch und behalten Sie diese Werte; + "
@@ -63,6 +65,7 @@ WORDS: Final[Mapping[str, Outcome]] = {
     "address_not_known": Outcome(
         "Ob dieser Rechner im Netz des Gateways eine Adresse hat, ist von hier aus nicht festzustellen.",
     ),
+    "address_relay": Outcome("Der Weg zum Gateway {target} führt über die Weiterleitung von SMGW Network ({at})."),
     "address_missing_app": Outcome(
         "Dieser Rechner hat keine Adresse im Netz des Gateways (vermutlich {network}).",
         _HOW_TO_ADD,
@@ -100,7 +103,9 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     "address_link_local_app": Outcome(
         "Eine Adresse, die mit fe80 beginnt, ist aus einer Home-Assistant-App nicht erreichbar.",
-        "Tragen Sie in die Option „target“ die IPv4-Adresse des Gateways ein; Ihr Messstellenbetreiber kennt sie.",
+        "Installieren und starten Sie SMGW Network, die zweite App dieses Repositorys: Sie leitet Verbindungen an "
+        "ein solches Gateway weiter. Oder tragen Sie in die Option „target“ die IPv4-Adresse des Gateways ein; Ihr "
+        "Messstellenbetreiber kennt sie.",
     ),
     "address_of_apps": Outcome(
         "Die Adresse des Gateways gehört zu dem Netz, in dem Home Assistant seine Apps hält (172.30.32.0/23). Ein "
@@ -146,6 +151,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Kabel.",
         "Siehe oben bei der Netzwerkadresse.",
     ),
+    "tcp_no_relay": Outcome(
+        "Unter {at} leitet niemand weiter: SMGW Network läuft nicht oder hat das Gateway {target} nicht gefunden.",
+        "Starten Sie die App SMGW Network und sehen Sie auf ihre Seite: Dort steht, ob das Gateway da ist. Zeigt sie "
+        "es unter einer anderen Adresse, bietet diese Seite hier sie an.",
+    ),
     # TLS
     "tls_ok": Outcome("Die verschlüsselte Verbindung steht."),
     "tls_silent": Outcome(
@@ -160,6 +170,12 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Das Gerät unter {at} schließt die Verbindung, bevor sie verschlüsselt ist.",
         "Beenden Sie andere Verbindungen zum Gateway (Browser, TRuDI, andere Integrationen), warten Sie einige "
         "Minuten und versuchen Sie es noch einmal. Prüfen Sie, ob Adresse und Port die des Gateways sind.",
+    ),
+    "tls_relay_silent": Outcome(
+        "SMGW Network leitet unter {at} weiter, aber das Gateway {target} dahinter antwortet nicht.",
+        "Öffnen Sie die Seite von SMGW Network: Dort steht, ob das Gateway da ist. Prüfen Sie das Kabel an beiden "
+        "Enden. Ist das Gateway da, beenden Sie andere Verbindungen zu ihm (Browser, TRuDI, andere Integrationen), "
+        "warten Sie einige Minuten und versuchen Sie es noch einmal.",
     ),
     "tls_plain": Outcome(
         "Was unter {at} antwortet, spricht kein HTTPS: kein Smart-Meter-Gateway, oder der falsche Port.",

@@ -42,6 +42,10 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.waiting": "Der Proxy ist bereit und wartet auf die erste Anfrage.",
     "verdict.waiting.detail": "Seit dem Start hat noch kein Programm das Gateway abgefragt.",
     "verdict.waiting.remedy": "Richten Sie ein Programm ein: Die Adressen stehen unter „Programm verbinden“.",
+    "verdict.found": "SMGW Network hat ein Gateway von {maker} gefunden: {address}.",
+    "verdict.found.an": "SMGW Network hat ein Gateway von {maker} gefunden: {address}.",
+    "verdict.found.unknown": "SMGW Network hat ein Gateway gefunden: {address}.",
+    "verdict.found.several": "SMGW Network hat {count} Gateways gefunden: Wählen Sie eines.",
     "verdict.decided": "Die nächste Anfrage wird zeigen, ob es funktioniert.",
     "verdict.decided.detail": "Sie haben über das Zertifikat entschieden. Seitdem hat kein Programm das Gateway "
     "abgefragt.",
@@ -124,6 +128,19 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.no_logs.detail": "Der Grund, wie ihn das System nennt: {problem}",
     "verdict.no_logs.remedy": "Schaffen Sie Platz auf dem Datenträger, oder wählen Sie mit der Option log_dir einen "
     "anderen Ordner.",
+    # Was SMGW Network gefunden hat
+    "offer.certificate": "Zertifikat {name}",
+    "offer.interface": "Netzwerkanschluss {interface}",
+    "offer.relay": "über die Weiterleitung von SMGW Network",
+    "offer.use": "Übernehmen",
+    "offer.note": "Das setzt die Option „Adresse des Gateways“ und startet die App neu. Gespeicherte Zertifikate "
+    "bleiben, wie sie sind.",
+    "offer.current": "von SMGW Network gefunden",
+    "offer.broken": "Was SMGW Network gefunden hat, ist nicht lesbar. Aktualisieren Sie beide Apps und starten Sie "
+    "sie neu; das Protokoll sagt, was nicht stimmt.",
+    "offer.store.why": "SMGW Network, die zweite App dieses Repositorys, verschafft Home Assistant den Weg zum "
+    "Gateway von selbst und ändert keine Netzwerkeinstellung.",
+    "offer.store": "SMGW Network in Home Assistant öffnen",
     # Gateway
     "gateway.title": "Gateway",
     "gateway.address": "Adresse",
@@ -228,6 +245,12 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.option_failed": "Es wurde nichts geändert: Home Assistant hat die Option nicht angenommen. Tragen Sie "
     "smgw.local selbst bei host_header in der Konfiguration der App ein, und starten Sie die App neu.",
     "notice.not_offered": "Es wurde nichts geändert: Die letzte Diagnose sagt nicht, dass das Gateway es braucht.",
+    "notice.target_set": "Die Adresse des Gateways ist gesetzt. Die App startet jetzt neu: Diese Seite folgt von "
+    "selbst, oder laden Sie sie in einer halben Minute neu.",
+    "notice.target_failed": "Nichts wurde geändert: Home Assistant hat die Option nicht angenommen. Tragen Sie die "
+    "Adresse selbst als „Adresse des Gateways“ in der Konfiguration der App ein, und starten Sie die App neu.",
+    "notice.offer_gone": "Nichts wurde geändert: SMGW Network meldet dieses Gateway nicht mehr. Den Grund "
+    "nennt seine Seite.",
     "notice.form": "Es wurde nichts geändert: Die Seite war veraltet. Bitte versuchen Sie es noch einmal.",
     # Programme
     "connect.title": "Programm verbinden",

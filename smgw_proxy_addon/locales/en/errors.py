@@ -153,7 +153,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "There is no way from this computer to the gateway[ at {target}]. A gateway answers only devices that have "
         "an address in its own network.",
         "Check the cable to the gateway's HAN port, and that this computer has an address in the gateway's network "
-        '(for 10.11.120.2 for example 10.11.120.10). Check the option "target".',
+        "(for 10.11.120.2 for example 10.11.120.10): in Home Assistant, the app SMGW Network sees to that. Check the "
+        'option "target".',
     ),
     "gateway_name_unknown": Explanation(
         "Nobody knows the gateway's name",
@@ -169,9 +170,9 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "gateway_connect_timeout": Explanation(
         "The gateway does not answer",
         "The connection to the gateway[ at {target}] did not come about[ within {seconds} seconds].",
-        "Check the cable, and that this computer has an address in the gateway's own network. A gateway that was "
-        "asked too often may block its HAN port: then wait, and ask your metering point operator if it stays like "
-        "this.",
+        "Check the cable, and that this computer has an address in the gateway's own network: in Home Assistant, the "
+        "app SMGW Network sees to that. A gateway that was asked too often may block its HAN port: then wait, and "
+        "ask your metering point operator if it stays like this.",
     ),
     "gateway_tls_failed": Explanation(
         "No secure connection to the gateway",

@@ -25,7 +25,9 @@ REPORT: Final = Report(
 )
 
 _HOW_TO_ADD: Final = (
-    "Give it one, in one of three ways.\n"
+    "Install and start SMGW Network, the second app of this repository: it gives this computer an address by itself, "
+    "and changes no network setting.\n"
+    "By hand there are three ways.\n"
     "(A) A second address on the connection that Home Assistant already has: Settings → System → Network → Configure "
     "network interfaces → {interface} → IPv4. First note what stands there (address {kept}, gateway {router}, DNS "
     "{nameservers}). Choose Static instead of Automatic and keep these values; + Add address: {add}, netmask "
@@ -61,6 +63,7 @@ WORDS: Final[Mapping[str, Outcome]] = {
     "address_not_known": Outcome(
         "It cannot be told from here whether this computer has an address in the gateway's network.",
     ),
+    "address_relay": Outcome("The way to the gateway {target} leads through the relay of SMGW Network ({at})."),
     "address_missing_app": Outcome(
         "This computer has no address in the gateway's network (probably {network}).",
         _HOW_TO_ADD,
@@ -96,7 +99,9 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     "address_link_local_app": Outcome(
         "An address that begins with fe80 cannot be reached from inside a Home Assistant app.",
-        'Enter the gateway\'s IPv4 address in the option "target"; your metering point operator knows it.',
+        "Install and start SMGW Network, the second app of this repository: it passes connections on to such a "
+        'gateway. Or enter the gateway\'s IPv4 address in the option "target"; your metering point operator knows '
+        "it.",
     ),
     "address_of_apps": Outcome(
         "The gateway's address belongs to the network in which Home Assistant keeps its apps (172.30.32.0/23). Only "
@@ -139,6 +144,11 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Nobody answers at {at}: an app looks for this address among the other apps, and not behind a cable.",
         "See the network address above.",
     ),
+    "tcp_no_relay": Outcome(
+        "Nobody passes connections on at {at}: SMGW Network does not run, or has not found the gateway {target}.",
+        "Start the app SMGW Network, and look at its page: it says whether the gateway is there. When it shows the "
+        "gateway at another address, this page offers it.",
+    ),
     # TLS
     "tls_ok": Outcome("The encrypted connection works."),
     "tls_silent": Outcome(
@@ -152,6 +162,12 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "The device at {at} closes the connection before it is encrypted.",
         "Close other connections to the gateway (browser, TRuDI, other integrations), wait some minutes and try "
         "again. Check that address and port are the gateway's.",
+    ),
+    "tls_relay_silent": Outcome(
+        "SMGW Network passes the connection on at {at}, but the gateway {target} behind it does not answer.",
+        "Open the page of SMGW Network: it says whether the gateway is there. Check the cable at both ends. If the "
+        "gateway is there, close other connections to it (browser, TRuDI, other integrations), wait some minutes and "
+        "try again.",
     ),
     "tls_plain": Outcome(
         "What answers at {at} does not speak HTTPS: no Smart Meter Gateway, or the wrong port.",

@@ -42,6 +42,10 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.waiting": "The proxy is ready and waits for the first request.",
     "verdict.waiting.detail": "Since its start, no client has asked the gateway for anything.",
     "verdict.waiting.remedy": "Set up a client: the addresses are under “Connect a client”.",
+    "verdict.found": "SMGW Network found a {maker} gateway at {address}.",
+    "verdict.found.an": "SMGW Network found an {maker} gateway at {address}.",
+    "verdict.found.unknown": "SMGW Network found a gateway at {address}.",
+    "verdict.found.several": "SMGW Network found {count} gateways: choose one.",
     "verdict.decided": "The next request will show whether it works.",
     "verdict.decided.detail": "You have decided about the certificate. No client has asked the gateway since.",
     "verdict.fails": "It does not work: {reason}.",
@@ -115,6 +119,19 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.no_logs": "It works, but no log files are written.",
     "verdict.no_logs.detail": "The reason, as the system has it: {problem}",
     "verdict.no_logs.remedy": "Free some space on the disk, or choose another folder with the option log_dir.",
+    # What SMGW Network found
+    "offer.certificate": "Certificate {name}",
+    "offer.interface": "network port {interface}",
+    "offer.relay": "by the relay of SMGW Network",
+    "offer.use": "Use it",
+    "offer.note": "This sets the option “Address of the gateway” and restarts the app. Stored certificates stay as "
+    "they are.",
+    "offer.current": "found by SMGW Network",
+    "offer.broken": "What SMGW Network found cannot be read. Update both apps and restart them; the log says what is "
+    "wrong.",
+    "offer.store.why": "SMGW Network, the second app of this repository, gives Home Assistant the way to the gateway "
+    "by itself and changes no network setting.",
+    "offer.store": "Open SMGW Network in Home Assistant",
     # Gateway
     "gateway.title": "Gateway",
     "gateway.address": "Address",
@@ -212,6 +229,12 @@ WORDS: Final[Mapping[str, str]] = {
     "notice.option_failed": "Nothing was changed: Home Assistant did not take the option. Enter smgw.local yourself "
     "at host_header, in the app's Configuration, and restart the app.",
     "notice.not_offered": "Nothing was changed: the last diagnosis does not say that the gateway needs it.",
+    "notice.target_set": "The address of the gateway is set. The app restarts now: this page follows by itself, or "
+    "reload it in half a minute.",
+    "notice.target_failed": "Nothing was changed: Home Assistant did not take the option. Enter the address yourself "
+    "as “Address of the gateway”, in the app's Configuration, and restart the app.",
+    "notice.offer_gone": "Nothing was changed: SMGW Network does not report this gateway any more. Its page "
+    "says why.",
     "notice.form": "Nothing was changed: the page was too old. Please try again.",
     # Clients
     "connect.title": "Connect a client",

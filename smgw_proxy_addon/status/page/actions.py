@@ -13,8 +13,7 @@ from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.status.findings import SMGW_LOCAL, WANTS_SMGW_LOCAL
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
-from smgw_proxy_addon.status.page.pages import KeptRefusal
-from smgw_proxy_addon.status.page.state import Reader, is_same
+from smgw_proxy_addon.status.page.state import KeptRefusal, Reader, is_same
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 
@@ -71,6 +70,7 @@ class Actions:
             by_path["/diagnose"] = self._diagnose
         if supervisor:
             by_path["/smgw-local"] = self._use_smgw_local
+            by_path["/use"] = self._use_offer
         self.by_path: Final[Mapping[str, Action]] = by_path
         """By the path that the form is sent to."""
 
@@ -137,12 +137,26 @@ class Actions:
     async def _use_smgw_local(self, _: Form) -> str:
         if self._supervisor is None or not self.offers_smgw_local:
             return _notice("not_offered")
-        if not await self._supervisor.change_option("host_header", SMGW_LOCAL):
-            return _notice("option_failed")
-        _LOGGER.warning("The option host_header was set to %s on the status page: the app is restarted", SMGW_LOCAL)
-        self.restart_failed = False
-        self._restarting = self._restarting or asyncio.create_task(self._restart(self._supervisor))
-        return _notice("restarting")
+        done = await self._set_option(self._supervisor, "host_header", SMGW_LOCAL)
+        return _notice("restarting" if done else "option_failed")
+
+    async def _use_offer(self, form: Form) -> str:
+        """Make a gateway that SMGW Network found the target: only one that it still reports, unchanged."""
+        asked = (form.get("target"), form.get("fingerprint"))
+        offers = {(each.target.text, each.fingerprint): each for each in (await self._reader.read()).offers}
+        if self._supervisor is None or asked not in offers:
+            return _notice("offer_gone")
+        done = await self._set_option(self._supervisor, "target", offers[asked].target.text)
+        return _notice("target_set" if done else "target_failed")
+
+    async def _set_option(self, supervisor: Supervisor, name: str, value: str) -> bool:
+        """Set an option and have the app restarted; tell whether it was set."""
+        if not await supervisor.change_option(name, value):
+            return False
+        _LOGGER.warning("The option %s was set to %s on the status page: the app is restarted", name, value)
+        self._reader.option_set, self.restart_failed = True, False
+        self._restarting = self._restarting or asyncio.create_task(self._restart(supervisor))
+        return True
 
     async def _restart(self, supervisor: Supervisor) -> None:
         await asyncio.sleep(RESTART_AFTER)

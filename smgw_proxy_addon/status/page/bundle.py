@@ -60,6 +60,10 @@ def _state(state: State) -> Iterator[str]:
         f"connections of clients: {clients.open}, closed for newer ones: {clients.displaced}, refused: "
         f"{clients.refused}, too slow: {clients.slow}, head too large: {clients.oversized}"
     )
+    if state.suggestions:
+        found = ", ".join(f"{each.target.text} ({each.way})" for each in state.suggestions.gateways)
+        nothing = "a file that cannot be used" if state.suggestions.broken else "no gateway"
+        yield f"SMGW Network: {(found or nothing) if state.suggestions.there else 'no file'}"
     yield f"make: {state.vendor.value if state.vendor else 'unknown'}"
     yield f"last failure: {_entry(state.last_failure) if state.last_failure else 'none'}"
 

@@ -4,32 +4,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import jinja2
 
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
 from smgw_proxy_addon.status.doctor import report_findings
+from smgw_proxy_addon.status.findings import NEEDS_NETWORK_APP
 from smgw_proxy_addon.status.history import LAST_REQUESTS, MANY_POLLS
-from smgw_proxy_addon.status.page import chart, guides
+from smgw_proxy_addon.status.page import chart, guides, offers
 from smgw_proxy_addon.status.page.diagnosis import Result
-from smgw_proxy_addon.status.page.state import State, is_same
+from smgw_proxy_addon.status.page.state import KeptRefusal, State, is_same
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import explain_verdict, judge
+from smgw_proxy_addon.status.suggestions import STORE_LINK
 from smgw_proxy_addon.trust.policy import Certificate, expiry
-
-if TYPE_CHECKING:
-    import jinja2
 
 SHORT: Final = 15
 """Requests on the page itself; all of them have a page of their own."""
 
 NOTICES: Final = frozenset(
     {"trusted", "kept", "forgotten", "nothing", "other", "not_this", "not_written", "unreadable", "form"}
-    | {"retried", "not_stopped", "restarting", "restart_failed", "option_failed", "not_offered"},
+    | {"retried", "not_stopped", "restarting", "restart_failed", "option_failed", "not_offered"}
+    | {"target_set", "target_failed", "offer_gone"},
 )
 """Notices that may be shown at the top of the page."""
+
+RESTART_NOTICES: Final = frozenset({"restarting", "target_set"})
+"""Those that hold until the app has restarted."""
 
 
 @dataclass(frozen=True)
@@ -42,35 +47,16 @@ class PageContext:
     notice: str = ""
 
 
-@dataclass(frozen=True)
-class KeptRefusal:
-    """The user's decision to keep refusing a certificate."""
-
-    fingerprint: str
-    when: datetime
-
-
 class Pages:
-    """Renders after ``load``; ``style`` and ``script`` are the only inline code in the pages.
+    """Renders the pages; ``style`` and ``script`` are the only inline code in them.
 
-    Must be made in executor: it reads files.
+    Must be made in executor: it reads all its files, so that no request waits for one.
     """
 
     def __init__(self) -> None:
         folder = files("smgw_proxy_addon.status.page")
         self.style: Final = folder.joinpath("static/style.css").read_text("utf-8")
         self.script: Final = folder.joinpath("static/page.js").read_text("utf-8")
-        self._templates: dict[str, jinja2.Template] = {}
-
-    @property
-    def loaded(self) -> bool:
-        """Whether pages can be rendered."""
-        return bool(self._templates)
-
-    def load(self) -> None:
-        """Read all templates, so that no request waits for a file. Must be run in executor."""
-        import jinja2  # noqa: PLC0415 - 2 MB, only once the page is opened
-
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("smgw_proxy_addon.status.page", "templates"),
             autoescape=True,
@@ -98,6 +84,9 @@ class Pages:
         """Render the whole page; ``offers_smgw_local``: with a button that sets the option ``host_header``."""
         view = self._view(state, context, kept)
         found = diagnosis.findings if diagnosis else None
+        needs_network_app = state.suggestions is not None and any(
+            each.code in NEEDS_NETWORK_APP for each in found or ()
+        )
         return self._render(
             "overview.html.j2",
             context,
@@ -106,7 +95,9 @@ class Pages:
             checks=None if found is None else report_findings(found, context.language),
             diagnosable=diagnosable,
             offers_smgw_local=offers_smgw_local,
+            network_app=STORE_LINK if needs_network_app else None,
             notice=context.notice,
+            restart_notices=RESTART_NOTICES,
         )
 
     def live(self, state: State, context: PageContext, *, kept: KeptRefusal | None) -> str:
@@ -137,6 +128,10 @@ class Pages:
             "trust": state.trust,
             "verdict": verdict,
             "words": explain_verdict(verdict, context.language, texts),
+            "offers": offers.list_offers(state.offers, texts),
+            "offers_sentence": offers.explain_offers(state.offers, texts),
+            "offers_lead": offers.lead(state),
+            "store_link": offers.store_link(state, verdict.code),
             "chart": chart.draw(state.day),
             "guides": shown,
             "other_guides": others,

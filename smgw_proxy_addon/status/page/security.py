@@ -12,14 +12,15 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
-
 from smgw_proxy_addon.errors import ProxyError
-from smgw_proxy_addon.http.headers import by_name
+from smgw_proxy_addon.http.headers import Fields
 from smgw_proxy_addon.server.access import Access
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 SUPERVISOR: Final = ipaddress.ip_address("172.30.32.2")
 
@@ -58,30 +59,24 @@ class Guard:
         self.token: Final = secrets.token_urlsafe(32)
         """Every form must hold it; new at every start."""
 
-    def admits(self, request: web.BaseRequest) -> bool:
-        """Tell whether the peer may come in, and under this name.
+    def admits(self, peername: object, method: str, fields: Fields, *, http_11: bool) -> bool:
+        """Tell whether the peer with this socket address may come in, and under this name.
 
         The Supervisor passes on the user's own name for Home Assistant, which can be any. On loopback a name must be
         a local one, or a web page could point its own name at this computer (DNS rebinding).
         """
-        peer = _peer(request)
+        peer = _peer(peername)
         if peer == SUPERVISOR:
             return self._ingress
         if peer is None or not peer.is_loopback:
             return False
         try:
-            self._access.check(
-                peer=str(peer),
-                local=str(peer),
-                method=request.method,
-                fields=by_name(request.raw_headers),
-                http_11=request.version >= (1, 1),
-            )
+            self._access.check(peer=str(peer), local=str(peer), method=method, fields=fields, http_11=http_11)
         except ProxyError:
             return False
         return True
 
-    def is_own_form(self, request: web.BaseRequest, token: str) -> bool:
+    def is_own_form(self, request: "web.BaseRequest", token: str) -> bool:
         """Tell whether a changing request comes from a form of this page."""
         if not hmac.compare_digest(token.encode(), self.token.encode()):
             return False
@@ -94,13 +89,13 @@ class Guard:
         return all(_authority(origin) in own for origin in origins)
 
 
-def read_ingress_path(request: web.BaseRequest) -> str:
+def read_ingress_path(request: "web.BaseRequest") -> str:
     """Return the path prefix of Home Assistant's ingress, empty without one."""
     path = request.headers.get("X-Ingress-Path", "")
     return path if len(path) <= _LONGEST_PATH and _INGRESS_PATH.fullmatch(path) else ""
 
 
-def find_browser_host(request: web.BaseRequest) -> str | None:
+def find_browser_host(request: "web.BaseRequest") -> str | None:
     """Return the name or address under which the browser reaches Home Assistant, if it is one of the local network.
 
     Home Assistant passes it on. At a name of the Internet no port of the proxy can be reached.
@@ -123,11 +118,11 @@ def _authority(origin: str) -> str | None:
         return None
 
 
-def _peer(request: web.BaseRequest) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    peer = request.get_extra_info("peername")
+def _peer(peername: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    host = str(peername[0]) if isinstance(peername, tuple) and peername else ""
     try:
-        address = ipaddress.ip_address(peer[0].partition("%")[0])
-    except (TypeError, IndexError, ValueError):
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
 

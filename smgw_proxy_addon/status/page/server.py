@@ -1,11 +1,10 @@
-"""The status page's listener: requests in, answers out.
+"""The status page over HTTP: requests in, answers out. Loaded when somebody opens the page, with aiohttp and Jinja2.
 
 ``pages`` renders, ``security`` decides who may come in, ``actions`` changes what a form asks for.
 """
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,17 +12,20 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from smgw_proxy_addon import __version__
+from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.http.headers import by_name
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.server.error_answer import choose_language
 from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.actions import Action, Actions
+from smgw_proxy_addon.status.page.bundle import write_bundle
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
-from smgw_proxy_addon.status.page.pages import NOTICES, PageContext, Pages
-from smgw_proxy_addon.status.page.state import Reader, State, is_same
+from smgw_proxy_addon.status.page.listener import report_health
+from smgw_proxy_addon.status.page.pages import NOTICES, RESTART_NOTICES, PageContext, Pages
+from smgw_proxy_addon.status.page.recorder import LogBuffer
+from smgw_proxy_addon.status.page.state import Reader, is_same
 from smgw_proxy_addon.status.page.texts import Texts
-from smgw_proxy_addon.status.page.verdict import judge
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -36,11 +38,10 @@ _Get = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
 class StatusServer:
-    """Serves the page from ``start`` to ``stop``.
+    """Serves the page on connections that ``accept`` makes the protocol of, until ``stop``.
 
-    ``write_bundle`` makes the diagnosis file; ``addresses`` are those under which clients reach the proxy, Home
-    Assistant's inside first; ``serving`` tells whether the proxy takes requests; ``ingress``: the Supervisor may
-    connect; without ``diagnosis`` the page has no such section.
+    ``options`` and ``log`` are for the diagnosis file; ``addresses`` returns those under which clients reach the
+    proxy, Home Assistant's inside first; without ``diagnosis`` the page has no such section.
     """
 
     def __init__(
@@ -48,23 +49,23 @@ class StatusServer:
         pages: Pages,
         reader: Reader,
         actions: Actions,
+        guard: security.Guard,
         *,
-        write_bundle: Callable[[State], str],
-        addresses: Sequence[ProxyAddress],
-        serving: Callable[[], bool],
-        ingress: bool = False,
+        options: Options,
+        log: LogBuffer,
+        addresses: Callable[[], Sequence[ProxyAddress]],
         diagnosis: Diagnosis | None = None,
     ) -> None:
         self._pages = pages
         self._reader = reader
         self._actions = actions
-        self._write_bundle = write_bundle
-        self._addresses = tuple(addresses)
-        self._serving = serving
+        self._options = options
+        self._log = log
+        self._addresses = addresses
         self._diagnosis = diagnosis
         self._headers = security.build_headers(self._pages.style, self._pages.script)
-        self._guard = security.Guard(ingress=ingress)
-        self._runner = web.ServerRunner(_Server(self), shutdown_timeout=_CLOSING)
+        self._guard = guard
+        self.accept: Final = _Server(self)
         self._gets: dict[str, _Get] = {
             "/": self._overview,
             "/live": self._live,
@@ -75,22 +76,13 @@ class StatusServer:
             "/health": self._health,
         }
 
-    def set_addresses(self, addresses: Sequence[ProxyAddress]) -> None:
-        """Replace the addresses under which clients reach the proxy."""
-        self._addresses = tuple(addresses)
-
-    async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Listen."""
-        await self._runner.setup()
-        for each in sockets:
-            await web.SockSite(self._runner, each).start()
-
     async def stop(self) -> None:
-        """Listen no more."""
+        """Close all connections."""
         if self._diagnosis:
             await self._diagnosis.stop()
         await self._actions.stop()
-        await self._runner.cleanup()
+        self.accept.pre_shutdown()
+        await self.accept.shutdown(_CLOSING)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request. Raises only CancelledError."""
@@ -103,11 +95,10 @@ class StatusServer:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
-        if not self._guard.admits(request):
+        peer, fields = request.get_extra_info("peername"), by_name(request.raw_headers)
+        if not self._guard.admits(peer, request.method, fields, http_11=request.version >= (1, 1)):
             return web.Response(status=403, text=f"{_texts(request)('error.forbidden')}\n")
         get, post = self._gets.get(request.path), self._actions.by_path.get(request.path)
-        if not self._pages.loaded and get != self._health:
-            await asyncio.to_thread(self._pages.load)
         if request.method in ("GET", "HEAD") and get:
             return await get(request)
         if request.method == "POST" and post:
@@ -121,7 +112,7 @@ class StatusServer:
     async def _overview(self, request: web.BaseRequest) -> web.Response:
         context = self._context(request)
         page = self._pages.overview(
-            await self._read(),
+            await self._reader.read(),
             context,
             kept=self._actions.kept,
             diagnosis=self._diagnosis.result if self._diagnosis else None,
@@ -135,50 +126,39 @@ class StatusServer:
         return response
 
     async def _live(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.live(await self._read(), self._context(request), kept=self._actions.kept))
+        return _html(self._pages.live(await self._reader.read(), self._context(request), kept=self._actions.kept))
 
     async def _requests(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.requests(await self._read(), self._context(request)))
+        return _html(self._pages.requests(await self._reader.read(), self._context(request)))
 
     async def _confirm_trust(self, request: web.BaseRequest) -> web.Response:
-        state = await self._read()
+        state = await self._reader.read()
         asked = request.query.get("fingerprint")
         changed = state.trust.changed
         other = changed is not None and asked is not None and not is_same(changed, asked)
         return _html(self._pages.confirm_trust(state, self._context(request), other=other))
 
     async def _confirm_forget(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.confirm_forget(await self._read(), self._context(request)))
+        return _html(self._pages.confirm_forget(await self._reader.read(), self._context(request)))
 
     async def _bundle(self, _: web.BaseRequest) -> web.Response:
-        state = await self._read()
+        state = await self._reader.read()
         name = f"smgw-proxy-diagnosis-{state.now:%Y-%m-%d}.txt"
         return web.Response(
-            text=self._write_bundle(state), headers={"Content-Disposition": f'attachment; filename="{name}"'}
+            text=write_bundle(state, self._options, self._log.lines()),
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
     async def _health(self, _: web.BaseRequest) -> web.Response:
-        state = await self._read()
-        serving = self._serving()
-        last = state.last_outcome
-        gateway: dict[str, Any] = {
-            "verdict": judge(state).level,
-            "last_error": last.code if last else None,
-            "last_answer": state.last_answer.at.isoformat() if state.last_answer else None,
-            "active": state.pool.active,
-            "waiting": state.pool.waiting,
-        }
-        body = {"status": "ok" if serving else "stopping", "version": __version__, "gateway": gateway}
-        return web.json_response(body, status=200 if serving else 503)
-
-    async def _read(self) -> State:
-        result = self._diagnosis.result if self._diagnosis else None
-        return replace(await self._reader.read(), reached=result.when if result and result.good else None)
+        status, health = report_health(await self._reader.read())
+        return web.json_response(health, status=status)
 
     def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
         notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
+        if notice in RESTART_NOTICES and not self._reader.option_set:
+            notice = ""  # the restart is done
         host = security.find_browser_host(request)
-        addresses = [address if address.host else replace(address, host=host) for address in self._addresses]
+        addresses = [address if address.host else replace(address, host=host) for address in self._addresses()]
         return PageContext(_language(request), self._guard.token, addresses, notice if notice in NOTICES else "")
 
     # POST
@@ -188,7 +168,7 @@ class StatusServer:
         if not self._guard.is_own_form(request, form.get("token", "")):
             # After a restart an open page holds the old token: its user gets the page again, and nothing is done.
             page = self._pages.overview(
-                await self._read(),
+                await self._reader.read(),
                 self._context(request, "form"),
                 kept=self._actions.kept,
                 diagnosis=None,

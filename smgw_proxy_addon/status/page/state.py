@@ -7,13 +7,16 @@ from datetime import datetime
 
 from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.auth.gateway_login import LoginStatus
+from smgw_proxy_addon.config.schema import DEFAULT_TARGET
 from smgw_proxy_addon.config.target import Target
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
+from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.recorder import RequestRecorder
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
+from smgw_proxy_addon.status.suggestions import Suggestion, Suggestions
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy, judge_certificate
 from smgw_proxy_addon.trust.store import TrustStore
@@ -44,6 +47,14 @@ class TrustState:
         if self.pin is None or self.shown is None or self.changed is not None:
             return False
         return _differs(self.pin, self.shown, self.policy)
+
+
+@dataclass(frozen=True)
+class KeptRefusal:
+    """The user's decision to keep refusing a certificate."""
+
+    fingerprint: str
+    when: datetime
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,28 @@ class State:
     """Those that the proxy logs in with itself."""
     held_back: tuple[str, ...] = ()
     """The addresses of clients whose logins are held back."""
+    serving: bool = True
+    """Whether the proxy takes requests."""
+    suggestions: Suggestions | None = None
+    """What SMGW Network found; None where no option can be set from the page."""
+
+    @property
+    def offers(self) -> tuple[Suggestion, ...]:
+        """The gateways that SMGW Network found, but for the target."""
+        found = self.suggestions.gateways if self.suggestions else ()
+        return tuple(each for each in found if each.target != self.target)
+
+    @property
+    def target_found(self) -> bool:
+        """Whether SMGW Network found the target."""
+        return self.suggestions is not None and len(self.offers) < len(self.suggestions.gateways)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has set up the proxy yet: the default target, and no certificate known."""
+        trust = self.trust
+        known = trust.pin or trust.unreadable or trust.policy.fingerprint
+        return self.target == Target(DEFAULT_TARGET) and not known
 
 
 @dataclass(frozen=True)
@@ -93,7 +126,8 @@ class RunningProxy:
     """The parts of the running proxy that the page reads.
 
     ``serving`` tells whether it takes requests, ``log_failure`` why no log files are written, if so; ``held_back``
-    gives the addresses of clients whose logins are held back; ``connections`` counts those of clients.
+    gives the addresses of clients whose logins are held back; ``connections`` counts those of clients;
+    ``suggestions`` reads what SMGW Network found, and must be run in executor.
     """
 
     target: Target
@@ -105,25 +139,37 @@ class RunningProxy:
     held_back: Callable[[], Sequence[str]] = tuple
     log_failure: Callable[[], str | None] = lambda: None
     connections: Callable[[], Counts] = Counts
+    suggestions: Callable[[], Suggestions | None] = lambda: None
 
 
 class Reader:
-    """Reads the state. ``now`` returns the time in UTC."""
+    """Reads the state. ``now`` returns the time in UTC; ``diagnosis`` is the page's, if it has one."""
 
-    def __init__(self, proxy: RunningProxy, recorder: RequestRecorder, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        proxy: RunningProxy,
+        recorder: RequestRecorder,
+        now: Callable[[], datetime],
+        diagnosis: Diagnosis | None = None,
+    ) -> None:
         self._proxy = proxy
         self._recorder = recorder
         self._now = now
+        self._diagnosis = diagnosis
+        self.option_set = False
+        """Whether an option was set that counts from the next start on: until then nothing is suggested."""
 
     async def read(self) -> State:
         """Read everything once."""
         proxy, recorder, history = self._proxy, self._recorder, self._recorder.history
         trust = await asyncio.to_thread(read_trust, proxy.store, proxy.trust.policy, proxy.trust.shown)
+        suggestions = await asyncio.to_thread(proxy.suggestions)
         now = self._now()
         stored = trust.pin or trust.changed
         return State(
             now=now,
             started=recorder.started,
+            serving=proxy.serving(),
             target=proxy.target,
             trust=trust,
             pool=proxy.pool.status(),
@@ -141,6 +187,8 @@ class Reader:
             accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
             held_back=tuple(proxy.held_back()),
             connections=replace(proxy.connections()),
+            reached=self._diagnosis.reached if self._diagnosis else None,
+            suggestions=None if self.option_set else suggestions,
         )
 
 

@@ -8,6 +8,7 @@ from smgw_proxy_addon.auth.gateway_login import LoginStatus
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
 from smgw_proxy_addon.status.history import MANY_POLLS, Entry
+from smgw_proxy_addon.status.page import offers
 from smgw_proxy_addon.status.page.recorder import GATEWAY_CODES
 from smgw_proxy_addon.status.page.state import State
 from smgw_proxy_addon.status.page.texts import Texts
@@ -71,6 +72,7 @@ def judge(state: State) -> Verdict:
         _untrusted(state)
         or _stopped(state)
         or _held_back(state)
+        or _found(state)
         or _failing(state)
         or _not_reaching(state)
         or _refusing(state)
@@ -117,6 +119,14 @@ def _stopped(state: State) -> Verdict | None:
 def _held_back(state: State) -> Verdict | None:
     addresses = ", ".join(state.held_back)
     return Verdict("warn", "login_held_back", facts={"addresses": addresses}) if addresses else None
+
+
+def _found(state: State) -> Verdict | None:
+    """Lead a new proxy to the gateway that SMGW Network found."""
+    if not offers.lead(state):
+        return None
+    key, facts = offers.describe(state.offers)
+    return Verdict("idle", key, facts=facts)
 
 
 def _failing(state: State) -> Verdict | None:

@@ -37,6 +37,8 @@
         const fresh = page.getElementById(section.id);
         if (fresh && !inUse(section) && withoutButtons(fresh) !== withoutButtons(section)) replace(section, fresh);
       }
+      // The app is back: without the notice, and with the forms' new token.
+      if (!stale.hidden && document.querySelector("[data-restart]")) location.replace("./");
       stale.hidden = true;
       stale.textContent = "";
     } catch {
