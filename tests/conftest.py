@@ -6,6 +6,7 @@ Nothing here knows the proxy or the simulator; fixtures of one subject live besi
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -26,6 +27,8 @@ PROGRAMS: Final = {
 }
 """What a test may ask for, and the programs that it means."""
 NEEDS_ROOT: Final = frozenset({"container", "netns"})
+FIRST: Final = ("container", "test_soak", "browser", "network")
+"""Folders that share an image, a browser or a network, and files, that run longest."""
 
 
 def missing(name: str) -> str | None:
@@ -36,6 +39,18 @@ def missing(name: str) -> str | None:
     if name in NEEDS_ROOT and os.geteuid() != 0:
         return "needs root"
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what shares a fixture for long, and begin with what lasts longest; for ``-n``."""
+    groups = {item: _group(item.path) for item in items}
+    items.sort(key=lambda item: FIRST.index(groups[item]) if groups[item] in FIRST else len(FIRST))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+
+
+def _group(path: Path) -> str:
+    return path.parent.name if path.parent.name in FIRST else path.stem
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ SECONDS: Final = 120.0
 HASTE: Final = 60
 """So many times as fast as here does time pass at the gateways: their sessions and nonces end within seconds."""
 QUIET: Final = 0.3
-"""Seconds at most between two faults."""
+"""Seconds at most between two faults, and that a client rests after an error."""
 LASTING: Final = 0.8
 """Seconds at most that a fault lasts."""
 PATIENCE: Final = 90
@@ -52,8 +52,10 @@ RESTS: Final = (0.0, 0.2, 0.5)
 """Seconds without a login after closed connections: the proxy's own, in proportion to the faults'."""
 PERSON: Final = 2.0
 """Seconds between two looks of a person who lets a stopped account be tried again."""
-ANSWERED: Final = 0.2
-"""The share of the requests that has to be answered: with fewer, a soak shows little."""
+ANSWERED: Final = 1.0
+"""Requests a second that have to be answered: with fewer, a soak shows little."""
+SESSION_LEFT: Final = 0.5
+"""Seconds after which a PPC client that a fault has stopped is taken to have left: in proportion to the faults."""
 SAMPLES: Final = 40
 """Looks at memory, tasks and descriptors."""
 GROWTH: Final = 0.10
@@ -139,7 +141,7 @@ class Report:
         if self.objects[1] > self.objects[0] * (1 + OBJECTS):
             self.problems.append(f"{self.objects[1]} objects are left of {self.objects[0]} at the start")
         answered = sum(outcomes["answered"] for outcomes in self.outcomes.values())
-        if answered < ANSWERED * sum(outcomes.total() for outcomes in self.outcomes.values()):
+        if answered < ANSWERED * self.seconds:
             self.problems.append(f"only {answered} requests were answered")
         closed = sum(outcomes["closed or broken off"] for outcomes in self.outcomes.values())
         if closed > sum(self.codes.values()):
@@ -303,6 +305,7 @@ class Soak:
                 self.report.note(kind, f"{answer.status_code} of ours")
             else:
                 self._wrong(kind, f"{answer.status_code} {code}")
+            await asyncio.sleep(self._chance.uniform(0, QUIET))
             return None
         if size is None:
             right = answer.status_code == httpx.codes.OK and answer.text.endswith(_PAGE_END)
@@ -471,6 +474,7 @@ async def stage(folder: Path, mode: Mode) -> AsyncIterator[list[Place]]:
                     **options_of(mode, sim.user, sim.password),
                 )
             )
+            rig.proxy.pool.session.idle_timeout = SESSION_LEFT
             places.append(Place(sim, cable, rig))
         yield places
 

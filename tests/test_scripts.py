@@ -143,7 +143,7 @@ def test_the_locks_hold_hashes_and_no_address() -> None:
 @pytest.mark.parametrize("words", [["everything"], ["sbom"], ["sbom", "a", "b"], [""]])
 def test_the_audit_says_how_it_is_used(words: list[str]) -> None:
     done = subprocess.run([ROOT / "script/audit", *words], capture_output=True, check=False, text=True)
-    assert (done.returncode, done.stderr) == (2, "usage: script/audit [sbom FILE]\n")
+    assert (done.returncode, done.stderr) == (2, "usage: script/audit [sbom FILE [network]]\n")
 
 
 def test_the_test_lock_holds_every_pin_of_the_other() -> None:

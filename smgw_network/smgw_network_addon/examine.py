@@ -4,20 +4,16 @@ An address of ours is added for a look at somebody outside the home network, and
 """
 
 import logging
-import ssl
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from smgw_network_addon.addresses import Address, is_beside_apps
+from smgw_network_addon.addresses import BRIDGE, Address, LinkLocal
 from smgw_network_addon.gateways import Gateway, Trouble, Way
-from smgw_network_addon.handshake import Look, Seen, look
-from smgw_network_addon.interfaces import Peering, holds
-from smgw_network_addon.keeper import Keeper
+from smgw_network_addon.handshake import Look, look
 from smgw_network_addon.netlink import PermissionMissingError
 from smgw_network_addon.options import Options
 from smgw_network_addon.registry import Registry
-from smgw_network_addon.search import Candidate, Priority, Search
-from smgw_network_addon.wire import Wires
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -26,162 +22,130 @@ _TRIES: Final = 3
 
 
 class Examiner:
-    """Takes candidates from ``search`` and puts gateways into ``registry``."""
+    """Takes candidates from the search and puts gateways into the registry."""
 
-    def __init__(
-        self,
-        options: Options,
-        wires: Wires,
-        keeper: Keeper,
-        search: Search,
-        registry: Registry,
-        context: ssl.SSLContext,
-    ) -> None:
+    def __init__(self, options: Options, registry: Registry) -> None:
         self.taken = False
         """All addresses that could be ours were taken at the last look."""
         self._options = options
-        self._wires = wires
-        self._keeper = keeper
-        self._search = search
         self._registry = registry
-        self._context = context
-        self._given_up: set[Address] = set()
-        keeper.conflict = self._conflict
+        self._wires, self._keeper, self._search = registry.wires, registry.keeper, registry.search
 
-    async def take_over(self, left: list[Peering]) -> None:
+    async def take_over(self, left: Iterable[Gateway]) -> None:
         """Go on with what an earlier run has left behind, or take it away."""
-        for each in self._keeper.adopt(left):
-            wanted = self._options.gateway in (None, each.gateway) and not self._options.link_local
-            wanted &= self._options.interface in ("", each.interface)
-            wanted &= self._options.address in (None, each.local)
-            if wanted and await self._wires.ask(each.gateway, [each.interface], _TRIES):
-                self._search.put(each.interface, str(each.gateway), Priority.WANTED)
+        wanted = self._options
+        for each in await self._keeper.adopt(left):
+            pairs = (wanted.gateway, each.address), (wanted.interface, each.interface), (wanted.address, each.local)
+            fits = all(option in (None, "", own) for option, own in pairs)
+            if fits and await self._wires.ask(Address(each.address), [each.interface], _TRIES):
+                self._search.put((each.interface, each.address))
             else:
                 _LOGGER.info("An earlier run has left %s behind", each.local)
-                await self._keeper.release(each.gateway)
+                await self._registry.drop(each)
 
     async def run(self) -> None:
         """Look at one candidate after the other, until cancelled."""
         while True:
-            candidate = await self._search.candidates.get()
+            _, _, place = await self._search.candidates.get()
+            name, address = place
             try:
-                await self._examine(candidate)
+                await self._examine(name, address)
             except (OSError, PermissionMissingError) as error:
-                _LOGGER.warning("%s on %s cannot be looked at: %s", candidate.address, candidate.interface, error)
+                _LOGGER.warning("%s on %s cannot be looked at: %s", address, name, error)
             finally:
-                await self._clear(candidate.address)
-                self._search.done(candidate)
+                gateway = self._keeper.gateways.get(address)
+                if gateway and not gateway.listed:
+                    with suppress(OSError, PermissionMissingError):
+                        await self._registry.drop(gateway)
+                self._search.done(place)
 
-    async def _clear(self, text: str) -> None:
-        """Take an address of ours away that turned out to be for nobody."""
-        if "%" not in text and text not in self._registry.gateways:
-            with suppress(OSError, PermissionMissingError):
-                await self._keeper.release(Address(text))
+    async def _examine(self, name: str, address: Address | LinkLocal, *, given: bool = False) -> None:
+        gateway = self._keeper.gateways.setdefault(address, Gateway(address, name))
+        if isinstance(address, LinkLocal):
+            if not gateway.listed:
+                await self._look_directly(gateway, Way.RELAY)
+        elif gateway.listed and gateway.interface != name:
+            await self._examine_elsewhere(gateway, name, address)
+        elif gateway.conflict:
+            await self._change_address(gateway, address)
+        elif not gateway.listed or (gateway.local is None and gateway.way is not Way.DIRECT):
+            given = given or address == self._options.gateway or gateway.way is not Way.NONE
+            if await self._wires.ask(address, [name]):  # it may have been heard long ago
+                await self._examine_new(gateway, address, given=given)
 
-    def _conflict(self, peering: Peering) -> None:
-        self._given_up.add(peering.gateway)
-        self._search.conflict(peering)
+    async def _look_directly(self, gateway: Gateway, way: Way) -> Look:
+        """Look without an address of ours."""
+        seen = await look(gateway.address, self._registry.context)
+        if seen.is_gateway:
+            await self._registry.add(gateway, way, seen.certificate)
+        elif way is Way.RELAY:
+            self._search.forget((gateway.interface, gateway.address), for_good=seen.answered)
+        return seen
 
-    async def _examine(self, candidate: Candidate) -> None:
-        name, text = candidate.key
-        known = self._registry.gateways.get(text)
-        if "%" in text:
-            if known is None:
-                await self._examine_link_local(candidate)
-            return
-        address = Address(text)
-        if candidate.priority is Priority.HEARD and not await self._wires.ask(address, [name]):
-            return
-        if known and name and known.interface != name:
-            await self._examine_elsewhere(known, candidate, address)
-        elif known and address in self._keeper.peerings:
-            if address in self._given_up:
-                await self._change_address(known, address)
-        elif known is None or known.way is not Way.DIRECT:
-            served = known is not None and known.way is not Way.NONE
-            await self._examine_new(candidate, address, given=served or address == self._options.gateway)
-
-    async def _examine_new(self, candidate: Candidate, address: Address, *, given: bool) -> None:
-        name, text = candidate.key
-        home = holds(self._keeper.snapshot.interfaces, address, self._keeper.ours)
-        if home or not name:
-            seen = await look(text, self._context)
-            if seen.seen is Seen.GATEWAY:
-                await self._registry.add(name, text, Way.DIRECT, seen.certificate)
+    async def _examine_new(self, gateway: Gateway, address: Address, *, given: bool) -> None:
+        name, home = gateway.interface, self._keeper.holding(address)
+        if home:
+            seen = await self._look_directly(gateway, Way.DIRECT)
+            if seen.is_gateway:
                 return
-            if not name or (name in home and not (seen.seen is Seen.SILENT and self._is_wide(name, address))):
-                self._search.forget(candidate.key, for_good=seen.seen is Seen.OTHER)
-                if given and name:
-                    await self._registry.add(name, text, Way.DIRECT, None, Trouble.NOT_A_GATEWAY)
+            if name in home and (seen.answered or not self._is_wide(name, address)):
+                self._search.forget((name, address), for_good=seen.answered)
+                if given:
+                    await self._registry.add(gateway, Way.DIRECT, trouble=Trouble.NOT_A_GATEWAY)
                 return
-            if await self._would_cut_off(name, address, home) and not given:
-                await self._registry.add(name, text, Way.NONE, None, Trouble.AT_HOME)
+            if not given and await self._would_cut_off(name, address, home):
+                await self._registry.add(gateway, Way.NONE, trouble=Trouble.AT_HOME)
                 return
-        await self._try(candidate, address, given=given, relay=name in home or is_beside_apps(address))
+        way = Way.RELAY if name in home or address in BRIDGE else Way.PEER
+        await self._try(gateway, address, given=given, way=way)
 
     def _is_wide(self, name: str, address: Address) -> bool:
         """Tell whether the home network holds the gateway's address, and more than a gateway's /24."""
         interface = self._keeper.snapshot.named(name)
-        own = interface.own(self._keeper.ours) if interface else ()
+        own = self._keeper.own(interface) if interface else ()
         return all(each.network.prefixlen < _NARROW for each in own if address in each.network)
 
     async def _would_cut_off(self, name: str, address: Address, home: list[str]) -> bool:
         """Tell whether another device has this address in the home network on another interface."""
-        elsewhere = await self._wires.ask(address, [each for each in home if each != name], _TRIES)
-        here = (await self._wires.ask(address, [name], _TRIES)).get(name)
-        return any(mac != here for mac in elsewhere.values())
+        macs = await self._wires.ask(address, {name, *home}, _TRIES)
+        return any(mac != macs.get(name) for mac in macs.values())
 
-    async def _try(self, candidate: Candidate, address: Address, *, given: bool, relay: bool) -> None:
-        name, text = candidate.key
-        way = Way.RELAY if relay else Way.PEER
-        peering = self._keeper.peerings.get(address)
-        if peering is None:
+    async def _try(self, gateway: Gateway, address: Address, *, given: bool, way: Way) -> None:
+        """Add an address, look, and keep what is a gateway's."""
+        if gateway.local is None:
             local = await self._keeper.choose(address)
             self.taken = local is None
             if local is None:
                 if given:
-                    await self._registry.add(name, text, way, None, Trouble.ADDRESS_TAKEN)
+                    await self._registry.add(gateway, way, trouble=Trouble.ADDRESS_TAKEN)
                 return
-            peering = Peering(name, local, address)
-        there = await self._keeper.hold(peering)
+            await self._keeper.hold(gateway, local)
+        there = gateway.present
         if there and given:  # at once: the look takes a gateway's second
-            await self._registry.add(name, text, way, None)
-        seen = await look(text, self._context) if there else Look(Seen.SILENT)
-        if seen.seen is Seen.GATEWAY or given:
-            await self._registry.add(name, text, way, seen.certificate, None if there else Trouble.WAITING)
+            await self._registry.add(gateway, way)
+        seen = await look(address, self._registry.context) if there else Look(answered=False)
+        if seen.is_gateway or given:
+            await self._registry.add(gateway, way, seen.certificate, None if there else Trouble.WAITING)
         else:
-            self._search.forget(candidate.key, for_good=seen.seen is Seen.OTHER)
+            self._search.forget((gateway.interface, address), for_good=seen.answered)
 
-    async def _examine_link_local(self, candidate: Candidate) -> None:
-        seen = await look(candidate.address, self._context)
-        if seen.seen is Seen.GATEWAY:
-            await self._registry.add(candidate.interface, candidate.address, Way.RELAY, seen.certificate)
-        else:
-            self._search.forget(candidate.key, for_good=seen.seen is Seen.OTHER)
-
-    async def _examine_elsewhere(self, known: Gateway, candidate: Candidate, address: Address) -> None:
+    async def _examine_elsewhere(self, known: Gateway, name: str, address: Address) -> None:
         """Deal with a known address on another interface: moved there, seen from there too, or another device."""
-        name = candidate.interface
-        if known.trouble is Trouble.NOT_A_GATEWAY:
+        macs = await self._wires.ask(address, [known.interface, name], _TRIES)
+        there, here = macs.get(known.interface), macs.get(name)
+        moved = not there or (known.certificate is None and here != there)
+        if known.trouble is Trouble.NOT_A_GATEWAY or (known.way in (Way.PEER, Way.RELAY) and here and moved):
             await self._registry.drop(known)
-            await self._examine_new(candidate, address, given=True)
-            return
-        there = await self._wires.ask(address, [known.interface], _TRIES)
-        here = await self._wires.ask(address, [name], _TRIES)
-        if known.way in (Way.DIRECT, Way.NONE) or not here:
-            return
-        if not there or (known.certificate is None and here[name] != there[known.interface]):
-            await self._registry.drop(known)
-            await self._examine_new(candidate, address, given=True)
-        elif here[name] != there[known.interface]:
-            await self._registry.add_twin(name, address)
+            await self._examine(name, address, given=True)
+        elif known.way in (Way.PEER, Way.RELAY) and here and here != there:
+            self._registry.add_twin((name, address))
 
     async def _change_address(self, known: Gateway, address: Address) -> None:
         """Give up an address that somebody else has, and take another one."""
-        self._given_up.discard(address)
-        await self._keeper.release(address)
-        await self._registry.set_local(known, None, Trouble.ADDRESS_TAKEN)
+        known.conflict = False
+        await self._keeper.release(known)
+        known.trouble = Trouble.ADDRESS_TAKEN
         local = await self._keeper.choose(address)
         if local:
-            there = await self._keeper.hold(Peering(known.interface, local, address))
-            await self._registry.set_local(known, local, None if there else Trouble.WAITING)
+            await self._keeper.hold(known, local)
+            known.trouble = None if known.present else Trouble.WAITING

@@ -2,12 +2,12 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from smgw_network_addon.addresses import BRIDGE_HOST, Address
-from smgw_network_addon.certificate import Certificate
+from smgw_network_addon.addresses import BRIDGE_HOST, Address, Assigned, LinkLocal, Network
+from smgw_network_addon.handshake import Certificate
 
 _LAST_STEPS: Final = 12
 
@@ -53,25 +53,38 @@ class Step(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass
+@dataclass(eq=False)
 class Gateway:
-    """One gateway. ``address`` is IPv4, or link-local IPv6 with its interface; ``local`` is the host's for it."""
+    """One gateway, or somebody who may be one as long as it is not ``listed``."""
 
-    address: str
+    address: Address | LinkLocal
     interface: str
-    way: Way
+    way: Way = Way.NONE
     certificate: Certificate | None = None
     local: Address | None = None
+    """The host's address for it."""
     port: int | None = None
     """Of the relay."""
     since: datetime | None = None
     """When the present way was set up."""
     trouble: Trouble | None = None
     steps: "deque[tuple[datetime, Step]]" = field(default_factory=lambda: deque(maxlen=_LAST_STEPS))
-    mac: bytes = b""
+    listed: bool = False
+    present: bool = False
+    """Whether ``local`` was in its place at the last look, and whether it has ever been."""
+    was_present: bool = False
+    conflict: bool = False
+    """``local`` has to be given up: somebody else has it."""
     missed: int = 0
     looks: int = 0
     checked: float = 0.0
+
+    @property
+    def assigned(self) -> Assigned | None:
+        """What ``local`` is in the kernel's list."""
+        if self.local is None or isinstance(self.address, LinkLocal):
+            return None
+        return Assigned(self.local, Network(self.address))
 
     @property
     def reached(self) -> bool:
@@ -86,7 +99,14 @@ class Gateway:
     @property
     def host(self) -> str:
         """The gateway's own name, whichever way it is reached: for the pin, and for the Host header."""
-        return self.address.partition("%")[0]
+        return str(self.address).partition("%")[0]
+
+    def note(self, step: Step) -> None:
+        """Remember what was done."""
+        now = datetime.now(UTC)
+        self.steps.appendleft((now, step))
+        if step in (Step.FOUND, Step.ADDED, Step.PUT_BACK):
+            self.since = now
 
     def described(self) -> dict[str, Any]:
         """Return what the proxy, or a program that asked, is told."""
@@ -99,5 +119,5 @@ class Gateway:
             "local": str(self.local) if self.local else None,
             "name": certificate.name if certificate else None,
             "fingerprint": certificate.fingerprint if certificate else None,
-            "maker": certificate.maker if certificate and certificate.maker else None,
+            "maker": certificate.maker or None if certificate else None,
         }

@@ -1,18 +1,19 @@
 """One look at who is at an address: a TLS handshake without a request, and the certificate that it brings.
 
 Gateways are slow and lock their port when they are pressed: never in parallel, never repeated here. Not one byte of
-HTTP is sent.
+HTTP is sent. The certificate is read without trusting any of it; it is the proxy that pins one.
 """
 
 import asyncio
-import socket
+import hashlib
 import ssl
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
-from smgw_network_addon.certificate import Certificate, read
+from smgw_network_addon.addresses import Address, LinkLocal
 
 HTTPS_PORT: Final = 443
 CONNECT_TIMEOUT: Final = 3.0
@@ -25,23 +26,51 @@ _CIPHERS: Final = ":".join(
     f"ECDHE-ECDSA-{cipher}" for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256", "AES256-SHA384", "AES128-SHA256")
 )
 
+_OID, _CONSTRUCTED, _LONG = 0x06, 0x20, 0x80
+_TIMES: Final = (0x17, 0x18)
+_TEXTS: Final = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
+_COMMON_NAME, _ORGANIZATION = "550403", "55040a"
+_CURVES: Final = ("2a8648ce3d030107", "2b81040022", "2b2403030208010107", "2b240303020801010b", "2b240303020801010d")
+"""P-256, P-384 and the brainpool curves of 256, 384 and 512 bits: what BSI TR-03116-3 allows."""
+_MAKERS: Final = {"THE": "Theben", "PPC": "PPC", "EMH": "EMH", "DNT": "Sagemcom Dr. Neuhaus", "SAG": "Sagemcom"}
+"""The manufacturer's letters (DIN 43863-5), which follow the E for electricity."""
+_LONGEST_TEXT: Final = 64  # RFC 5280 appendix A.1, ub-common-name
 
-class Seen(Enum):
-    """What is at an address."""
-
-    GATEWAY = "gateway"
-    OTHER = "other"
-    """Something answers that is no gateway."""
-    SILENT = "silent"
-    """Nothing answers."""
+_Leaf = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """The outcome of one look; with the certificate of a gateway."""
+class Certificate:
+    """Names as the certificate has them (empty if it has none); ``fingerprint`` is SHA-256 of the DER form in hex."""
 
-    seen: Seen
+    name: str
+    organization: str
+    issuer: str
+    curve_allowed: bool
+    fingerprint: str
+
+    @property
+    def is_gateways(self) -> bool:
+        """Whether it is the certificate of a Smart Meter Gateway (BSI TR-03109-4)."""
+        named = self.name.upper().endswith(".SMGW") or self.organization.upper() == "SMGW"
+        return self.curve_allowed and (named or "SM-PKI" in f"{self.organization} {self.issuer}".upper())
+
+    @property
+    def maker(self) -> str:
+        """The maker's name, from the device's number; empty when it is not known."""
+        return _MAKERS.get(self.name[1:4].upper(), "")
+
+
+class Look(NamedTuple):
+    """The outcome of one look: whether anything answered, and the certificate that it showed."""
+
+    answered: bool
     certificate: Certificate | None = None
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether a gateway's certificate was shown."""
+        return self.certificate is not None and self.certificate.is_gateways
 
 
 def client_context() -> ssl.SSLContext:
@@ -55,40 +84,70 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
-async def connect(address: str, seconds: float = CONNECT_TIMEOUT) -> socket.socket:
-    """Open a connection to an address (``fe80::1%eth0`` has its interface). Raises OSError."""
-    host, _, zone = address.partition("%")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)
-        scope = (0, socket.if_nametoindex(zone)) if zone else ()
-        async with asyncio.timeout(seconds):
-            await asyncio.get_running_loop().sock_connect(connection, (host, HTTPS_PORT, *scope))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-async def look(address: str, context: ssl.SSLContext) -> Look:
+async def look(address: Address | LinkLocal, context: ssl.SSLContext) -> Look:
     """Look once. Never raises but for cancellation."""
     try:
-        connection = await connect(address)
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            _, writer = await asyncio.open_connection(str(address), HTTPS_PORT)
     except (ConnectionRefusedError, ConnectionResetError):
-        return Look(Seen.OTHER)
+        return Look(answered=True)
     except OSError:
-        return Look(Seen.SILENT)
+        return Look(answered=False)
     try:
-        _, writer = await asyncio.open_connection(
-            sock=connection, ssl=context, server_hostname="", ssl_handshake_timeout=HANDSHAKE_TIMEOUT
-        )
+        await writer.start_tls(context, ssl_handshake_timeout=HANDSHAKE_TIMEOUT)
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     except (OSError, EOFError):
-        connection.close()
-        return Look(Seen.OTHER)
-    certificate = read(writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b"")
-    writer.close()
-    with suppress(OSError):
-        async with asyncio.timeout(_CLOSE_TIMEOUT):
-            await writer.wait_closed()
-    return Look(Seen.GATEWAY if certificate and certificate.is_gateways else Seen.OTHER, certificate)
+        return Look(answered=True)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await writer.wait_closed()
+    return Look(answered=True, certificate=read_certificate(der or b""))
+
+
+def read_certificate(der: bytes) -> Certificate | None:
+    """Read a certificate; None for what is none. Pure.
+
+    RFC 5280 section 4.1 has the order: issuer, two times, subject, key; text stands behind its object identifier.
+    The package ``cryptography`` reads more, and would add 10 MB of memory.
+    """
+    try:
+        leaves = list(_leaves(der))
+        first, second = (at for at, (tag, _) in enumerate(leaves) if tag in _TIMES)
+    except (ValueError, IndexError):
+        return None
+    issuer, subject = _names(leaves[:first]), _names(leaves[second:])
+    return Certificate(
+        name=subject.get(_COMMON_NAME, ""),
+        organization=subject.get(_ORGANIZATION, ""),
+        issuer=f"{issuer.get(_COMMON_NAME, '')} {issuer.get(_ORGANIZATION, '')}".strip(),
+        curve_allowed=any(tag == _OID and value.hex() in _CURVES for tag, value in leaves[second:]),
+        fingerprint=hashlib.sha256(der).hexdigest(),
+    )
+
+
+def _leaves(der: bytes) -> Iterator[_Leaf]:
+    """Yield tag and content of each element that has no parts. Raises ValueError, IndexError where it ends early."""
+    at = 0
+    while at < len(der):
+        tag, length, at = der[at], der[at + 1], at + 2
+        if length >= _LONG:
+            start, at = at, at + length - _LONG
+            length = int.from_bytes(der[start:at])
+        if tag & _CONSTRUCTED:
+            continue  # its parts come next
+        if at + length > len(der):
+            raise ValueError("too short")
+        yield tag, der[at : at + length]
+        at += length
+
+
+def _names(leaves: Sequence[_Leaf]) -> dict[str, str]:
+    """Return each text by its object identifier, printable and not longer than it may be."""
+    found = {}
+    for (before, kind), (tag, value) in pairwise(leaves):
+        if before == _OID and tag in _TEXTS:
+            text = value.decode(_TEXTS[tag], "replace")
+            found[kind.hex()] = "".join(each if each.isprintable() else "?" for each in text)[:_LONGEST_TEXT]
+    return found

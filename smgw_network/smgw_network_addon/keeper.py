@@ -1,21 +1,22 @@
 """Holds the host's addresses for gateways: adds them, puts them back, defends them, takes them away.
 
 Owns all addresses that this program has added, and the file that knows of them after a crash. The rules about when
-an address may be there are in ``interfaces``.
+an address may be there are in ``addresses``.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
-from smgw_network_addon.addresses import Address, candidates
-from smgw_network_addon.gateways import Step
-from smgw_network_addon.interfaces import Action, OwnAddress, Peering, Snapshot, action
+from smgw_network_addon import addresses
+from smgw_network_addon.addresses import NEW_INTERFACE, Address, Assigned, Interface, LinkLocal, OwnAddress, Snapshot
+from smgw_network_addon.gateways import Gateway, Step
 from smgw_network_addon.netlink import Netlink, PermissionMissingError
+from smgw_network_addon.options import Options
+from smgw_network_addon.store import Store
 from smgw_network_addon.wire import Wires
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -28,69 +29,49 @@ _SETTLE: Final = 0.05
 _BETWEEN_LOOKS: Final = 0.2
 _LOOK_ANYWAY: Final = 30.0
 
-Key = tuple[Address, Address]
-
 
 class Keeper:
-    """The addresses that are ours, on all interfaces or ``only`` on one; ``address`` is the only one to choose.
+    """The gateways, and the addresses that are ours for them. ``appeared`` is told that an interface came."""
 
-    ``save`` writes them down before they are there. ``tell``, ``conflict`` and ``appeared`` are for who decides: what
-    was done, that an address has to be given up, and that an interface came.
-    """
-
-    def __init__(
-        self,
-        netlink: Netlink,
-        wires: Wires,
-        only: str,
-        address: Address | None,
-        save: Callable[[list[Peering]], Awaitable[None]],
-    ) -> None:
+    def __init__(self, options: Options, netlink: Netlink, wires: Wires, store: Store) -> None:
         self.snapshot = Snapshot()
-        self.peerings: dict[Address, Peering] = {}
+        self.gateways: dict[Address | LinkLocal, Gateway] = {}
         self.permitted = True
-        self.tell: Callable[[Peering, Step], None] = lambda _peering, _step: None
-        self.conflict: Callable[[Peering], None] = lambda _peering: None
         self.appeared: Callable[[], None] = lambda: None
-        wires.claim = self.claimed
-        self._wires = wires
+        self._options = options
         self._netlink = netlink
-        self._only = only
-        self._address = address
-        self._save = save
-        self._own: dict[tuple[str, int], OwnAddress] = {}
-        self._present: set[Key] = set()
-        self._ever: set[Key] = set()
+        self._wires = wires
+        self._store = store
+        self._own: dict[tuple[str, int], OwnAddress] | None = None
         self._next_dispute = 0.0
         self._avoided: set[Address] = set()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._started = False
+        wires.claim = self._claimed
 
-    @property
-    def ours(self) -> set[Key]:
-        """The addresses that are ours, with their peers."""
-        return {each.key for each in self.peerings.values()}
+    def own(self, interface: Interface) -> tuple[Assigned, ...]:
+        """Return the addresses of an interface that are not ours."""
+        return interface.own(self._ours)
 
-    def has(self, peering: Peering) -> bool:
-        """Tell whether an address was in its place at the last look."""
-        return peering.key in self._present
+    def holding(self, address: Address) -> list[str]:
+        """Return the names of the interfaces whose own network holds an address."""
+        return self.snapshot.holding(address, self._ours)
 
-    def adopt(self, left: list[Peering]) -> list[Peering]:
+    async def adopt(self, left: Iterable[Gateway]) -> list[Gateway]:
         """Take over what an earlier run has left behind; returns what of it is still there."""
         for each in left:
-            for interface in self.snapshot.having(each.key):
-                self.peerings[each.gateway] = replace(each, interface=interface.name)
-                self._present.add(each.key)
-                self._ever.add(each.key)
-        self._wires.watch(each.local for each in self.peerings.values())
-        return list(self.peerings.values())
+            for interface in self.snapshot.having(each.assigned):
+                each.interface, each.present, each.was_present = interface.name, True, True
+                self.gateways[each.address] = each
+        await self._changed()
+        return list(self.gateways.values())
 
     async def choose(self, gateway: Address) -> Address | None:
         """Return a free address beside a gateway, asked for on all interfaces; None if ten in a row are taken."""
         used = {assigned.local for each in self.snapshot.interfaces for assigned in each.assigned}
-        used |= {each.local for each in self.peerings.values()} | self._avoided
-        possible = [self._address] if self._address else list(islice(candidates(gateway, used), MOST_CONFLICTS))
+        used |= {each.local for each in self._ours} | self._avoided
+        given = self._options.address
+        possible = [given] if given else list(islice(addresses.candidates(gateway, used), MOST_CONFLICTS))
         for each in possible:
             if not await self._wires.is_taken(each):
                 return each
@@ -99,54 +80,48 @@ class Keeper:
             self._avoided.clear()
         return None
 
-    async def hold(self, peering: Peering) -> bool:
-        """Add an address and keep it from now on; tell whether it is there already.
+    async def hold(self, gateway: Gateway, local: Address) -> None:
+        """Add an address and keep it from now on; ``present`` tells whether it is there already.
 
         It is not where the interface is about to get an address of its own. Raises ``PermissionMissingError``.
         """
-        self.peerings[peering.gateway] = peering
-        await self._save(list(self.peerings.values()))  # before it is there: a crash leaves nothing unknown behind
-        self._wires.watch(each.local for each in self.peerings.values())
+        gateway.local = local
+        await self._changed()  # before it is there: a crash leaves nothing unknown behind
         await self.look()
-        return self.has(peering)
 
-    async def release(self, gateway: Address) -> None:
+    async def release(self, gateway: Gateway) -> None:
         """Take the address for a gateway away."""
         async with self._lock:
-            peering = self.peerings.get(gateway)
-            if peering is None:
+            assigned = gateway.assigned
+            if assigned is None:
                 return
-            await self._remove(peering)
-            del self.peerings[gateway]
-            self._present.discard(peering.key)
-            self._ever.discard(peering.key)
-            self._wires.watch(each.local for each in self.peerings.values())
-        self.tell(peering, Step.REMOVED)
-        await self._save(list(self.peerings.values()))
+            for interface in (await self._netlink.snapshot()).having(assigned):
+                await self._netlink.remove(interface, assigned)
+            _note(gateway, Step.REMOVED)
+            gateway.local, gateway.present, gateway.was_present = None, False, False
+        await self._changed()
 
     async def release_all(self) -> None:
         """Take all away."""
         for task in self._tasks:
             task.cancel()
-        for gateway in list(self.peerings):
+        for each in self.gateways.values():
             with suppress(OSError, PermissionMissingError):
-                await self.release(gateway)
+                await self.release(each)
 
     async def run(self) -> None:
         """Follow the interfaces until cancelled: what was taken away is put back."""
-        pause, failing = 0.0, False
+        pause, level = 0.0, logging.WARNING
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(pause or _LOOK_ANYWAY, _LOOK_ANYWAY)):
                     await self._netlink.changed.wait()
             await asyncio.sleep(_SETTLE)  # an interface's change comes in several parts
             try:
-                pause, failing = await self.look(), False
+                pause, level = await self.look(), logging.WARNING
             except (OSError, PermissionMissingError) as error:
-                _LOGGER.log(
-                    logging.DEBUG if failing else logging.WARNING, "Addresses cannot be read or changed: %s", error
-                )
-                pause, failing = 1.0, True
+                _LOGGER.log(level, "Addresses cannot be read or changed: %s", error)
+                pause, level = 1.0, logging.DEBUG
             await asyncio.sleep(_BETWEEN_LOOKS - _SETTLE)
 
     async def look(self) -> float:
@@ -154,91 +129,94 @@ class Keeper:
         async with self._lock:
             self._netlink.changed.clear()
             self.snapshot = await self._netlink.snapshot()
-            now = asyncio.get_running_loop().time()
-            self._note_own(now)
+            self._note_own()
             try:
-                new = self._wires.refresh(self.snapshot, self._only)
-                waits = [await self._apply(each, now) for each in self.peerings.values()]
+                new = self._wires.refresh(self.snapshot, self._options.interface)
+                waits = [await self._apply(each) for each in list(self.gateways.values())]
             except PermissionMissingError:
                 self.permitted = False
                 raise
             self.permitted = True
         if new:
             self.appeared()
-        return min((each for each in waits if each), default=0.0)
+        return min(filter(None, waits), default=0.0)
 
-    def claimed(self, address: Address) -> None:
+    @property
+    def _ours(self) -> set[Assigned]:
+        return {each.assigned for each in self.gateways.values() if each.assigned}
+
+    async def _changed(self) -> None:
+        held = [each for each in self.gateways.values() if each.local]
+        self._wires.watch(each.local for each in self._ours)
+        await self._store.write(
+            added=[{"interface": e.interface, "address": str(e.local), "peer": str(e.address)} for e in held]
+        )
+
+    def _claimed(self, address: Address) -> None:
         """Hear that somebody else has an address of ours: defend it once, and give it up if it is really so."""
         now = asyncio.get_running_loop().time()
-        peering = next((each for each in self.peerings.values() if each.local == address), None)
-        if peering and now >= self._next_dispute:
+        gateway = next((each for each in self.gateways.values() if each.local == address), None)
+        if gateway and now >= self._next_dispute:
             self._next_dispute = now + DEFEND_INTERVAL
-            self._spawn(self._dispute(peering))
+            self._spawn(self._dispute(gateway, address))
 
-    def _note_own(self, now: float) -> None:
-        ours = self.ours
-        there = {(each.name, each.index): bool(each.own(ours)) for each in self.snapshot.interfaces}
-        self._own = {key: self._own.get(key, OwnAddress(now if self._started else None)) for key in there}
-        self._started = True
-        for key, present in there.items():
-            self._own[key].note(present=present, now=now)
+    def _note_own(self) -> None:
+        now = asyncio.get_running_loop().time()
+        known, self._own = self._own, {}
+        for each in self.snapshot.interfaces:
+            new = OwnAddress(until=0.0 if known is None else now + NEW_INTERFACE)
+            own = self._own[each.name, each.index] = (known or {}).get((each.name, each.index), new)
+            own.note(present=bool(self.own(each)), now=now)
 
-    async def _apply(self, peering: Peering, now: float) -> float:
-        interface = self.snapshot.named(peering.interface)
-        if interface is None or not interface.up:
-            self._lost(peering)
-            return 0.0
-        wait = self._own[interface.name, interface.index].wait(now)
-        what = action(interface, peering, self.ours, wait)
-        if what is Action.NOTHING:
-            if peering.key not in self._present:
-                self._put(peering)
-            return 0.0
-        if what is Action.WAIT:
-            self._lost(peering)
+    async def _apply(self, gateway: Gateway) -> float:
+        """Have one address where it belongs; return after how many seconds to look again, or 0."""
+        interface, assigned, wait = self.snapshot.named(gateway.interface), gateway.assigned, 0.0
+        if assigned is None:
             return wait
-        if what in (Action.REMOVE, Action.REORDER):
-            await self._netlink.remove(interface, peering.local, peering.gateway)
-        if what is Action.REMOVE:
-            self._lost(peering)
-            return wait
-        try:
-            await self._netlink.add(interface, peering.local, peering.gateway)
-        except OSError as error:  # the interface went in this moment: the next look knows
-            _LOGGER.debug("%s cannot be added: %s", peering, error)
-            return 1.0
-        self._put(peering)
-        return 0.0
+        present = added = False
+        if interface and interface.up and self._own:
+            wait = max(0.0, self._own[interface.name, interface.index].until - asyncio.get_running_loop().time())
+            unwanted, added = addresses.change(interface, assigned, self._ours, waiting=wait > 0)
+            if unwanted:
+                await self._netlink.remove(interface, assigned)
+            if added:
+                try:
+                    await self._netlink.add(interface, assigned)
+                except OSError as error:  # the interface went in this moment: the next look knows
+                    _LOGGER.debug("%s cannot be added: %s", assigned, error)
+                    return 1.0
+            present = added or (not unwanted and assigned in interface.assigned)
+        if present and (added or not gateway.present):
+            _note(gateway, Step.PUT_BACK if gateway.was_present else Step.ADDED)
+            self._spawn(self._announce(gateway, assigned.local))
+        elif gateway.present and not present:
+            _note(gateway, Step.LOST)
+        gateway.present, gateway.was_present = present, gateway.was_present or present
+        return 0.0 if present else wait
 
-    def _put(self, peering: Peering) -> None:
-        self._present.add(peering.key)
-        self.tell(peering, Step.PUT_BACK if peering.key in self._ever else Step.ADDED)
-        self._ever.add(peering.key)
-        self._spawn(self._announce(peering))
-
-    def _lost(self, peering: Peering) -> None:
-        if peering.key in self._present:
-            self._present.discard(peering.key)
-            self.tell(peering, Step.LOST)
-
-    async def _remove(self, peering: Peering) -> None:
-        for interface in (await self._netlink.snapshot()).having(peering.key):
-            await self._netlink.remove(interface, peering.local, peering.gateway)
-
-    async def _announce(self, peering: Peering) -> None:
-        await self._wires.announce(peering.interface, peering.local)
+    async def _announce(self, gateway: Gateway, local: Address) -> None:
+        await self._wires.announce(gateway.interface, local)
         await asyncio.sleep(ANNOUNCE_INTERVAL)
-        if self.has(peering):
-            await self._wires.announce(peering.interface, peering.local)
+        if gateway.present and gateway.local == local:
+            await self._wires.announce(gateway.interface, local)
 
-    async def _dispute(self, peering: Peering) -> None:
-        await self._wires.announce(peering.interface, peering.local)
-        if await self._wires.is_taken(peering.local) and self.peerings.get(peering.gateway) == peering:
-            self._avoided.add(peering.local)
-            self.tell(peering, Step.CONFLICT)
-            self.conflict(peering)
+    async def _dispute(self, gateway: Gateway, local: Address) -> None:
+        await self._wires.announce(gateway.interface, local)
+        taken = await self._wires.is_taken(local)
+        if taken and gateway.local == local:
+            self._avoided.add(local)
+            _note(gateway, Step.CONFLICT)
+            gateway.conflict = True
+        elif gateway.local == local:  # a forged claim, which the gateway may believe
+            await self._wires.announce(gateway.interface, local)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _note(gateway: Gateway, step: Step) -> None:
+    gateway.note(step)
+    done = step.replace("_", " ")
+    _LOGGER.info("%s for %s on %s: %s", gateway.local, gateway.address, gateway.interface, done)

@@ -7,7 +7,9 @@ thread starts: capabilities belong to a thread.
 import ctypes
 import os
 import pwd
+import re
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,24 +25,19 @@ class PrivilegeError(Exception):
 
 
 def unprivileged() -> tuple[int, int] | None:
-    """Return user and group id to run as, from root; None for who is not root."""
+    """Return user and group id to run as, from root; None for who is not root. Raises ``PrivilegeError``."""
     if os.geteuid() != 0:
         return None
     for name in _USERS:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return entry.pw_uid, entry.pw_gid
+        with suppress(KeyError):
+            return pwd.getpwnam(name)[2:4]
     raise PrivilegeError(f"there is no user {' or '.join(_USERS)} to run as")
 
 
 def permitted() -> bool:
     """Tell whether both capabilities are there."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapPrm:"):
-            return int(line.split()[1], 16) & _WANTED == _WANTED
-    return False
+    found = re.search(r"(?m)^CapPrm:\s+(\w+)$", Path("/proc/self/status").read_text())
+    return found is not None and int(found[1], 16) & _WANTED == _WANTED
 
 
 def become(user: int, group: int) -> None:

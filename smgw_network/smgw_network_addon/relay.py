@@ -6,46 +6,43 @@ Connections come from apps only and go to one gateway. No look inside: TLS, and 
 import asyncio
 import ipaddress
 import logging
-import socket
-from collections.abc import Callable
+import zlib
 from contextlib import suppress
 from typing import Final
 
 from smgw_network_addon.addresses import BRIDGE, BRIDGE_HOST
-from smgw_network_addon.handshake import connect
+from smgw_network_addon.handshake import HTTPS_PORT
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 MOST_CONNECTIONS: Final = 8
-FIRST_PORT: Final = 18443
-PORTS: Final = range(FIRST_PORT, FIRST_PORT + 32)
 CONNECT_TIMEOUT: Final = 10.0
+_PORTS: Final = range(18443, 19443)
 _PIECE: Final = 16384
-_KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
+
+
+def port_for(host: str) -> int:
+    """Return the port for a gateway, which stays the same: the proxy has it in its options."""
+    return _PORTS[zlib.crc32(host.encode()) % len(_PORTS)]
 
 
 class Relay:
-    """Passes connections to ``target()`` (``fe80::1%eth0`` or an IPv4 address) on, from ``start`` to ``stop``."""
+    """Passes connections to ``target`` (``fe80::1%eth0`` or an IPv4 address) on, from ``start`` to ``stop``."""
 
-    def __init__(self, target: Callable[[], str], port: int) -> None:
+    def __init__(self, target: str, port: int) -> None:
         self._target = target
-        self.port = port
+        self._port = port
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def listening(self) -> bool:
-        """Whether apps can connect."""
-        return self._server is not None
 
     async def start(self) -> bool:
         """Listen, if there is a Supervisor's bridge here; tell whether there is."""
         if self._server is None:
             with suppress(OSError):
                 self._server = await asyncio.start_server(
-                    self._serve, str(BRIDGE_HOST), self.port, limit=_PIECE, backlog=MOST_CONNECTIONS
+                    self._serve, str(BRIDGE_HOST), self._port, limit=_PIECE, backlog=MOST_CONNECTIONS
                 )
-        return self.listening
+        return self._server is not None
 
     async def stop(self) -> None:
         """Listen no more and cut what there is."""
@@ -65,27 +62,22 @@ class Relay:
             if peer in BRIDGE and len(self._tasks) <= MOST_CONNECTIONS:
                 await self._join(reader, writer)
         except OSError as error:
-            _LOGGER.debug("Relay to %s: %s", self._target(), error)
+            _LOGGER.debug("Relay to %s: %s", self._target, error)
         finally:
             writer.transport.abort()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = await connect(self._target(), CONNECT_TIMEOUT)
-        for each in (connection, writer.get_extra_info("socket")):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for option, value in _KEEPALIVE:
-                each.setsockopt(socket.IPPROTO_TCP, option, value)
-        far_reader, far_writer = await asyncio.open_connection(sock=connection, limit=_PIECE)
+        """Pass bytes on in both directions until the gateway ends; an app that is gone cannot keep a place."""
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            far_reader, far_writer = await asyncio.open_connection(self._target, HTTPS_PORT, limit=_PIECE)
+        to_gateway = asyncio.create_task(_pass_on(reader, far_writer))
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_pass_on(reader, far_writer))
-                both.create_task(_pass_on(far_reader, writer))
-            for each in (far_writer, writer):
-                each.close()
-                await each.wait_closed()
-        except* OSError as errors:
-            raise OSError(str(errors.exceptions[0])) from None
+            await _pass_on(far_reader, writer)
+            writer.close()
+            await writer.wait_closed()
         finally:
+            to_gateway.cancel()
+            await asyncio.gather(to_gateway, return_exceptions=True)
             far_writer.transport.abort()
 
 

@@ -28,6 +28,12 @@ def image(engine: images.Engine, base: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def clients(engine: images.Engine, base: str) -> str:
+    """Return the image with the libraries of Home Assistant's integrations."""
+    return images.build(engine, base, Path(__file__).parent / "clients", "localhost/smgw-proxy-clients")
+
+
+@pytest.fixture(scope="session")
 def network(engine: images.Engine) -> Iterator[rig.Network]:
     del engine  # asked for because it skips where there is none
     with rig.network(f"smgw-{os.getpid()}") as net:

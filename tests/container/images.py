@@ -155,7 +155,8 @@ def compressed_layers(on: Engine, image: str) -> list[int]:
 
 def added_size(on: Engine, image: str, base: str) -> int:
     """Return how many compressed bytes the image adds to its base."""
-    return sum(compressed_layers(on, image)) - sum(compressed_layers(on, base))
+    layers = on.podman("image", "inspect", "--format={{len .RootFS.Layers}}", base).stdout
+    return sum(compressed_layers(on, image)[int(layers) :])
 
 
 def _build_command(arch: str) -> list[str]:

@@ -2,19 +2,13 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.container import images, rig
+from tests.container import rig
 from tests.faults.scene import IN_BOTH_MODES, Mode, options_of
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def clients(engine: images.Engine, base: str) -> str:
-    return images.build(engine, base, Path(__file__).parent / "clients", "localhost/smgw-proxy-clients")
 
 
 def printed_by_two(app: rig.App, clients: str, script: str, where: str) -> list[dict[str, object]]:

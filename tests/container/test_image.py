@@ -25,7 +25,15 @@ def test_it_is_small(engine: images.Engine, image: str, base: str) -> None:
 
 def test_nothing_is_left_that_only_a_build_needs(paths: list[PurePosixPath]) -> None:
     names = {path.name for path in paths}
-    assert not names & {"pip", "ensurepip", "requirements.txt", "simulator", "tests", "config.yaml"}
+    assert not names & {
+        "pip",
+        "ensurepip",
+        "requirements.txt",
+        "simulator",
+        "tests",
+        "config.yaml",
+        "smgw_network_addon",
+    }
     assert PurePosixPath("/usr/bin/gcc") not in paths
     assert not [path for path in paths if path.parent == PurePosixPath("/var/lib/apt/lists")]
 

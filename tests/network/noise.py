@@ -1,5 +1,7 @@
 """A neighbour that does not behave: ``python -m tests.network.noise INTERFACE answer|announce|flood …``.
 
+``announce ADDRESS [TIMES]`` says, every half second, that an address is its own.
+
 Sends on the one interface that it is given, in a namespace of a test; a flood ends after 30 seconds.
 """
 
@@ -87,7 +89,10 @@ def main() -> None:
     if kind == "answer":
         neighbour.answer()
     elif kind == "announce":
-        neighbour.send(packet(1, neighbour.mac, rest[0], bytes(6), rest[0]))
+        address, *times = rest
+        for _ in range(int(*times or "1")):
+            neighbour.send(packet(1, neighbour.mac, address, bytes(6), address))
+            time.sleep(0.5 if times else 0.0)
     else:
         neighbour.flood(*rest)
 

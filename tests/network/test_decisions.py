@@ -4,6 +4,7 @@ import itertools
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -14,24 +15,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.certificates import CURVES, CertificateOptions, make_identity
-from smgw_network_addon import addresses, arp, certificate
-from smgw_network_addon.addresses import Address, Network
-from smgw_network_addon.interfaces import (
+from smgw_network_addon import addresses, wire
+from smgw_network_addon.addresses import (
     NEW_INTERFACE,
     OWN_ADDRESS_RETURNS,
-    Action,
+    Address,
     Assigned,
     Interface,
+    LinkLocal,
+    Network,
     OwnAddress,
-    Peering,
-    action,
-    holds,
+    Snapshot,
+    change,
 )
+from smgw_network_addon.handshake import read_certificate
 from smgw_network_addon.options import OptionError, Options, from_file, parse
 
 GATEWAY = Address("10.11.120.2")
 LOCAL = Address("10.11.120.250")
-PEERING = Peering("eth0", LOCAL, GATEWAY)
 OWN = Assigned(Address("192.168.178.20"), Network("192.168.178.0/24"))
 SECOND = Assigned(Address("192.168.9.1"), Network("192.168.9.0/24"))
 OURS = Assigned(LOCAL, Network("10.11.120.2/32"))
@@ -76,50 +77,53 @@ def test_seen_addresses_may_be_gateways(address: str) -> None:
 # The order of addresses
 
 
+NOTHING, ADD, REMOVE, REORDER = (False, False), (False, True), (True, False), (True, True)
+"""Whether ours has to be removed, and whether it has to be added after that."""
+
+
 @pytest.mark.parametrize(
-    ("assigned", "wait", "expected"),
+    ("assigned", "waiting", "expected"),
     [
-        ((OWN,), 0.0, Action.ADD),
-        ((OWN, OURS), 0.0, Action.NOTHING),
-        ((OWN, SECOND, OURS), 0.0, Action.NOTHING),
-        ((OURS, OWN), 0.0, Action.REORDER),
-        ((OWN, OURS, SECOND), 0.0, Action.NOTHING),
-        ((), 0.0, Action.ADD),
-        ((OURS,), 0.0, Action.NOTHING),
-        ((), 9.0, Action.WAIT),
-        ((OURS,), 9.0, Action.REMOVE),
-        ((OWN,), 9.0, Action.ADD),
+        ((OWN,), False, ADD),
+        ((OWN, OURS), False, NOTHING),
+        ((OWN, SECOND, OURS), False, NOTHING),
+        ((OURS, OWN), False, REORDER),
+        ((OWN, OURS, SECOND), False, NOTHING),
+        ((), False, ADD),
+        ((OURS,), False, NOTHING),
+        ((), True, NOTHING),
+        ((OURS,), True, REMOVE),
+        ((OWN,), True, ADD),
     ],
 )
 def test_ours_is_never_the_first_beside_an_own_one(
-    assigned: tuple[Assigned, ...], wait: float, expected: Action
+    assigned: tuple[Assigned, ...], waiting: bool, expected: tuple[bool, bool]
 ) -> None:
-    assert action(interface(*assigned), PEERING, {PEERING.key}, wait) is expected
+    assert change(interface(*assigned), OURS, {OURS}, waiting=waiting) == expected
 
 
 @given(st.permutations([OWN, SECOND, OURS]), st.integers(0, 3))
 def test_a_reordered_address_is_in_its_place(assigned: list[Assigned], count: int) -> None:
     before = assigned[:count]
-    what = action(interface(*before), PEERING, {PEERING.key}, 0.0)
-    after = [each for each in before if each != OURS or what is Action.NOTHING]
-    after += [OURS] if what in (Action.ADD, Action.REORDER) else []
-    assert action(interface(*after), PEERING, {PEERING.key}, 0.0) is Action.NOTHING
+    removed, added = change(interface(*before), OURS, {OURS}, waiting=False)
+    after = [each for each in before if each != OURS or not removed] + [OURS] * added
+    assert change(interface(*after), OURS, {OURS}, waiting=False) == NOTHING
     assert after[0] != OURS or not {OWN, SECOND} & set(after)
 
 
 def test_an_own_address_is_waited_for_where_it_was_or_where_it_may_come() -> None:
-    there_at_start = OwnAddress(None)
+    there_at_start = OwnAddress()
     there_at_start.note(present=False, now=10)
-    assert there_at_start.wait(10) == 0
+    assert there_at_start.until == 0
     there_at_start.note(present=True, now=11)
     there_at_start.note(present=False, now=12)
-    assert there_at_start.wait(12) == OWN_ADDRESS_RETURNS
     there_at_start.note(present=False, now=100)
-    assert there_at_start.wait(12 + OWN_ADDRESS_RETURNS) == 0
-    new = OwnAddress(50)
-    assert (new.wait(50), new.wait(50 + NEW_INTERFACE)) == (NEW_INTERFACE, 0)
+    assert there_at_start.until == 12 + OWN_ADDRESS_RETURNS
+    new = OwnAddress(until=50 + NEW_INTERFACE)
+    new.note(present=False, now=50)
+    assert new.until == 50 + NEW_INTERFACE
     new.note(present=True, now=51)
-    assert new.wait(51) == 0
+    assert new.until == 0
 
 
 @pytest.mark.parametrize(
@@ -140,10 +144,10 @@ def test_ports_of_a_bridge_and_links_without_arp_are_left_alone() -> None:
 
 
 def test_the_home_network_holds_its_addresses_and_ours_does_not_count() -> None:
-    home = [interface(OWN, OURS), interface(SECOND, name="eth1")]
-    assert holds(home, Address("192.168.178.9"), {PEERING.key}) == ["eth0"]
-    assert holds(home, GATEWAY, {PEERING.key}) == []
-    assert holds(home, GATEWAY, set()) == ["eth0"]
+    home = Snapshot((interface(OWN, OURS), interface(SECOND, name="eth1")))
+    assert home.holding(Address("192.168.178.9"), {OURS}) == ["eth0"]
+    assert home.holding(GATEWAY, {OURS}) == []
+    assert home.holding(GATEWAY, set()) == ["eth0"]
 
 
 # Options
@@ -155,8 +159,8 @@ def test_the_home_network_holds_its_addresses_and_ours_does_not_count() -> None:
         ({}, Options()),
         ({"gateway": "", "interface": None, "address": " "}, Options()),
         ({"gateway": "10.11.120.2", "search": False}, Options(gateway=GATEWAY, search=False)),
-        ({"gateway": "fe80::1%eth1"}, Options(link_local="fe80::1", interface="eth1")),
-        ({"gateway": "FE80::0:1"}, Options(link_local="fe80::1")),
+        ({"gateway": "fe80::1%eth1"}, Options(LinkLocal("fe80::1"), interface="eth1")),
+        ({"gateway": "FE80::0:1"}, Options(LinkLocal("fe80::1"))),
         ({"interface": "enx00e04c680001", "address": "10.11.120.9"},
          Options(interface="enx00e04c680001", address=Address("10.11.120.9"))),
     ],
@@ -196,9 +200,11 @@ def test_a_bad_value_is_named_in_one_line(given: dict[str, object], named: str) 
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "7"])
-def test_a_file_that_holds_no_options(text: str) -> None:
+def test_a_file_that_holds_no_options(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "options.json"
+    file.write_text(text)
     with pytest.raises(OptionError):
-        from_file(text)
+        from_file(file)
 
 
 @given(st.dictionaries(st.sampled_from(["gateway", "interface", "address", "search", "x"]), st.none() | st.text()))
@@ -210,11 +216,11 @@ def test_nothing_but_an_option_error_comes_of_options(given: dict[str, object]) 
 # ARP
 
 
-def runs(program: bytes, packet: bytes) -> bool:
+def runs(program: wire.Filter, packet: bytes) -> bool:
     """Run a filter as the kernel does; tell whether the packet passes."""
     at, value = 0, 0
     while True:
-        code, if_equal, otherwise, constant = arp._INSTRUCTION.unpack_from(program, at * arp._INSTRUCTION.size)  # noqa: SLF001
+        code, if_equal, otherwise, constant = program[at]
         at += 1
         match code:
             case 0x28:
@@ -230,7 +236,7 @@ def runs(program: bytes, packet: bytes) -> bool:
 
 
 def packet(operation: int, sender: str, target: str) -> bytes:
-    return arp._LAYOUT.pack(  # noqa: SLF001
+    return wire._LAYOUT.pack(  # noqa: SLF001
         1, 0x0800, 6, 4, operation, b"\x0a" * 6, ip_address(sender).packed, bytes(6), ip_address(target).packed
     )
 
@@ -249,7 +255,7 @@ def packet(operation: int, sender: str, target: str) -> bytes:
     ],
 )
 def test_the_filter_passes_answers_and_claims(operation: int, sender: str, target: str, passes: bool) -> None:
-    program = arp.answers_and_claims([Address("10.11.120.251"), LOCAL])
+    program = wire.answers_and_claims([Address("10.11.120.251"), LOCAL])
     assert runs(program, packet(operation, sender, target)) is passes
 
 
@@ -258,19 +264,19 @@ def test_the_filter_passes_answers_and_claims(operation: int, sender: str, targe
     [("10.11.120.2", True), ("192.168.178.1", False), ("0.0.0.0", False), ("192.168.179.1", True)],
 )
 def test_the_filter_for_strangers_drops_the_own_networks(sender: str, passes: bool) -> None:
-    program = arp.strangers([Network("192.168.178.0/24"), Network("10.11.120.9/32")])
+    program = wire.strangers([Network("192.168.178.0/24"), Network("10.11.120.9/32")])
     assert runs(program, packet(1, sender, "192.168.178.20")) is passes
 
 
 @given(st.binary(max_size=64))
 def test_any_bytes_are_a_packet_or_none(data: bytes) -> None:
-    assert arp.parse(data) is None or len(data) >= 28
+    assert wire.parse(data) is None or len(data) >= 28
 
 
 def test_packets_are_read_as_they_are_written() -> None:
     mac = b"\x02\x00\x00\x00\x00\x01"
-    assert arp.parse(arp.probe(mac, GATEWAY)) == arp.Packet(mac, Address(0), GATEWAY, reply=False)
-    announced = arp.parse(arp.announcement(mac, LOCAL))
+    assert wire.parse(wire.probe(mac, GATEWAY)) == wire.Packet(mac, Address(0), GATEWAY, reply=False)
+    announced = wire.parse(wire.announcement(mac, LOCAL))
     assert announced is not None
     assert (announced.sender, announced.target, announced.claimed) == (LOCAL, LOCAL, LOCAL)
 
@@ -302,7 +308,7 @@ def made(curve: str, name: str, organization: str, issuer: str = "somebody") -> 
 @pytest.mark.parametrize("curve", ["P-256", "P-384", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"])
 def test_a_gateways_certificate_is_known_on_every_curve(curve: str) -> None:
     der = make_identity(CertificateOptions(curve=curve)).der
-    found = certificate.read(der)
+    found = read_certificate(der)
     assert found is not None
     assert found.is_gateways
     assert (found.name, found.organization, found.maker) == ("ETHE0300186023.SMGW", "SMGW", "Theben")
@@ -326,31 +332,31 @@ def make_fingerprint(der: bytes) -> str:
     ],
 )
 def test_who_is_a_gateway(name: str, organization: str, issuer: str, is_one: bool) -> None:
-    found = certificate.read(made("P-256", name, organization, issuer))
+    found = read_certificate(made("P-256", name, organization, issuer))
     assert found is not None
     assert found.is_gateways is is_one
 
 
 @pytest.mark.parametrize("curve", ["RSA", "P-521"])
 def test_a_key_of_another_kind_is_none_of_a_gateway(curve: str) -> None:
-    found = certificate.read(make_identity(CertificateOptions(curve=curve)).der)
+    found = read_certificate(make_identity(CertificateOptions(curve=curve)).der)
     assert found is not None
     assert not found.is_gateways
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_certificate_or_none(data: bytes) -> None:
-    assert certificate.read(data) is None or data
+    assert read_certificate(data) is None or data
 
 
 def test_a_certificate_that_was_cut_or_changed_is_read_or_none() -> None:
     der = make_identity(CertificateOptions()).der
     for at in itertools.chain(range(0, len(der), 7), range(40)):
-        certificate.read(der[:at])
-        certificate.read(der[:at] + b"\xff" + der[at + 1 :])
+        read_certificate(der[:at])
+        read_certificate(der[:at] + b"\xff" + der[at + 1 :])
 
 
 def test_names_hold_nothing_that_could_leave_a_line() -> None:
-    found = certificate.read(made("P-256", "evil\n\x1b[31m.SMGW", ""))
+    found = read_certificate(made("P-256", "evil\n\x1b[31m.SMGW", ""))
     assert found is not None
     assert found.name == "evil??[31m.SMGW"

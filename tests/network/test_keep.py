@@ -1,32 +1,31 @@
 """The address stays where it has to be, whatever happens to the interface, and gives way to whoever else has it."""
 
+import os
 import time
 
 import pytest
 
 from tests.network.house import GATEWAY, House, Program, eventually
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(180)
 
 OWN = "192.168.178.20"
 PEER = "10.11.120.250"
+FLOOD = 4.0
+"""Seconds."""
 
 
-@pytest.fixture
-def running(home: House) -> Program:
-    """Run the program in a house with a gateway, until that is reached."""
-    home.gateway()
-    program = home.network("--gateway", GATEWAY)
-    eventually(home.reaches, 20, program.log)
-    return program
+LEASES = int(os.environ.get("SMGW_LEASES", "10"))
+"""For each pause; 34 make a hundred."""
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.03, 0.3], ids=str)
 def test_it_is_back_within_a_second_after_each_lease_and_never_first(
-    home: House, running: Program, pause: float
+    lasting: tuple[House, Program], pause: float
 ) -> None:
+    home, running = lasting
     slowest = 0.0
-    for _ in range(34):
+    for _ in range(LEASES):
         home.at("hahost", "ip address flush dev eth0")
         end = time.monotonic() + pause
         while time.monotonic() < end:
@@ -37,19 +36,23 @@ def test_it_is_back_within_a_second_after_each_lease_and_never_first(
     assert home.reaches()
 
 
-def test_an_own_address_that_is_taken_away_alone_comes_first_again(home: House, running: Program) -> None:
+def test_an_own_address_that_is_taken_away_alone_comes_first_again(lasting: tuple[House, Program]) -> None:
+    home, running = lasting
     home.at("hahost", f"ip address del {OWN}/24 dev eth0")
     eventually(lambda: home.addresses() == [], 5, running.log)
     home.at("hahost", f"ip address add {OWN}/24 dev eth0")
     assert eventually(lambda: home.addresses() == [OWN, PEER], 5, running.log) < 1
 
 
-def test_one_that_is_taken_away_alone_is_put_back(home: House, running: Program) -> None:
+def test_one_that_is_taken_away_alone_is_put_back(lasting: tuple[House, Program]) -> None:
+    home, running = lasting
+    before = running.log().count(": put back")
     home.at("hahost", f"ip address del {PEER} peer {GATEWAY}/32 dev eth0")
     assert eventually(lambda: home.addresses() == [OWN, PEER], 5, running.log) < 1
-    running.waits_for("was put back", 5)
+    eventually(lambda: running.log().count(": put back") > before, 5, running.log)
 
 
+@pytest.mark.alone
 def test_an_interface_without_an_address_of_its_own_gets_it_at_once(empty: House) -> None:
     empty.host("192.168.178.20/24")
     empty.plug("hahost", interface="eth1", switch="cabinet")
@@ -94,7 +97,7 @@ def test_a_conflict_makes_it_choose_another_one(home: House, running: Program) -
     home.start("printer", ["tests.network.noise", "eth0", "announce", PEER])
     eventually(lambda: home.addresses() == [OWN, "10.11.120.249"], 10, running.log)
     eventually(home.reaches, 10, running.log)
-    assert "is used by another device, too" in running.log()
+    assert ": conflict" in running.log()
 
 
 @pytest.mark.usefixtures("running")
@@ -120,16 +123,20 @@ def test_a_neighbour_that_answers_every_probe_does_not_win(home: House, options:
 
 
 @pytest.mark.parametrize("kind", ["ask", "announce", "reply"])
-def test_10000_packets_a_second_cost_little(home: House, running: Program, kind: str) -> None:
-    home.plug("liar")
+def test_10000_packets_a_second_cost_little(lasting: tuple[House, Program], kind: str) -> None:
+    home, running = lasting
+    if "liar" not in home.names:
+        home.plug("liar")
     flood = home.start("liar", ["tests.network.noise", "eth0", "flood", kind, PEER])
     flood.waits_for("ready")
+    eventually(lambda: len(flood.log().split()) > 1, 10, flood.log)  # a second of it has gone
     before, began = running.processor_time(), time.monotonic()
-    time.sleep(10)
+    time.sleep(FLOOD)
     used = (running.processor_time() - before) / (time.monotonic() - began)
-    assert used < 0.15
+    rate = max(map(int, flood.log().split()[1:]))
+    assert rate > 3000
+    assert used * max(1.0, 10_000 / rate) < 0.15  # a busy machine cannot send so many
     assert int(running.status()["VmRSS"].split()[0]) < 65_000
-    assert max(map(int, flood.log().split()[1:])) > 9000
     flood.kill()
     assert home.addresses()[0] == OWN
     eventually(home.reaches, 20, running.log)
@@ -147,6 +154,7 @@ def test_a_neighbour_on_another_interface_that_answers_every_probe_is_not_taken_
     assert home.addresses("aaa0") == []
 
 
+@pytest.mark.long
 def test_a_home_device_that_has_gone_lets_the_gateway_in(empty: House) -> None:
     empty.host("192.168.1.20/24")
     empty.plug("printer", "192.168.1.200/24")

@@ -108,3 +108,16 @@ def test_the_lock_is_part_of_the_one_for_tests() -> None:
     assert own < set(re.findall(pins, (ROOT / "requirements-dev.txt").read_text()))
     proxy = {pin.partition("==")[0] for pin in re.findall(pins, (ROOT / "requirements.txt").read_text())}
     assert not proxy & {"pyroute2", "zeroconf", "ifaddr"}
+
+
+def test_releases_and_audits_know_both_apps() -> None:
+    [image] = [job for job in read(ROOT / ".github/workflows/publish.yaml")["jobs"].values() if "uses" in job]
+    folders = [ROOT / each["folder"] for each in image["strategy"]["matrix"]["include"]]
+    assert folders == [ROOT, APP]
+    assert all((folder / "Dockerfile").is_file() for folder in folders)
+    assert "smgw_network/requirements.txt" in (ROOT / "script/audit").read_text()
+
+
+def test_the_proxys_image_has_nothing_of_it() -> None:
+    assert "smgw_network" not in (ROOT / ".dockerignore").read_text()
+    assert "smgw_network" not in (ROOT / "Dockerfile").read_text()

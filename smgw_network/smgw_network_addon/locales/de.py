@@ -61,7 +61,6 @@ TEXTS: Final = {
     "gateway.by": "Gateway von {maker}",
     "gateway.address": "Adresse",
     "gateway.interface": "Netzwerkanschluss",
-    "gateway.router": "über einen Router",
     "gateway.name": "Name im Zertifikat",
     "gateway.fingerprint": "Fingerabdruck (SHA-256)",
     "gateway.certificate.none": "noch nicht gesehen",

@@ -58,7 +58,6 @@ TEXTS: Final = {
     "gateway.by": "{maker} gateway",
     "gateway.address": "Address",
     "gateway.interface": "Interface",
-    "gateway.router": "by a router",
     "gateway.name": "Name in the certificate",
     "gateway.fingerprint": "Fingerprint (SHA-256)",
     "gateway.certificate.none": "not seen yet",
