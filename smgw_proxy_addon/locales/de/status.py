@@ -75,10 +75,10 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.quiet": "Bei der letzten Anfrage hat es funktioniert.",
     "verdict.quiet.detail": "Seit einigen Stunden hat niemand das Gateway abgefragt.",
     "verdict.quiet.remedy": "Falls ein Programm abfragen sollte, prüfen Sie, ob es läuft und welche Adresse es "
-    "benutzt: siehe „Programm verbinden“.",
+    "benutzt: siehe „Verbinden“.",
     "verdict.waiting": "Der Proxy ist bereit und wartet auf die erste Anfrage.",
     "verdict.waiting.detail": "Seit dem Start hat noch kein Programm das Gateway abgefragt.",
-    "verdict.waiting.remedy": "Richten Sie ein Programm ein: Die Adressen stehen unter „Programm verbinden“.",
+    "verdict.waiting.remedy": "Richten Sie ein Programm ein: Die Adressen stehen unter „Verbinden“.",
     "verdict.found": "SMGW Network hat ein Gateway von {maker} gefunden: {address}.",
     "verdict.found.an": "SMGW Network hat ein Gateway von {maker} gefunden: {address}.",
     "verdict.found.unknown": "SMGW Network hat ein Gateway gefunden: {address}.",
@@ -105,7 +105,7 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.not_found": "Das Gateway antwortet, aber nicht unter der Adresse, die das Programm abfragt ({status}).",
     "verdict.not_found.detail": "Die letzten Anfragen galten einem Pfad, den dieses Gateway nicht hat, oder waren "
     "von einer Art, die es nicht annimmt.",
-    "verdict.not_found.remedy": "Vergleichen Sie die Adresse in Ihrem Programm mit der unter „Programm verbinden“.",
+    "verdict.not_found.remedy": "Vergleichen Sie die Adresse in Ihrem Programm mit der unter „Verbinden“.",
     "verdict.unreadable": "Es funktioniert nicht: {reason}.",
     "verdict.unreadable.remedy": "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy "
     "das Zertifikat neu lernen: Drücken Sie unter „Zertifikat“ auf „Vergessen“.",

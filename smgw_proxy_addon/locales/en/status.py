@@ -75,10 +75,10 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.quiet": "It worked when somebody last asked.",
     "verdict.quiet.detail": "Nobody has asked the gateway for some hours.",
     "verdict.quiet.remedy": "If a client should be asking, check whether it runs and which address it uses: see "
-    "“Connect a client”.",
+    "“Connect”.",
     "verdict.waiting": "The proxy is ready and waits for the first request.",
     "verdict.waiting.detail": "Since its start, no client has asked the gateway for anything.",
-    "verdict.waiting.remedy": "Set up a client: the addresses are under “Connect a client”.",
+    "verdict.waiting.remedy": "Set up a client: the addresses are under “Connect”.",
     "verdict.found": "SMGW Network found a {maker} gateway at {address}.",
     "verdict.found.an": "SMGW Network found an {maker} gateway at {address}.",
     "verdict.found.unknown": "SMGW Network found a gateway at {address}.",
@@ -102,7 +102,7 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.not_found": "The gateway answers, but not at the address that the program asks ({status}).",
     "verdict.not_found.detail": "The last requests were for a path that this gateway does not have, or of a kind "
     "that it does not take.",
-    "verdict.not_found.remedy": "Compare the address in your program with the one under “Connect a client”.",
+    "verdict.not_found.remedy": "Compare the address in your program with the one under “Connect”.",
     "verdict.unreadable": "It does not work: {reason}.",
     "verdict.unreadable.remedy": "Restore the file from a backup, or have the proxy learn the certificate again: "
     "press “Forget” under “Certificate”.",
