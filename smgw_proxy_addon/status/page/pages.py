@@ -208,7 +208,8 @@ def list_steps(state: State) -> list[tuple[str, bool]]:
         ("pinned", bool(trust.pin or trust.policy.fingerprint)),
         ("served", state.last_answer is not None),
     ]
-    known = trust.pin is not None and trust.pin.first_seen is not None and trust.pin.first_seen < state.started
+    first_seen = trust.pin.first_seen if trust.pin else None  # in whole seconds
+    known = first_seen is not None and first_seen < state.started.replace(microsecond=0)
     return [] if known or all(done for _, done in steps) else steps
 
 
