@@ -22,6 +22,7 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway.messages import AnswerParser
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.policy import Certificate
+from smgw_proxy_addon.wakeup import Wakeup
 
 CLOSE_TIMEOUT: Final = 2.0
 """Seconds that the gateway gets to answer close_notify."""
@@ -54,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser: AnswerParser | None = None
         self._ended = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._news = Wakeup()
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
         self._deadline = 0.0
@@ -175,7 +176,7 @@ class Connection(asyncio.Protocol):
         elif parser.buffered > _READ_AHEAD and not self._paused:
             self._paused = True
             self.transport.pause_reading()
-        self._wake()
+        self._news.set()
 
     def eof_received(self) -> None:
         """Note that the gateway closes in order."""
@@ -207,15 +208,11 @@ class Connection(asyncio.Protocol):
             if closed and self.answered is not None and (parser.keeps_alive or not parser.started):
                 self.closed_after = self._clock() - self.answered
             parser.end(error)
-        self._wake()
         if self._writable and not self._writable.done():
             self._writable.set_result(None)
         if self.on_idle_end:
             self.on_idle_end(closed)
-
-    def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._news.set()
 
     def _write(self, data: bytes) -> None:
         if self._ended or self.transport.is_closing():
@@ -259,24 +256,20 @@ class Connection(asyncio.Protocol):
 
     async def _wait_for_input(self, deadline: float) -> None:
         """Wait for input; raises ReadTimeoutError at the ``deadline``, a time of the loop's clock."""
-        self._waiter = self._loop.create_future()
         self._deadline = deadline
         if self._watchdog is None and deadline != math.inf:
             self._watchdog = self._loop.call_at(deadline, self._watch)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        await self._news
 
     def _watch(self) -> None:
         """End a wait that is too long. One timer serves all waits: one for each costs more than the wait."""
         self._watchdog = None
-        if self._waiter is None or self._waiter.done() or self._deadline == math.inf:
+        if not self._news.awaited or self._deadline == math.inf:
             return
         if self._loop.time() < self._deadline:
             self._watchdog = self._loop.call_at(self._deadline, self._watch)
         else:
-            self._waiter.set_exception(ReadTimeoutError(seconds=f"{self._read_timeout:g}"))
+            self._news.set(ReadTimeoutError(seconds=f"{self._read_timeout:g}"))
 
     async def _wait_writable(self) -> None:
         if self._writable is None:
