@@ -91,7 +91,7 @@ class Proxy:
             logins=self.logins,
             held_back=self.held_back,
         )
-        self._handler = _handler(options, source, access, self.trust, self._reported, tuning.limits.hold)
+        self._handler = _handler(options, source, access, self.trust, self._reported, tuning.limits.slow_client)
         self.acceptor = Acceptor(self._handler, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
@@ -236,7 +236,7 @@ def _handler(
     access: Access,
     trust: GatewayTrust,
     report: Callable[[RequestRecord], None],
-    longest_hold: float,
+    slow_client_seconds: float,
 ) -> RequestHandler:
     target = options.target
     host = options.host_header or target.authority
@@ -249,7 +249,7 @@ def _handler(
         read_timeout=options.read_timeout,
         largest_body=options.max_body_mb * MB,
         report=report,
-        longest_hold=longest_hold,
+        slow_client_seconds=slow_client_seconds,
         log_bodies=options.log_bodies,
     )
 

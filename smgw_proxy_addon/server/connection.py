@@ -22,7 +22,7 @@ from smgw_proxy_addon.server.messages import (
     chunk,
 )
 from smgw_proxy_addon.server.output import Output
-from smgw_proxy_addon.server.slow_clients import Hold
+from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
 from smgw_proxy_addon.wakeup import Wakeup
 
 HALF_CLOSED: Final = 2.0
@@ -56,6 +56,7 @@ class ClientConnection(asyncio.Protocol):
 
     ``unsent_in_all`` counts the bytes that all clients together have not taken. ``misplaced``: it speaks plain HTTP
     at the port for HTTPS. ``gone`` is done when the client has left, ``lost`` when the connection has ended.
+    ``half_closed``: the client sends no more.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class ClientConnection(asyncio.Protocol):
         self._unread = b""  # came in beyond what is read ahead
         self._paused = False  # nothing more is read from the client
         self._heard = 0.0  # when the last bytes came in
-        self._half_closed = False
+        self.half_closed = False
         self._leaving: asyncio.TimerHandle | None = None
         self._discarded: int | None = None  # bytes, since nothing that comes in is read any more
         self._news = Wakeup()
@@ -210,10 +211,10 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.output.write(head + whole)
 
-    async def send(self, piece: bytes, hold: Hold) -> None:
+    async def send(self, piece: bytes, slow_timeout: SlowClientTimeout) -> None:
         """Send a piece of the body, however slowly the client reads. Raises as ``Output`` does."""
         self.output.write(chunk(piece) if self._chunked else piece)
-        await self.output.drain(hold)
+        await self.output.drain(slow_timeout)
 
     def finish(self) -> None:
         """End the body. Raises ``ClientGoneError``."""
@@ -222,8 +223,7 @@ class ClientConnection(asyncio.Protocol):
 
     async def confirm(self) -> None:
         """See whether a client that has closed its side has taken its answer. Raises ``ClientGoneError``."""
-        if self._half_closed:
-            await self.output.confirm(_LINGER)
+        await self.output.confirm(_LINGER)
 
     # Called by the event loop
 
@@ -252,7 +252,7 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Learn that the client sends no more; without TLS it may still read. Returns whether to keep it open."""
-        self._half_closed = True
+        self.half_closed = True
         nothing_to_answer = self._request is None and not self._reader.requests
         stays = not (self.secure or nothing_to_answer or self._discarded is not None)
         if stays and self._loop.time() - self._heard > _RIGHT_BEHIND:
@@ -288,7 +288,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def _has_left(self) -> bool:
-        return self._half_closed or self.lost.done()
+        return self.half_closed or self.lost.done()
 
     async def _next(self) -> Request | None:
         """Wait for the next request; None if there will be none."""
@@ -337,7 +337,7 @@ class ClientConnection(asyncio.Protocol):
     async def _end(self) -> None:
         """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
         may_send = self._unread or not self._reader.settled
-        if self._transport is not None and self.output.open and may_send and not self._half_closed:
+        if self._transport is not None and self.output.open and may_send and not self.half_closed:
             self._unread, self._discarded = b"", 0
             self.output.end()
             self._transport.resume_reading()
