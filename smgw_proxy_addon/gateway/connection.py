@@ -9,7 +9,6 @@ import asyncio
 import math
 import select
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Final, cast
 
 from smgw_proxy_addon.errors import (
@@ -20,6 +19,7 @@ from smgw_proxy_addon.errors import (
     StaleConnectionError,
 )
 from smgw_proxy_addon.gateway.messages import AnswerParser
+from smgw_proxy_addon.gateway.tls_transport import TlsTransport
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.policy import Certificate
 from smgw_proxy_addon.wakeup import Wakeup
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
     """
 
     certificate: Certificate
-    transport: asyncio.Transport
+    transport: TlsTransport
 
     def __init__(self, *, read_timeout: float, clock: Callable[[], float]) -> None:
         self._read_timeout = read_timeout
@@ -144,8 +144,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close the connection at once, without close_notify."""
         self.on_idle_end = None
-        with suppress(AttributeError):  # Python before 3.11.3, for a TLS transport that was closed twice
-            self.transport.abort()
+        self.transport.abort()
 
     async def wait_ended(self, seconds: float) -> bool:
         """Wait until the connection has ended, at most for so long; tell whether it has."""
@@ -157,7 +156,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = cast("TlsTransport", transport)
         if (raw := transport.get_extra_info("socket")) is not None:
             self._input.register(raw.fileno(), select.POLLIN)
 
