@@ -39,6 +39,10 @@ class Wakeup:
         else:
             self._context.run(callback, self)
 
+    def wake(self, _done: object) -> None:
+        """Have the task go on; a callback of a future."""
+        self.set()
+
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - asyncio's signature
         """Have the task raise ``CancelledError``, as asyncio does when it is cancelled."""
         callback = self._callback

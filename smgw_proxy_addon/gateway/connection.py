@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
                 parser.buffered = 0
                 if self._paused:
                     self._paused = False
-                    self.transport.resume_reading()
+                    self.transport.raw.resume_reading()
                 yield data
                 deadline = self._loop.time() + self._read_timeout
             elif parser.complete:
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close the connection at once, without close_notify."""
         self.on_idle_end = None
-        self.transport.abort()
+        self.transport.raw.abort()
 
     async def wait_ended(self, seconds: float) -> bool:
         """Wait until the connection has ended, at most for so long; tell whether it has."""
@@ -157,8 +157,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self.transport = cast("TlsTransport", transport)
-        if (raw := transport.get_extra_info("socket")) is not None:
-            self._input.register(raw.fileno(), select.POLLIN)
+        self._input.register(self.transport.raw.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Read a part of the answer, or bytes that belong to none."""
@@ -174,7 +173,7 @@ class Connection(asyncio.Protocol):
                 self._end(None, closed=False)
         elif parser.buffered > _READ_AHEAD and not self._paused:
             self._paused = True
-            self.transport.pause_reading()
+            self.transport.raw.pause_reading()
         self._news.set()
 
     def eof_received(self) -> None:

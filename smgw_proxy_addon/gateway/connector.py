@@ -109,7 +109,7 @@ class Connector:
         try:
             await tls.handshake
         except BaseException:
-            tls.abort()
+            tls.raw.abort()
             raise
         on_step("tls", self._clock() - connected)
         return connection

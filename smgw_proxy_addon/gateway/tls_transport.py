@@ -6,7 +6,7 @@ asyncio's own TLS takes 25 µs more for a request, because it ends each read wit
 
 import asyncio
 import ssl
-from typing import Any, Final, cast
+from typing import Final, cast
 
 _RECORD: Final = 16384
 """Bytes of the longest record (RFC 5246 section 6.2.1)."""
@@ -15,14 +15,16 @@ _RECORD: Final = 16384
 class TlsTransport(asyncio.Protocol):
     """The client's side of one TLS connection: a protocol for the socket, a transport for ``protocol``.
 
-    ``protocol`` is told of the connection when the handshake is done, which is when ``handshake`` is.
+    ``raw`` is the socket's own transport. ``handshake`` is done with the handshake, and then ``protocol`` is told of
+    the connection.
     """
+
+    raw: asyncio.Transport
 
     def __init__(self, context: ssl.SSLContext, server_name: str | None, protocol: asyncio.Protocol) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self._protocol = protocol
-        self._raw: asyncio.Transport
         self._closing = False
         self._error: Exception | None = None
         self.handshake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -33,26 +35,14 @@ class TlsTransport(asyncio.Protocol):
         """Return the certificate (DER) that the gateway showed."""
         return self._tls.getpeercert(binary_form=True) or b""
 
-    def get_extra_info(self, name: str) -> Any:
-        """Return what the socket's transport knows under a name."""
-        return self._raw.get_extra_info(name)
-
     def write(self, data: bytes) -> None:
         """Send data, without waiting."""
         self._tls.write(data)
-        self._raw.write(self._outgoing.read())
-
-    def pause_reading(self) -> None:
-        """Read no more from the socket."""
-        self._raw.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        self._raw.resume_reading()
+        self.raw.write(self._outgoing.read())
 
     def is_closing(self) -> bool:
         """Tell whether the connection is closed or being closed."""
-        return self._closing or self._raw.is_closing()
+        return self._closing or self.raw.is_closing()
 
     def close(self) -> None:
         """Send close_notify, and close the socket when the gateway has answered it, however long that takes."""
@@ -64,20 +54,16 @@ class TlsTransport(asyncio.Protocol):
         except ssl.SSLWantReadError:
             self._send()
         except ssl.SSLError:
-            self._raw.abort()
+            self.raw.abort()
         else:
             self._send()
-            self._raw.close()
-
-    def abort(self) -> None:
-        """Close the socket at once, without close_notify."""
-        self._raw.abort()
+            self.raw.close()
 
     # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
-        self._raw = cast("asyncio.Transport", transport)
+        self.raw = cast("asyncio.Transport", transport)
         self._shake_hands()
 
     def data_received(self, data: bytes) -> None:
@@ -120,7 +106,7 @@ class TlsTransport(asyncio.Protocol):
             self._send()
         except ssl.SSLError as error:
             self._fail(error)
-            self._raw.abort()
+            self.raw.abort()
         else:
             self._send()
             self._protocol.connection_made(cast("asyncio.BaseTransport", self))
@@ -146,7 +132,7 @@ class TlsTransport(asyncio.Protocol):
         self._send()
         if self._closing:
             if ended or self._error:
-                self._raw.close()
+                self.raw.close()
             return
         if data := b"".join(pieces):
             self._protocol.data_received(data)
@@ -154,8 +140,8 @@ class TlsTransport(asyncio.Protocol):
             self._protocol.eof_received()
             self.close()
         elif self._error:
-            self._raw.abort()
+            self.raw.abort()
 
     def _send(self) -> None:
         if self._outgoing.pending:
-            self._raw.write(self._outgoing.read())
+            self.raw.write(self._outgoing.read())
