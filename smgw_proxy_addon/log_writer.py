@@ -86,14 +86,18 @@ class WriterHandler(logging.Handler):
         self._thread = Thread(target=self._run, name=f"log {name}", daemon=True)
         self._thread.start()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record. Never blocks, never raises."""
-        if self._queue.qsize() >= _QUEUE_LIMIT:
-            self._dropped += 1
-            if self._dropped == self._reported + 1:
-                self._overflow()
-            return
-        self.put(complete(record))
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Queue the record, without a filter and mostly without a lock. Never blocks, never raises."""
+        if self._queue.qsize() < _QUEUE_LIMIT:
+            self._queue.put(complete(record))
+            return True
+        self.acquire()
+        self._dropped += 1
+        first = self._dropped == self._reported + 1
+        self.release()
+        if first:
+            self._overflow()
+        return False
 
     def put(self, record: logging.LogRecord) -> None:
         """Queue a complete record even if the queue is full."""

@@ -90,7 +90,7 @@ def log_request(record: RequestRecord) -> None:
     """Log one request, as a warning if the proxy answered an error. A login challenge is no error."""
     level = logging.INFO if record.code in {None, "login_required"} else logging.WARNING
     if _LOGGER.isEnabledFor(level):
-        _LOGGER.handle(_RequestLogRecord(record, level))
+        _LOGGER.callHandlers(_RequestLogRecord(record, level))
 
 
 class _RequestLogRecord(logging.LogRecord):
