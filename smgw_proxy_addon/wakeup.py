@@ -58,7 +58,6 @@ class Wakeup:
         """Wait for the next ``set``."""
         self._asyncio_future_blocking = True
         yield self
-        self.result()
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the event loop."""
@@ -69,7 +68,7 @@ class Wakeup:
         self._callback, self._context = callback, context
 
     def result(self) -> None:
-        """Raise the error, if any."""
+        """Raise the error, if any; the task raises it where it waits."""
         if self._error is not None:
             error, self._error = self._error, None
             raise error

@@ -129,7 +129,8 @@ class TlsTransport(asyncio.Protocol):
             pass  # a part of a record
         except ssl.SSLError as error:
             self._error = error
-        self._send()
+        if self._outgoing.pending:
+            self._send()
         if self._closing:
             if ended or self._error:
                 self.raw.close()
@@ -143,5 +144,4 @@ class TlsTransport(asyncio.Protocol):
             self.raw.abort()
 
     def _send(self) -> None:
-        if self._outgoing.pending:
-            self.raw.write(self._outgoing.read())
+        self.raw.write(self._outgoing.read())
