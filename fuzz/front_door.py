@@ -42,6 +42,8 @@ class Wire(asyncio.Transport):
         super().__init__({"peername": ("127.0.0.1", 40000), "sockname": ("127.0.0.1", 8080)})
         self.written = bytearray()
         self.lost: Callable[[], None] | None = None
+        self.raw = self
+        """The transport below TLS, for a connection to the gateway."""
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

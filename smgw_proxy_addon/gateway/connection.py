@@ -157,7 +157,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self.transport = cast("TlsTransport", transport)
-        self._input.register(self.transport.raw.get_extra_info("socket").fileno(), select.POLLIN)
+        if (raw := self.transport.raw.get_extra_info("socket")) is not None:
+            self._input.register(raw.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Read a part of the answer, or bytes that belong to none."""
