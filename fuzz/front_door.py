@@ -18,7 +18,7 @@ from fuzz.promises import promise
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.proxy.handler import RequestHandler
-from smgw_proxy_addon.proxy.source import Client, Timings
+from smgw_proxy_addon.proxy.source import Client
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.connection import ClientConnection
 
@@ -42,6 +42,8 @@ class Wire(asyncio.Transport):
         super().__init__({"peername": ("127.0.0.1", 40000), "sockname": ("127.0.0.1", 8080)})
         self.written = bytearray()
         self.lost: Callable[[], None] | None = None
+        self.raw = self
+        """The transport below TLS, for a connection to the gateway."""
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -89,7 +91,7 @@ class Gateway:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, _client: Client, _timings: Timings
+        self, request: GatewayRequest, _client: Client, _record: "RequestRecord"
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Answer 200."""
         body = request.body or b""

@@ -20,9 +20,7 @@ _MESSAGE_LIMIT: Final = 8000
 _QUEUE_LIMIT: Final = 2000
 """Lines that wait for a hanging writer; together with the limit of a message it bounds the memory."""
 _COLLECT_SECONDS: Final = 0.02
-"""The pause after writing in a burst, in which further lines are collected."""
-_BURST: Final = 10
-"""Writes in a row, each within that time after the last, that make a burst; before it lines are written at once."""
+"""The pause after a second write within this time, to collect lines: waking the thread costs more than a line."""
 _BATCH: Final = 100
 """Lines that are written at once."""
 _SECONDS: Final = len("2026-11-22 12:00:00")
@@ -88,14 +86,18 @@ class WriterHandler(logging.Handler):
         self._thread = Thread(target=self._run, name=f"log {name}", daemon=True)
         self._thread.start()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record. Never blocks, never raises."""
-        if self._queue.qsize() >= _QUEUE_LIMIT:
-            self._dropped += 1
-            if self._dropped == self._reported + 1:
-                self._overflow()
-            return
-        self.put(complete(record))
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Queue the record, without a filter and mostly without a lock. Never blocks, never raises."""
+        if self._queue.qsize() < _QUEUE_LIMIT:
+            self._queue.put(complete(record))
+            return True
+        self.acquire()
+        self._dropped += 1
+        first = self._dropped == self._reported + 1
+        self.release()
+        if first:
+            self._overflow()
+        return False
 
     def put(self, record: logging.LogRecord) -> None:
         """Queue a complete record even if the queue is full."""
@@ -115,19 +117,18 @@ class WriterHandler(logging.Handler):
 
     def _run(self) -> None:
         batch: list[logging.LogRecord | None] = []
-        written, in_a_row = 0.0, 0
+        written = 0.0
         while None not in batch:
             batch = [self._queue.get()]
-            in_a_row = in_a_row + 1 if time.monotonic() - written < _COLLECT_SECONDS else 0
+            in_a_row = time.monotonic() - written < _COLLECT_SECONDS
             while len(batch) < _BATCH and not self._queue.empty():
                 batch.append(self._queue.get())
             if lines := [self._text(record) for record in batch if record is not None]:
                 self._write("\n".join(lines))
             if self._queue.empty():
                 self._report_dropped()
-            if in_a_row > _BURST:
-                # Waking the thread for each line would cost the requests more time than the writing.
-                self._closing.wait(_COLLECT_SECONDS)
+                if in_a_row:
+                    self._closing.wait(_COLLECT_SECONDS)
             written = time.monotonic()
         self._report_dropped()
 

@@ -6,15 +6,15 @@ Owns the line of a request, and which handlers write. Callers never wait for a t
 import logging
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
 
-from smgw_proxy_addon.errors import ABORT
+from smgw_proxy_addon.errors import ABORT, ProxyError
 from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.log_writer import WriterHandler, make_notice
 from smgw_proxy_addon.redaction import redact_target
@@ -26,26 +26,47 @@ _CONNECTIONS: Final = {True: "reused", False: "new", None: "-"}
 
 @dataclass(slots=True)
 class RequestRecord:
-    """One request and its outcome, for the log and the status page.
+    """One request and its outcome, for the log and the status page; complete when the request is finished.
 
-    ``waiting`` (all waits together), ``connecting`` and ``answering`` are seconds; ``reused`` says whether
-    the gateway's connection was kept from before, ``None`` if none was used; ``status`` may be ``errors.ABORT``;
-    ``code`` is the error's, ``detail`` its technical addition. ``target`` is as received, not redacted.
+    ``waiting`` (all waits together: for the throttle, another login, another request's answer, a place at the
+    gateway), ``connecting`` and ``answering`` are seconds; ``reused`` says whether the gateway's connection was kept
+    from before, ``None`` if none was used; ``status`` may be ``errors.ABORT``; ``code`` is the error's, ``detail``
+    its technical addition. ``target`` is as received, not redacted.
     """
 
-    client: str
-    method: str
-    target: bytes | str
-    status: int
-    bytes_sent: int
-    waiting: float
-    connecting: float
-    answering: float
-    reused: bool | None
+    client: str = ""
+    method: str = ""
+    target: bytes | str = b""
+    status: int = ABORT
+    bytes_sent: int = 0
+    waiting: float = 0.0
+    connecting: float = 0.0
+    answering: float = 0.0
+    reused: bool | None = None
     code: str | None = None
     detail: str = ""
-    shared: str | None = None
-    """For an answer that may be shared: ``hit``, ``collapsed`` or ``stored``."""
+    shared: Literal["hit", "collapsed", "stored"] | None = None
+    """Of an answer that may be shared: taken from those stored, from another client's request, or just stored."""
+
+    def fail(self, error: ProxyError) -> None:
+        """Note what went wrong. The error itself is not kept: its traceback would keep all that it met."""
+        self.code, self.detail = error.code, error.detail
+
+    @contextmanager
+    def wait(self, clock: Callable[[], float]) -> Iterator[None]:
+        """Add the time of this context as a wait, also if it ends with an exception."""
+        began = clock()
+        try:
+            yield
+        finally:
+            self.waiting += clock() - began
+
+    def add(self, other: "RequestRecord") -> None:
+        """Add the times of a request that was made for this one."""
+        self.waiting += other.waiting
+        self.connecting += other.connecting
+        self.answering += other.answering
+        self.reused, self.shared = other.reused, other.shared
 
 
 def request_line(record: RequestRecord) -> str:
@@ -69,7 +90,7 @@ def log_request(record: RequestRecord) -> None:
     """Log one request, as a warning if the proxy answered an error. A login challenge is no error."""
     level = logging.INFO if record.code in {None, "login_required"} else logging.WARNING
     if _LOGGER.isEnabledFor(level):
-        _LOGGER.handle(_RequestLogRecord(record, level))
+        _LOGGER.callHandlers(_RequestLogRecord(record, level))
 
 
 class _RequestLogRecord(logging.LogRecord):

@@ -15,7 +15,8 @@ from smgw_proxy_addon.auth.throttle import Reservation, Throttle
 from smgw_proxy_addon.errors import ClientGoneError, LoginRequiredError, TooManyLoginsError
 from smgw_proxy_addon.http.digest import Authorization
 from smgw_proxy_addon.http.messages import GatewayRequest
-from smgw_proxy_addon.proxy.source import Client, Timings
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.proxy.source import Client
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Authenticator:
         self._clock = clock
         self._throttle = Throttle(_log_throttling)
 
-    async def authenticate(self, request: GatewayRequest, client: Client, timings: Timings) -> int:
+    async def authenticate(self, request: GatewayRequest, client: Client, record: RequestRecord) -> int:
         """Return the position of the account that a request belongs to.
 
         Raises ``LoginRequiredError``, ``TooManyLoginsError``, and ``ClientGoneError`` if the client left meanwhile.
@@ -43,7 +44,7 @@ class Authenticator:
         wrong = False
         try:
             if reservation.delay:
-                with timings.wait(self._clock):
+                with record.wait(self._clock):
                     await _wait(reservation, client)
             result = self._check(given, request, client)
             # Also with a forged nonce: the next challenge would say by "stale" that the password was right.

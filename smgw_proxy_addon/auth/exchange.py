@@ -28,7 +28,8 @@ from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.source import Client, Timings
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.proxy.source import Client
 
 _LOGIN_NEEDED: Final = 401
 _LOWEST_ERROR: Final = 400
@@ -48,25 +49,25 @@ class LoginLock:
         self._waiting = 0
 
     @asynccontextmanager
-    async def acquire(self, timings: Timings, clock: Callable[[], float]) -> AsyncIterator[None]:
+    async def acquire(self, client: Client, record: RequestRecord, clock: Callable[[], float]) -> AsyncIterator[None]:
         """Wait for the lock, and keep it until the end of the context.
 
-        A request that waits here may have a place at the gateway already, so that the schedule does not count it: the
-        ``hold`` of the request that has the lock does.
+        A request that waits here may have a place at the gateway already: the scheduler does not count it as waiting,
+        the timeout of the slow client that has the lock does.
         """
         self._waiting += 1
         try:
-            with timings.wait(clock):
+            with record.wait(clock):
                 await self._lock.acquire()
         finally:
             self._waiting -= 1
-        hold = timings.hold
-        others_wait = hold.others_wait
-        hold.others_wait = lambda: self._waiting > 0 or bool(others_wait and others_wait())
+        timeout = client.slow_timeout
+        others_wait = timeout.others_wait
+        timeout.others_wait = lambda: self._waiting > 0 or bool(others_wait and others_wait())
         try:
             yield
         finally:
-            hold.others_wait = others_wait
+            timeout.others_wait = others_wait
             self._lock.release()
 
 
@@ -82,7 +83,7 @@ class AccountExchange:
         login: GatewayLogin,
         lock: LoginLock,
         client: Client,
-        timings: Timings,
+        record: RequestRecord,
         clock: Callable[[], float],
         may_reuse: Callable[[Connection], Awaitable[bool]],
     ) -> None:
@@ -90,7 +91,7 @@ class AccountExchange:
         self._lock = lock
         self._may_reuse = may_reuse
         self._client = client
-        self._timings = timings
+        self._record = record
         self._clock = clock
         self._check_allowed()
 
@@ -146,7 +147,7 @@ class AccountExchange:
             self._check_allowed()  # again, after the wait for the gateway
             yield
             return
-        async with self._lock.acquire(self._timings, self._clock):
+        async with self._lock.acquire(self._client, self._record, self._clock):
             self._check_allowed()
             if self._client.gone.done():
                 raise ClientGoneError

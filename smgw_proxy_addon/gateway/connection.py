@@ -9,7 +9,6 @@ import asyncio
 import math
 import select
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Final, cast
 
 from smgw_proxy_addon.errors import (
@@ -20,8 +19,10 @@ from smgw_proxy_addon.errors import (
     StaleConnectionError,
 )
 from smgw_proxy_addon.gateway.messages import AnswerParser
+from smgw_proxy_addon.gateway.tls_transport import TlsTransport
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.policy import Certificate
+from smgw_proxy_addon.wakeup import Wakeup
 
 CLOSE_TIMEOUT: Final = 2.0
 """Seconds that the gateway gets to answer close_notify."""
@@ -46,7 +47,7 @@ class Connection(asyncio.Protocol):
     """
 
     certificate: Certificate
-    transport: asyncio.Transport
+    transport: TlsTransport
 
     def __init__(self, *, read_timeout: float, clock: Callable[[], float]) -> None:
         self._read_timeout = read_timeout
@@ -54,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser: AnswerParser | None = None
         self._ended = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._news = Wakeup()
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
         self._deadline = 0.0
@@ -114,7 +115,7 @@ class Connection(asyncio.Protocol):
                 parser.buffered = 0
                 if self._paused:
                     self._paused = False
-                    self.transport.resume_reading()
+                    self.transport.raw.resume_reading()
                 yield data
                 deadline = self._loop.time() + self._read_timeout
             elif parser.complete:
@@ -143,8 +144,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close the connection at once, without close_notify."""
         self.on_idle_end = None
-        with suppress(AttributeError):  # Python before 3.11.3, for a TLS transport that was closed twice
-            self.transport.abort()
+        self.transport.raw.abort()
 
     async def wait_ended(self, seconds: float) -> bool:
         """Wait until the connection has ended, at most for so long; tell whether it has."""
@@ -156,8 +156,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self.transport = cast("asyncio.Transport", transport)
-        if (raw := transport.get_extra_info("socket")) is not None:
+        self.transport = cast("TlsTransport", transport)
+        if (raw := self.transport.raw.get_extra_info("socket")) is not None:
             self._input.register(raw.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
@@ -174,8 +174,8 @@ class Connection(asyncio.Protocol):
                 self._end(None, closed=False)
         elif parser.buffered > _READ_AHEAD and not self._paused:
             self._paused = True
-            self.transport.pause_reading()
-        self._wake()
+            self.transport.raw.pause_reading()
+        self._news.set()
 
     def eof_received(self) -> None:
         """Note that the gateway closes in order."""
@@ -207,15 +207,11 @@ class Connection(asyncio.Protocol):
             if closed and self.answered is not None and (parser.keeps_alive or not parser.started):
                 self.closed_after = self._clock() - self.answered
             parser.end(error)
-        self._wake()
         if self._writable and not self._writable.done():
             self._writable.set_result(None)
         if self.on_idle_end:
             self.on_idle_end(closed)
-
-    def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._news.set()
 
     def _write(self, data: bytes) -> None:
         if self._ended or self.transport.is_closing():
@@ -259,24 +255,20 @@ class Connection(asyncio.Protocol):
 
     async def _wait_for_input(self, deadline: float) -> None:
         """Wait for input; raises ReadTimeoutError at the ``deadline``, a time of the loop's clock."""
-        self._waiter = self._loop.create_future()
         self._deadline = deadline
         if self._watchdog is None and deadline != math.inf:
             self._watchdog = self._loop.call_at(deadline, self._watch)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        await self._news
 
     def _watch(self) -> None:
         """End a wait that is too long. One timer serves all waits: one for each costs more than the wait."""
         self._watchdog = None
-        if self._waiter is None or self._waiter.done() or self._deadline == math.inf:
+        if not self._news.awaited or self._deadline == math.inf:
             return
         if self._loop.time() < self._deadline:
             self._watchdog = self._loop.call_at(self._deadline, self._watch)
         else:
-            self._waiter.set_exception(ReadTimeoutError(seconds=f"{self._read_timeout:g}"))
+            self._news.set(ReadTimeoutError(seconds=f"{self._read_timeout:g}"))
 
     async def _wait_writable(self) -> None:
         if self._writable is None:

@@ -18,8 +18,9 @@ from smgw_proxy_addon.errors import (
     RefusedError,
     UnreachableError,
 )
-from smgw_proxy_addon.gateway.connection import CLOSE_TIMEOUT, Connection
+from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.tls import CertificateWantedError, UntrustedError, client_context, judge_certificates
+from smgw_proxy_addon.gateway.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 
 OnStep = Callable[[Literal["tcp", "tls"], float], None]
@@ -58,7 +59,7 @@ class Connector:
         """
         with self.trust.handshake():
             connection = await self._shake_hands(on_step)
-            der = connection.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            der = connection.transport.certificate()
             try:
                 connection.certificate = await self.trust.settle(der)
             except BaseException as error:
@@ -103,13 +104,14 @@ class Connector:
                     raise
         connected = self._clock()
         on_step("tcp", connected - begun)
-        _, connection = await loop.create_connection(
-            lambda: Connection(read_timeout=self._read_timeout, clock=self._clock),
-            sock=connecting,
-            ssl=self._context,
-            server_hostname=self._server_name or "",
-            ssl_shutdown_timeout=CLOSE_TIMEOUT,
-        )
+        connection = Connection(read_timeout=self._read_timeout, clock=self._clock)
+        tls = TlsTransport(self._context, self._server_name, connection)
+        await loop.create_connection(lambda: tls, sock=connecting)
+        try:
+            await tls.handshake
+        except BaseException:
+            tls.raw.abort()
+            raise
         on_step("tls", self._clock() - connected)
         return connection
 

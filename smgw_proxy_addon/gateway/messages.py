@@ -4,7 +4,6 @@ Bytes go in, the head and pieces of the body come out: no connection is known he
 """
 
 import re
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import httptools
@@ -27,33 +26,31 @@ _SWITCHING: Final = 101
 class AnswerParser:
     """Parses one answer. Its ``on_…`` methods are called by llhttp while bytes are fed."""
 
+    complete = False
+    """Whether the answer was read to its end."""
+    head_complete = False
+    """Whether the head of the final answer was read."""
+    started = False
+    buffered = 0
+    """Bytes in ``pieces``."""
+    excess = False
+    """Whether bytes came after the end of the answer."""
+    keeps_alive = False
+    problem: GatewayError | None = None
+    _interim = 0
+    _beside_body = 0
+    """Bytes since the last one of the body."""
+    _until_close = False
+    _status = 0
+    _reason = b""
+
     def __init__(self, method: bytes) -> None:
         self._bodiless = method == b"HEAD"
-        self._interim = 0
+        self._headers: Headers = []
+        self.pieces: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         # A bare LF ends a line (RFC 9112 section 2.2). No risk for the client: its head is written anew.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
-        self._beside_body = 0
-        """Bytes since the last one of the body."""
-        self._until_close = False
-        self.complete = False
-        """Whether the answer was read to its end."""
-        self.head_complete = False
-        """Whether the head of the final answer was read."""
-        self.started = False
-        self.pieces: deque[bytes] = deque()
-        self.buffered = 0
-        """Bytes in ``pieces``."""
-        self.excess = False
-        """Whether bytes came after the end of the answer."""
-        self.keeps_alive = False
-        self.problem: GatewayError | None = None
-        self._begin()
-
-    def _begin(self) -> None:
-        self._reason = b""
-        self._headers: Headers = []
-        self._status = 0
 
     def answer(self) -> Answer:
         """Return the head, and the body if that is complete; ``pieces`` keeps it, too."""
@@ -149,7 +146,7 @@ class AnswerParser:
         self._interim += 1
         if self._interim > _MAX_INTERIM:
             self._refuse("interim answers without end")
-        self._begin()
+        self._reason, self._headers = b"", []
 
     def _finish(self) -> None:
         if not self.complete:

@@ -5,7 +5,6 @@ Owns the one timer that calls the scheduler back. Decides nothing itself, and kn
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 from smgw_proxy_addon.errors import (
     BusyError,
@@ -16,6 +15,7 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.gateway.ppc_session import CgiRequest
 from smgw_proxy_addon.gateway.scheduler import QueuedRequest, QueueState, Scheduler
+from smgw_proxy_addon.wakeup import Wakeup
 
 
 class PlaceQueue:
@@ -24,8 +24,7 @@ class PlaceQueue:
     def __init__(self, scheduler: Scheduler, clock: Callable[[], float]) -> None:
         self._scheduler = scheduler
         self._clock = clock
-        self._waiters: dict[QueuedRequest, asyncio.Future[bool]] = {}
-        """The result is False when the wait is cancelled for all, else the request's state or ``gone`` tells why."""
+        self._waiters: dict[QueuedRequest, Wakeup] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self.on_session_yield: Callable[[], None] | None = None
@@ -58,9 +57,8 @@ class PlaceQueue:
 
     def cancel_all(self) -> None:
         """End all waits with ``ShuttingDownError``."""
-        for waiter in self._waiters.values():
-            if not waiter.done():
-                waiter.set_result(False)
+        for waiter in list(self._waiters.values()):
+            waiter.set(ShuttingDownError())
 
     def close(self) -> None:
         """Stop the timer."""
@@ -70,17 +68,14 @@ class PlaceQueue:
     async def _wait(self, request: QueuedRequest, gone: asyncio.Future[None]) -> None:
         if request.state is QueueState.REJECTED:
             raise BusyError
-        waiter = self._waiters[request] = asyncio.get_running_loop().create_future()
-        wake = partial(_wake, waiter)
-        gone.add_done_callback(wake)
+        waiter = self._waiters[request] = Wakeup()
+        gone.add_done_callback(waiter.wake)
         self._after_change()
         try:
-            decided = await waiter
+            await waiter
         finally:
-            gone.remove_done_callback(wake)
+            gone.remove_done_callback(waiter.wake)
             del self._waiters[request]
-        if not decided:
-            raise ShuttingDownError
         if gone.done():
             raise ClientGoneError
         match request.state:
@@ -93,7 +88,7 @@ class PlaceQueue:
 
     def _wake_all(self, requests: list[QueuedRequest]) -> None:
         for request in requests:
-            _wake(self._waiters[request])
+            self._waiters[request].set()
         self._after_change()
 
     def _after_change(self) -> None:
@@ -114,8 +109,3 @@ class PlaceQueue:
     def _advance(self) -> None:
         self._timer = None
         self._wake_all(self._scheduler.advance(self._clock()))
-
-
-def _wake(waiter: asyncio.Future[bool], _gone: asyncio.Future[None] | None = None) -> None:
-    if not waiter.done():
-        waiter.set_result(True)

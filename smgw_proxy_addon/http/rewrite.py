@@ -40,6 +40,9 @@ A sender must not name a field that is meant for all recipients (RFC 9110 sectio
 the framing, the login or the protection of an answer.
 """
 
+_OPTIONS: Final = frozenset({b"keep-alive", b"close"})
+"""Values of ``Connection`` that name no header which is not dropped anyway."""
+
 _NEVER_TO_THE_CLIENT: Final = frozenset(
     {
         # The browser would use HTTPS for all ports of the proxy's name.
@@ -190,7 +193,7 @@ def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[by
     lowered = [(name.lower(), name, value) for name, value in headers]
     dropped = _HOP_BY_HOP
     for lower, _, value in lowered:
-        if lower == b"connection":
+        if lower == b"connection" and value.lower() not in _OPTIONS:
             dropped |= tokens([value]) - _END_TO_END
         elif lower == b"transfer-encoding":
             # It overrides Content-Length, which must not be passed on then (RFC 9112 section 6.3).

@@ -96,7 +96,7 @@ class Proxy:
         self.names: Final = CurrentNames(
             GatewayNames.of(options.target.host, options.target.port, self.host), lambda: self.trust.accepted
         )
-        self._handler = _handler(options, source, access, self, tuning.limits.hold)
+        self._handler = _handler(options, source, access, self, tuning.limits.slow_client)
         self.acceptor = Acceptor(self._handler, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
@@ -241,7 +241,7 @@ def _handler(
     source: Source,
     access: Access,
     proxy: Proxy,
-    longest_hold: float,
+    slow_client_seconds: float,
 ) -> RequestHandler:
     return RequestHandler(
         source,
@@ -251,7 +251,7 @@ def _handler(
         read_timeout=options.read_timeout,
         largest_body=options.max_body_mb * MB,
         report=proxy.report,
-        longest_hold=longest_hold,
+        slow_client_seconds=slow_client_seconds,
         log_bodies=options.log_bodies,
     )
 

@@ -13,6 +13,7 @@ from typing import Final
 from smgw_proxy_addon.errors import BusyError, ProxyError, RequestError, ShuttingDownError
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import shared_headers
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
     Cache,
@@ -25,9 +26,11 @@ from smgw_proxy_addon.proxy.cache import (
     recognise_read,
 )
 from smgw_proxy_addon.proxy.single_flight import SharedFetch, UnsharedAnswer
-from smgw_proxy_addon.proxy.source import Client, Timings
+from smgw_proxy_addon.proxy.source import Client
 
-Ask = Callable[[GatewayRequest, Client, Timings], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]]
+Ask = Callable[
+    [GatewayRequest, Client, RequestRecord], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]
+]
 """As ``Source.ask``."""
 
 _OK: Final = 200
@@ -51,7 +54,7 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def ask(
-        self, account: str, request: GatewayRequest, client: Client, timings: Timings, fetch: Ask
+        self, account: str, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Source.ask`` does.
 
@@ -63,14 +66,14 @@ class SharedAnswers:
         if request.stream is None:  # a body in pieces is longer than any read's
             read = recognise_read(account, method, target, request.headers, body)
         if read is not None:
-            async with self._read(read, request, client, timings, fetch) as given:
+            async with self._read(read, request, client, record, fetch) as given:
                 yield given
             return
         changes = request.stream is not None or may_change(method, target, body)
         if changes:
             self.forget()
         try:
-            async with fetch(request, client, timings) as given:
+            async with fetch(request, client, record) as given:
                 yield given
         finally:
             if changes:
@@ -94,28 +97,28 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def _read(
-        self, read: Read, request: GatewayRequest, client: Client, timings: Timings, fetch: Ask
+        self, read: Read, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         now = self._clock()
         reason = b"request" if read.fresh else b"uri-miss"
         stored = None if read.fresh else self._cache.get(read.key, now)
         if stored and read.accepts(stored.headers):
-            timings.shared = "hit"
+            record.shared = "hit"
             age = now - stored.at
             yield _make_answer(stored, format_hit(self._cache.seconds - age), age=int(age))
             return
         # An answer that is not shared is for the one who asked: the next one asks, the others join again.
         while stored is None and not read.fresh and (shared := self._joinable.get(read.key)):
-            with timings.wait(self._clock):
+            with record.wait(self._clock):
                 stored = await _join(shared, client)
             if stored and read.accepts(stored.headers):
-                timings.shared = "collapsed"
+                record.shared = "collapsed"
                 yield _make_answer(stored, format_forward(reason, collapsed=True))
                 return
         if stored:
             reason = b"vary-miss"
-        async with self._lead(read, request, client, timings, fetch) as answer:
-            status = format_forward(reason, stored=timings.shared == "stored")
+        async with self._lead(read, request, client, record, fetch) as answer:
+            status = format_forward(reason, stored=record.shared == "stored")
             if isinstance(answer, StoredAnswer):
                 yield _make_answer(answer, status)
             else:
@@ -125,15 +128,14 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def _lead(
-        self, read: Read, request: GatewayRequest, client: Client, timings: Timings, fetch: Ask
+        self, read: Read, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
     ) -> AsyncIterator[StoredAnswer | UnsharedAnswer]:
         """Ask the gateway, so that others may join."""
         if self._closed:
             raise ShuttingDownError
         began = self._clock()
         shared = SharedFetch(
-            lambda shared: self._fetch(shared, read.key, request, client.address, fetch),
-            timings.hold,
+            lambda shared: self._fetch(shared, read.key, request, replace(client, gone=shared.gone), fetch),
             self._drain_timeout,
         )
         self._joinable[read.key] = shared
@@ -146,22 +148,22 @@ class SharedAnswers:
             if shared.answer.cancelled():
                 raise ShuttingDownError
             answer = shared.answer.result()
-            timings.shared = shared.timings.shared
+            record.shared = shared.record.shared
             yield answer
         finally:
             shared.leave()
             if isinstance(answer, UnsharedAnswer):
                 await asyncio.wait({shared.task})
-            timings.add(shared.timings)
-            if shared.timings.reused is None and not shared.task.done():
-                timings.waited(self._clock() - began)  # for a place, as those who stay still do
+            record.add(shared.record)
+            if shared.record.reused is None and not shared.task.done():
+                record.waiting += self._clock() - began  # for a place, as those who stay still do
 
     async def _fetch(
-        self, shared: SharedFetch, key: bytes, request: GatewayRequest, address: str, fetch: Ask
+        self, shared: SharedFetch, key: bytes, request: GatewayRequest, client: Client, fetch: Ask
     ) -> None:
         began = self._clock()
-        async with fetch(request, Client(address, shared.gone), shared.timings) as (answer, body):
-            sent = min(began + shared.timings.waiting + shared.timings.connecting, self._clock())
+        async with fetch(request, client, shared.record) as (answer, body):
+            sent = min(began + shared.record.waiting + shared.record.connecting, self._clock())
             pieces: list[bytes] = []
             if not may_be_shared(answer.status, answer.headers) or not await _collect(body, pieces):
                 self._let_nobody_join(shared, key)
@@ -169,7 +171,7 @@ class SharedAnswers:
                 return
         stored = StoredAnswer(answer.reason, answer.headers, b"".join(pieces), sent)
         if not shared.outdated and self._cache.put(key, stored, self._clock()):
-            shared.timings.shared = "stored"
+            shared.record.shared = "stored"
         self._let_nobody_join(shared, key)
         shared.answer.set_result(stored)
 

@@ -9,7 +9,7 @@ import logging
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -22,8 +22,9 @@ from smgw_proxy_addon.gateway.ppc_session import PpcSession
 from smgw_proxy_addon.http.digest import Challenge, DigestError, parse_authorization, parse_challenges
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.login_guard import LoginGuard
-from smgw_proxy_addon.proxy.source import Client, Timings, Transparent
+from smgw_proxy_addon.proxy.source import Client, Transparent
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -58,23 +59,14 @@ class Guarded:
         """Return from where logins were held back and none was accepted since."""
         return self._guard.addresses(self._clock())
 
-    @asynccontextmanager
-    async def ask(
-        self, request: GatewayRequest, client: Client, timings: Timings
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+    def ask(
+        self, request: GatewayRequest, client: Client, record: RequestRecord
+    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask as the source does. Raises ``LoginHeldBackError`` without asking the gateway."""
         login = self._login_of(request, client)
-        if login is None:
-            given = self._source.ask(request, client, timings)
-        else:
+        if login:
             self._check(login)
-            exchange = partial(self._exchange, login, client, timings)
-            given = self._source.ask(request, client, timings, exchange=exchange)
-        async with given as (answer, body):
-            if answer.status == _LOGIN_NEEDED:
-                for challenge in _challenges(answer):
-                    self._guard.handed_out(challenge.nonce, self._clock())
-            yield answer, body
+        return self._source.ask(request, client, record, partial(self._exchange, login, client, record))
 
     def _login_of(self, request: GatewayRequest, client: Client) -> _Login | None:
         """Return the login that a request tries; None in the middle of a session, where PPC asks for it again."""
@@ -96,13 +88,30 @@ class Guarded:
             raise error
 
     async def _exchange(
-        self, login: _Login, client: Client, timings: Timings, connection: Connection, request: GatewayRequest
+        self,
+        login: _Login | None,
+        client: Client,
+        record: RequestRecord,
+        connection: Connection,
+        request: GatewayRequest,
+    ) -> Answer:
+        if login is None:
+            answer = await connection.exchange(request)
+        else:
+            answer = await self._log_in(login, client, record, connection, request)
+        if answer.status == _LOGIN_NEEDED:
+            for challenge in _challenges(answer):
+                self._guard.handed_out(challenge.nonce, self._clock())
+        return answer
+
+    async def _log_in(
+        self, login: _Login, client: Client, record: RequestRecord, connection: Connection, request: GatewayRequest
     ) -> Answer:
         """Send a login: one at a time of each user name and address until one was accepted."""
         if self._guard.trusts(login.who, self._clock()):
             return await self._judged(login, connection, request)
         lock = self._locks.setdefault(login.who, asyncio.Lock())
-        with timings.wait(self._clock):
+        with record.wait(self._clock):
             await lock.acquire()
         try:
             self._check(login)  # again, after the waits

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from smgw_proxy_addon.errors import (
@@ -28,13 +27,13 @@ from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.headers import Fields, by_name
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.proxy.source import Client, Source, Timings
+from smgw_proxy_addon.proxy.source import Client, Source
 from smgw_proxy_addon.redaction import redact_body, redact_target
 from smgw_proxy_addon.server import error_answer, request_body
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.connection import ClientConnection
 from smgw_proxy_addon.server.messages import Request, reason
-from smgw_proxy_addon.server.slow_clients import LONGEST
+from smgw_proxy_addon.server.slow_clients import LONGEST, SlowClientTimeout
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -52,43 +51,6 @@ _CLOSES: Final = (BadRequestError, ClientStalledError, ForeignNetworkError, Shut
 """Errors whose answer is the last one of a connection."""
 
 
-@dataclass(slots=True)
-class RequestNotes:
-    """What is known of a request so far, for its line in the log."""
-
-    client: str
-    method: str
-    target: bytes
-    status: int = ABORT
-    bytes_sent: int = 0
-    timings: Timings = field(default_factory=Timings)
-    code: str | None = None
-    detail: str = ""
-    request_body: bytes = b""
-    answer_body: bytes = b""
-
-    def fail(self, error: ProxyError) -> None:
-        """Note what went wrong. The error itself is not kept: its traceback would keep this and all else it met."""
-        self.code, self.detail = error.code, error.detail
-
-    def record(self) -> RequestRecord:
-        """Give the finished line."""
-        return RequestRecord(
-            client=self.client,
-            method=self.method,
-            target=self.target,
-            status=self.status,
-            bytes_sent=self.bytes_sent,
-            waiting=self.timings.waiting,
-            connecting=self.timings.connecting,
-            answering=self.timings.answering,
-            reused=self.timings.reused,
-            code=self.code,
-            detail=self.detail,
-            shared=self.timings.shared,
-        )
-
-
 class RequestHandler:
     """Takes requests from clients to the gateway's pool and answers back."""
 
@@ -102,7 +64,7 @@ class RequestHandler:
         read_timeout: float,
         largest_body: int,
         report: Callable[[RequestRecord], None],
-        longest_hold: float = LONGEST,
+        slow_client_seconds: float = LONGEST,
         log_bodies: bool = False,
     ) -> None:
         self._source = source
@@ -112,7 +74,7 @@ class RequestHandler:
         self._read_timeout = read_timeout
         self._largest_body = largest_body
         self._report = report
-        self._longest_hold = longest_hold
+        self._slow_client_seconds = slow_client_seconds
         self._log_bodies = log_bodies
         self._running: set[asyncio.Task[Any]] = set()
         self._stopping = False
@@ -133,35 +95,33 @@ class RequestHandler:
 
     async def handle(self, request: Request, client: ClientConnection) -> None:
         """Answer one request. Never raises but for cancellation."""
-        notes = RequestNotes(client.peer, request.method.decode(), request.target)
-        notes.timings.hold.longest = self._longest_hold
+        record = RequestRecord(client.peer, request.method.decode(), request.target)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._running.add(task)
         try:
-            await self._forward(request, client, notes)
-            await client.confirm()
+            await self._forward(request, client, record)
+            if client.half_closed:
+                await client.confirm()
         except ProxyError as error:
-            self._refuse(request, client, notes, error)
+            self._refuse(request, client, record, error)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
-            self._refuse(request, client, notes, ShuttingDownError())
+            self._refuse(request, client, record, ShuttingDownError())
         except Exception:
             _LOGGER.exception("A fault of the proxy itself; please report it")
-            self._refuse(request, client, notes, ProxyError())
+            self._refuse(request, client, record, ProxyError())
         finally:
             self._running.discard(task)
-            self._report(notes.record())
-            if self._log_bodies:
-                _log_bodies(notes)
+            self._report(record)
 
-    async def _forward(self, request: Request, client: ClientConnection, notes: RequestNotes) -> None:
+    async def _forward(self, request: Request, client: ClientConnection, record: RequestRecord) -> None:
         if request.complete:
             request.check()
         if self._stopping:
             raise ShuttingDownError
         fields, http_11 = by_name(request.headers), request.http_11
-        self._access.check(peer=client.peer, local=client.local, method=notes.method, fields=fields, http_11=http_11)
+        self._access.check(peer=client.peer, local=client.local, method=record.method, fields=fields, http_11=http_11)
         if client.misplaced:
             raise _https_required(fields)
         target = rewrite.origin_form(request.target)
@@ -171,25 +131,26 @@ class RequestHandler:
         if http_11 and b"expect" in fields:
             _answer_expectation(fields[b"expect"][0], client)
         headers = rewrite.request_headers(request.headers, host=self._host)
+        slow_timeout = SlowClientTimeout(self._slow_client_seconds)
         body, stream = None, None
         if framing.has_body:
-            body, stream = await request_body.receive(client, self._largest_body, notes.timings.hold)
+            body, stream = await request_body.receive(client, self._largest_body, slow_timeout)
         if body is not None:
             if framing.chunked:  # some firmware knows nothing but a length
                 headers.append((b"Content-Length", b"%d" % len(body)))
-            if self._log_bodies:
-                notes.request_body = body[:_EXCERPT]
+            self._log_body("request", record, body)
         outgoing = GatewayRequest(
-            method=request.method,
-            target=target,
-            headers=headers,
-            body=body,
-            chunked=framing.chunked and not isinstance(body, bytes),
+            request.method,
+            target,
+            headers,
+            body,
+            chunked=framing.chunked and body is None,
             has_login=b"authorization" in fields,
             stream=stream,
         )
-        async with self._source.ask(outgoing, Client(client.peer, client.gone), notes.timings) as (answer, pieces):
-            await self._pass_on(request, client, answer, pieces, notes)
+        asking = Client(client.peer, client.gone, slow_timeout)
+        async with self._source.ask(outgoing, asking, record) as (answer, pieces):
+            await self._pass_on(request, client, answer, pieces, record, slow_timeout)
 
     async def _pass_on(
         self,
@@ -197,43 +158,46 @@ class RequestHandler:
         client: ClientConnection,
         answer: Answer,
         pieces: AsyncIterator[bytes],
-        notes: RequestNotes,
+        record: RequestRecord,
+        slow_timeout: SlowClientTimeout,
     ) -> None:
-        plain = not client.secure
-        headers = rewrite.response_headers(answer.headers, gateway=self._names(), plain=plain)
-        notes.status = answer.status
-        hold = notes.timings.hold
+        headers = rewrite.response_headers(answer.headers, gateway=self._names(), plain=not client.secure)
+        record.status = answer.status
+        whole, excerpt = answer.whole, b""
         try:
-            if answer.whole is not None and len(answer.whole) <= _AT_ONCE and not client.output.unsent:
-                client.answer(request, answer.status, answer.reason, headers, answer.whole)
-                self._count(notes, answer.whole)
+            if whole is not None and len(whole) <= _AT_ONCE and not client.output.unsent:
+                client.answer(request, answer.status, answer.reason, headers, whole)
+                record.bytes_sent, excerpt = len(whole), whole
                 return
             client.answer(request, answer.status, answer.reason, headers)
             async for piece in pieces:
-                await client.send(piece, hold)
-                self._count(notes, piece)
+                await client.send(piece, slow_timeout)
+                record.bytes_sent += len(piece)
+                excerpt += piece[: _EXCERPT - len(excerpt)]
             client.finish()
         except ClientGoneError as error:
-            notes.fail(error)
+            record.fail(error)
             await drain(pieces, limit=DRAIN_LIMIT, seconds=self._read_timeout)
         except ClientStalledError as error:
-            notes.fail(error)
+            record.fail(error)
             client.output.reset()
             await drain(pieces, limit=DRAIN_LIMIT, seconds=min(self._read_timeout, _BRIEFLY))
         except GatewayError as error:
-            notes.fail(error)
+            record.fail(error)
             # The client must see that its answer is not whole: without a length only a reset tells.
             if not request.keeps_alive:
                 client.output.reset()
             request.keeps_alive = False
+        finally:
+            self._log_body("answer", record, excerpt)
 
-    def _count(self, notes: RequestNotes, piece: bytes) -> None:
-        notes.bytes_sent += len(piece)
-        if self._log_bodies:
-            notes.answer_body += piece[: _EXCERPT - len(notes.answer_body)]
+    def _log_body(self, what: str, record: RequestRecord, body: bytes) -> None:
+        if self._log_bodies and body:
+            target = redact_target(record.target)
+            _LOGGER.info("Body of the %s (%s %s): %s", what, record.method, target, redact_body(body[:_EXCERPT]))
 
-    def _refuse(self, request: Request, client: ClientConnection, notes: RequestNotes, error: ProxyError) -> None:
-        notes.fail(error)
+    def _refuse(self, request: Request, client: ClientConnection, record: RequestRecord, error: ProxyError) -> None:
+        record.fail(error)
         if request.answered:
             client.output.reset()  # all that can be said is that the answer is not whole
             return
@@ -244,13 +208,13 @@ class RequestHandler:
             and error_answer.wants_html(error_answer.first(request.headers, b"accept"))
         ):
             status = GatewayError.status
-        notes.status = status
+        record.status = status
         if status == ABORT or isinstance(error, _CLOSES):
             request.keeps_alive = False
         if status == ABORT:
             return
         headers, body = error_answer.write(error, request.headers)
-        notes.bytes_sent = len(body)
+        record.bytes_sent = len(body)
         with suppress(ClientGoneError):
             client.answer(request, status, reason(status), headers, b"" if request.method == b"HEAD" else body)
 
@@ -266,15 +230,3 @@ def _https_required(fields: Fields) -> HttpsRequiredError:
     """Name the right address: as the client wrote it, which ``access`` has checked."""
     host = b"".join(fields.get(b"host", ()))
     return HttpsRequiredError("plain HTTP at the port for HTTPS", host=host.decode())
-
-
-def _log_bodies(notes: RequestNotes) -> None:
-    for what, body in (("request", notes.request_body), ("answer", notes.answer_body)):
-        if body:
-            _LOGGER.info(
-                "Body of the %s (%s %s): %s",
-                what,
-                notes.method,
-                redact_target(notes.target),
-                redact_body(body),
-            )

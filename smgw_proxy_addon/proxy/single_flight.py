@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from smgw_proxy_addon.errors import ClientGoneError, ProxyError
 from smgw_proxy_addon.gateway.drain import drain
 from smgw_proxy_addon.http.messages import Answer
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import LARGEST, StoredAnswer
-from smgw_proxy_addon.proxy.source import Timings
-from smgw_proxy_addon.server.slow_clients import Hold
 
 
 @dataclass(eq=False)
@@ -37,20 +36,15 @@ class UnsharedAnswer:
 class SharedFetch:
     """One request to the gateway, and the clients that wait for its answer.
 
-    ``fetch`` is begun at once; ``hold`` is that of the client that asked first. When all clients have left, ``gone``
-    is done, and the fetch is cancelled after ``drain_timeout`` seconds.
+    ``fetch`` is begun at once. When all clients have left, ``gone`` is done, and the fetch is cancelled after
+    ``drain_timeout`` seconds.
     """
 
-    def __init__(
-        self,
-        fetch: Callable[["SharedFetch"], Coroutine[None, None, None]],
-        hold: Hold,
-        drain_timeout: float,
-    ) -> None:
+    def __init__(self, fetch: Callable[["SharedFetch"], Coroutine[None, None, None]], drain_timeout: float) -> None:
         loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = loop.create_future()
         self.answer: asyncio.Future[StoredAnswer | UnsharedAnswer] = loop.create_future()
-        self.timings = Timings(hold=hold)
+        self.record = RequestRecord()
         self.outdated = False
         """Whether the gateway was changed in the meantime."""
         self._clients = 0

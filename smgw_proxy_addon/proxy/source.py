@@ -1,13 +1,13 @@
-"""How a request gets its answer from the gateway, and how long each step took.
+"""How a request gets its answer from the gateway.
 
 A ``Source`` stands between the handler and the gateway's connections. It never talks to the client.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
@@ -16,64 +16,28 @@ from smgw_proxy_addon.gateway.page_begin import read_begin
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.server.slow_clients import Hold
-
-
-@dataclass(slots=True)
-class Timings:
-    """How a request fared, for its line in the log and on the page; times in seconds.
-
-    ``reused`` says whether the gateway's connection was kept from before, ``None`` if none was used. ``shared`` says
-    what became of an answer that may be shared: taken from those stored (``hit``), from another client's request
-    (``collapsed``), or asked for and stored (``stored``). ``hold`` is the request's on its place at the gateway.
-    """
-
-    connecting: float = 0.0
-    answering: float = 0.0
-    reused: bool | None = None
-    shared: Literal["hit", "collapsed", "stored"] | None = None
-    hold: Hold = field(default_factory=Hold)
-    waiting: float = field(default=0.0, init=False)
-    """The sum of all waits; to be changed with ``waited`` only."""
-
-    def waited(self, seconds: float) -> None:
-        """Add a wait: for the throttle, another login, another request's answer, or a place at the gateway."""
-        self.waiting += seconds
-
-    @contextmanager
-    def wait(self, clock: Callable[[], float]) -> Iterator[None]:
-        """Add the time of this context as a wait, also if it ends with an exception."""
-        began = clock()
-        try:
-            yield
-        finally:
-            self.waited(clock() - began)
-
-    def add(self, other: "Timings") -> None:
-        """Add how a request fared that was made for this one."""
-        self.waited(other.waiting)
-        self.connecting += other.connecting
-        self.answering += other.answering
-        self.reused, self.shared = other.reused, other.shared
+from smgw_proxy_addon.logs import RequestRecord
+from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
 
 
 @dataclass(slots=True)
 class Client:
-    """Who asks; ``gone`` is done when the client has left."""
+    """Who asks; ``gone`` is done when the client has left. ``slow_timeout`` is for this request."""
 
     address: str
     gone: asyncio.Future[None]
+    slow_timeout: SlowClientTimeout = field(default_factory=SlowClientTimeout)
 
 
 class Source(Protocol):
     """Gives the answer to a request."""
 
     def ask(
-        self, request: GatewayRequest, client: Client, timings: Timings
+        self, request: GatewayRequest, client: Client, record: RequestRecord
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask for an answer: its head, and its body piece by piece, to be read inside the context.
 
-        Raises ``ProxyError``, in the middle of the body as well.
+        Notes in ``record`` how long each step took. Raises ``ProxyError``, in the middle of the body as well.
         """
         ...
 
@@ -86,71 +50,95 @@ class Transparent:
     """Hands each request to the gateway as it is."""
 
     def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
-        self._pool = pool
-        self._clock = clock
+        self.pool = pool
+        self.clock = clock
         self.may_reuse = pool.may_reuse
 
     def ask(
         self,
         request: GatewayRequest,
         client: Client,
-        timings: Timings,
+        record: RequestRecord,
         exchange: Exchange = Connection.exchange,
+        *,
+        logs_in: bool = False,
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
-        """Wait for a place at the gateway, and send the request as ``exchange`` does.
+        """Wait for a place at the gateway, and send the request as ``exchange`` does, which ``logs_in`` or not.
 
         If a connection has ended and the request may be sent once more, it is, on a new one.
         """
-        return _Asking(self._pool, self._clock, request, client, timings, exchange)
+        page = client.address == PAGE
+        cgi = ppc_session.read_request(request.target, request.headers, request.body, page=page)
+        if cgi and not cgi.sessions and not request.has_login and not logs_in:
+            cgi = None  # The gateway only asks for the login and opens no session: nobody's is at risk.
+        return _Asking(self, request, client, record, exchange, cgi)
 
 
-@dataclass(slots=True, eq=False)
 class _Asking:
     """One request at the gateway, from the wait for a place to the end of the answer.
 
     A class and no generator: each of those costs a request several microseconds.
     """
 
-    _pool: Pool
-    _clock: Callable[[], float]
-    _request: GatewayRequest
-    _client: Client
-    _timings: Timings
-    _exchange: Exchange
-    _lease: Lease = field(init=False)
-    _began: float = field(default=0.0, init=False)
-    _waited_before: float = field(default=0.0, init=False)
+    __slots__ = (
+        "_began",
+        "_cgi",
+        "_client",
+        "_clock",
+        "_exchange",
+        "_lease",
+        "_pool",
+        "_record",
+        "_request",
+        "_waited",
+    )
+
+    def __init__(
+        self,
+        source: Transparent,
+        request: GatewayRequest,
+        client: Client,
+        record: RequestRecord,
+        exchange: Exchange,
+        cgi: ppc_session.CgiRequest | None,
+    ) -> None:
+        self._pool = source.pool
+        self._clock = source.clock
+        self._request = request
+        self._client = client
+        self._record = record
+        self._exchange = exchange
+        self._cgi = cgi
+        self._lease: Lease
 
     async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
-        request, client, timings = self._request, self._client, self._timings
-        own = client.address == PAGE
-        cgi = ppc_session.read_request(request.target, request.headers, request.body, page=own)
-        if cgi and not cgi.sessions and not request.has_login and self._exchange is Connection.exchange:
-            cgi = None  # The gateway only asks for the login and opens no session: nobody's is at risk.
+        client, record, pool = self._client, self._record, self._pool
         self._began = self._clock()
         try:
-            lease = self._lease = await self._pool.acquire(client.gone, address=client.address, cgi=cgi)
+            lease = self._lease = await pool.acquire(client.gone, address=client.address, cgi=self._cgi)
         except BaseException:
-            timings.waited(self._clock() - self._began)
+            record.waiting += self._clock() - self._began
             raise
-        timings.waited(lease.waited)
-        timings.connecting += lease.connecting
-        timings.reused = lease.reused
-        timings.hold.others_wait = self._pool.others_wait
-        self._began, self._waited_before = self._clock(), timings.waiting
+        record.waiting += lease.waited
+        record.connecting += lease.connecting
+        record.reused = lease.reused
+        client.slow_timeout.others_wait = pool.others_wait
+        self._began, self._waited = self._began + lease.waited + lease.connecting, record.waiting
         if client.gone.done():
             await self.__aexit__()
             raise ClientGoneError
         try:
             try:
-                answer = await self._exchange(lease.connection, request)
+                answer = await self._exchange(lease.connection, self._request)
             except StaleConnectionError:
                 await self._reconnect()
-                answer = await self._exchange(lease.connection, request)
-            page, body = b"", lease.connection.body()
-            if self._pool.session.needs_page(cgi, answer.status, answer.headers):
-                page, body = await read_begin(answer, body)
-            self._pool.record_answer(lease, answer, page)
+                answer = await self._exchange(lease.connection, self._request)
+            body = lease.connection.body()
+            if self._cgi is not None:
+                page = b""
+                if pool.session.needs_page(self._cgi, answer.status, answer.headers):
+                    page, body = await read_begin(answer, body)
+                pool.record_answer(lease, answer, page)
         except BaseException:
             await self.__aexit__()
             raise
@@ -159,21 +147,20 @@ class _Asking:
     async def _reconnect(self) -> None:
         if self._client.gone.done():
             raise ClientGoneError
-        lease, timings, began = self._lease, self._timings, self._clock()
+        lease, record, began = self._lease, self._record, self._clock()
         try:
             await self._pool.reconnect(lease)
         finally:
             elapsed = self._clock() - began
             self._began += elapsed
-            timings.connecting += elapsed
-            timings.reused = lease.reused
+            record.connecting += elapsed
+            record.reused = lease.reused
 
     async def __aexit__(self, *_: object) -> None:
-        timings = self._timings
+        record = self._record
         try:
             await self._pool.release(self._lease)
         finally:
-            timings.hold.others_wait = None
+            self._client.slow_timeout.others_wait = None
             # An exchange may wait for another login: that is no time of the gateway's.
-            waited = timings.waiting - self._waited_before
-            timings.answering += self._clock() - self._began - waited
+            record.answering += self._clock() - self._began - (record.waiting - self._waited)

@@ -31,7 +31,7 @@ _CROWD: Final = 64
 LOOK: Final = 2.0
 """Seconds between two looks at all connections."""
 
-TOLD: Final = 60.0
+LOG_INTERVAL: Final = 60.0
 """Seconds between two lines in the log about the same."""
 
 _BACKLOG: Final = 512
@@ -60,8 +60,8 @@ class Acceptor:
         self._serving: dict[AcceptedConnection, asyncio.Task[None]] = {}
         self._rejections = 0
         self._most = 0  # connections since memory was given back
-        self._told = self.counts.trouble
-        self._told_at: float | None = None
+        self._logged = self.counts.trouble
+        self._logged_at: float | None = None
         self._shortage = file_limits.Shortage()
 
     @property
@@ -118,7 +118,7 @@ class Acceptor:
                 self._end_silence(accepted, now)
             elif accepted.protocol.ready:
                 self._end_slowness(accepted, accepted.protocol, now)
-        self._tell(now)
+        self._log_counts(now)
         if self._most >= _CROWD and self.counts.open <= self._most // 2:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
@@ -160,11 +160,13 @@ class Acceptor:
             await asyncio.sleep(LOOK)
             self.look()
 
-    def _tell(self, now: float) -> None:
-        if self.counts.trouble == self._told or (self._told_at is not None and now - self._told_at < TOLD):
+    def _log_counts(self, now: float) -> None:
+        if self.counts.trouble == self._logged or (
+            self._logged_at is not None and now - self._logged_at < LOG_INTERVAL
+        ):
             return
-        grown = [each - before for each, before in zip(self.counts.trouble, self._told, strict=True)]
-        self._told, self._told_at = self.counts.trouble, now
+        grown = [each - before for each, before in zip(self.counts.trouble, self._logged, strict=True)]
+        self._logged, self._logged_at = self.counts.trouble, now
         _LOGGER.warning(
             "Connections of clients: %d open; closed for newer ones %d, refused %d, too slow %d, head too large %d",
             *(self.counts.open, *grown),

@@ -134,7 +134,7 @@ class Access:
         host = _host(_texts(fields, b"host"), required=http_11)
         if host is not None:
             self._check_name(host.host)
-        if self._checks_origin:
+        if self._checks_origin and (b"origin" in fields or b"sec-fetch-site" in fields):
             self._check_origin(method, host, fields)
 
     def _admits(self, peer: str, local: str) -> bool:

@@ -22,7 +22,8 @@ from smgw_proxy_addon.server.messages import (
     chunk,
 )
 from smgw_proxy_addon.server.output import Output
-from smgw_proxy_addon.server.slow_clients import Hold
+from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
+from smgw_proxy_addon.wakeup import Wakeup
 
 HALF_CLOSED: Final = 2.0
 """Seconds that a client's request has to reach the gateway if it closes its side right behind it, as scripts do.
@@ -55,6 +56,7 @@ class ClientConnection(asyncio.Protocol):
 
     ``unsent_in_all`` counts the bytes that all clients together have not taken. ``misplaced``: it speaks plain HTTP
     at the port for HTTPS. ``gone`` is done when the client has left, ``lost`` when the connection has ended.
+    ``half_closed``: the client sends no more.
     """
 
     def __init__(
@@ -80,10 +82,10 @@ class ClientConnection(asyncio.Protocol):
         self._unread = b""  # came in beyond what is read ahead
         self._paused = False  # nothing more is read from the client
         self._heard = 0.0  # when the last bytes came in
-        self._half_closed = False
+        self.half_closed = False
         self._leaving: asyncio.TimerHandle | None = None
         self._discarded: int | None = None  # bytes, since nothing that comes in is read any more
-        self._waiter: asyncio.Future[None] | None = None
+        self._news = Wakeup()
 
     # For the acceptor
 
@@ -150,7 +152,7 @@ class ClientConnection(asyncio.Protocol):
     def reject(self, error: ProxyError) -> None:
         """Answer with an error what has come in of a head, and end the connection."""
         self._reader.refuse(error)
-        self._wake()
+        self._news.set()
 
     def close(self) -> None:
         """Close it cleanly, when all that was written is sent."""
@@ -187,7 +189,7 @@ class ClientConnection(asyncio.Protocol):
         """Wait until something has come in, at most for so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._news()
+                await self._news
 
     def send_continue(self) -> None:
         """Let the client send its body. Raises ``ClientGoneError``."""
@@ -209,10 +211,10 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.output.write(head + whole)
 
-    async def send(self, piece: bytes, hold: Hold) -> None:
+    async def send(self, piece: bytes, slow_timeout: SlowClientTimeout) -> None:
         """Send a piece of the body, however slowly the client reads. Raises as ``Output`` does."""
         self.output.write(chunk(piece) if self._chunked else piece)
-        await self.output.drain(hold)
+        await self.output.drain(slow_timeout)
 
     def finish(self) -> None:
         """End the body. Raises ``ClientGoneError``."""
@@ -221,8 +223,7 @@ class ClientConnection(asyncio.Protocol):
 
     async def confirm(self) -> None:
         """See whether a client that has closed its side has taken its answer. Raises ``ClientGoneError``."""
-        if self._half_closed:
-            await self.output.confirm(_LINGER)
+        await self.output.confirm(_LINGER)
 
     # Called by the event loop
 
@@ -251,16 +252,15 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Learn that the client sends no more; without TLS it may still read. Returns whether to keep it open."""
-        self._half_closed = True
-        self._wake()
+        self.half_closed = True
         nothing_to_answer = self._request is None and not self._reader.requests
-        if self.secure or nothing_to_answer or self._discarded is not None:
-            return False
-        if self._loop.time() - self._heard > _RIGHT_BEHIND:
+        stays = not (self.secure or nothing_to_answer or self._discarded is not None)
+        if stays and self._loop.time() - self._heard > _RIGHT_BEHIND:
             self._leave()
-        else:
+        elif stays:
             self._leaving = self._loop.call_later(HALF_CLOSED, self._leave)
-        return True
+        self._news.set()
+        return stays
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Tell those who wait for this client. May be called twice."""
@@ -273,8 +273,8 @@ class ClientConnection(asyncio.Protocol):
         self._raw = self._transport = None
         self._unread = b""
         self._reader.close()
-        self._wake()
         self.output.detach()
+        self._news.set()
 
     def pause_writing(self) -> None:
         """Wait before more is written."""
@@ -288,7 +288,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def _has_left(self) -> bool:
-        return self._half_closed or self.lost.done()
+        return self.half_closed or self.lost.done()
 
     async def _next(self) -> Request | None:
         """Wait for the next request; None if there will be none."""
@@ -296,7 +296,7 @@ class ClientConnection(asyncio.Protocol):
         while not reader.requests:
             if reader.ended or self._has_left:
                 return None
-            await self._news()
+            await self._news
         self._request = reader.requests.popleft()
         if self._paused:
             self._read_on()
@@ -317,19 +317,7 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
-        self._wake()
-
-    async def _news(self) -> None:
-        """Wait until something comes in, or the client has left."""
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._news.set()
 
     def _leave(self) -> None:
         if not self.gone.done():
@@ -349,7 +337,7 @@ class ClientConnection(asyncio.Protocol):
     async def _end(self) -> None:
         """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
         may_send = self._unread or not self._reader.settled
-        if self._transport is not None and self.output.open and may_send and not self._half_closed:
+        if self._transport is not None and self.output.open and may_send and not self.half_closed:
             self._unread, self._discarded = b"", 0
             self.output.end()
             self._transport.resume_reading()

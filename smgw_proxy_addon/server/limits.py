@@ -19,8 +19,8 @@ from smgw_proxy_addon.server.slow_clients import LONGEST
 class Limits(NamedTuple):
     """Connections of all clients and of one address; seconds that a TLS handshake and a request's head may take.
 
-    ``silence`` are the seconds that a connection may be idle, ``hold`` those for which a client may keep others from
-    the gateway by its own slowness.
+    ``silence`` are the seconds that a connection may be idle, ``slow_client`` those for which a slow client may keep
+    others from the gateway.
     """
 
     total: int = 256
@@ -28,7 +28,7 @@ class Limits(NamedTuple):
     handshake: float = 10.0
     head: float = 20.0
     silence: float = 120.0
-    hold: float = LONGEST
+    slow_client: float = LONGEST
 
 
 class Stage(IntEnum):

@@ -277,7 +277,8 @@ def answer_head(request: Request, status: int, reason: bytes, headers: Headers) 
     end the body (RFC 9112 section 6.3).
     """
     chunked = False
-    if request.method != b"HEAD" and status not in _WITHOUT_BODY and not _has_length(headers):
+    has_length = b"content-length" in [name.lower() for name, _ in headers]
+    if not has_length and status not in _WITHOUT_BODY and request.method != b"HEAD":
         chunked = request.http_11
         request.keeps_alive = request.keeps_alive and chunked
     lines = [b"HTTP/1.%d %d %b" % (request.http_11, status, reason)]
@@ -287,10 +288,6 @@ def answer_head(request: Request, status: int, reason: bytes, headers: Headers) 
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     return b"\r\n".join([*lines, b"", b""]), chunked
-
-
-def _has_length(headers: Headers) -> bool:
-    return any(name.lower() == b"content-length" for name, _ in headers)
 
 
 def rejection(error: ProxyError) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from smgw_proxy_addon.errors import ClientGoneError, ClientStalledError
-from smgw_proxy_addon.server.slow_clients import Hold
+from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
 
 AHEAD: Final = 262_144
 """Bytes that a connection takes before its client is waited for: the gateway is free as soon as it has answered."""
@@ -89,7 +89,7 @@ class Output:
         if self._writable:
             await self._writable
 
-    async def drain(self, hold: Hold) -> None:
+    async def drain(self, slow_timeout: SlowClientTimeout) -> None:
         """Wait until the client has taken enough of what it is sent.
 
         Raises ``ClientStalledError`` if it does not read at all, or keeps others from the gateway for too long.
@@ -102,9 +102,9 @@ class Output:
         before, began = self._untaken(), loop.time()
         changed = began
         while self._writable:
-            done, _ = await asyncio.wait({self._writable}, timeout=min(STALL, hold.step))
+            done, _ = await asyncio.wait({self._writable}, timeout=min(STALL, slow_timeout.step))
             now, untaken = loop.time(), self._untaken()
-            hold.waited(now - began, moved=before - untaken)
+            slow_timeout.waited(now - began, moved=before - untaken)
             began = now
             if untaken != before:
                 before, changed = untaken, now

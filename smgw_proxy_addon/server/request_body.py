@@ -9,7 +9,7 @@ from typing import Final
 
 from smgw_proxy_addon.errors import BodyTooLargeError, ClientStalledError
 from smgw_proxy_addon.server.connection import ClientConnection
-from smgw_proxy_addon.server.slow_clients import Hold
+from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
 
 MB: Final = 1_000_000
 
@@ -24,14 +24,14 @@ SLOWEST: Final = 1000
 
 
 async def receive(
-    client: ClientConnection, limit: int, hold: Hold
+    client: ClientConnection, limit: int, slow_timeout: SlowClientTimeout
 ) -> tuple[bytes, None] | tuple[None, AsyncIterator[bytes]]:
-    """Read a body of up to ``WHOLE_BODY`` bytes whole; a larger one comes in pieces, whose ``hold`` is bounded.
+    """Read a body of up to ``WHOLE_BODY`` bytes whole; a larger one comes in pieces.
 
     Raises ``BodyTooLargeError`` beyond ``limit`` bytes, also between the pieces, ``ClientStalledError`` if it is sent
     too slowly, ``ClientGoneError`` and ``BadRequestError``.
     """
-    body = _Body(client, limit, hold)
+    body = _Body(client, limit, slow_timeout)
     start = b""
     while piece := await body.read():
         start += piece
@@ -48,10 +48,10 @@ def too_large(limit: int) -> BodyTooLargeError:
 class _Body:
     """The body of one request while it comes in."""
 
-    def __init__(self, client: ClientConnection, limit: int, hold: Hold) -> None:
+    def __init__(self, client: ClientConnection, limit: int, slow_timeout: SlowClientTimeout) -> None:
         self._client = client
         self._limit = limit
-        self._hold = hold
+        self._timeout = slow_timeout
         self._received = 0
         self._patience = STALL
 
@@ -66,7 +66,7 @@ class _Body:
         if piece is None:
             piece = await self._wait()
         else:
-            self._hold.waited(0.0, moved=len(piece))
+            self._timeout.waited(0.0, moved=len(piece))
         self._received += len(piece)
         self._patience += len(piece) / SLOWEST
         if self._received > self._limit:
@@ -80,10 +80,10 @@ class _Body:
         patience = min(self._patience, STALL)
         while True:
             began = loop.time()
-            await self._client.wait_for_body(min(patience, self._hold.step))
+            await self._client.wait_for_body(min(patience, self._timeout.step))
             waited = loop.time() - began
             piece = self._client.take_body()
-            self._hold.waited(waited, moved=len(piece or b""))
+            self._timeout.waited(waited, moved=len(piece or b""))
             patience -= waited
             self._patience -= waited
             if piece is not None:

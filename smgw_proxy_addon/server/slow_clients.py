@@ -1,9 +1,9 @@
-"""How long a client's own slowness may keep others from the gateway.
+"""How long a slow client may keep others from the gateway.
 
-There is one place there, unless the user asks for more, and whoever has it may read or send a byte now and then for
-hours. What counts is only the time in which the client was waited for while others waited for the gateway, and what
-it took or sent meanwhile is to its credit: a slow gateway is not blamed on anybody, a long transfer at a fair pace
-may end, and who is alone may take all the time that the limits of silence leave.
+There is one place there, unless the user asks for more, and whoever has it could read or send a byte now and then for
+hours. Only the time counts in which the client was waited for while others waited for the gateway. Bytes moved earn
+time at ``PACE``, so that a long transfer at a fair pace may end. A client that is alone has only the other
+limits.
 
 Pure: nothing is waited for here.
 """
@@ -18,14 +18,14 @@ LONGEST: Final = 5.0
 """Seconds: clients give up at 10 s, and whoever waits is to get its answer before, also with a new connection."""
 
 PACE: Final = 50_000
-"""Bytes a second that nobody calls slow: half of what a phone gets that is away from home."""
+"""Bytes a second that are not slow: half of what a phone gets that is away from home."""
 
 _STEPS: Final = 10
 
 
 @dataclass(slots=True)
-class Hold:
-    """A request's hold on a place at the gateway, at most ``longest`` seconds because of its client.
+class SlowClientTimeout:
+    """Ends a request whose client keeps its place at the gateway from others, for ``longest`` seconds in all.
 
     ``others_wait`` tells whether anybody waits for the gateway; it is None while the request has no place.
     """
@@ -36,11 +36,11 @@ class Hold:
 
     @property
     def step(self) -> float:
-        """The most seconds to wait for the client before ``waited`` is told."""
+        """The most seconds to wait for the client before ``waited`` is called."""
         return self.longest / _STEPS
 
     def waited(self, seconds: float, moved: int = 0) -> None:
-        """Note that the client was waited for, and how many bytes it took or sent meanwhile.
+        """Count the seconds for which the client was waited for, and the bytes that it took or sent meanwhile.
 
         Raises ``ClientStalledError`` if that kept others for too long.
         """

@@ -65,6 +65,11 @@ class Cable:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def wait_ended(self) -> None:
+        """Wait until both sides of all connections have ended."""
+        async with asyncio.timeout(5):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def stop(self) -> None:
         """Close everything."""
         await self.close_port()

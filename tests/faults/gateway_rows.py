@@ -51,7 +51,16 @@ def fault(kind: FaultKind, **arguments: Any) -> Cause:
 
 def broken(at: Point, how: How) -> Cause:
     """Break off every exchange at one point."""
-    return fault(FaultKind.BREAK, at=at, how=how)
+    breaking = fault(FaultKind.BREAK, at=at, how=how)
+
+    @asynccontextmanager
+    async def cause(scene: Scene) -> AsyncIterator[None]:
+        async with breaking(scene):
+            yield
+        if (at, how) == (Point.ANSWER, How.RESET):
+            await scene.cable.wait_ended()  # the answer is through some turns of the event loop before the reset
+
+    return cause
 
 
 def cut(end: End, after: int = 0) -> Cause:

@@ -20,9 +20,10 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import LARGEST
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
-from smgw_proxy_addon.proxy.source import Client, Timings
+from smgw_proxy_addon.proxy.source import Client
 
 SELF_TEST: Final = (b"POST", b"/smgw/m2m/a.sm/json", b'{"method":"self-test"}')
 
@@ -79,12 +80,12 @@ class Source:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, timings: Timings
+        self, request: GatewayRequest, client: Client, record: RequestRecord
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         asked = Asked(request, client, asyncio.get_running_loop().create_future())
         self.asked.append(asked)
-        timings.waited(1.5)
-        timings.connecting, timings.reused = 0.5, True
+        record.waiting += 1.5
+        record.connecting, record.reused = 0.5, True
         try:
             if self.queueing:
                 waiting: set[asyncio.Future[Any]] = {asked.head, client.gone}
@@ -93,7 +94,7 @@ class Source:
                     raise ClientGoneError
             yield await asked.head, asked.body()
         finally:
-            timings.answering = 0.25
+            record.answering = 0.25
             asked.ended = True
 
 
@@ -106,7 +107,7 @@ class Asker:
         method, target, body = question
         headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.timings = Timings()
+        self.record = RequestRecord()
         self.answer: Answer | None = None
         self.received = b""
         self.answering = 0.0
@@ -118,11 +119,11 @@ class Asker:
     async def _ask(self) -> None:
         house = self._house
         client = Client("192.0.2.1", self.gone)
-        async with house.shared.ask(self._account, self._request, client, self.timings, house.source.ask) as given:
+        async with house.shared.ask(self._account, self._request, client, self.record, house.source.ask) as given:
             self.answer, body = given
             async for piece in body:
                 self.received += piece
-        self.answering = self.timings.answering
+        self.answering = self.record.answering
 
     def header(self, name: bytes) -> bytes | None:
         assert self.answer
@@ -194,12 +195,12 @@ async def test_identical_reads_in_flight_are_asked_once() -> None:
         (await one.asked(1)).answer(b'["meter"]')
         await finished(*askers)
         assert [each.received for each in askers] == [b'["meter"]'] * 10
-        assert [each.timings.shared for each in askers] == [None] + ["collapsed"] * 9
+        assert [each.record.shared for each in askers] == [None] + ["collapsed"] * 9
         assert askers[0].header(b"Cache-Status") == b"smgw-proxy; fwd=uri-miss"
         assert askers[9].header(b"Cache-Status") == b"smgw-proxy; fwd=uri-miss; collapsed"
         assert askers[9].header(b"Age") is None
-        assert (askers[0].timings.waiting, askers[0].timings.reused, askers[0].answering) == (1.5, True, 0.25)
-        assert [each.timings.reused for each in askers[1:]] == [None] * 9
+        assert (askers[0].record.waiting, askers[0].record.reused, askers[0].answering) == (1.5, True, 0.25)
+        assert [each.record.reused for each in askers[1:]] == [None] * 9
         later = one.come()
         (await one.asked(2)).answer()
         await finished(later)
@@ -210,12 +211,12 @@ async def test_a_kept_answer_tells_its_age_until_its_time_is_over() -> None:
         first = one.come()
         (await one.asked(1)).answer(b"[1]", headers=[(b"Content-Type", b"application/json"), (b"age", b"7")])
         await finished(first)
-        assert first.timings.shared == "stored"
+        assert first.record.shared == "stored"
         assert first.header(b"Cache-Status") == b"smgw-proxy; fwd=uri-miss; stored"
         one.clock.now += 18.7
         second = one.come()
         await finished(second)
-        assert (second.received, second.timings.shared, second.timings.reused) == (b"[1]", "hit", None)
+        assert (second.received, second.record.shared, second.record.reused) == (b"[1]", "hit", None)
         assert second.answer
         assert second.answer.headers == [
             (b"Content-Type", b"application/json"),
@@ -272,7 +273,7 @@ async def test_what_is_no_read_is_asked_each_time(question: tuple[bytes, bytes, 
         for asked in one.source.asked:
             asked.answer()
         await finished(*askers)
-        assert all(each.header(b"Cache-Status") is None and each.timings.shared is None for each in askers)
+        assert all(each.header(b"Cache-Status") is None and each.record.shared is None for each in askers)
         assert [each.client.gone for each in one.source.asked] == [each.gone for each in askers]
 
 
@@ -287,7 +288,7 @@ async def test_a_large_body_that_comes_in_pieces_passes() -> None:
         client = Client("192.0.2.1", asyncio.get_running_loop().create_future())
 
         async def ask() -> None:
-            async with one.shared.ask("a", request, client, Timings(), one.source.ask):
+            async with one.shared.ask("a", request, client, RequestRecord(), one.source.ask):
                 pass
 
         task = asyncio.create_task(ask())
@@ -380,7 +381,7 @@ async def test_every_reader_gets_the_answer_when_it_is_whole() -> None:
         asked.say(b"2]", None)
         await finished(first, second)
         assert first.received == second.received == b"[1,2]"
-        assert first.timings.shared == "stored"
+        assert first.record.shared == "stored"
         assert first.header(b"Cache-Status") == b"smgw-proxy; fwd=uri-miss; stored"
         assert (await one.asked(1)).ended
 
@@ -500,7 +501,7 @@ async def test_what_the_gateway_was_asked_is_heard_out_and_kept_when_all_have_le
         await until(lambda: asked.ended)
         later = one.come()
         await finished(later)
-        assert (later.received, later.timings.shared) == (b"[1]", "hit")
+        assert (later.received, later.record.shared) == (b"[1]", "hit")
 
 
 async def test_one_who_comes_back_joins_what_he_has_left() -> None:
@@ -693,7 +694,7 @@ async def test_the_entry_of_theben_changes_nothing() -> None:
         await finished(entry)
         again = one.come()
         await finished(again)
-        assert again.timings.shared == "hit"
+        assert again.record.shared == "hit"
 
 
 async def test_closing_ends_everything() -> None:
@@ -740,7 +741,7 @@ async def test_the_wait_for_anothers_answer_is_in_the_log() -> None:
         assert isinstance(await outcome(second.task), ReadTimeoutError)
         assert isinstance(await outcome(third.task), ReadTimeoutError)
         await finished(first)
-        assert (second.timings.waiting, third.timings.waiting) == (4 + 1.5, 7)
+        assert (second.record.waiting, third.record.waiting) == (4 + 1.5, 7)
 
 
 @pytest.mark.parametrize(("cache_seconds", "most"), [(60, 60), (900, 4)])

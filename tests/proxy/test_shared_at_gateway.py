@@ -18,10 +18,11 @@ from simulator.theben import USAGE_POINT
 from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.http.digest import Challenge, authorize, parse_challenges
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program import wiring
 from smgw_proxy_addon.proxy.cache import LARGEST
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
-from smgw_proxy_addon.proxy.source import Client, Timings, Transparent
+from smgw_proxy_addon.proxy.source import Client, Transparent
 from tests.rig import Rig, proxy_for
 
 METERS: Final = "/json/metering/origin/"
@@ -59,19 +60,19 @@ class Sharing:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, timings: Timings
+        self, request: GatewayRequest, client: Client, record: RequestRecord, *_exchange: object
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         account = next((value.decode() for name, value in request.headers if name.lower() == b"from"), "")
         self.came += 1
-        async with self._shared.ask(account, request, client, timings, self._ask_gateway) as given:
+        async with self._shared.ask(account, request, client, record, self._ask_gateway) as given:
             yield given
 
     @asynccontextmanager
     async def _ask_gateway(
-        self, request: GatewayRequest, client: Client, timings: Timings
+        self, request: GatewayRequest, client: Client, record: RequestRecord
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         if self._challenge is None:
-            async with self._gateway.ask(request, client, Timings()) as (answer, _):
+            async with self._gateway.ask(request, client, RequestRecord()) as (answer, _):
                 headers = {name.lower(): value for name, value in answer.headers}
             (self._challenge,) = parse_challenges(headers[b"www-authenticate"].decode())
         self._count += 1
@@ -85,7 +86,7 @@ class Sharing:
             nc=self._count,
         )
         headers_ = [*request.headers, (b"Authorization", login.encode())]
-        async with self._gateway.ask(replace(request, headers=headers_), client, timings) as given:
+        async with self._gateway.ask(replace(request, headers=headers_), client, record) as given:
             yield given
 
 

@@ -24,7 +24,7 @@ from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.connection import ClientConnection
 from smgw_proxy_addon.server.limits import Limits
 from smgw_proxy_addon.server.messages import Request
-from smgw_proxy_addon.server.slow_clients import PACE, Hold
+from smgw_proxy_addon.server.slow_clients import PACE, SlowClientTimeout
 from tests.gateway.test_ppc_clients import PpcClient, hasten, until_waiting
 from tests.rig import Rig, proxy_for, send, status_of
 from tests.waiting import until
@@ -47,7 +47,10 @@ async def running(
     """Run a gateway with one place, and a proxy in one of its modes that lets a client keep it for ``hold`` s."""
     accounts = [ACCOUNT] if mode == "login once" else []
     gateway = Simulator(vendor=vendor, user=USER, password=PASSWORD)
-    async with gateway, proxy_for(gateway, folder, limits=Limits(hold=hold), accounts=accounts, **options) as rig:
+    async with (
+        gateway,
+        proxy_for(gateway, folder, accounts=accounts, limits=Limits(slow_client=hold), **options) as rig,
+    ):
         yield gateway, rig
 
 
@@ -186,7 +189,7 @@ async def test_all_connections_together_take_a_bounded_amount(monkeypatch: pytes
         async def handle(self, request: Request, client: ClientConnection) -> None:
             client.answer(request, 200, b"OK", [])
             while True:
-                await client.send(bytes(10_000), Hold())
+                await client.send(bytes(10_000), SlowClientTimeout())
 
     listener = socket.create_server(("127.0.0.1", 0))
     acceptor = Acceptor(Endless())
@@ -395,7 +398,7 @@ async def test_a_slow_reader_gives_a_session_away_that_is_over(
 
 def test_only_time_in_which_others_wait_counts() -> None:
     others = False
-    hold = Hold(10, lambda: others)
+    hold = SlowClientTimeout(10, lambda: others)
     hold.waited(1000)
     others = True
     hold.waited(9.9)
@@ -407,7 +410,7 @@ def test_only_time_in_which_others_wait_counts() -> None:
 
 
 def test_what_was_taken_is_to_its_credit() -> None:
-    hold = Hold(10, lambda: True)
+    hold = SlowClientTimeout(10, lambda: True)
     for _ in range(100):
         hold.waited(1, moved=PACE)
     hold.waited(9.9)
@@ -416,4 +419,4 @@ def test_what_was_taken_is_to_its_credit() -> None:
 
 
 def test_who_has_no_place_holds_nobody_up() -> None:
-    Hold(10).waited(1000)
+    SlowClientTimeout(10).waited(1000)

@@ -18,7 +18,6 @@ from smgw_proxy_addon.http.headers import Headers, tokens, values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import GatewayNames
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.proxy.handler import RequestNotes
 from smgw_proxy_addon.proxy.source import Client
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import Jar
@@ -70,21 +69,21 @@ class GatewayAsker:
         ``follows``: the person wants this page in the place of the one that was asked for before. If that one still
         waits for the gateway, it is not sent.
         """
-        notes = RequestNotes(PAGE, request.method.decode(), request.target)
+        record = RequestRecord(PAGE, request.method.decode(), request.target)
         client = Client(PAGE, self._follow(jar, follows))
         if cookie := jar.cookies_for(request.target):
             request.headers.append((b"Cookie", cookie))
         try:
-            async with self._login_once.ask_as(jar.account, request, client, notes.timings) as (answer, pieces):
-                notes.status = answer.status
+            async with self._login_once.ask_as(jar.account, request, client, record) as (answer, pieces):
+                record.status = answer.status
                 jar.take_cookies(answer.headers, request.target)
-                yield answer, _count(pieces, notes)
+                yield answer, _count(pieces, record)
         except ProxyError as error:
-            notes.fail(error)
-            notes.status = error.status
+            record.fail(error)
+            record.status = error.status
             raise
         finally:
-            self._report(notes.record())
+            self._report(record)
 
     def _follow(self, jar: Jar, follows: bool) -> asyncio.Future[None]:
         gone = asyncio.get_running_loop().create_future()
@@ -156,7 +155,7 @@ def to_data_url(kind: str, body: bytes) -> str:
     return f"data:{bare};base64,{base64.b64encode(body).decode()}"
 
 
-async def _count(pieces: Pieces, notes: RequestNotes) -> Pieces:
+async def _count(pieces: Pieces, record: RequestRecord) -> Pieces:
     async for piece in pieces:
-        notes.bytes_sent += len(piece)
+        record.bytes_sent += len(piece)
         yield piece

@@ -1,0 +1,140 @@
+"""TLS to the gateway reads the same, however its bytes are cut."""
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.certificates import CertificateOptions, make_identity
+from smgw_proxy_addon.gateway.tls import client_context
+from smgw_proxy_addon.gateway.tls_transport import TlsTransport
+
+
+class Above(asyncio.Protocol):
+    """The protocol that uses TLS; records what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.told.append("made")
+
+    def data_received(self, data: bytes) -> None:
+        self.told.append(data)
+
+    def eof_received(self) -> None:
+        self.told.append("eof")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.told.append(type(exc).__name__)
+
+
+class Below(asyncio.Transport):
+    """The transport of a socket that goes nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.ended = ""
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.ended = self.ended or "closed"
+
+    def abort(self) -> None:
+        self.ended = self.ended or "aborted"
+
+    def is_closing(self) -> bool:
+        return bool(self.ended)
+
+
+class Wire:
+    """A TLS connection to a gateway; what the gateway sends arrives in pieces of ``size`` bytes."""
+
+    def __init__(self, size: int, folder: Path) -> None:
+        self._size = size
+        identity = make_identity(CertificateOptions(common_name="x"))
+        (folder / "pem").write_bytes(identity.certificate_pem + identity.key_pem)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "pem")
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.gateway = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.above, self.below = Above(), Below()
+        self.tls = TlsTransport(client_context(), None, self.above)
+        self.tls.connection_made(self.below)
+        for _ in range(2):
+            self.take()
+            with suppress(ssl.SSLWantReadError):
+                self.gateway.do_handshake()
+            self.deliver()
+
+    def take(self) -> None:
+        """Give the gateway what was sent to it."""
+        self._incoming.write(self.below.sent)
+        self.below.sent = b""
+
+    def deliver(self, more: bytes = b"") -> None:
+        """Give the proxy what the gateway has sent."""
+        data = self._outgoing.read() + more
+        for at in range(0, len(data), self._size):
+            self.tls.data_received(data[at : at + self._size])
+
+
+@pytest.fixture(params=[1, 7, 100_000])
+async def wire(request: pytest.FixtureRequest, tmp_path: Path) -> Wire:
+    return Wire(request.param, tmp_path)
+
+
+def pieces(told: list[object]) -> Iterator[bytes]:
+    return (each for each in told if isinstance(each, bytes))
+
+
+async def test_bytes_and_close_notify_arrive_in_their_order(wire: Wire) -> None:
+    await wire.tls.handshake
+    wire.tls.write(b"request")
+    wire.take()
+    assert wire.gateway.read(100) == b"request"
+    wire.gateway.write(b"x" * 40_000)
+    with pytest.raises(ssl.SSLWantReadError):
+        wire.gateway.unwrap()
+    wire.deliver()
+    assert b"".join(pieces(wire.above.told)) == b"x" * 40_000
+    assert (wire.above.told[0], wire.above.told[-1]) == ("made", "eof")
+    assert wire.below.ended == "closed"
+    wire.take()
+    wire.gateway.unwrap()  # it got close_notify, too
+
+
+async def test_closing_waits_for_close_notify_and_passes_nothing_on(wire: Wire) -> None:
+    wire.tls.close()
+    wire.gateway.write(b"late")
+    wire.deliver()
+    assert (wire.above.told, wire.below.ended) == (["made"], "")
+    wire.take()
+    wire.gateway.unwrap()
+    wire.deliver()
+    assert (wire.above.told, wire.below.ended) == (["made"], "closed")
+
+
+async def test_a_record_that_was_changed_ends_the_connection(wire: Wire) -> None:
+    wire.deliver(b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert wire.below.ended == "aborted"
+    wire.tls.connection_lost(None)
+    assert wire.above.told == ["made", "SSLError"]
+
+
+async def test_bytes_that_are_no_tls_fail_the_handshake() -> None:
+    above, below = Above(), Below()
+    tls = TlsTransport(client_context(), None, above)
+    tls.connection_made(below)
+    tls.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with pytest.raises(ssl.SSLError):
+        await tls.handshake
+    tls.connection_lost(None)
+    assert (above.told, below.ended) == ([], "aborted")
