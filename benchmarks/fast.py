@@ -48,9 +48,9 @@ def latency1(setting: Setting) -> list[Row]:
                 cpu.setdefault(name, []).append(seconds[name] * 1e6)
     what = "fast gateway, 1 client"
     return [
-        Row(f"{what}: added median latency, µs", added, Goal(3, NGINX.name), 0),
+        Row(f"{what}: added median latency, µs", added, Goal(1, CADDY.name, Goal(0.3, AIOHTTP.name)), 0),
         Row(f"{what}: median latency, µs", middle, None, 0),
-        Row(f"{what}: CPU of 1000 requests, ms", cpu, None, 0),
+        Row(f"{what}: CPU of 1000 requests, ms", cpu, Goal(0.9, CADDY.name), 0),
     ]
 
 
@@ -85,9 +85,10 @@ def cpu8(setting: Setting) -> list[Row]:
                 if not pause:
                     rate.setdefault(one.name, []).append(load.requests / SECONDS)
     what = "fast gateway, 8 clients"
+    unpaused = Goal(0.5, CADDY.name, Goal(0.7, AIOHTTP.name))
     return [
-        Row(f"{what} without a pause: CPU of 1000 requests, ms", cpu[False], Goal(3, NGINX.name), 0),
-        Row(f"{what} with pauses of 10 ms: CPU of 1000 requests, ms", cpu[True], Goal(3, NGINX.name), 0),
+        Row(f"{what} without a pause: CPU of 1000 requests, ms", cpu[False], unpaused, 0),
+        Row(f"{what} with pauses of 10 ms: CPU of 1000 requests, ms", cpu[True], Goal(0.9, CADDY.name), 0),
         Row(f"{what} without a pause: requests a second", rate, None, 0),
     ]
 
@@ -116,7 +117,7 @@ def clients64(setting: Setting) -> list[Row]:
         Row(f"{what}: new handshakes per 1000 requests", found["handshakes"], Goal(0.1), 2),
         Row(f"{what}: errors", found["errors"], Goal(0), 0),
         Row(f"{what}: median latency, ms", found["p50"], None, 1),
-        Row(f"{what}: p99 latency, ms", found["p99"], None, 1),
+        Row(f"{what}: p99 latency, ms", found["p99"], Goal(1, HAPROXY.name), 1),
         Row(f"{memory}: first contact with the gateway", found["memory"], Goal(40), 1),
         Row(f"{memory}: its certificate known", known, Goal(40), 1),
     ]

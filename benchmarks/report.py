@@ -12,18 +12,24 @@ COLUMNS: Final = (OWN, "nginx", "haproxy", "caddy", "plain aiohttp")
 
 @dataclass(frozen=True)
 class Goal:
-    """At most this, or, with a name, at most this many times what that one has."""
+    """At most this, or, with a name, at most this many times what that one has; and ``also`` another goal."""
 
     limit: float
     times: str | None = None
+    also: "Goal | None" = None
 
     def __str__(self) -> str:
+        text = f"≤ {self.limit:g}" if self.limit else "none"
         if self.times:
-            return f"≤ {self.limit:g} x {self.times}"
-        return f"≤ {self.limit:g}" if self.limit else "none"
+            text += f" x {self.times}"
+        return f"{text}; {self.also}" if self.also else text
 
     def reached(self, found: Mapping[str, Sequence[float]]) -> str:
         """Compare the medians: yes or no, and by how much."""
+        verdict = self._verdict(found)
+        return f"{verdict}; {self.also.reached(found)}" if self.also else verdict
+
+    def _verdict(self, found: Mapping[str, Sequence[float]]) -> str:
         if OWN not in found or (self.times and self.times not in found):
             return "-"
         value = median(found[OWN])

@@ -58,6 +58,7 @@ def test_a_row_has_medians_ranges_ratios_and_the_verdict() -> None:
         (Goal(0), 1.0, "none", "**no**"),
         (Goal(2, "nginx"), 9.0, "≤ 2 x nginx", "**no**, 2.25 x"),
         (Goal(2, "nobody"), 9.0, "≤ 2 x nobody", "-"),
+        (Goal(3, "nginx", Goal(1)), 9.0, "≤ 3 x nginx; ≤ 1", "yes, 2.25 x; **no**"),
     ],
 )
 def test_a_goal_is_reached_or_not(goal: Goal, own: float, text: str, verdict: str) -> None:
