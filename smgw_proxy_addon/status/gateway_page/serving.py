@@ -72,14 +72,15 @@ class GatewayPage:
         key, slash, _ = request.path.removeprefix(PATH).partition("/")
         user = _user(request)
         jar = self.jars.find(key, _secrets(request), user, self.clock())
-        if jar is None or not slash or not security.is_own_site(request) or await self.users.judge(user):
+        is_own = security.is_own_site(request) and _is_framed(request)
+        if jar is None or not slash or not is_own or await self.users.judge(user):
             return _plain(403, texts("page.gone"))
         if request.method not in _METHODS:
             return _plain(405, "", Allow=", ".join(_METHODS))
         try:
             return await self._answer(request, jar, request.raw_path.removeprefix(PATH + key), texts)
         except ProxyError as error:
-            return _explain(error, request)
+            return _explain(error, request, texts)
 
     async def _answer(self, request: web.BaseRequest, jar: Jar, target: str, texts: Texts) -> web.StreamResponse:
         if target.startswith(CONFIRM):
@@ -182,9 +183,8 @@ async def _pass_on(request: web.BaseRequest, answer: Answer, pieces: Pieces) -> 
     return response
 
 
-def _explain(error: ProxyError, request: web.BaseRequest) -> web.Response:
-    accept, language = request.headers.get("Accept"), request.headers.get("Accept-Language")
-    kind, body = error_answer.body(error, accept=accept, accept_language=language)
+def _explain(error: ProxyError, request: web.BaseRequest, texts: Texts) -> web.Response:
+    kind, body = error_answer.body(error, accept=request.headers.get("Accept"), accept_language=texts.language)
     status = GatewayError.status if error.status == ABORT else error.status
     return web.Response(status=status, body=body, headers={**HEADERS, "Content-Type": kind})
 
@@ -196,6 +196,14 @@ def _plain(status: int, text: str, **headers: str) -> web.Response:
 def _is_navigation(request: web.BaseRequest) -> bool:
     """Tell whether a browser asks for a page to show: scripts ask for anything."""
     return request.headers.get("Accept", "").startswith("text/html")
+
+def _is_framed(request: web.BaseRequest) -> bool:
+    """Tell whether the answer is for the frame, or the page around it; in a window of its own nothing keeps it here.
+
+    Over HTTP, browsers say neither.
+    """
+    return request.headers.get("Sec-Fetch-Dest", "iframe") in ("iframe", "empty")
+
 
 
 def _is_page(answer: Answer) -> bool:
@@ -221,7 +229,12 @@ def _prefix(request: web.BaseRequest, jar: Jar) -> str:
 
 
 def _user(request: web.BaseRequest) -> str:
-    return request.headers.get("X-Remote-User-Id", "")
+    """Return who asks, empty unless exactly one says so.
+
+    The Supervisor takes this header out of what a browser sent, but not in another case of letters.
+    """
+    given = request.headers.getall("X-Remote-User-Id", [])
+    return given[0] if len(given) == 1 else ""
 
 
 def _secrets(request: web.BaseRequest) -> list[str]:

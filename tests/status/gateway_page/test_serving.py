@@ -74,11 +74,14 @@ async def test_a_page_needs_the_cookie_the_key_the_user_and_this_origin(tmp_path
             (person.root, {"Sec-Fetch-Site": "none"}),
         ]
         for root, headers in wrong:
+            (person.root, {"Sec-Fetch-Dest": "document"}),
             for method in ("GET", "POST"):
                 answer = await person.client.request(method, root + "/", headers=headers)
                 assert answer.status_code == 403, headers
         del person.client.headers["Sec-Fetch-Site"]
         for origin, expected in (("https://evil.example", 403), ("null", 403), (status.url, 200)):
+        forged = [*person.client.headers.raw, (b"x-remote-user-id", USER.encode())]
+        assert (await person.client.get(person.root + "/", headers=forged)).status_code == 403
             assert (await person.get("/", headers={"Origin": origin})).status_code == expected
         assert (await person.client.delete(person.root + "/")).status_code == 405
         assert (await person.get("/~confirm/x")).status_code == 404
@@ -224,7 +227,9 @@ async def test_a_fault_of_the_gateway_is_explained(tmp_path: Path) -> None:
         await sim.stop()
         answer = await person.get("/", headers={"Accept-Language": "de"})
         assert answer.status_code == 502
-        assert "Gateway" in answer.text
+        assert 'lang="de"' in answer.text
+        chosen = {"Accept-Language": "de", "Cookie": f"{person.client.headers['Cookie']}; smgw_proxy_language=en"}
+        assert 'lang="en"' in (await person.get("/", headers=chosen)).text
         assert "sandbox" in answer.headers["Content-Security-Policy"]
         assert (status.rig.reports[-1].client, status.rig.reports[-1].code) == ("page", "gateway_refused")
         await sim.start()
