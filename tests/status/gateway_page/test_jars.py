@@ -120,6 +120,11 @@ async def test_the_list_of_administrators_is_fetched_once_a_minute() -> None:
     answers: list[frozenset[str] | None] = [None, frozenset({"a"}), frozenset()]
     now = [0.0]
 
+        (b"//cgi-bin/hanservice.cgi?action=selftest", None, True),
+        (b"/x/%2e%2e/cgi-bin/./hanservice.cgi", b"action=selftest", True),
+        (b"/CGI-BIN/hanservice.cgi/selftest", None, True),
+        (b"/smgw//m2m/u.sm/json", b'{"method":"self-test"}', True),
+        (b"/smgw/m2m/u.sm/self-test", None, True),
     async def fetch() -> frozenset[str] | None:
         return answers.pop(0)
 
