@@ -48,5 +48,13 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]], *, host: bytes, leng
 
 def response_headers(headers: Headers) -> dict[str, str]:
     """Return the headers of the gateway's answer that the browser gets, and the policy."""
-    kept = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name.lower() in _TO_BROWSER}
+    kept = {name.decode("latin-1"): _decode(value) for name, value in headers if name.lower() in _TO_BROWSER}
     return {**kept, **HEADERS}
+
+
+def _decode(value: bytes) -> str:
+    """Decode a value, such as a file's name, which is sent on in UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -29,6 +29,12 @@ _RUNS: Final = re.compile(r"\s*javascript:", re.IGNORECASE)
 _IGNORED: Final = re.compile(r"[\t\n\r]")
 """Browsers drop these inside of URLs."""
 
+_ESCAPED_DOT: Final = re.compile(r"%(?:25)*2e", re.IGNORECASE)
+_ESCAPED_SLASH: Final = re.compile(r"%(?:25)*(?:2f|5c)|\\", re.IGNORECASE)
+"""Home Assistant's ingress decodes paths, more than once on their way."""
+_OTHER: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
+_NOT_SENT: Final = re.compile(r"[^!-~]+")
+"""Browsers write these in percents."""
 _LINKS: Final = frozenset({"href", "action", "formaction", "src", "data", "background", "poster", "cite", "longdesc"})
 _SOURCES: Final = frozenset({"src", "background", "poster"})
 
@@ -75,7 +81,7 @@ class Rewriter:
             return None
         if url.scheme != "http" or url.netloc != "gateway":
             return None
-        return normalise(url.path or "/") + (f"?{url.query}" if url.query else "")
+        return _NOT_SENT.sub(_to_percents, normalise(url.path or "/") + (f"?{url.query}" if url.query else ""))
 
     def css(self, text: str) -> str:
         """Rewrite a style sheet."""
@@ -104,9 +110,22 @@ class Rewriter:
 
 
 def normalise(path: str) -> str:
-    """Take dot segments out of an absolute path, as browsers do: it must not lead above the prefix."""
+def read_text(data: bytes) -> str:
+    """Decode a page so that each byte stays what it is, whatever the page's own coding.
+
+    Bytes above ASCII become surrogates, unlike the letters that character references stand for.
+    """
+    return data.decode("ascii", "surrogateescape")
+
+
+def write_text(page: str) -> bytes:
+    """Encode a page that ``read_text`` decoded, with references for the letters that they stood for."""
+    return _OTHER.sub(lambda found: f"&#{ord(found[0])};", page).encode("ascii", "surrogateescape")
+
+
+    """Take dot segments out of an absolute path, also escaped ones: it must not lead above the prefix."""
     bare, mark, rest = _split_query(path)
-    decoded = re.sub("%2e", ".", bare, flags=re.IGNORECASE).replace("\\", "/")
+    decoded = _ESCAPED_SLASH.sub("/", _ESCAPED_DOT.sub(".", bare))
     if not re.search(r"/\.\.?(/|$)", decoded):
         return path
     slash = "/" if decoded.endswith(("/", "/.", "/..")) else ""
@@ -197,6 +216,10 @@ class _Page:
 
 def _is_script(kind: str) -> bool:
     return not kind or "javascript" in kind.lower() or "ecmascript" in kind.lower() or kind.lower() == "module"
+
+def _to_percents(found: re.Match[str]) -> str:
+    return "".join(f"%{each:02X}" for each in found[0].encode("utf-8", "surrogateescape"))
+
 
 
 def _keep_comma(candidate: str, source: Callable[[str], str]) -> str:

@@ -26,7 +26,7 @@ from smgw_proxy_addon.status.gateway_page.asking import LARGEST_PAGE, GatewayAsk
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import Jar, Jars, KeptPage
 from smgw_proxy_addon.status.gateway_page.policy import HEADERS, response_headers
-from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, read_text, write_text
 from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.gateway_page.view import COOKIE, PATH, View
 from smgw_proxy_addon.status.page import security
@@ -35,6 +35,7 @@ from smgw_proxy_addon.status.page.texts import Texts
 CONFIRM: Final = "/~confirm/"
 _PAGE: Final = re.compile(r"[?&]~page=([\w-]+)$")
 """At the end of the address of an answer to a form."""
+_CODING: Final = re.compile(rb"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 CONFIRM_HEADER: Final = "X-Smgw-Confirm"
 _LARGEST_BODY: Final = 1_000_000
 _DRAIN_SECONDS: Final = 10.0
@@ -110,7 +111,7 @@ class GatewayPage:
         rewriter = Rewriter(prefix, target.partition("?")[0], self.asker.names())
         async with self.asker.ask(jar, asked, follows=_is_navigation(request)) as (answer, pieces):
             if answer.status in range(300, 400) and (location := values(answer.headers, b"location")):
-                return _redirect(answer.status, location[0].decode("latin-1"), rewriter)
+                return _redirect(answer.status, read_text(location[0]), rewriter)
             if not _is_page(answer) or asked.method == b"HEAD":
                 return await _pass_on(request, answer, pieces)
             body = await read_whole(answer, pieces, LARGEST_PAGE)
@@ -132,13 +133,16 @@ class GatewayPage:
         return await self._rewrite(jar, kept.answer, kept.body, rewriter)
 
     async def _rewrite(self, jar: Jar, answer: Answer, body: bytes, rewriter: Rewriter) -> web.Response:
-        text = body.decode("latin-1")  # each byte stays what it is, whatever the page's own coding
+        text = read_text(body)
         loaded = await self.asker.load(jar, text, rewriter)
         whole = Rewriter(rewriter.prefix, rewriter.target, rewriter.names, loaded)
-        page = await asyncio.to_thread(whole.page, text, self._script(rewriter.prefix))
+        # The Supervisor drops the coding from Content-Type.
+        coding = _CODING.search(b"".join(values(answer.headers, b"content-type")))
+        head = f'<meta charset="{coding[1].decode()}">' if coding else ""
+        page = await asyncio.to_thread(whole.page, text, head + self._script(rewriter.prefix))
         headers = response_headers(answer.headers)
         headers.pop("Content-Encoding", None)
-        return web.Response(status=answer.status, body=page.encode("latin-1"), headers=headers)
+        return web.Response(status=answer.status, body=write_text(page), headers=headers)
 
     def _ask_first(self, jar: Jar, asked: GatewayRequest, texts: Texts, prefix: str) -> web.Response:
         """Hold a request that restarts the gateway, and ask the person.
@@ -148,7 +152,7 @@ class GatewayPage:
         number = secrets.token_urlsafe(16)
         jar.hold(number, asked)
         page = (
-            f'<!DOCTYPE html><html lang="{texts.language}"><head>{self._script(prefix)}<meta charset="utf-8">'
+            f'<!DOCTYPE html><html lang="{texts.language}"><head><meta charset="utf-8">{self._script(prefix)}'
             f'<title>{texts("page.confirm")}</title><meta name="viewport" content="width=device-width">'
             "<style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;padding:1rem}"
             f"button{{font:inherit;padding:.6rem 1rem}}</style></head><h1>{texts('page.confirm')}</h1>"
@@ -193,10 +197,6 @@ def _plain(status: int, text: str, **headers: str) -> web.Response:
     return web.Response(status=status, text=f"{text}\n", headers={**HEADERS, **headers})
 
 
-def _is_navigation(request: web.BaseRequest) -> bool:
-    """Tell whether a browser asks for a page to show: scripts ask for anything."""
-    return request.headers.get("Accept", "").startswith("text/html")
-
 def _is_framed(request: web.BaseRequest) -> bool:
     """Tell whether the answer is for the frame, or the page around it; in a window of its own nothing keeps it here.
 
@@ -204,6 +204,10 @@ def _is_framed(request: web.BaseRequest) -> bool:
     """
     return request.headers.get("Sec-Fetch-Dest", "iframe") in ("iframe", "empty")
 
+
+def _is_navigation(request: web.BaseRequest) -> bool:
+    """Tell whether a browser asks for a page to show: scripts ask for anything."""
+    return request.headers.get("Accept", "").startswith("text/html")
 
 
 def _is_page(answer: Answer) -> bool:

@@ -34,6 +34,7 @@ document.forms['input'].target='_self'; this.form.submit();"><hr></form>"""
         ('<a href="//192.168.1.200">', f'<a href="{P}/">'),
         ('<a href="/\t\\evil/">', '<a href="/\t\\evil/">'),
         ('<a href="/x/../../../other/%2e%2E/y">', f'<a href="{P}/y">'),
+        ('<a href="/x/..%2f%252e%252E%5cother/">', f'<a href="{P}/other/">'),
         ('<button formaction="/b" data-x="/x">', f'<button formaction="{P}/b" data-x="/x">'),
         ('<img srcset="/1.png 1x, /2.png 2x">', f'<img srcset="{P}/1.png 1x, {P}/2.png 2x">'),
         (

@@ -177,6 +177,8 @@ async def test_headers_pass_by_name_and_nothing_of_the_login_or_home_assistant_d
         ("{prefix}/../../other", "/other"),
         ("https://example.org/", None),
         ("//example.org/", None),
+        ("{prefix}/..%2f..%252f..%5cother", "/other"),
+        ("/Z\xe4hler x", "/Z%C3%A4hler%20x"),
         ("javascript:alert(1)", None),
     ],
 )
