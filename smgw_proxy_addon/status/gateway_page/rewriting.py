@@ -7,6 +7,7 @@ Pure. Only what has to change is replaced, all other bytes stay. Nothing here co
 import html
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,13 +29,13 @@ _CALLED: Final = re.compile(_OBJECT + r"\.(assign|replace|reload)(?=\s*\()")
 _RUNS: Final = re.compile(r"\s*javascript:", re.IGNORECASE)
 _IGNORED: Final = re.compile(r"[\t\n\r]")
 """Browsers drop these inside of URLs."""
-
 _ESCAPED_DOT: Final = re.compile(r"%(?:25)*2e", re.IGNORECASE)
 _ESCAPED_SLASH: Final = re.compile(r"%(?:25)*(?:2f|5c)|\\", re.IGNORECASE)
 """Home Assistant's ingress decodes paths, more than once on their way."""
 _OTHER: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
 _NOT_SENT: Final = re.compile(r"[^!-~]+")
 """Browsers write these in percents."""
+
 _LINKS: Final = frozenset({"href", "action", "formaction", "src", "data", "background", "poster", "cite", "longdesc"})
 _SOURCES: Final = frozenset({"src", "background", "poster"})
 
@@ -109,7 +110,6 @@ class Rewriter:
         return "".join([*parts, text[done:]])
 
 
-def normalise(path: str) -> str:
 def read_text(data: bytes) -> str:
     """Decode a page so that each byte stays what it is, whatever the page's own coding.
 
@@ -123,6 +123,7 @@ def write_text(page: str) -> bytes:
     return _OTHER.sub(lambda found: f"&#{ord(found[0])};", page).encode("ascii", "surrogateescape")
 
 
+def normalise(path: str) -> str:
     """Take dot segments out of an absolute path, also escaped ones: it must not lead above the prefix."""
     bare, mark, rest = _split_query(path)
     decoded = _ESCAPED_SLASH.sub("/", _ESCAPED_DOT.sub(".", bare))
@@ -132,25 +133,27 @@ def write_text(page: str) -> bytes:
     return (posixpath.normpath("/" + decoded.lstrip("/")).rstrip("/") + slash or "/") + mark + rest
 
 
-def list_sources(text: str, rewriter: Rewriter) -> list[str]:
-    """Return the targets at the gateway that a page loads, each once, in their order."""
-    found: dict[str, None] = {}
-    _Page(text, _Listing(rewriter.prefix, rewriter.target, rewriter.names, found=found))
-    return list(found)
+def list_sources(text: str, rewriter: Rewriter) -> Counter[str]:
+    """Return how often a page loads each target at the gateway, in the order of the page."""
+    listing = _Listing(rewriter.prefix, rewriter.target, rewriter.names)
+    _Page(text, listing)
+    return listing.found
 
 
-def list_css_sources(text: str, rewriter: Rewriter) -> list[str]:
-    """Return the targets at the gateway that a style sheet loads."""
-    return [target for each in _CSS_URL.finditer(text) if (target := rewriter.locate(each[2].strip("\"'")))]
+def list_css_sources(text: str, rewriter: Rewriter) -> Counter[str]:
+    """Return how often a style sheet loads each target at the gateway."""
+    listing = _Listing(rewriter.prefix, rewriter.target, rewriter.names)
+    listing.css(text)
+    return listing.found
 
 
 @dataclass(frozen=True)
 class _Listing(Rewriter):
-    found: dict[str, None] = field(default_factory=dict)
+    found: Counter[str] = field(default_factory=Counter)
 
     def source(self, value: str) -> str:
         if target := self.locate(value):
-            self.found.setdefault(target)
+            self.found[target] += 1
         return value
 
 
@@ -214,12 +217,12 @@ class _Page:
             self.edits.append((start, end, new))
 
 
-def _is_script(kind: str) -> bool:
-    return not kind or "javascript" in kind.lower() or "ecmascript" in kind.lower() or kind.lower() == "module"
-
 def _to_percents(found: re.Match[str]) -> str:
     return "".join(f"%{each:02X}" for each in found[0].encode("utf-8", "surrogateescape"))
 
+
+def _is_script(kind: str) -> bool:
+    return not kind or "javascript" in kind.lower() or "ecmascript" in kind.lower() or kind.lower() == "module"
 
 
 def _keep_comma(candidate: str, source: Callable[[str], str]) -> str:
