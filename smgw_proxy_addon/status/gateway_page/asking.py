@@ -10,7 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from smgw_proxy_addon.errors import BadAnswerError, ProxyError
@@ -33,11 +33,15 @@ LARGEST_PAGE: Final = 1_000_000
 LARGEST_LOADED: Final = 500_000
 MOST_LOADED: Final = 40
 """Files that the gateway is asked for on behalf of one page, those of its style sheets among them."""
+LARGEST_REWRITTEN: Final = 8_000_000
+"""Bytes of a page with all that is put into it."""
 LARGEST_ADDED: Final = 4_000_000
 """Bytes of ``data:`` URLs in one page: one that stands in it many times is there as often."""
 NOTHING: Final = "data:,"
 
 Pieces = AsyncIterator[bytes]
+
+_Read = TypeVar("_Read")
 
 
 class GatewayAsker:
@@ -56,6 +60,7 @@ class GatewayAsker:
         self._report = report
         self._wanted: WeakKeyDictionary[Jar, asyncio.Future[None]] = WeakKeyDictionary()
         """Of the page that each browser asked for last; done once it wants another one."""
+        self._reading = asyncio.Lock()
 
     def make_request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> GatewayRequest:
         """Make the gateway's request; its cookies follow when it is sent."""
@@ -97,9 +102,14 @@ class GatewayAsker:
             self._wanted[jar] = gone
         return gone
 
+    async def read(self, function: Callable[[str, Rewriter], _Read], text: str, rewriter: Rewriter) -> _Read:
+        """Have a page read in executor, one at a time: it takes up to 150 MB for one that is made to need much."""
+        async with self._reading:
+            return await asyncio.to_thread(function, text, rewriter)
+
     async def load(self, jar: Jar, text: str, rewriter: Rewriter) -> dict[str, str]:
         """Return the ``data:`` URLs of what a page loads, from the jar or the gateway."""
-        targets = await asyncio.to_thread(list_sources, text, rewriter)
+        targets = await self.read(list_sources, text, rewriter)
         asked: set[str] = set()
         for target in targets:
             await self._load(jar, target, rewriter, asked)

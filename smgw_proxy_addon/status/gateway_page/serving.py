@@ -4,7 +4,6 @@ A request is admitted if the user may see the page, if it carries the browser's 
 jar, and if no other page made the browser send it.
 """
 
-import asyncio
 import html
 import re
 import secrets
@@ -22,7 +21,13 @@ from smgw_proxy_addon.http.headers import tokens, values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server import error_answer
 from smgw_proxy_addon.server.request_body import too_large
-from smgw_proxy_addon.status.gateway_page.asking import LARGEST_PAGE, GatewayAsker, Pieces, read_whole
+from smgw_proxy_addon.status.gateway_page.asking import (
+    LARGEST_PAGE,
+    LARGEST_REWRITTEN,
+    GatewayAsker,
+    Pieces,
+    read_whole,
+)
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import Jar, Jars, KeptPage
 from smgw_proxy_addon.status.gateway_page.policy import HEADERS, response_headers
@@ -139,7 +144,10 @@ class GatewayPage:
         # The Supervisor drops the coding from Content-Type.
         coding = _CODING.search(b"".join(values(answer.headers, b"content-type")))
         head = f'<meta charset="{coding[1].decode()}">' if coding else ""
-        page = await asyncio.to_thread(whole.page, text, head + self._script(rewriter.prefix))
+        insert = head + self._script(rewriter.prefix)
+        page = await self.asker.read(lambda given, how: how.page(given, insert), text, whole)
+        if len(page) > LARGEST_REWRITTEN:
+            raise BadAnswerError("a page that is too large")
         headers = response_headers(answer.headers)
         headers.pop("Content-Encoding", None)
         return web.Response(status=answer.status, body=write_text(page), headers=headers)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.status.gateway_page import serving
 from smgw_proxy_addon.status.gateway_page.asking import MOST_LOADED
 from smgw_proxy_addon.status.gateway_page.policy import response_headers
 from tests.gateway.test_ppc_clients import LOGGED_IN_ALREADY, PpcClient
@@ -234,6 +235,14 @@ async def test_style_sheets_without_an_end_and_what_fails_for_now(tmp_path: Path
         for _ in range(2):
             await person.get("/sim/page", params={"html": "<img src=/sim/status/500>"})
         assert sum(each.path == b"/sim/status/500" for each in sim.records) == 2
+
+
+async def test_a_page_that_grows_beyond_measure_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "LARGEST_REWRITTEN", 20_000)
+    async with open_house(tmp_path) as (_, _, person):
+        for times, expected in ((1, 200), (300, 502)):
+            shown = await person.get("/sim/page", params={"html": "<a href=/>" * times})
+            assert shown.status_code == expected
 
 
 async def test_letters_stay_what_they_are(tmp_path: Path) -> None:
