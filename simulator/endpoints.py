@@ -24,7 +24,7 @@ ODD_HEADERS: Final = [
 """What ``/sim/headers`` sends: repeated, in odd case, for the next hop only, or not to be passed on."""
 
 
-def answer(request: Received) -> Response:
+def answer(request: Received) -> Response:  # noqa: PLR0911 - one for each target
     """Answer a target below ``/sim/``."""
     parts = request.path.decode("latin-1").removeprefix(PREFIX.decode()).split("/")
     query = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
@@ -38,6 +38,9 @@ def answer(request: Received) -> Response:
             return Response(int(code), [(b"Content-Type", b"text/plain")], body)
         case ["page" | "headers" as what]:
             return Response.html(query.get("html", "")) if what == "page" else Response(200, [*ODD_HEADERS], b"odd\n")
+        case ["styles", number] if number.isdigit():  # each loads another two
+            following = f'@import "{int(number) + 1}"; @import "{number}?other";'.encode()
+            return Response(200, [(b"Content-Type", b"text/css")], following)
         case ["redirect"] if "to" in query:
             status = 307 if query.get("status") == "307" else 302
             return Response(status, [(b"Location", query["to"].encode())])

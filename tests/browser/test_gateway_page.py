@@ -167,6 +167,10 @@ ATTACKS: Final = """async () => {
   await attempt('popup', () => Window.prototype.open?.call(window, other));
   await attempt('other ingress', () => ask(other));
   await attempt('dots', () => ask(location.href.replace(/\\/[^/]*$/, '/') + '../../../../%2e%2e/other/'));
+  const here = new URL('.', location.href).href;
+  for (const away of ['..%2f..%2fforget', 'x/%2E%2e%5C..%252f%252e./forget', '..%2F..']) {
+    await attempt(away, () => ask(here + away));
+  }
   await attempt('status page', () => ask(new URL('../../forget', location.href).href));
   await attempt('Home Assistant', () => ask(location.origin + '/api/config'));
   await attempt('elsewhere', () => ask('https://example.org/'));
@@ -185,10 +189,20 @@ async def test_a_hostile_page_reaches_nothing_but_its_gateway(tmp_path: Path, ch
         outcomes = await frame.evaluate(ATTACKS)
         blocked = dict.fromkeys(("parent", "top", "cookie", "storage"), "SecurityError")
         blocked |= dict.fromkeys(("image", "socket"), "TypeError")
-        refused = ("other ingress", "dots", "status page", "Home Assistant", "elsewhere", "method")
+        refused = ["other ingress", "dots", "status page", "Home Assistant", "elsewhere", "method"]
+        refused += ["..%2f..%2fforget", "x/%2E%2e%5C..%252f%252e./forget", "..%2F.."]
         assert outcomes.pop("beacon") in ("true", "false")  # the policy is not said
         assert outcomes.pop("popup") in ("null", "undefined")
         assert outcomes == blocked | dict.fromkeys(refused, "refused")
+        await frame.evaluate("window.name = 'other'")
+        asked = len(home.sim.records)
+        await frame.evaluate(
+            "parent.postMessage({ kind: 'go', url: location.href, post: { fields: [], enctype: '' } }, '*')"
+        )
+        async with page.expect_event("framenavigated"):
+            await page.frame_locator("iframe").get_by_role("link", name="First page").click()
+        assert [each.method for each in home.sim.records[asked:] if each.path == b"/"] == ["GET"]  # no form was sent
+        assert len(page.context.pages) == 1  # and nothing is in a window of its own
         for away in ("https://example.org/", f"{home.ingress.url}/api/hassio_ingress/other/"):
             async with page.expect_event("framenavigated"):  # to the browser's page that says it is blocked
                 await frame.evaluate("url => { location.href = url; }", away)

@@ -7,9 +7,10 @@ is asked for, one after the other, so that the page never holds more than one pl
 import asyncio
 import base64
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from smgw_proxy_addon.errors import BadAnswerError, ProxyError
@@ -22,7 +23,7 @@ from smgw_proxy_addon.proxy.source import Client
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import Jar
 from smgw_proxy_addon.status.gateway_page.policy import request_headers
-from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources, read_text
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.login_once import LoginOnce
@@ -31,10 +32,16 @@ LARGEST_PAGE: Final = 1_000_000
 """Bytes of a page that is rewritten; a reading of a day has some kB."""
 LARGEST_LOADED: Final = 500_000
 MOST_LOADED: Final = 40
-"""Files that one page loads."""
+"""Files that the gateway is asked for on behalf of one page, those of its style sheets among them."""
+LARGEST_REWRITTEN: Final = 8_000_000
+"""Bytes of a page with all that is put into it."""
+LARGEST_ADDED: Final = 4_000_000
+"""Bytes of ``data:`` URLs in one page: one that stands in it many times is there as often."""
 NOTHING: Final = "data:,"
 
 Pieces = AsyncIterator[bytes]
+
+_Read = TypeVar("_Read")
 
 
 class GatewayAsker:
@@ -53,6 +60,7 @@ class GatewayAsker:
         self._report = report
         self._wanted: WeakKeyDictionary[Jar, asyncio.Future[None]] = WeakKeyDictionary()
         """Of the page that each browser asked for last; done once it wants another one."""
+        self._reading = asyncio.Lock()
 
     def make_request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> GatewayRequest:
         """Make the gateway's request; its cookies follow when it is sent."""
@@ -94,17 +102,28 @@ class GatewayAsker:
             self._wanted[jar] = gone
         return gone
 
+    async def read(self, function: Callable[[str, Rewriter], _Read], text: str, rewriter: Rewriter) -> _Read:
+        """Have a page read in executor, one at a time: it takes up to 150 MB for one that is made to need much."""
+        async with self._reading:
+            return await asyncio.to_thread(function, text, rewriter)
+
     async def load(self, jar: Jar, text: str, rewriter: Rewriter) -> dict[str, str]:
         """Return the ``data:`` URLs of what a page loads, from the jar or the gateway."""
-        targets = await asyncio.to_thread(list_sources, text, rewriter)
-        for target in targets[:MOST_LOADED]:
-            if target not in jar.loaded:
-                await self._load(jar, target, rewriter)
-        return {target: jar.loaded.get(target, NOTHING) for target in targets}
+        targets = await self.read(list_sources, text, rewriter)
+        asked: set[str] = set()
+        for target in targets:
+            await self._load(jar, target, rewriter, asked)
+        return choose(jar.loaded, targets)
 
-    async def _load(self, jar: Jar, target: str, rewriter: Rewriter) -> None:
-        """Ask for one file, and for what a style sheet loads. One that is not there is empty."""
-        jar.keep_loaded(target, NOTHING)  # also for style sheets that load each other
+    async def _load(self, jar: Jar, target: str, rewriter: Rewriter, asked: set[str]) -> None:
+        """Ask for one file, and for what a style sheet loads. One that is not there is empty.
+
+        ``asked``: what was asked for on behalf of this page, also if the jar had no room for it. What fails for now
+        is not kept: the next page asks again.
+        """
+        if target in jar.loaded or target in asked or len(asked) >= MOST_LOADED:
+            return
+        asked.add(target)
         request = self.make_request("GET", target.encode("latin-1", "replace"), [(b"Accept", b"*/*")], None)
         if restarts(request):
             return  # nothing that a page loads by itself restarts the gateway
@@ -113,16 +132,18 @@ class GatewayAsker:
                 body = await read_whole(answer, pieces, LARGEST_LOADED)
         except ProxyError:
             return
-        kind = next(iter(values(answer.headers, b"content-type")), b"").decode("latin-1")
+        kind = next(iter(values(answer.headers, b"content-type")), b"").decode("ascii", "ignore")
         if answer.status != 200:  # noqa: PLR2004 - HTTP
+            if answer.status < 500:  # noqa: PLR2004 - HTTP
+                jar.keep_loaded(target, NOTHING)
             return
         if "css" in kind or target.partition("?")[0].endswith(".css"):
-            text = body.decode("latin-1")
-            own = Rewriter(rewriter.prefix, target, rewriter.names, jar.loaded)
-            for each in list_css_sources(text, own)[:MOST_LOADED]:
-                if each not in jar.loaded and each != target:
-                    await self._load(jar, each, rewriter)
-            body = own.css(text).encode("latin-1")
+            text = read_text(body)
+            own = Rewriter(rewriter.prefix, target, rewriter.names)
+            targets = list_css_sources(text, own)
+            for each in targets:
+                await self._load(jar, each, rewriter, asked)
+            body = replace(own, loaded=choose(jar.loaded, targets)).css(text).encode("ascii", "surrogateescape")
         elif "script" in kind or target.partition("?")[0].endswith(".js"):
             body = rewriter.script(body.decode("latin-1")).encode("latin-1")
         jar.keep_loaded(target, to_data_url(kind, body))
@@ -147,6 +168,16 @@ async def read_whole(answer: Answer, pieces: Pieces, limit: int) -> bytes:
         if decoder.unconsumed_tail:
             raise BadAnswerError("a page that is too large")
     return body
+
+
+def choose(loaded: Mapping[str, str], targets: Mapping[str, int]) -> dict[str, str]:
+    """Return each target's URL, which the page has as often as ``targets`` says; an empty one beyond the limit."""
+    chosen, left = {}, LARGEST_ADDED
+    for target, times in targets.items():
+        url = loaded.get(target, NOTHING)
+        chosen[target] = url if len(url) * times <= left else NOTHING
+        left -= len(chosen[target]) * times
+    return chosen
 
 
 def to_data_url(kind: str, body: bytes) -> str:

@@ -19,7 +19,7 @@ LONGEST_IDLE: Final = 1800.0
 MOST_COOKIES: Final = 32
 LONGEST_COOKIE: Final = 4096
 MOST_LOADED: Final = 2_000_000
-"""Bytes of ``data:`` URLs in one jar."""
+"""Bytes of ``data:`` URLs and their targets in one jar."""
 MOST_HELD: Final = 4
 MOST_PAGES: Final = 8
 MOST_PAGE_BYTES: Final = 1_000_000
@@ -67,16 +67,16 @@ class Jar:
         for given in values(headers, b"set-cookie"):
             pair, *attributes = given.split(b";")
             name, equals, value = (part.strip(b" \t") for part in pair.partition(b"="))
-            if not equals or not name or len(pair) > LONGEST_COOKIE:
-                continue
             key = (name, _path(attributes, target))
+            if not equals or not name or len(pair) + len(key[1]) > LONGEST_COOKIE:
+                continue
             self._cookies.pop(key, None)
             if not deletes_cookie(attributes) and len(self._cookies) < MOST_COOKIES:
                 self._cookies[key] = value
 
     def keep_loaded(self, target: str, url: str) -> None:
         """Keep what a page loads, so that the gateway is asked once for it."""
-        if sum(map(len, self.loaded.values())) + len(url) <= MOST_LOADED:
+        if sum(len(key) + len(value) for key, value in self.loaded.items()) + len(target) + len(url) <= MOST_LOADED:
             self.loaded[target] = url
 
     def keep_page(self, number: str, page: "KeptPage") -> None:

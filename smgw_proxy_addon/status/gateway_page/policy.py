@@ -1,8 +1,8 @@
 """What the browser lets a page of the gateway do, and which headers pass in either direction. Pure.
 
 ``sandbox`` without ``allow-same-origin`` gives the page an origin of its own: nothing of Home Assistant, neither its
-page nor cookies nor storage, belongs to it. ``default-src 'none'`` leaves it no network: what it shows is in the page
-itself. It may not send forms either: the page around it does.
+page nor cookies nor storage, belongs to it. By ``default-src 'none'`` it loads nothing from the network: what it
+shows is in the page itself. It may not send forms either: the page around it does. No policy closes DNS and WebRTC.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,5 +48,13 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]], *, host: bytes, leng
 
 def response_headers(headers: Headers) -> dict[str, str]:
     """Return the headers of the gateway's answer that the browser gets, and the policy."""
-    kept = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name.lower() in _TO_BROWSER}
+    kept = {name.decode("latin-1"): _decode(value) for name, value in headers if name.lower() in _TO_BROWSER}
     return {**kept, **HEADERS}
+
+
+def _decode(value: bytes) -> str:
+    """Decode a value, such as a file's name, which is sent on in UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

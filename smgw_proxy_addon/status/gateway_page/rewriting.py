@@ -7,6 +7,7 @@ Pure. Only what has to change is replaced, all other bytes stay. Nothing here co
 import html
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,6 +29,12 @@ _CALLED: Final = re.compile(_OBJECT + r"\.(assign|replace|reload)(?=\s*\()")
 _RUNS: Final = re.compile(r"\s*javascript:", re.IGNORECASE)
 _IGNORED: Final = re.compile(r"[\t\n\r]")
 """Browsers drop these inside of URLs."""
+_ESCAPED_DOT: Final = re.compile(r"%(?:25)*2e", re.IGNORECASE)
+_ESCAPED_SLASH: Final = re.compile(r"%(?:25)*(?:2f|5c)|\\", re.IGNORECASE)
+"""Home Assistant's ingress decodes paths, more than once on their way."""
+_OTHER: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
+_NOT_SENT: Final = re.compile(r"[^!-~]+")
+"""Browsers write these in percents."""
 
 _LINKS: Final = frozenset({"href", "action", "formaction", "src", "data", "background", "poster", "cite", "longdesc"})
 _SOURCES: Final = frozenset({"src", "background", "poster"})
@@ -75,7 +82,7 @@ class Rewriter:
             return None
         if url.scheme != "http" or url.netloc != "gateway":
             return None
-        return normalise(url.path or "/") + (f"?{url.query}" if url.query else "")
+        return _NOT_SENT.sub(_to_percents, normalise(url.path or "/") + (f"?{url.query}" if url.query else ""))
 
     def css(self, text: str) -> str:
         """Rewrite a style sheet."""
@@ -103,35 +110,50 @@ class Rewriter:
         return "".join([*parts, text[done:]])
 
 
+def read_text(data: bytes) -> str:
+    """Decode a page so that each byte stays what it is, whatever the page's own coding.
+
+    Bytes above ASCII become surrogates, unlike the letters that character references stand for.
+    """
+    return data.decode("ascii", "surrogateescape")
+
+
+def write_text(page: str) -> bytes:
+    """Encode a page that ``read_text`` decoded, with references for the letters that they stood for."""
+    return _OTHER.sub(lambda found: f"&#{ord(found[0])};", page).encode("ascii", "surrogateescape")
+
+
 def normalise(path: str) -> str:
-    """Take dot segments out of an absolute path, as browsers do: it must not lead above the prefix."""
+    """Take dot segments out of an absolute path, also escaped ones: it must not lead above the prefix."""
     bare, mark, rest = _split_query(path)
-    decoded = re.sub("%2e", ".", bare, flags=re.IGNORECASE).replace("\\", "/")
+    decoded = _ESCAPED_SLASH.sub("/", _ESCAPED_DOT.sub(".", bare))
     if not re.search(r"/\.\.?(/|$)", decoded):
         return path
     slash = "/" if decoded.endswith(("/", "/.", "/..")) else ""
     return (posixpath.normpath("/" + decoded.lstrip("/")).rstrip("/") + slash or "/") + mark + rest
 
 
-def list_sources(text: str, rewriter: Rewriter) -> list[str]:
-    """Return the targets at the gateway that a page loads, each once, in their order."""
-    found: dict[str, None] = {}
-    _Page(text, _Listing(rewriter.prefix, rewriter.target, rewriter.names, found=found))
-    return list(found)
+def list_sources(text: str, rewriter: Rewriter) -> Counter[str]:
+    """Return how often a page loads each target at the gateway, in the order of the page."""
+    listing = _Listing(rewriter.prefix, rewriter.target, rewriter.names)
+    _Page(text, listing)
+    return listing.found
 
 
-def list_css_sources(text: str, rewriter: Rewriter) -> list[str]:
-    """Return the targets at the gateway that a style sheet loads."""
-    return [target for each in _CSS_URL.finditer(text) if (target := rewriter.locate(each[2].strip("\"'")))]
+def list_css_sources(text: str, rewriter: Rewriter) -> Counter[str]:
+    """Return how often a style sheet loads each target at the gateway."""
+    listing = _Listing(rewriter.prefix, rewriter.target, rewriter.names)
+    listing.css(text)
+    return listing.found
 
 
 @dataclass(frozen=True)
 class _Listing(Rewriter):
-    found: dict[str, None] = field(default_factory=dict)
+    found: Counter[str] = field(default_factory=Counter)
 
     def source(self, value: str) -> str:
         if target := self.locate(value):
-            self.found.setdefault(target)
+            self.found[target] += 1
         return value
 
 
@@ -193,6 +215,10 @@ class _Page:
     def _replace(self, start: int, end: int, new: str) -> None:
         if new != self._text[start:end]:
             self.edits.append((start, end, new))
+
+
+def _to_percents(found: re.Match[str]) -> str:
+    return "".join(f"%{each:02X}" for each in found[0].encode("utf-8", "surrogateescape"))
 
 
 def _is_script(kind: str) -> bool:

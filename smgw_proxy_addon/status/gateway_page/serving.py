@@ -4,7 +4,6 @@ A request is admitted if the user may see the page, if it carries the browser's 
 jar, and if no other page made the browser send it.
 """
 
-import asyncio
 import html
 import re
 import secrets
@@ -22,11 +21,17 @@ from smgw_proxy_addon.http.headers import tokens, values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server import error_answer
 from smgw_proxy_addon.server.request_body import too_large
-from smgw_proxy_addon.status.gateway_page.asking import LARGEST_PAGE, GatewayAsker, Pieces, read_whole
+from smgw_proxy_addon.status.gateway_page.asking import (
+    LARGEST_PAGE,
+    LARGEST_REWRITTEN,
+    GatewayAsker,
+    Pieces,
+    read_whole,
+)
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import Jar, Jars, KeptPage
 from smgw_proxy_addon.status.gateway_page.policy import HEADERS, response_headers
-from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, read_text, write_text
 from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.gateway_page.view import COOKIE, PATH, View
 from smgw_proxy_addon.status.page import security
@@ -35,6 +40,7 @@ from smgw_proxy_addon.status.page.texts import Texts
 CONFIRM: Final = "/~confirm/"
 _PAGE: Final = re.compile(r"[?&]~page=([\w-]+)$")
 """At the end of the address of an answer to a form."""
+_CODING: Final = re.compile(rb"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 CONFIRM_HEADER: Final = "X-Smgw-Confirm"
 _LARGEST_BODY: Final = 1_000_000
 _DRAIN_SECONDS: Final = 10.0
@@ -72,14 +78,15 @@ class GatewayPage:
         key, slash, _ = request.path.removeprefix(PATH).partition("/")
         user = _user(request)
         jar = self.jars.find(key, _secrets(request), user, self.clock())
-        if jar is None or not slash or not security.is_own_site(request) or await self.users.judge(user):
+        is_own = security.is_own_site(request) and _is_framed(request)
+        if jar is None or not slash or not is_own or await self.users.judge(user):
             return _plain(403, texts("page.gone"))
         if request.method not in _METHODS:
             return _plain(405, "", Allow=", ".join(_METHODS))
         try:
             return await self._answer(request, jar, request.raw_path.removeprefix(PATH + key), texts)
         except ProxyError as error:
-            return _explain(error, request)
+            return _explain(error, request, texts)
 
     async def _answer(self, request: web.BaseRequest, jar: Jar, target: str, texts: Texts) -> web.StreamResponse:
         if target.startswith(CONFIRM):
@@ -109,7 +116,7 @@ class GatewayPage:
         rewriter = Rewriter(prefix, target.partition("?")[0], self.asker.names())
         async with self.asker.ask(jar, asked, follows=_is_navigation(request)) as (answer, pieces):
             if answer.status in range(300, 400) and (location := values(answer.headers, b"location")):
-                return _redirect(answer.status, location[0].decode("latin-1"), rewriter)
+                return _redirect(answer.status, read_text(location[0]), rewriter)
             if not _is_page(answer) or asked.method == b"HEAD":
                 return await _pass_on(request, answer, pieces)
             body = await read_whole(answer, pieces, LARGEST_PAGE)
@@ -131,13 +138,19 @@ class GatewayPage:
         return await self._rewrite(jar, kept.answer, kept.body, rewriter)
 
     async def _rewrite(self, jar: Jar, answer: Answer, body: bytes, rewriter: Rewriter) -> web.Response:
-        text = body.decode("latin-1")  # each byte stays what it is, whatever the page's own coding
+        text = read_text(body)
         loaded = await self.asker.load(jar, text, rewriter)
         whole = Rewriter(rewriter.prefix, rewriter.target, rewriter.names, loaded)
-        page = await asyncio.to_thread(whole.page, text, self._script(rewriter.prefix))
+        # The Supervisor drops the coding from Content-Type.
+        coding = _CODING.search(b"".join(values(answer.headers, b"content-type")))
+        head = f'<meta charset="{coding[1].decode()}">' if coding else ""
+        insert = head + self._script(rewriter.prefix)
+        page = await self.asker.read(lambda given, how: how.page(given, insert), text, whole)
+        if len(page) > LARGEST_REWRITTEN:
+            raise BadAnswerError("a page that is too large")
         headers = response_headers(answer.headers)
         headers.pop("Content-Encoding", None)
-        return web.Response(status=answer.status, body=page.encode("latin-1"), headers=headers)
+        return web.Response(status=answer.status, body=write_text(page), headers=headers)
 
     def _ask_first(self, jar: Jar, asked: GatewayRequest, texts: Texts, prefix: str) -> web.Response:
         """Hold a request that restarts the gateway, and ask the person.
@@ -147,7 +160,7 @@ class GatewayPage:
         number = secrets.token_urlsafe(16)
         jar.hold(number, asked)
         page = (
-            f'<!DOCTYPE html><html lang="{texts.language}"><head>{self._script(prefix)}<meta charset="utf-8">'
+            f'<!DOCTYPE html><html lang="{texts.language}"><head><meta charset="utf-8">{self._script(prefix)}'
             f'<title>{texts("page.confirm")}</title><meta name="viewport" content="width=device-width">'
             "<style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;padding:1rem}"
             f"button{{font:inherit;padding:.6rem 1rem}}</style></head><h1>{texts('page.confirm')}</h1>"
@@ -182,15 +195,22 @@ async def _pass_on(request: web.BaseRequest, answer: Answer, pieces: Pieces) -> 
     return response
 
 
-def _explain(error: ProxyError, request: web.BaseRequest) -> web.Response:
-    accept, language = request.headers.get("Accept"), request.headers.get("Accept-Language")
-    kind, body = error_answer.body(error, accept=accept, accept_language=language)
+def _explain(error: ProxyError, request: web.BaseRequest, texts: Texts) -> web.Response:
+    kind, body = error_answer.body(error, accept=request.headers.get("Accept"), accept_language=texts.language)
     status = GatewayError.status if error.status == ABORT else error.status
     return web.Response(status=status, body=body, headers={**HEADERS, "Content-Type": kind})
 
 
 def _plain(status: int, text: str, **headers: str) -> web.Response:
     return web.Response(status=status, text=f"{text}\n", headers={**HEADERS, **headers})
+
+
+def _is_framed(request: web.BaseRequest) -> bool:
+    """Tell whether the answer is for the frame, or the page around it; in a window of its own nothing keeps it here.
+
+    Over HTTP, browsers say neither.
+    """
+    return request.headers.get("Sec-Fetch-Dest", "iframe") in ("iframe", "empty")
 
 
 def _is_navigation(request: web.BaseRequest) -> bool:
@@ -221,7 +241,12 @@ def _prefix(request: web.BaseRequest, jar: Jar) -> str:
 
 
 def _user(request: web.BaseRequest) -> str:
-    return request.headers.get("X-Remote-User-Id", "")
+    """Return who asks, empty unless exactly one says so.
+
+    The Supervisor takes this header out of what a browser sent, but not in another case of letters.
+    """
+    given = request.headers.getall("X-Remote-User-Id", [])
+    return given[0] if len(given) == 1 else ""
 
 
 def _secrets(request: web.BaseRequest) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.status.gateway_page.asking import LARGEST_ADDED, NOTHING, choose
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import (
     LONGEST_IDLE,
@@ -44,6 +45,7 @@ def request(target: bytes = b"/", body: bytes | None = None) -> GatewayRequest:
         ([b"a=1", b"a=; Max-Age=0"], b"/", b""),
         ([b"a=1", b"a=1; expires=Thu, 01 Jan 1970 00:00:00 GMT"], b"/", b""),
         ([b"a", b"=1", b"a=" + b"x" * 5000], b"/", b""),
+        ([b"a=1; path=/" + b"x" * 5000], b"/" + b"x" * 5000, b""),
         ([b"a%d=1" % each for each in range(99)], b"/", b"; ".join(b"a%d=1" % each for each in range(MOST_COOKIES))),
     ],
 )
@@ -59,9 +61,19 @@ def test_a_jar_is_bounded() -> None:
         kept.keep_loaded(f"/{each}", "x" * (MOST_LOADED // 4))
         kept.hold(f"{each}", request())
         kept.keep_page(f"{each}", KeptPage(Answer(200, b"OK", []), b"x" * (MOST_PAGE_BYTES // 2)))
+    assert len(kept.loaded) == 3
+    for each in range(9):
+        kept.keep_loaded(f"/{each}" + "x" * (MOST_LOADED // 8), "")  # targets count, too
     assert len(kept.loaded) == 4
     assert list(kept.pages) == ["7", "8"]
     assert list(kept.held) == [f"{each}" for each in range(9 - MOST_HELD, 9)]
+
+
+def test_what_stands_in_a_page_many_times_does_not_make_it_too_large() -> None:
+    loaded = {"/small": "x" * 10, "/large": "x" * (LARGEST_ADDED // 2)}
+    assert choose(loaded, {"/small": 5, "/large": 1, "/none": 1}) == {**loaded, "/none": NOTHING}
+    assert choose(loaded, {"/large": 3, "/small": 5}) == {"/large": NOTHING, "/small": "x" * 10}
+    assert choose(loaded, {"/small": LARGEST_ADDED}) == {"/small": NOTHING}
 
 
 def test_a_browser_finds_its_own_jar_for_each_account() -> None:
@@ -108,6 +120,11 @@ def test_jars_are_few_and_the_one_that_was_not_used_for_long_goes_first() -> Non
         (b"/smgw/m2m/u.sm/json", b'{"method":"self-test"}', True),
         (b"/smgw/m2m/u.sm/json", b'{"method":"self\\u002dtest"}', True),
         (b"/smgw/m2m/u.sm", b'{"method":"SELF-TEST"}', True),
+        (b"//cgi-bin/hanservice.cgi?action=selftest", None, True),
+        (b"/x/%2e%2e/cgi-bin/./hanservice.cgi", b"action=selftest", True),
+        (b"/CGI-BIN/hanservice.cgi/selftest", None, True),
+        (b"/smgw//m2m/u.sm/json", b'{"method":"self-test"}', True),
+        (b"/smgw/m2m/u.sm/self-test", None, True),
         (b"/smgw/m2m/u.sm/json", b'{"method":"readings"}', False),
         (b"/self-test", b"selftest", False),
     ],

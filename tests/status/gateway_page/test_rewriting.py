@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.http.rewrite import GatewayNames
-from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources, read_text
 from smgw_proxy_addon.status.gateway_page.tokens import find_tags
 
 P: Final = "/api/hassio_ingress/Fv5/gateway/K"
@@ -34,6 +34,7 @@ document.forms['input'].target='_self'; this.form.submit();"><hr></form>"""
         ('<a href="//192.168.1.200">', f'<a href="{P}/">'),
         ('<a href="/\t\\evil/">', '<a href="/\t\\evil/">'),
         ('<a href="/x/../../../other/%2e%2E/y">', f'<a href="{P}/y">'),
+        ('<a href="/x/..%2f%252e%252E%5cother/">', f'<a href="{P}/other/">'),
         ('<button formaction="/b" data-x="/x">', f'<button formaction="{P}/b" data-x="/x">'),
         ('<img srcset="/1.png 1x, /2.png 2x">', f'<img srcset="{P}/1.png 1x, {P}/2.png 2x">'),
         (
@@ -77,15 +78,16 @@ def test_what_a_page_loads_is_listed_and_put_into_it() -> None:
         '<link rel="stylesheet" href="/a.css?v=1"><img src="i.png"><script src="../s.js"></script>'
         "<style>b{c:url(/d.png)}</style><img src='https://example.org/i.png'><iframe src='/f'></iframe>"
     )
-    assert list_sources(page, AT) == ["/a.css?v=1", "/cgi-bin/i.png", "/s.js", "/d.png"]
+    assert list(list_sources(page, AT)) == ["/a.css?v=1", "/cgi-bin/i.png", "/s.js", "/d.png"]
+    other = read_text(b'<img src="/a b.png?\xc3\xa4"><img src="/x/../a b.png?&auml;">')
+    assert list_sources(other, AT) == {"/a%20b.png?%C3%A4": 2}
+    assert list_sources(read_text(b"<img src=/\xe4>"), AT) == {"/%E4": 1}
     loaded = {"/s.js": "data:x,s", "/d.png": "data:x,d"}
     rewritten = Rewriter(P, CGI, NAMES, loaded).page(page)
     assert '<script src="data:x,s">' in rewritten
     assert "url(data:x,d)" in rewritten
-    assert list_css_sources("a{b:url(i.png)} c{d:url( '/e.png' )} e{f:url(data:,)} g{h:url(#i)}", AT) == [
-        "/cgi-bin/i.png",
-        "/e.png",
-    ]
+    css = "a{b:url(i.png)} c{d:url( '/e.png' )} e{f:url(data:,)} g{h:url(#i)} i{j:url(i.png)}"
+    assert list_css_sources(css, AT) == {"/cgi-bin/i.png": 2, "/e.png": 1}
 
 
 @pytest.mark.parametrize(

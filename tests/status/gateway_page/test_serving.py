@@ -11,6 +11,9 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.status.gateway_page import serving
+from smgw_proxy_addon.status.gateway_page.asking import MOST_LOADED
+from smgw_proxy_addon.status.gateway_page.policy import response_headers
 from tests.gateway.test_ppc_clients import LOGGED_IN_ALREADY, PpcClient
 from tests.status_rig import PREFIX, USER, Status, status_for
 
@@ -72,11 +75,14 @@ async def test_a_page_needs_the_cookie_the_key_the_user_and_this_origin(tmp_path
             (person.root, {"Sec-Fetch-Site": "cross-site"}),
             (person.root, {"Sec-Fetch-Site": "same-site"}),
             (person.root, {"Sec-Fetch-Site": "none"}),
+            (person.root, {"Sec-Fetch-Dest": "document"}),
         ]
         for root, headers in wrong:
             for method in ("GET", "POST"):
                 answer = await person.client.request(method, root + "/", headers=headers)
                 assert answer.status_code == 403, headers
+        forged = [*person.client.headers.raw, (b"x-remote-user-id", USER.encode())]
+        assert (await person.client.get(person.root + "/", headers=forged)).status_code == 403
         del person.client.headers["Sec-Fetch-Site"]
         for origin, expected in (("https://evil.example", 403), ("null", 403), (status.url, 200)):
             assert (await person.get("/", headers={"Origin": origin})).status_code == expected
@@ -172,6 +178,8 @@ async def test_headers_pass_by_name_and_nothing_of_the_login_or_home_assistant_d
         ("../../../../other/", "/other/"),
         ("/..%2f%2E%2e/%2e%2e/other", "/other"),
         ("{prefix}/../../other", "/other"),
+        ("{prefix}/..%2f..%252f..%5cother", "/other"),
+        ("/Z\xe4hler x", "/Z%C3%A4hler%20x"),
         ("https://example.org/", None),
         ("//example.org/", None),
         ("javascript:alert(1)", None),
@@ -219,12 +227,41 @@ async def test_what_a_page_loads_is_asked_for_once_and_never_restarts_the_gatewa
         assert shown.count('<img src="data:,">') == 2
 
 
+async def test_style_sheets_without_an_end_and_what_fails_for_now(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as (sim, _, person):
+        await person.get("/sim/page", params={"html": "<link rel=stylesheet href=/sim/styles/0>"})
+        styles = [each.target for each in sim.records if each.path.startswith(b"/sim/styles/")]
+        assert len(styles) == len(set(styles)) == MOST_LOADED
+        for _ in range(2):
+            await person.get("/sim/page", params={"html": "<img src=/sim/status/500>"})
+        assert sum(each.path == b"/sim/status/500" for each in sim.records) == 2
+
+
+async def test_a_page_that_grows_beyond_measure_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "LARGEST_REWRITTEN", 20_000)
+    async with open_house(tmp_path) as (_, _, person):
+        for times, expected in ((1, 200), (300, 502)):
+            shown = await person.get("/sim/page", params={"html": "<a href=/>" * times})
+            assert shown.status_code == expected
+
+
+async def test_letters_stay_what_they_are(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as (_, _, person):
+        shown = await person.get("/sim/page", params={"html": "<a href='/x?&euro;&auml;\xe4'>\xe4</a>"})
+        assert 'x?&#8364;&#228;\xe4">\xe4</a>'.encode() in shown.content
+        assert b'<meta charset="utf-8"><script' in shown.content  # the Supervisor drops it from the header
+    assert response_headers([(b"Content-Disposition", "\xe4".encode("latin-1"))])["Content-Disposition"] == "\xe4"
+    assert response_headers([(b"Content-Disposition", "\xe4".encode())])["Content-Disposition"] == "\xe4"
+
+
 async def test_a_fault_of_the_gateway_is_explained(tmp_path: Path) -> None:
     async with open_house(tmp_path) as (sim, status, person):
         await sim.stop()
         answer = await person.get("/", headers={"Accept-Language": "de"})
         assert answer.status_code == 502
-        assert "Gateway" in answer.text
+        assert 'lang="de"' in answer.text
+        chosen = {"Accept-Language": "de", "Cookie": f"{person.client.headers['Cookie']}; smgw_proxy_language=en"}
+        assert 'lang="en"' in (await person.get("/", headers=chosen)).text
         assert "sandbox" in answer.headers["Content-Security-Policy"]
         assert (status.rig.reports[-1].client, status.rig.reports[-1].code) == ("page", "gateway_refused")
         await sim.start()

@@ -3,16 +3,18 @@
   const frame = document.getElementById("gateway-frame");
   if (!frame) return;
   const root = new URL(frame.dataset.root, location.href).href;
-  const form = document.getElementById("gateway-form");
   const busy = document.getElementById("gateway-busy");
   const back = document.getElementById("gateway-back");
   const METHODS = ["GET", "HEAD", "POST"];
+  const HEADERS = ["accept", "accept-language", "content-type", "x-requested-with"];
+  // Dot segments behind escapes: the browser leaves them, but Home Assistant decodes the path on its way.
+  const DOTS = /(?:[/\\]|%(?:25)*(?:2f|5c))(?:\.|%(?:25)*2e){1,2}(?:[/\\]|%(?:25)*(?:2f|5c)|$)/i;
 
   function below(text) {
     try {
       const url = new URL(text);
       url.hash = "";
-      return url.href.startsWith(root) ? url.href : null;
+      return url.href.startsWith(root) && !DOTS.test(url.pathname) ? url.href : null;
     } catch {
       return null;
     }
@@ -21,23 +23,27 @@
   function waits(yes) { busy.textContent = yes ? busy.dataset.text : ""; }
 
   function send(url, post, charset) {
-    form.replaceChildren();
-    for (const [name, value] of post.fields) {
+    // A frame that gave itself another name: the browser would show the answer in a window of its own.
+    if (window[frame.name] !== frame.contentWindow) return;
+    const form = document.createElement("form"); // a new one: a field hides the form's property of its name
+    const settings = { method: "post", target: frame.name, action: url, enctype: post.enctype, "accept-charset": charset };
+    for (const [name, value] of Object.entries(settings)) form.setAttribute(name, String(value));
+    form.hidden = true;
+    form.append(...[...post.fields].map(([name, value]) => {
       const field = document.createElement("textarea"); // keeps line breaks
       [field.name, field.value] = [String(name), String(value)];
-      form.append(field);
-    }
-    form.action = url;
-    form.enctype = String(post.enctype);
-    form.acceptCharset = String(charset);
+      return field;
+    }));
+    document.body.append(form);
     HTMLFormElement.prototype.submit.call(form);
-    form.replaceChildren();
+    Element.prototype.remove.call(form);
   }
 
   async function ask(url, { method, headers, body }, port) {
     try {
       if (!METHODS.includes(method)) throw new TypeError("method");
-      let answer = await fetch(url, { method, headers, body });
+      const kept = headers.filter(([name]) => HEADERS.includes(String(name).toLowerCase()));
+      let answer = await fetch(url, { method, headers: kept, body });
       const number = answer.headers.get("X-Smgw-Confirm");
       if (number && !window.confirm(frame.dataset.confirm)) {
         port.postMessage({ status: 403, headers: [], body: "" });
@@ -63,6 +69,8 @@
     }
   });
   frame.addEventListener("load", () => waits(false));
+  const first = document.getElementById("gateway-first");
+  first.addEventListener("click", (event) => { event.preventDefault(); frame.src = first.href; });
   back.hidden = false;
   back.addEventListener("click", () => history.back());
 })();
