@@ -96,7 +96,9 @@ async def test_a_client_that_leaves_in_its_handshake(tmp_path: Path, hello: byte
         assert await gone(server_side=True)
 
 
-async def test_a_client_that_has_to_leave_in_its_handshake(tmp_path: Path) -> None:
+async def test_a_client_that_has_to_leave_in_its_handshake(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0, limits=Limits(per_address=2)) as rig:
         there = [await asyncio.open_connection("127.0.0.1", rig.https_port) for _ in range(2 + FAILURES)]
         for _, writer in there:
@@ -109,6 +111,7 @@ async def test_a_client_that_has_to_leave_in_its_handshake(tmp_path: Path) -> No
             if tls_connections(server_side=True) == 2:
                 break
         assert tls_connections(server_side=True) == 2
+        assert "A fault of the proxy itself" not in caplog.text
         for _, writer in there:
             writer.close()
 
