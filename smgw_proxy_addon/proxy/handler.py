@@ -216,7 +216,9 @@ class RequestHandler:
         ):
             status = GatewayError.status
         record.status = status
-        if status == ABORT or isinstance(error, _CLOSES):
+        # A client that waits for 100 Continue may leave the body out: its next request would be read as that.
+        waits = not request.complete and error_answer.first(request.headers, b"expect") is not None
+        if status == ABORT or waits or isinstance(error, _CLOSES):
             request.keeps_alive = False
         if status == ABORT:
             return

@@ -229,6 +229,16 @@ async def test_bodies_that_nobody_reads_do_not_count_as_read_ahead_for_ever(tmp_
         assert await answered(reader) == 200
 
 
+async def test_behind_a_refused_body_that_may_be_left_out_nothing_is_read(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, connected(rig.port) as (reader, writer):
+        expecting = b"POST / HTTP/1.1\r\nHost: evil.example\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+        writer.write(expecting)
+        assert b"\r\nConnection: close\r\n" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(GET)
+        assert b"HTTP/1.1" not in await rest(reader)
+        assert [report.code for report in rig.reports] == ["misdirected_request"]
+
+
 class Handling:
     """A handler that answers at once; with ``reset``, it breaks the connection off instead."""
 
