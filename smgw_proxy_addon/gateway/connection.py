@@ -300,15 +300,15 @@ class Connection(asyncio.Protocol):
             await asyncio.gather(sending, receiving, return_exceptions=True)
 
     async def _send_pieces(self, request: GatewayRequest, pieces: AsyncIterator[bytes]) -> None:
-        self._write(request.head())
-        writable = True
+        await self._send(request.head())
         async for piece in pieces:
-            self._write(_chunk(piece) if request.chunked else piece)
-            writable = await self._wait_writable()
+            await self._send(_chunk(piece) if request.chunked else piece)
         if request.chunked:
-            self._write(_LAST_CHUNK)
-            writable = await self._wait_writable()
-        if not writable:
+            await self._send(_LAST_CHUNK)
+
+    async def _send(self, data: bytes) -> None:
+        self._write(data)
+        if not await self._wait_writable():
             raise EOFError
 
 
