@@ -44,6 +44,7 @@ class Wire(asyncio.Transport):
         self.lost: Callable[[], None] | None = None
         self.raw = self
         """The transport below TLS, for a connection to the gateway."""
+        self.ended = False
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

@@ -71,4 +71,7 @@ class Wakeup:
         """Raise the error, if any; the task raises it where it waits."""
         if self._error is not None:
             error, self._error = self._error, None
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback refers to this frame

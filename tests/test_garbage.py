@@ -16,10 +16,12 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon.gateway.tls_transport import TlsTransport
 from smgw_proxy_addon.server.connection import ClientConnection
 from smgw_proxy_addon.server.limits import Limits
 from tests.faults.cable import Cable, Cut, End
 from tests.rig import proxy_for
+from tests.waiting import until
 
 FAILURES: Final = 5
 ENOUGH: Final = 20
@@ -37,9 +39,11 @@ def _no_collector() -> Iterator[None]:
 
 
 def tls_connections(*, server_side: bool) -> int:
-    """Count what asyncio has in memory, in use or not."""
+    """Count what is in memory, in use or not: towards clients it is asyncio's, and the simulator's."""
+    if not server_side:
+        return sum(isinstance(each, TlsTransport) for each in gc.get_objects())
     there = (each for each in gc.get_objects() if isinstance(each, SSLProtocol))
-    return sum(vars(each)["_server_side"] is server_side for each in there)
+    return sum(vars(each)["_server_side"] for each in there)
 
 
 def client_connections() -> int:
@@ -71,6 +75,15 @@ async def test_a_handshake_with_the_gateway_that_fails(tmp_path: Path, end: End,
         assert await gone(server_side=False)
 
 
+async def test_a_connection_that_the_gateway_closes(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(FAILURES):
+            await client.get(f"{rig.http}/sim/status/200")
+            sim.close_connections()
+            await sim.wait_for_open(0)
+        assert await gone(server_side=False)
+
+
 async def test_a_certificate_that_is_refused(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, httpx.AsyncClient(trust_env=False) as client:
         await client.get(f"{rig.http}/sim/status/200")
@@ -96,19 +109,19 @@ async def test_a_client_that_leaves_in_its_handshake(tmp_path: Path, hello: byte
         assert await gone(server_side=True)
 
 
-async def test_a_client_that_has_to_leave_in_its_handshake(tmp_path: Path) -> None:
+async def test_a_client_that_has_to_leave_in_its_handshake(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0, limits=Limits(per_address=2)) as rig:
-        there = [await asyncio.open_connection("127.0.0.1", rig.https_port) for _ in range(2 + FAILURES)]
-        for _, writer in there:
-            writer.write(FIRST_BYTES)
+        there, counts = [], rig.proxy.acceptor.counts
+        for number in range(2 + FAILURES):
+            there.append(await asyncio.open_connection("127.0.0.1", rig.https_port))
+            there[-1][1].write(FIRST_BYTES)
+            await until(lambda: counts.open + counts.displaced > number)  # noqa: B023 - called at once
+            await until(lambda: tls_connections(server_side=True) == counts.open)
         for reader, _ in there[:FAILURES]:
             with suppress(ConnectionResetError):
                 assert await reader.read() == b""
-        for _ in range(100):
-            await asyncio.sleep(0.01)
-            if tls_connections(server_side=True) == 2:
-                break
-        assert tls_connections(server_side=True) == 2
+        assert counts.displaced == FAILURES
+        assert "A fault of the proxy itself" not in caplog.text
         for _, writer in there:
             writer.close()
 

@@ -1,6 +1,9 @@
 """A task that waits for a ``Wakeup`` goes on in the same turn of the event loop, as asyncio allows it."""
 
 import asyncio
+import gc
+import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -84,3 +87,28 @@ async def test_cancelled_between_set_and_its_turn() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting.task
     assert waiting.woken == 0
+
+
+@pytest.mark.parametrize("error", [ValueError, None], ids=["an error", "cancelled"])
+async def test_nothing_is_kept_until_the_garbage_collector_runs(error: type[ValueError] | None) -> None:
+    class Local:
+        """What the task has in its frame."""
+
+    async def wait(wakeup: Wakeup, _local: Local) -> None:
+        await wakeup
+
+    wakeup, local = Wakeup(), Local()
+    reference = weakref.ref(local)
+    task = asyncio.create_task(wait(wakeup, local))
+    del local
+    await asyncio.sleep(0)
+    gc.disable()
+    try:
+        wakeup.set(error()) if error else task.cancel()
+        with suppress(ValueError, asyncio.CancelledError):
+            await task
+        del task
+        await asyncio.sleep(0)
+        assert reference() is None
+    finally:
+        gc.enable()

@@ -93,9 +93,8 @@ class Connection(asyncio.Protocol):
             if request.stream is None:
                 body = request.body or b""
                 self._write(request.head() + (_chunk(body) + _LAST_CHUNK if request.chunked else body))
-                if self._writable:
-                    await self._wait_writable()
-                self._sent = True
+                # A connection that ends before it has taken all may have brought the answer.
+                self._sent = self._writable is None or await self._wait_writable()
                 return await self._head(parser)
             return await self._exchange_streaming(request, request.stream, parser)
         except EOFError:
@@ -138,8 +137,10 @@ class Connection(asyncio.Protocol):
         """Close with close_notify; without it if the gateway does not answer within ``CLOSE_TIMEOUT``."""
         self.on_idle_end = None
         self.transport.close()
-        await asyncio.wait({self._lost}, timeout=CLOSE_TIMEOUT)
-        self.abort()
+        try:
+            await asyncio.wait({self._lost}, timeout=CLOSE_TIMEOUT)
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Close the connection at once, without close_notify."""
@@ -175,7 +176,8 @@ class Connection(asyncio.Protocol):
         elif parser.buffered > _READ_AHEAD and not self._paused:
             self._paused = True
             self.transport.raw.pause_reading()
-        self._news.set()
+        if not self.transport.ended:  # else the end follows: the task must not go on as if the connection were kept
+            self._news.set()
 
     def eof_received(self) -> None:
         """Note that the gateway closes in order."""
@@ -270,13 +272,11 @@ class Connection(asyncio.Protocol):
         else:
             self._news.set(ReadTimeoutError(seconds=f"{self._read_timeout:g}"))
 
-    async def _wait_writable(self) -> None:
-        if self._writable is None:
-            return
-        if not (await asyncio.wait({self._writable}, timeout=self._read_timeout))[0]:
+    async def _wait_writable(self) -> bool:
+        """Wait until more can be written; tells whether it can, or the connection has ended."""
+        if self._writable and not (await asyncio.wait({self._writable}, timeout=self._read_timeout))[0]:
             raise ReadTimeoutError(seconds=f"{self._read_timeout:g}")
-        if self._ended:
-            raise EOFError
+        return not self._ended
 
     async def _exchange_streaming(
         self, request: GatewayRequest, pieces: AsyncIterator[bytes], parser: AnswerParser
@@ -300,13 +300,16 @@ class Connection(asyncio.Protocol):
             await asyncio.gather(sending, receiving, return_exceptions=True)
 
     async def _send_pieces(self, request: GatewayRequest, pieces: AsyncIterator[bytes]) -> None:
-        self._write(request.head())
+        await self._send(request.head())
         async for piece in pieces:
-            self._write(_chunk(piece) if request.chunked else piece)
-            await self._wait_writable()
+            await self._send(_chunk(piece) if request.chunked else piece)
         if request.chunked:
-            self._write(_LAST_CHUNK)
-            await self._wait_writable()
+            await self._send(_LAST_CHUNK)
+
+    async def _send(self, data: bytes) -> None:
+        self._write(data)
+        if not await self._wait_writable():
+            raise EOFError
 
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"

@@ -81,7 +81,7 @@ class AnswerParser:
     def end(self, error: BaseException | None) -> None:
         """Note that the connection has ended, in order or by ``error``."""
         if self._until_close and error is None and self.problem is None:
-            self.complete = True
+            self._finish()
         elif not self.complete and self.problem is None and self.started:
             self.problem = TruncatedAnswerError(type(error).__name__ if error else "closed")
 

@@ -223,7 +223,8 @@ class Pool:
             return False
         if self._lifetime.watched:
             await self._wait_watched(connection)
-        return connection.reusable
+        # Unread is perhaps the end of the connection: a login that is lost with it would count as refused.
+        return connection.reusable and not connection.has_unread_input()
 
     def others_wait(self) -> bool:
         """Tell whether any request waits for a place."""

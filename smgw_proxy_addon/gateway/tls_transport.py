@@ -16,10 +16,12 @@ class TlsTransport(asyncio.Protocol):
     """The client's side of one TLS connection: a protocol for the socket, a transport for ``protocol``.
 
     ``raw`` is the socket's own transport. ``handshake`` is done with the handshake, and then ``protocol`` is told of
-    the connection.
+    the connection. ``ended``: nothing comes in any more; ``protocol`` is told so behind the last bytes.
     """
 
     raw: asyncio.Transport
+    ended = False
+    _open = False
 
     def __init__(self, context: ssl.SSLContext, server_name: str | None, protocol: asyncio.Protocol) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -69,22 +71,24 @@ class TlsTransport(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Decrypt what came in."""
         self._incoming.write(data)
-        if not self.handshake.done():
-            self._shake_hands()
-        elif self._error is None:
+        if self._open:
             self._read()
+        elif not self.handshake.done():
+            self._shake_hands()
 
     def eof_received(self) -> None:
         """Pass the end of the connection on; without close_notify, which gateways leave out, it is no error."""
-        if self._is_open:
+        if self._open:
             self._protocol.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on that the connection is closed."""
-        if self._is_open:
+        if self._open:
+            self._open = False
             self._protocol.connection_lost(self._error or exc)
         else:
             self._fail(exc or ConnectionResetError())
+        del self._protocol  # each of them refers to the other
 
     def pause_writing(self) -> None:
         """Have the protocol wait before it writes more."""
@@ -94,21 +98,18 @@ class TlsTransport(asyncio.Protocol):
         """Let it write on."""
         self._protocol.resume_writing()
 
-    @property
-    def _is_open(self) -> bool:
-        handshake = self.handshake
-        return handshake.done() and not handshake.cancelled() and handshake.exception() is None
-
     def _shake_hands(self) -> None:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
             self._send()
         except ssl.SSLError as error:
-            self._fail(error)
+            error.__context__ = None  # its traceback and this one refer to frames, and these to this
+            self._fail(error.with_traceback(None))
             self.raw.abort()
         else:
             self._send()
+            self._open = True
             self._protocol.connection_made(cast("asyncio.BaseTransport", self))
             self.handshake.set_result(None)
             self._read()
@@ -119,29 +120,29 @@ class TlsTransport(asyncio.Protocol):
             self.handshake.exception()  # nobody may wait for it any more
 
     def _read(self) -> None:
-        pieces, ended = [], False
+        pieces = []
         try:
-            while not ended and (self._incoming.pending or self._tls.pending()):
+            while not self.ended and (self._incoming.pending or self._tls.pending()):
                 piece = self._tls.read(_RECORD)
                 pieces.append(piece)
-                ended = not piece  # close_notify
+                self.ended = not piece  # close_notify
         except ssl.SSLWantReadError:
             pass  # a part of a record
         except ssl.SSLError as error:
-            self._error = error
+            self._error, self.ended = error.with_traceback(None), True
         if self._outgoing.pending:
             self._send()
         if self._closing:
-            if ended or self._error:
+            if self.ended:
                 self.raw.close()
             return
         if data := b"".join(pieces):
             self._protocol.data_received(data)
-        if ended:
+        if self._error:
+            self.raw.abort()
+        elif self.ended:
             self._protocol.eof_received()
             self.close()
-        elif self._error:
-            self.raw.abort()
 
     def _send(self) -> None:
         self.raw.write(self._outgoing.read())

@@ -77,7 +77,10 @@ class RequestHandler:
         self._slow_client_seconds = slow_client_seconds
         self._log_bodies = log_bodies
         self._running: set[asyncio.Task[Any]] = set()
+        """Of the connections whose requests are running; they go on behind these."""
         self._stopping = False
+        self._none_runs = asyncio.Event()
+        """Once it stops."""
 
     def refuse_requests(self) -> None:
         """Take no new requests; the running ones go on."""
@@ -89,7 +92,9 @@ class RequestHandler:
         for seconds in (grace, _LAST_ANSWER):
             if not self._running:
                 return
-            await asyncio.wait(self._running, timeout=seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._none_runs.wait()
             for task in self._running:
                 task.cancel()
 
@@ -113,6 +118,8 @@ class RequestHandler:
             self._refuse(request, client, record, ProxyError())
         finally:
             self._running.discard(task)
+            if self._stopping and not self._running:
+                self._none_runs.set()
             self._report(record)
 
     async def _forward(self, request: Request, client: ClientConnection, record: RequestRecord) -> None:
@@ -209,7 +216,9 @@ class RequestHandler:
         ):
             status = GatewayError.status
         record.status = status
-        if status == ABORT or isinstance(error, _CLOSES):
+        # A client that waits for 100 Continue may leave the body out: its next request would be read as that.
+        waits = not request.complete and error_answer.first(request.headers, b"expect") is not None
+        if status == ABORT or waits or isinstance(error, _CLOSES):
             request.keeps_alive = False
         if status == ABORT:
             return

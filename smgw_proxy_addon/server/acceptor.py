@@ -14,7 +14,7 @@ import ssl
 import traceback
 from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from smgw_proxy_addon.errors import ClientStalledError, TooManyConnectionsError
 from smgw_proxy_addon.server import file_limits
@@ -271,7 +271,9 @@ class Acceptor:
                     ssl_handshake_timeout=self._limits.handshake,
                     ssl_shutdown_timeout=_CLOSE_NOTIFY,
                 )
-                protocol.secured(cast("asyncio.Transport", secured))
+                if secured is None:  # what asyncio returns if the connection was aborted in the handshake
+                    return False
+                protocol.secured(secured)
         except OSError as error:  # TLS did not come about, or the client left
             self.counts.slow += isinstance(error, ConnectionAbortedError)  # asyncio's for a handshake without end
             # asyncio keeps the error in a frame of its own traceback, and with it a buffer of 256 kB.

@@ -138,11 +138,13 @@ class ClientConnection(asyncio.Protocol):
         try:
             while request := await self._next():
                 await self._handler.handle(request, self)
-                if request.keeps_alive and not request.complete:
+                if request.keeps_alive and (request.pieces or not request.complete):
                     await self._skip_body(request)
+                if self._reader.requests:
+                    await asyncio.sleep(0)  # between requests that came together, others have their turn
                 self._request = None
                 self.idle_since = self._loop.time()
-                if not request.keeps_alive:
+                if not (request.keeps_alive and self.output.open):
                     break
                 await self.output.wait()  # the acceptor ends what takes too long
             await self._end()

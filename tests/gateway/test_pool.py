@@ -97,6 +97,17 @@ async def test_a_connection_is_used_again(tmp_path: Path) -> None:
         assert (sim.connections, sim.handshakes) == (1, 1)
 
 
+async def test_a_connection_whose_end_is_not_read_yet_is_not_for_a_login(tmp_path: Path) -> None:
+    async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
+        rig.lifetime.watched = 0.0
+        request = GatewayRequest(b"GET", b"/sim/status/401", [], None, chunked=False, has_login=False)
+        async with rig.pool.lease(rig.gone) as lease:
+            assert (await lease.connection.exchange(request)).whole is not None
+            assert await rig.pool.may_reuse(lease.connection)
+            sim.close_connections()
+            assert not await rig.pool.may_reuse(lease.connection)
+
+
 async def test_an_idle_connection_is_closed_cleanly_when_its_time_is_over(tmp_path: Path) -> None:
     async with Simulator() as sim, pool_for(sim, tmp_path) as rig:
         rig.lifetime.gateway_closed(idle=1.0, now=rig.clock())  # so it is kept for 0.8 s

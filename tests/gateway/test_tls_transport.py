@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from simulator.certificates import CertificateOptions, make_identity
+from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.tls import client_context
 from smgw_proxy_addon.gateway.tls_transport import TlsTransport
+from smgw_proxy_addon.http.messages import GatewayRequest
 
 
 class Above(asyncio.Protocol):
@@ -57,7 +60,9 @@ class Below(asyncio.Transport):
 class Wire:
     """A TLS connection to a gateway; what the gateway sends arrives in pieces of ``size`` bytes."""
 
-    def __init__(self, size: int, folder: Path) -> None:
+    def __init__(
+        self, size: int, folder: Path, protocol: asyncio.Protocol | None = None, *, half_a_handshake: bool = False
+    ) -> None:
         self._size = size
         identity = make_identity(CertificateOptions(common_name="x"))
         (folder / "pem").write_bytes(identity.certificate_pem + identity.key_pem)
@@ -66,9 +71,9 @@ class Wire:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.gateway = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.above, self.below = Above(), Below()
-        self.tls = TlsTransport(client_context(), None, self.above)
+        self.tls = TlsTransport(client_context(), None, protocol or self.above)
         self.tls.connection_made(self.below)
-        for _ in range(2):
+        for _ in range(1 if half_a_handshake else 2):
             self.take()
             with suppress(ssl.SSLWantReadError):
                 self.gateway.do_handshake()
@@ -138,3 +143,73 @@ async def test_bytes_that_are_no_tls_fail_the_handshake() -> None:
         await tls.handshake
     tls.connection_lost(None)
     assert (above.told, below.ended) == ([], "aborted")
+
+
+async def test_a_handshake_that_nobody_waits_for_any_more_passes_nothing_on(tmp_path: Path) -> None:
+    wire = Wire(100_000, tmp_path, half_a_handshake=True)
+    wire.tls.handshake.cancel()
+    wire.take()
+    wire.gateway.do_handshake()
+    wire.gateway.write(b"late")
+    wire.deliver()
+    wire.tls.eof_received()
+    wire.tls.connection_lost(None)
+    assert wire.above.told == []
+
+
+# With the connection above it
+
+
+@pytest.fixture
+async def connection() -> Connection:
+    return Connection(read_timeout=5, clock=time.monotonic)
+
+
+@pytest.fixture
+async def kept(tmp_path: Path, connection: Connection) -> Wire:
+    """A wire below the connection."""
+    return Wire(100_000, tmp_path, connection)
+
+
+async def answer_and_close(kept: Wire) -> None:
+    """Have an answer and close_notify arrive in one piece, as a callback of the event loop."""
+    kept.take()
+    kept.gateway.read(4096)
+    kept.gateway.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+    with suppress(ssl.SSLWantReadError):
+        kept.gateway.unwrap()
+    asyncio.get_running_loop().call_soon(kept.deliver)
+    await asyncio.sleep(0)
+
+
+def post(body: bytes) -> GatewayRequest:
+    return GatewayRequest(b"POST", b"/", [], body, chunked=False, has_login=False)
+
+
+async def test_an_end_behind_an_answer_is_known_when_its_task_goes_on(connection: Connection, kept: Wire) -> None:
+    async def ask() -> tuple[int, bool, bool]:
+        answer = await connection.exchange(post(b""))
+        return answer.status, connection.reusable, connection.closed_after is not None
+
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    await answer_and_close(kept)
+    assert await asking == (401, False, True)
+
+
+async def test_an_answer_before_the_gateway_has_taken_the_request(connection: Connection, kept: Wire) -> None:
+    kept.tls.pause_writing()
+    asking = asyncio.create_task(connection.exchange(post(b"x" * 1000)))
+    await asyncio.sleep(0)
+    await answer_and_close(kept)
+    assert (await asking).status == 401
+    assert not connection.reusable
+
+
+async def test_a_close_that_is_cancelled_leaves_no_connection(connection: Connection, kept: Wire) -> None:
+    closing = asyncio.create_task(connection.close())
+    await asyncio.sleep(0)
+    assert kept.below.ended == ""
+    closing.cancel()
+    await asyncio.wait({closing})
+    assert kept.below.ended == "aborted"

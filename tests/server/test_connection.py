@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,10 @@ import pytest
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.server import connection
+from smgw_proxy_addon.server.acceptor import Acceptor
+from smgw_proxy_addon.server.connection import ClientConnection
 from smgw_proxy_addon.server.limits import Limits
+from smgw_proxy_addon.server.messages import Request
 from tests.rig import Rig, proxy_for, send, status_of
 from tests.waiting import until
 
@@ -213,6 +217,78 @@ async def test_an_answer_before_the_body_leaves_the_connection_usable(tmp_path: 
         assert await answered(reader) == 421
         writer.write(bytes(50_000) + GET)
         assert await answered(reader) == 200
+
+
+async def test_bodies_that_nobody_reads_do_not_count_as_read_ahead_for_ever(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, connected(rig.port) as (reader, writer):
+        refused = b"POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 10000\r\n\r\n" + bytes(10_000)
+        for _ in range(8):
+            writer.write(refused)
+            assert await answered(reader) == 421
+        writer.write(GET)
+        assert await answered(reader) == 200
+
+
+async def test_behind_a_refused_body_that_may_be_left_out_nothing_is_read(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, connected(rig.port) as (reader, writer):
+        expecting = b"POST / HTTP/1.1\r\nHost: evil.example\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+        writer.write(expecting)
+        assert b"\r\nConnection: close\r\n" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(GET)
+        assert b"HTTP/1.1" not in await rest(reader)
+        assert [report.code for report in rig.reports] == ["misdirected_request"]
+
+
+class Handling:
+    """A handler that answers at once; with ``reset``, it breaks the connection off instead."""
+
+    def __init__(self, *, reset: bool = False) -> None:
+        self._reset = reset
+        self.turns: list[int] = []
+        """The event loop's turn in which each request was handled."""
+
+    async def handle(self, request: Request, client: ClientConnection) -> None:
+        if not self.turns:
+            self._count(0)
+        self.turns.append(self._turn)
+        if self._reset:
+            client.output.reset()
+        else:
+            client.answer(request, 200, b"OK", [(b"Content-Length", b"0")], b"")
+
+    def _count(self, turn: int) -> None:
+        self._turn = turn
+        asyncio.get_running_loop().call_soon(self._count, turn + 1)
+
+
+@asynccontextmanager
+async def accepting(handler: Handling) -> AsyncIterator[int]:
+    """Have clients' requests handled; gives the port."""
+    acceptor, listener = Acceptor(handler), socket.create_server(("127.0.0.1", 0))
+    acceptor.open([(listener, None)])
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        await acceptor.stop()
+        await acceptor.close()
+
+
+async def test_between_requests_that_came_together_others_have_their_turn() -> None:
+    handler = Handling()
+    async with accepting(handler) as port, connected(port) as (reader, writer):
+        writer.write(GET * 20)
+        for _ in range(20):
+            assert await answered(reader) == 200
+    assert len(set(handler.turns)) == 20
+
+
+async def test_behind_an_answer_that_was_broken_off_nothing_is_handled() -> None:
+    handler = Handling(reset=True)
+    async with accepting(handler) as port, connected(port) as (reader, writer):
+        writer.write(GET * 2)
+        with pytest.raises(ConnectionResetError):
+            await rest(reader)
+    assert len(handler.turns) == 1
 
 
 async def test_the_body_of_an_answered_request_that_never_comes_ends_the_connection(
