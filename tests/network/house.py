@@ -27,6 +27,13 @@ PATIENCE: Final = 30.0
 _NUMBER: Final = itertools.count()
 
 
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment for the project's programs: without coverage, which only root could write."""
+    kept = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "smgw_network")))
+    return {**kept, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **more}
+
+
 def eventually(condition: Callable[[], object], seconds: float = PATIENCE, log: Callable[[], str] = str) -> float:
     """Wait until a condition holds; returns the seconds it took, fails with the log of then."""
     began = time.monotonic()
@@ -144,17 +151,16 @@ class House:
         assert found
         return Gateway(self, name, int(found[1]), address)
 
-    def start(self, name: str, command: list[str], **environment: str) -> "Program":
+    def start(self, name: str, command: list[str], **more: str) -> "Program":
         """Run one of the project's modules in a namespace until the house is gone."""
         log = self.folder / f"{name}-{next(_NUMBER)}.log"
-        path = os.pathsep.join(map(str, (ROOT, ROOT / "smgw_network")))
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace(name), sys.executable, "-m", *command],
                 stdout=stream,
                 stderr=stream,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
+                env=environment(**more),
             )
         program = Program(process, log)
         self.stack.callback(program.kill)

@@ -1,7 +1,6 @@
 """The command line: what it refuses in one line, and what ``find`` prints and leaves."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.network.house import GATEWAY, ROOT, House, eventually
+from tests.network.house import GATEWAY, House, environment, eventually
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -23,7 +22,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "smgw_network")},
+        env=environment(),
     )
 
 
@@ -60,7 +59,7 @@ def test_without_the_capabilities_it_says_so(require: Callable[[str], None], tmp
         capture_output=True,
         check=False,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "smgw_network")},
+        env=environment(),
     )
     assert done.returncode == 1
     assert done.stderr == "smgw-network: no permission (CAP_NET_ADMIN, CAP_NET_RAW)\n"
