@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.connector import Connector, OnStep
 from smgw_proxy_addon.gateway.learnt_limit import LearntLimit
@@ -161,14 +162,16 @@ class Pool:
         ``gone`` is done when the client at ``address`` has left; a request of the proxy itself has no address.
         Raises ``ClientGoneError``; ``BusyError`` when too many wait or the wait was too long, ``SessionBusyError``
         when it was for another client's session; ``GatewayError`` or ``OutOfDescriptorsError`` when no connection
-        can be made; ``ShuttingDownError``.
+        can be made (with its ``connecting``); ``ShuttingDownError``.
         """
         asked = self._clock()
         request = await self._queue.acquire(gone, address=address, cgi=cgi)
         try:
             granted = self._clock()
             connection, reused = await self._connection(on_step)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, ProxyError):
+                error.connecting = self._clock() - granted
             self._queue.release(request)
             raise
         return Lease(connection, reused, granted - asked, self._clock() - granted, request)

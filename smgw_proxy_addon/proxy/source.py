@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
+from smgw_proxy_addon.errors import ClientGoneError, ProxyError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.page_begin import read_begin
@@ -116,8 +116,10 @@ class _Asking:
         self._began = self._clock()
         try:
             lease = self._lease = await pool.acquire(client.gone, address=client.address, cgi=self._cgi)
-        except BaseException:
-            record.waiting += self._clock() - self._began
+        except BaseException as error:
+            connecting = error.connecting if isinstance(error, ProxyError) else 0.0
+            record.connecting += connecting
+            record.waiting += self._clock() - self._began - connecting
             raise
         record.waiting += lease.waited
         record.connecting += lease.connecting

@@ -185,6 +185,15 @@ async def test_each_fault_of_the_gateway_has_its_own_code(tmp_path: Path, fault:
         assert (await get(rig)).status_code == 200
 
 
+async def test_a_connection_that_does_not_come_about_is_no_wait(tmp_path: Path) -> None:
+    async with Simulator() as sim, proxy_for(sim, tmp_path, hasten={"connect_timeout": 0.5}) as rig:
+        sim.faults.set("locked", times=1)
+        assert (await get(rig)).status_code == 504
+        [record] = rig.reports
+        assert record.connecting >= 0.4
+        assert record.waiting < 0.4
+
+
 async def test_a_plain_http_server_is_no_gateway(tmp_path: Path) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
