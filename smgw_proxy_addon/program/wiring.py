@@ -93,9 +93,7 @@ class Proxy:
         )
         self.host: Final = options.host_header or options.target.authority
         """The ``Host`` header of requests to the gateway."""
-        self.names: Final = CurrentNames(
-            GatewayNames.of(options.target.host, options.target.port, self.host), lambda: self.trust.accepted
-        )
+        self.names: Final = _names(options, self.host, self.trust)
         self._handler = _handler(options, source, access, self, tuning.limits.slow_client)
         self.acceptor = Acceptor(self._handler, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
@@ -234,6 +232,11 @@ def _transparent(options: Options, pool: Pool, clock: Callable[[], float]) -> Tr
     if not options.hold_back_logins:
         return source
     return Guarded(source, LoginGuard(secrets.token_bytes(32)), pool.session, clock)
+
+
+def _names(options: Options, host: str, trust: GatewayTrust) -> CurrentNames:
+    names = GatewayNames.of(options.target.host, options.target.port, host)
+    return CurrentNames(names, lambda: trust.accepted)
 
 
 def _handler(
