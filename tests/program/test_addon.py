@@ -25,7 +25,9 @@ from smgw_proxy_addon.server.certificate import ensure_self_signed
 from tests.suggested import THEBEN, write
 
 START = """
-import concurrent.futures.thread, encodings.idna  # loaded late, which fails if this Python is in root's own folder
+# loaded late, which fails if this Python is in root's own folder
+import concurrent.futures.thread, encodings.idna, importlib.readers
+import smgw_proxy_addon.status.page.pages, smgw_proxy_addon.status.page.server
 import dataclasses, sys
 from pathlib import Path
 import smgw_proxy_addon.__main__
