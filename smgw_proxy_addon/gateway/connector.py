@@ -92,7 +92,7 @@ class Connector:
         addresses = await loop.getaddrinfo(self._host.encode(), self._port, type=socket.SOCK_STREAM)
         # One address after the other, no race (RFC 8305): the gateway must never see two connections at once.
         for position, (family, *_, address) in enumerate(addresses, start=1):
-            connecting = socket.socket(family, socket.SOCK_STREAM)
+            connecting = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY
             connecting.setblocking(False)
             begun = self._clock()
             try:

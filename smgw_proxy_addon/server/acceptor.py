@@ -207,6 +207,8 @@ class Acceptor:
         """Serve a connection whose first byte is there, unless it has ended without one."""
         asyncio.get_running_loop().remove_reader(accepted.socket)
         try:
+            # Head and body may be two segments; asyncio sets this only for sockets made with IPPROTO_TCP.
+            accepted.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             first = accepted.socket.recv(1, socket.MSG_PEEK)
         except OSError:
             first = b""

@@ -75,6 +75,25 @@ async def peers(port: int, source: str = "127.0.0.1", first: bytes = b"") -> Asy
         writer.transport.abort()
 
 
+async def test_nothing_waits_for_an_acknowledgement(tmp_path: Path) -> None:
+    """A delayed one takes 40 ms: TCP_NODELAY is set towards clients and gateway."""
+    async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, peers(rig.port) as peer:
+        assert await peer.ask() == 200
+        ends = {"client": 0, "gateway": 0}
+        for each in psutil.Process().net_connections("tcp"):
+            if each.status != psutil.CONN_ESTABLISHED or not each.raddr:
+                continue
+            with socket.socket(fileno=os.dup(each.fd)) as end:
+                delays = not end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            if each.laddr.port == rig.port:
+                ends["client"] += 1
+                assert not delays
+            if each.raddr.port == sim.port:
+                ends["gateway"] += 1
+                assert not delays
+        assert ends == {"client": 1, "gateway": 1}
+
+
 async def until_counted(rig: Rig, number: int) -> None:
     """Wait until the proxy has so many connections."""
     async with asyncio.timeout(ENOUGH):
