@@ -26,6 +26,7 @@ from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, discard
 from smgw_proxy_addon.gateway.pool import Lease, Pool
+from smgw_proxy_addon.gateway.ppc_session import CGI
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.locales.explain import explain_finding, name_step
 from smgw_proxy_addon.server.interfaces import Interface
@@ -42,7 +43,7 @@ from smgw_proxy_addon.status.findings import (
 from smgw_proxy_addon.trust.pinning import FirstContactError, GatewayTrust
 from smgw_proxy_addon.trust.policy import Certificate, expiry
 
-PATHS: Final = (b"/", b"/cgi-bin/hanservice.cgi", b"/smgw/m2m")
+PATHS: Final = (b"/", CGI, b"/smgw/m2m")
 """Where gateways ask for a login: the page for people, PPC's path, Theben's. One after the other, until one does."""
 
 ANSWER_SECONDS: Final = 30.0

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from smgw_proxy_addon.config.target import HTTPS_PORT, bracketed, with_port
+from smgw_proxy_addon.gateway.ppc_session import CGI
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.vendor import Vendor
 
 _HTTP_PORT: Final = 80
-_PPC_PATH: Final = "/cgi-bin/hanservice.cgi"
+_PPC_PATH: Final = CGI.decode()
 _THEBEN_PATH: Final = "/smgw/m2m"
 _EMH_PATH: Final = "/json/metering/origin/"
 _THEBEN_CALL: Final = '{"method":"smgw-info"}'

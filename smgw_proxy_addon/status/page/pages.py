@@ -10,6 +10,7 @@ import jinja2
 
 from smgw_proxy_addon import __version__
 from smgw_proxy_addon.fingerprint import grouped
+from smgw_proxy_addon.gateway.ppc_session import CGI
 from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
@@ -26,8 +27,6 @@ from smgw_proxy_addon.status.page.vendor import Vendor
 from smgw_proxy_addon.status.page.verdict import explain_verdict, judge
 from smgw_proxy_addon.status.suggestions import STORE_LINK
 from smgw_proxy_addon.trust.policy import Certificate, expiry
-
-_PPC_PAGE: Final = "/cgi-bin/hanservice.cgi"
 
 SHORT: Final = 15
 """Requests on the page itself; all of them have a page of their own."""
@@ -101,7 +100,7 @@ class Pages:
 
     def gateway(self, state: State, context: PageContext, view: View) -> str:
         """Render the tab with the gateway's own page."""
-        first = _PPC_PAGE if state.vendor is Vendor.PPC else "/"
+        first = CGI.decode() if state.vendor is Vendor.PPC else "/"
         url = _page_url(context, Texts(context.language))
         return self._render(
             "gateway.html.j2", context, state=state, view=view, first=first, sandbox=SANDBOX, page_url=url
