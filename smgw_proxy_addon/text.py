@@ -1,10 +1,11 @@
-"""Escaping of text from outside: what is printed to a terminal, a log or a page stays on one line."""
+"""Text from outside: what is printed to a terminal, a log or a page stays on one line, and numbers are small."""
 
 import codecs
 from typing import Final
 
 LIMIT: Final = 1000
 """Characters that are shown by default."""
+_DIGITS: Final = 3
 
 # Looked up at import: the codec's module is a file, and no file can be opened when descriptors run out.
 _ESCAPE: Final = codecs.lookup("unicode_escape").encode
@@ -22,3 +23,8 @@ def printable(value: bytes | str, limit: int = LIMIT) -> str:
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else _ESCAPE(letter)[0].decode() for letter in text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def read_number(text: str) -> int | None:
+    """Return the number that a text of at most three ASCII digits says, None for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None

@@ -53,7 +53,7 @@ class Supervisor:
 
     async def fetch_page_path(self) -> str | None:
         """Return the path of the app's page, as Home Assistant has it since 2026.2, None without an answer."""
-        slug = _part(await self._call("GET", "/addons/self/info"), "data").get("slug")
+        slug = (await self._app()).get("slug")
         return f"/app/{slug}" if isinstance(slug, str) and slug.replace("_", "").isalnum() else None
 
     async def fetch_ports(self) -> dict[str, int | None] | None:
@@ -61,7 +61,7 @@ class Supervisor:
 
         A port that the user has not opened is None.
         """
-        ports = _part(await self._call("GET", "/addons/self/info"), "data").get("network")
+        ports = (await self._app()).get("network")
         return ports if isinstance(ports, dict) else None
 
     async def change_option(self, name: str, value: object) -> bool:
@@ -69,7 +69,7 @@ class Supervisor:
 
         The Supervisor takes all options at once and checks them. Those that are left out would be lost.
         """
-        options = _part(_part(await self._call("GET", "/addons/self/info"), "data"), "options")
+        options = _part(await self._app(), "options")
         if not options:
             return False
         body = {"options": {**options, name: value}}
@@ -123,6 +123,10 @@ class Supervisor:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    async def _app(self) -> Mapping[str, Any]:
+        """Return what the Supervisor knows of this app, empty without an answer."""
+        return _part(await self._call("GET", "/addons/self/info"), "data")
 
     async def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Return the parsed answer, None if there is none or if it is no success."""

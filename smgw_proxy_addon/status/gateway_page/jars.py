@@ -50,7 +50,7 @@ class Jar:
     """The ``data:`` URL for each target that pages load."""
     held: dict[str, GatewayRequest] = field(default_factory=dict, repr=False)
     """Requests that wait for the person's confirmation, by their number that nobody can guess."""
-    pages: dict[str, "KeptPage"] = field(default_factory=dict, repr=False)
+    pages: dict[str, KeptPage] = field(default_factory=dict, repr=False)
     """The answers to forms, by the number in their address."""
     _cookies: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict, repr=False)
     """Values by name and path."""
@@ -79,7 +79,7 @@ class Jar:
         if sum(len(key) + len(value) for key, value in self.loaded.items()) + len(target) + len(url) <= MOST_LOADED:
             self.loaded[target] = url
 
-    def keep_page(self, number: str, page: "KeptPage") -> None:
+    def keep_page(self, number: str, page: KeptPage) -> None:
         """Keep the answer to a form in the place of the oldest ones."""
         self.pages[number] = page
         while len(self.pages) > 1 and (

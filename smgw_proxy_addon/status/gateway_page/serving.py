@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Final
 
@@ -36,6 +36,7 @@ from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.gateway_page.view import COOKIE, PATH, View
 from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.texts import Texts
+from smgw_proxy_addon.text import read_number
 
 CONFIRM: Final = "/~confirm/"
 _PAGE: Final = re.compile(r"[?&]~page=([\w-]+)$")
@@ -68,9 +69,8 @@ class GatewayPage:
         user = _user(request)
         if refusal := await self.users.judge(user):
             return View(refusal=refusal)
-        number = request.query.get("account", "1")
-        position = int(number) - 1 if number.isascii() and number.isdigit() and len(number) < 4 else 0  # noqa: PLR2004
-        account = position if position in range(self.accounts) else 0
+        number = read_number(request.query.get("account", "")) or 1
+        account = number - 1 if number <= self.accounts else 0
         return View(self.jars.open(_secrets(request), user, account, self.clock()))
 
     async def handle(self, request: web.BaseRequest, texts: Texts) -> web.StreamResponse:
@@ -113,7 +113,7 @@ class GatewayPage:
     async def _ask(self, request: web.BaseRequest, jar: Jar, asked: GatewayRequest) -> web.StreamResponse:
         prefix = _prefix(request, jar)
         target = asked.target.decode("latin-1")
-        rewriter = Rewriter(prefix, target.partition("?")[0], self.asker.names())
+        rewriter = self._rewriter(prefix, target)
         async with self.asker.ask(jar, asked, follows=_is_navigation(request)) as (answer, pieces):
             if answer.status in range(300, 400) and (location := values(answer.headers, b"location")):
                 return _redirect(answer.status, read_text(location[0]), rewriter)
@@ -134,13 +134,15 @@ class GatewayPage:
         prefix = _prefix(request, jar)
         if kept is None:
             return web.Response(status=303, headers={**HEADERS, "Location": prefix + target})
-        rewriter = Rewriter(prefix, target.partition("?")[0], self.asker.names())
-        return await self._rewrite(jar, kept.answer, kept.body, rewriter)
+        return await self._rewrite(jar, kept.answer, kept.body, self._rewriter(prefix, target))
+
+    def _rewriter(self, prefix: str, target: str) -> Rewriter:
+        return Rewriter(prefix, target.partition("?")[0], self.asker.names())
 
     async def _rewrite(self, jar: Jar, answer: Answer, body: bytes, rewriter: Rewriter) -> web.Response:
         text = read_text(body)
         loaded = await self.asker.load(jar, text, rewriter)
-        whole = Rewriter(rewriter.prefix, rewriter.target, rewriter.names, loaded)
+        whole = replace(rewriter, loaded=loaded)
         # The Supervisor drops the coding from Content-Type.
         coding = _CODING.search(b"".join(values(answer.headers, b"content-type")))
         head = f'<meta charset="{coding[1].decode()}">' if coding else ""

@@ -15,6 +15,7 @@ from smgw_proxy_addon.status.findings import SMGW_LOCAL, WANTS_SMGW_LOCAL
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.state import KeptRefusal, Reader, is_same
 from smgw_proxy_addon.status.supervisor import Supervisor
+from smgw_proxy_addon.text import read_number
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ _LOGGER: Final = logging.getLogger(__name__)
 RESTART_AFTER: Final = 2.0
 """Seconds until the app is restarted: time for the browser to get the page that says so."""
 
-_LONGEST_NUMBER: Final = 4
 _ACCEPT_NOTICES: Final = {
     AcceptProblem.NOTHING_REFUSED: "nothing",
     AcceptProblem.OTHER_REFUSED: "other",
@@ -127,9 +127,8 @@ class Actions:
         return _notice("forgotten")
 
     async def _retry(self, form: Form) -> str:
-        number = form.get("account", "")
-        known = number.isascii() and number.isdigit() and len(number) < _LONGEST_NUMBER
-        if not (known and self._logins and self._logins.retry(int(number) - 1)):
+        number = read_number(form.get("account", ""))
+        if number is None or not self._logins or not self._logins.retry(number - 1):
             return _notice("not_stopped")
         _LOGGER.warning("The login of account %s may be tried again: somebody said so on the status page", number)
         return _notice("retried")
