@@ -36,11 +36,10 @@ COPY rootfs /
 # Every start makes a new container: without these files each one would compile for seconds on a Raspberry Pi.
 RUN export PYTHONDONTWRITEBYTECODE="" \
     && /opt/smgw-proxy/bin/python3 -m smgw_proxy_addon --version \
-    && /opt/smgw-proxy/bin/python3 -c "import difflib, smgw_proxy_addon.auth.login_once, \
+    && /opt/smgw-proxy/bin/python3 -c "import smgw_proxy_addon.auth.login_once, \
         smgw_proxy_addon.program.doctor_command, smgw_proxy_addon.program.s6_finish, \
-        smgw_proxy_addon.program.status_page, \
-        smgw_proxy_addon.proxy.coalescing, smgw_proxy_addon.server.self_signed, \
-        smgw_proxy_addon.status.gateway_page.serving, smgw_proxy_addon.status.page.server"
+        smgw_proxy_addon.program.page_server, smgw_proxy_addon.program.status_page, \
+        smgw_proxy_addon.proxy.coalescing, smgw_proxy_addon.server.self_signed"
 
 # The proxy's own loopback port: the gateway is never asked. Home Assistant shows the app as started after the first
 # success, for which Docker looks every 5 s during the start period.

@@ -13,7 +13,7 @@ os.environ["SSL_CERT_FILE"] = os.devnull
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    from smgw_network_addon.cli import run_command  # noqa: PLC0415 - see above
+    from smgw_network_addon.cli import run_command  # noqa: PLC0415 - it imports ssl
 
     return run_command(sys.argv[1:])
 

@@ -5,6 +5,7 @@ are not opened.
 """
 
 import dataclasses
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -173,8 +174,6 @@ def summary(options: Options) -> list[str]:
 
 
 def _unknown(name: str, known: Mapping[str, Option]) -> OptionError:
-    import difflib  # noqa: PLC0415 - 1 ms, only for a mistake
-
     nearest = "".join(f', the nearest is "{each}"' for each in difflib.get_close_matches(name, known, n=1))
     return OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
 

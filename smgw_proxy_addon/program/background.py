@@ -153,17 +153,16 @@ def gateway_doctor(
     **settings: Any,
 ) -> "Doctor":
     """Make the doctor for the options' gateway; ``settings`` are those of ``Doctor``."""
-    from smgw_proxy_addon.status.doctor import Doctor  # noqa: PLC0415 - 5 ms and 0.2 MB
-    from smgw_proxy_addon.status.findings import Destination  # noqa: PLC0415 - see above
+    from smgw_proxy_addon.status import doctor, findings  # noqa: PLC0415 - 5 ms and 0.2 MB, only for a diagnosis
 
-    destination = Destination(
+    destination = findings.Destination(
         options.target,
         host_header=options.host_header or options.target.authority,
         in_app=_in_app(options) or supervisor is not None,
         brainpool=offers_brainpool() if brainpool is None else brainpool,
         client_certificate=options.client_certfile is not None,
     )
-    return Doctor(
+    return doctor.Doctor(
         pool,
         trust,
         destination,

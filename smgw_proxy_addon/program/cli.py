@@ -71,7 +71,7 @@ def run_command(arguments: Sequence[str]) -> int:
         action, fingerprint = given.pop("action"), given.pop("trust_fingerprint")
         return reported(lambda: _trust(action, fingerprint, from_command_line(given)), _flag)
     if command == "doctor":
-        from smgw_proxy_addon.program.doctor_command import run_doctor  # noqa: PLC0415 - 5 ms and 0.2 MB
+        from smgw_proxy_addon.program.doctor_command import run_doctor  # noqa: PLC0415 - 5 ms and 0.2 MB, for this alone
 
         return reported(lambda: run_doctor(from_command_line(given, listens=False), _language(), sys.stdout), _flag)
     return reported(lambda: run(from_command_line(_with_accounts(given))), _flag)

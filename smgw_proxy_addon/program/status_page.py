@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -15,7 +14,6 @@ from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
 from smgw_proxy_addon.status import suggestions
-from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.page.actions import Actions
 from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
@@ -27,9 +25,6 @@ from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
-    from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker
-    from smgw_proxy_addon.status.gateway_page.serving import GatewayPage
-    from smgw_proxy_addon.status.page.pages import Pages
     from smgw_proxy_addon.status.page.server import StatusServer
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -67,26 +62,26 @@ class StatusPage:
             suggestions=_suggestions(environment),
         )
         supervisor = environment.supervisor
-        diagnosis = Diagnosis(lambda: proxy.doctor.examine(), _now)  # noqa: PLW0108 - the doctor is made when asked
+        diagnosis = Diagnosis(proxy.examine, _now)
         reader = Reader(running, self.recorder, _now, diagnosis)
         actions = Actions(reader, store, _now, diagnosis=diagnosis, logins=proxy.logins, supervisor=supervisor)
         guard = Guard(ingress=self._ingress)
 
-        async def make_server() -> "StatusServer":
-            server, pages = await asyncio.to_thread(_load)
-            return server(
-                pages,
+        async def serve() -> "StatusServer":
+            make_server = await asyncio.to_thread(_load)
+            return await make_server(
                 reader,
                 actions,
                 guard,
+                proxy=proxy,
                 options=self._options,
+                supervisor=supervisor if self._ingress else None,
                 log=self.log,
                 addresses=lambda: self._addresses,
                 diagnosis=diagnosis,
-                gateway_page=await _gateway_page(self._options, proxy, supervisor) if self._ingress else None,
             )
 
-        self._listener = StatusListener(guard, reader, make_server)
+        self._listener = StatusListener(guard, reader, serve)
         await self._listener.start(self._sockets)
         if supervisor:
             self._asking = asyncio.create_task(self._ask_ports(supervisor))
@@ -114,28 +109,10 @@ class StatusPage:
         self._addresses = addresses
 
 
-def _load() -> "tuple[type[StatusServer], Pages]":
-    from smgw_proxy_addon.status.page.pages import Pages  # noqa: PLC0415 - Jinja2: 2 MB, only for an open page
-    from smgw_proxy_addon.status.page.server import StatusServer  # noqa: PLC0415 - aiohttp: 0.15 s, 12 MB
+def _load() -> "Callable[..., Awaitable[StatusServer]]":
+    from smgw_proxy_addon.program.page_server import make_server  # noqa: PLC0415 - aiohttp, Jinja2: 0.15 s, 15 MB
 
-    return StatusServer, Pages()
-
-
-async def _gateway_page(options: Options, proxy: Proxy, supervisor: Supervisor | None) -> "GatewayPage | None":
-    """Make what serves the gateway's own page: with accounts only, and where Home Assistant says who asks."""
-    if proxy.login_once is None or supervisor is None:
-        return None
-    asker, page, bridge = await asyncio.to_thread(_load_gateway_page)
-    users = Users(supervisor.fetch_admins, time.monotonic, everyone=options.gateway_page_for_all)
-    asks = asker(proxy.login_once, proxy.host.encode(), proxy.names, proxy.report)
-    return page(asks, users, bridge, len(options.accounts))
-
-
-def _load_gateway_page() -> "tuple[type[GatewayAsker], type[GatewayPage], str]":
-    from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker  # noqa: PLC0415 - 0.15 s, with accounts only
-    from smgw_proxy_addon.status.gateway_page.serving import GatewayPage, read_bridge  # noqa: PLC0415 - see above
-
-    return GatewayAsker, GatewayPage, read_bridge()
+    return make_server
 
 
 def _suggestions(environment: Environment) -> Callable[[], suggestions.Suggestions | None]:

@@ -39,6 +39,7 @@ from smgw_proxy_addon.trust.store import TrustStore
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.login_once import LoginOnce
     from smgw_proxy_addon.status.doctor import Doctor
+    from smgw_proxy_addon.status.findings import Finding
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -102,6 +103,10 @@ class Proxy:
     def doctor(self) -> "Doctor":
         """Examines the way to the gateway."""
         return self._background.doctor
+
+    async def examine(self) -> "Sequence[Finding]":
+        """Examine the way to the gateway; this makes the doctor."""
+        return await self.doctor.examine()
 
     async def start(self) -> None:
         """Listen."""

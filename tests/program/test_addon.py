@@ -27,7 +27,7 @@ from tests.suggested import THEBEN, write
 START = """
 # loaded late, which fails if this Python is in root's own folder
 import concurrent.futures.thread, encodings.idna, importlib.readers
-import smgw_proxy_addon.status.page.pages, smgw_proxy_addon.status.page.server
+import smgw_proxy_addon.program.page_server
 import dataclasses, sys
 from pathlib import Path
 import smgw_proxy_addon.__main__
