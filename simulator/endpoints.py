@@ -24,28 +24,30 @@ ODD_HEADERS: Final = [
 """What ``/sim/headers`` sends: repeated, in odd case, for the next hop only, or not to be passed on."""
 
 
-def answer(request: Received) -> Response:  # noqa: PLR0911 - one for each target
+def answer(request: Received) -> Response:
     """Answer a target below ``/sim/``."""
+    response = Response.json({"error": "no such test target"}, 404)
     parts = request.path.decode("latin-1").removeprefix(PREFIX.decode()).split("/")
     query = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
     match parts:
         case ["bytes", number] if number.isdigit():
-            return _bytes(int(number), query)
+            response = _bytes(int(number), query)
         case ["echo"]:
-            return Response.json({"size": request.body_size, "sha256": request.body_sha256})
+            response = Response.json({"size": request.body_size, "sha256": request.body_sha256})
         case ["status", code] if code.isdigit() and int(code) in range(200, 600):
             body = b"" if int(code) in (204, 304) else f"status {code}\n".encode()
-            return Response(int(code), [(b"Content-Type", b"text/plain")], body)
-        case ["page" | "headers" as what]:
-            return Response.html(query.get("html", "")) if what == "page" else Response(200, [*ODD_HEADERS], b"odd\n")
+            response = Response(int(code), [(b"Content-Type", b"text/plain")], body)
+        case ["page"]:
+            response = Response.html(query.get("html", ""))
+        case ["headers"]:
+            response = Response(200, [*ODD_HEADERS], b"odd\n")
         case ["styles", number] if number.isdigit():  # each loads another two
             following = f'@import "{int(number) + 1}"; @import "{number}?other";'.encode()
-            return Response(200, [(b"Content-Type", b"text/css")], following)
+            response = Response(200, [(b"Content-Type", b"text/css")], following)
         case ["redirect"] if "to" in query:
             status = 307 if query.get("status") == "307" else 302
-            return Response(status, [(b"Location", query["to"].encode())])
-        case _:
-            return Response.json({"error": "no such test target"}, 404)
+            response = Response(status, [(b"Location", query["to"].encode())])
+    return response
 
 
 def _bytes(size: int, query: dict[str, str]) -> Response:

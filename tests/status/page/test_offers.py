@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,8 @@ from smgw_proxy_addon.status.suggestions import STORE_LINK
 from smgw_proxy_addon.trust.policy import Certificate
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.status.page.test_server import text_of, token_of, visitor
+from tests.status.test_supervisor import StandIn, stand_in
 from tests.status.test_supervisor import client as client_of
-from tests.status.test_supervisor import stand_in
 from tests.status_rig import status_for, utc_now
 from tests.suggested import RELAYED, THEBEN, write
 
@@ -39,23 +40,30 @@ def status_line(given: Sequence[Mapping[str, object]]) -> str:
     return ", ".join(f"{form_of('', each)['target']} ({each['way']})" for each in given)
 
 
+@asynccontextmanager
+async def app_page(folder: Path, gateway: Mapping[str, object]) -> AsyncIterator[tuple[StandIn, httpx.AsyncClient]]:
+    """Run the page of an app, before a Supervisor's stand-in, with a gateway that SMGW Network found."""
+    path = write(folder / "gateways.json", gateway)
+    async with (
+        stand_in() as told,
+        client_of(told.url) as supervisor,
+        status_for("127.0.0.1:1", folder, supervisor=supervisor, suggestions=path) as status,
+        visitor(status) as browser,
+    ):
+        told.options = {"target": "127.0.0.1:1", "accounts": []}
+        yield told, browser
+
+
 @pytest.mark.parametrize("gateway", [THEBEN, RELAYED], ids=["peer", "relay"])
 async def test_the_button_sets_the_option_and_restarts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, gateway: Mapping[str, object]
 ) -> None:
     caplog.set_level(logging.WARNING)
-    path = write(tmp_path / "gateways.json", gateway)
-    async with (
-        stand_in() as told,
-        client_of(told.url) as supervisor,
-        status_for("127.0.0.1:1", tmp_path, supervisor=supervisor, suggestions=path) as status,
-        visitor(status) as browser,
-    ):
-        told.options = {"target": "127.0.0.1:1", "accounts": []}
+    async with app_page(tmp_path, gateway) as (told, browser):
         form = form_of(await token_of(browser), gateway)
         assert BUTTON in (await browser.get("/")).text
         assert (await browser.post("/use", data={**form, "token": "wrong"})).status_code == 403
-        assert told.options["target"] == "127.0.0.1:1"
+        assert told.options == {"target": "127.0.0.1:1", "accounts": []}
         done = await browser.post("/use", data=form)
         assert (done.status_code, done.headers["Location"]) == (303, "./?notice=target_set")
         assert told.options == {"target": form["target"], "accounts": []}
@@ -67,14 +75,8 @@ async def test_the_button_sets_the_option_and_restarts(
 
 
 async def test_what_has_changed_since_is_not_used(tmp_path: Path) -> None:
-    path = write(tmp_path / "gateways.json", THEBEN)
-    async with (
-        stand_in() as told,
-        client_of(told.url) as supervisor,
-        status_for("127.0.0.1:1", tmp_path, supervisor=supervisor, suggestions=path) as status,
-        visitor(status) as browser,
-    ):
-        told.options = {"target": "127.0.0.1:1", "accounts": []}
+    path = tmp_path / "gateways.json"
+    async with app_page(tmp_path, THEBEN) as (told, browser):
         form = form_of(await token_of(browser), THEBEN)
 
         async def refused(given: dict[str, str]) -> bool:
