@@ -58,6 +58,10 @@ class Options:
     client_certfile: Path | None
     """What the proxy shows the gateway as its login; with ``client_keyfile``."""
     client_keyfile: Path | None
+    tls: Literal["auto", "openssl", "compatible"]
+    """What speaks TLS with the gateway; ``auto`` finds out what it takes."""
+    tls_max: Literal["1.2", "1.3"]
+    """The newest version of TLS that OpenSSL offers the gateway."""
     max_connections: int
     connect_timeout: float
     read_timeout: float

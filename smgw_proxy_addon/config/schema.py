@@ -121,6 +121,8 @@ _COMMON: Final = (
         read_fingerprint,
         "64 hexadecimal digits (SHA-256), with or without colons",
     ),
+    _choice("tls", ("auto", "openssl", "compatible"), "auto"),
+    _choice("tls_max", ("1.2", "1.3"), "1.3"),
     _number("max_connections", 1, 8, 1),
     _number("read_timeout", 5, 600, 75),
     _number("cache_seconds", 0, 900, 0),

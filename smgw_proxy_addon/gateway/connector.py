@@ -1,11 +1,12 @@
 """Makes connections to the gateway and names what goes wrong."""
 
 import asyncio
+import logging
 import socket
 import ssl
 import traceback
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from smgw_proxy_addon.errors import (
     CertificateChangedError,
@@ -19,16 +20,28 @@ from smgw_proxy_addon.errors import (
     UnreachableError,
 )
 from smgw_proxy_addon.gateway.connection import Connection
-from smgw_proxy_addon.gateway.tls import CertificateWantedError, UntrustedError, client_context, judge_certificates
+from smgw_proxy_addon.gateway.tls import (
+    CertificateWantedError,
+    GatewayTls,
+    RefusedHelloError,
+    UntrustedError,
+    judge_certificates,
+)
 from smgw_proxy_addon.gateway.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.pinning import GatewayTrust
+from smgw_proxy_addon.trust.policy import Engine
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 OnStep = Callable[[Literal["tcp", "tls"], float], None]
 """Called after each step of a new connection with the seconds that it took."""
 
 
 class Connector:
-    """Makes connections to one gateway. ``context`` is a ``client_context``, perhaps with a certificate."""
+    """Makes connections to one gateway, with the engine for TLS that it takes."""
 
     def __init__(
         self,
@@ -40,7 +53,7 @@ class Connector:
         connect_timeout: float,
         read_timeout: float,
         clock: Callable[[], float],
-        context: ssl.SSLContext | None = None,
+        tls: GatewayTls,
     ) -> None:
         self.trust = trust
         self._host = host
@@ -49,8 +62,11 @@ class Connector:
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._clock = clock
-        self._context = context or client_context()
-        judge_certificates(self._context, trust.judge)
+        self._tls = tls
+        self._contexts: dict[Engine, ssl.SSLContext | CompatibleContext] = {Engine.OPENSSL: self._tls.openssl}
+        judge_certificates(self._tls.openssl, trust.judge)
+        self._engine: Engine | None = None
+        """Which has worked since the start."""
 
     async def connect(self, on_step: OnStep | None = None) -> Connection:
         """Connect, check the certificate and store it if it is new: after this, requests may be sent.
@@ -58,21 +74,58 @@ class Connector:
         Raises ``GatewayError``, ``OutOfDescriptorsError`` and ``FirstContactError`` (see ``GatewayTrust``).
         """
         with self.trust.handshake():
-            connection = await self._shake_hands(on_step)
+            connection, engine = await self._choose(on_step or _ignore)
             der = connection.transport.certificate()
             try:
-                connection.certificate = await self.trust.settle(der)
+                connection.certificate = await self.trust.settle(der, engine)
             except BaseException as error:
                 connection.abort()
                 if isinstance(error, CertificateChangedError):
-                    await self.trust.report(error, der)
+                    await self.trust.report(error, der, engine)
                 raise
+        self._engine = engine
         return connection
 
-    async def _shake_hands(self, on_step: OnStep | None) -> Connection:
+    async def _choose(self, on_step: OnStep) -> tuple[Connection, Engine]:
+        """Connect with the engine that has worked before; with the other one if the gateway refuses that."""
+        pin = self.trust.pin
+        known = self._engine or (pin.engine if pin else None)
+        engine = self._tls.engine or known or Engine.OPENSSL
+        try:
+            return await self._shake_hands(engine, on_step), engine
+        except _RefusedHello as error:
+            other = self._tls.other_than(engine, known, illegal=error.illegal)
+            if other is None:
+                raise
+            refusal = error
+        try:
+            connection = await self._shake_hands(other, on_step)
+        except HandshakeError:
+            raise refusal from None
+        _LOGGER.warning(
+            "The gateway %s refuses the TLS of %s (%s) and takes that of %s, which is used from now on",
+            self._host,
+            engine.value,
+            refusal.detail,
+            other.value,
+        )
+        return connection, other
+
+    async def _context(self, engine: Engine) -> "ssl.SSLContext | CompatibleContext":
+        if engine not in self._contexts:
+            try:
+                context = await asyncio.to_thread(self._tls.compatible)
+            except ValueError as error:
+                raise HandshakeError(str(error), target=self._host) from None
+            judge_certificates(context, self.trust.judge)
+            self._contexts[engine] = context
+        return self._contexts[engine]
+
+    async def _shake_hands(self, engine: Engine, on_step: OnStep) -> Connection:
+        context = await self._context(engine)
         try:
             async with asyncio.timeout(self._connect_timeout):
-                return await self._open(on_step or _ignore)
+                return await self._open(context, on_step)
         except TimeoutError:
             raise ConnectTimeoutError(target=self._host, seconds=f"{self._connect_timeout:g}") from None
         except UntrustedError as error:
@@ -83,10 +136,10 @@ class Connector:
             # buffer of 256 kB until the garbage collector runs, which counts objects and not bytes.
             traceback.clear_frames(error.__traceback__)
             raise _translated(error, self._host) from None
-        await self.trust.report(problem, der)
+        await self.trust.report(problem, der, engine)
         raise problem
 
-    async def _open(self, on_step: OnStep) -> Connection:
+    async def _open(self, context: "ssl.SSLContext | CompatibleContext", on_step: OnStep) -> Connection:
         loop = asyncio.get_running_loop()
         # As bytes: for a text, Python loads its codec for international names, 0.3 MB in 2 ms.
         addresses = await loop.getaddrinfo(self._host.encode(), self._port, type=socket.SOCK_STREAM)
@@ -105,7 +158,8 @@ class Connector:
         connected = self._clock()
         on_step("tcp", connected - begun)
         connection = Connection(read_timeout=self._read_timeout, clock=self._clock)
-        tls = TlsTransport(self._context, self._server_name, connection)
+        kind = TlsTransport if isinstance(context, ssl.SSLContext) else context.transport_class
+        tls = kind(context, self._server_name, connection)
         await loop.create_connection(lambda: tls, sock=connecting)
         try:
             await tls.handshake
@@ -116,6 +170,12 @@ class Connector:
         return connection
 
 
+class _RefusedHello(HandshakeError):  # noqa: N818 - the reason to try another engine
+    def __init__(self, detail: str, *, target: str, illegal: bool) -> None:
+        super().__init__(detail, target=target)
+        self.illegal = illegal
+
+
 def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
     """Return the proxy's error for one of the operating system or of TLS."""
     if OutOfDescriptorsError.is_behind(error):
@@ -123,13 +183,20 @@ def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
     if isinstance(error, socket.gaierror | UnicodeError):
         return NameUnknownError(str(error), target=target)
     if isinstance(error, ssl.SSLError):
-        kind = GatewayWantsCertificateError if isinstance(error, CertificateWantedError) else HandshakeError
-        return kind(error.reason or type(error).__name__, target=target)
+        return _translated_tls(error, target)
     if isinstance(error, ConnectionRefusedError):
         return RefusedError(target=target)
     if isinstance(error, ConnectionError):
         return HandshakeError("the connection was closed during the handshake", target=target)
     return UnreachableError(error.strerror or str(error), target=target)
+
+
+def _translated_tls(error: ssl.SSLError, target: str) -> ProxyError:
+    reason = error.reason or type(error).__name__
+    if isinstance(error, RefusedHelloError):
+        return _RefusedHello(reason, target=target, illegal=error.illegal)
+    kind = GatewayWantsCertificateError if isinstance(error, CertificateWantedError) else HandshakeError
+    return kind(reason, target=target)
 
 
 def _ignore(_step: str, _seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""TLS to the gateway: what is offered, and where in the handshake the certificate is judged.
+"""TLS to the gateway: what is offered, by which engine, and where in the handshake the certificate is judged.
 
 No public client can verify a gateway's certificate (its name is a device id), so the pin is the only protection:
 it is compared before one byte of a request is sent.
@@ -8,11 +8,16 @@ import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from smgw_proxy_addon.errors import GatewayError
 from smgw_proxy_addon.key_files import load_key_files
+from smgw_proxy_addon.trust.policy import Engine
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext
 
 # TR-03116-3 allows the ECDSA suites; RSA is for devices older than it.
 _CIPHERS: Final = ":".join(
@@ -25,6 +30,9 @@ _CIPHERS: Final = ":".join(
 _CERTIFICATE_ALERTS: Final = re.compile(
     "ALERT_(HANDSHAKE_FAILURE|NO_CERTIFICATE|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_[A-Z]+|UNKNOWN_CA)"
 )
+
+_HELLO_ALERTS: Final = re.compile("ALERT_(ILLEGAL_PARAMETER|HANDSHAKE_FAILURE)")
+_ILLEGAL: Final = "ILLEGAL"
 
 _CLIENT_RANDOM_END: Final = 5 + 4 + 2 + 32
 _SUPPORTED_GROUPS: Final = b"\x00\x0a"
@@ -51,15 +59,55 @@ class CertificateWantedError(ssl.SSLError):
         self.reason = reason
 
 
-def client_context(certfile: Path | None = None, keyfile: Path | None = None) -> ssl.SSLContext:
-    """Make the context for connections to a gateway: TLS 1.2 only, no host name check, perhaps with a certificate.
+class RefusedHelloError(ssl.SSLError):
+    """The gateway answers the ClientHello itself with an alert: perhaps it takes that of another engine.
+
+    ``illegal``: by "illegal parameter", which nothing but the ClientHello is a reason for.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.illegal = _ILLEGAL in reason
+
+
+@dataclass(frozen=True)
+class GatewayTls:
+    """How the proxy speaks TLS with the gateway. ``engine`` is the only one that may be used, None for a choice."""
+
+    openssl: ssl.SSLContext
+    engine: Engine | None = None
+    login: tuple[bytes, bytes] | None = None
+    """A certificate with its key, both PEM, that the gateway is shown if it asks."""
+
+    def other_than(self, used: Engine, known: Engine | None, *, illegal: bool) -> Engine | None:
+        """Return the engine to try after the gateway has refused the ClientHello of the one ``used``, or None.
+
+        ``known``: what has worked with this gateway before, None for nothing. ``illegal``: the alert was "illegal
+        parameter". A gateway that has taken the ClientHello before has another reason for "handshake failure".
+        """
+        if self.engine or (used is known and not illegal):
+            return None
+        return Engine.OPENSSL if used is Engine.COMPATIBLE else Engine.COMPATIBLE
+
+    def compatible(self) -> "CompatibleContext":
+        """Make the context of the compatible engine. Must be run in executor. Raises ValueError for ``login``."""
+        from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext  # noqa: PLC0415 - 20 MB, rarely needed
+
+        return CompatibleContext(self.login)
+
+
+def client_context(
+    certfile: Path | None = None, keyfile: Path | None = None, *, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+) -> ssl.SSLContext:
+    """Make OpenSSL's context for a gateway: TLS 1.2 to ``newest``, no host name check, perhaps with a certificate.
 
     ``judge_certificates`` must come before a connection. Raises KeyFilesError; must be run in executor with files.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1_2, newest
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_ciphers(_CIPHERS)
     if certfile and keyfile:
@@ -67,21 +115,25 @@ def client_context(certfile: Path | None = None, keyfile: Path | None = None) ->
     return context
 
 
-def judge_certificates(context: ssl.SSLContext, judge: Callable[[bytes], None]) -> None:
+def judge_certificates(context: "ssl.SSLContext | CompatibleContext", judge: Callable[[bytes], None]) -> None:
     """Have ``judge`` decide in each handshake of this context.
 
     ``judge`` gets the certificate (DER) at the end of the handshake and raises ``GatewayError`` to refuse it; the
     handshake then ends with ``UntrustedError``.
     """
+    engine: Any = context.sslobject_class
 
-    class JudgedSSLObject(ssl.SSLObject):
+    class Judged(engine):  # type: ignore[misc]  # one of two classes
         def do_handshake(self) -> None:
             try:
                 super().do_handshake()
             except ssl.SSLError as error:
+                reason = error.reason or ""
                 # A cipher is chosen: the gateway has sent its own half of the handshake, and what it asks for.
-                if self.cipher() and _CERTIFICATE_ALERTS.search(error.reason or ""):
-                    raise CertificateWantedError(error.reason) from None
+                if self.cipher() and _CERTIFICATE_ALERTS.search(reason):
+                    raise CertificateWantedError(reason) from None
+                if not self.cipher() and _HELLO_ALERTS.search(reason):
+                    raise RefusedHelloError(reason) from None
                 raise
             der = self.getpeercert(binary_form=True) or b""
             try:
@@ -90,7 +142,7 @@ def judge_certificates(context: ssl.SSLContext, judge: Callable[[bytes], None]) 
                 # Without its traceback, which would keep this connection's buffers in memory.
                 raise UntrustedError(problem.with_traceback(None), der) from None
 
-    context.sslobject_class = JudgedSSLObject
+    context.sslobject_class = Judged
 
 
 def offers_brainpool() -> bool:

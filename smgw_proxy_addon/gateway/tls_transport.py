@@ -6,7 +6,10 @@ asyncio's own TLS takes 25 µs more for a request, because it ends each read wit
 
 import asyncio
 import ssl
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext
 
 _RECORD: Final = 16384
 """Bytes of the longest record (RFC 5246 section 6.2.1)."""
@@ -23,7 +26,9 @@ class TlsTransport(asyncio.Protocol):
     ended = False
     _open = False
 
-    def __init__(self, context: ssl.SSLContext, server_name: str | None, protocol: asyncio.Protocol) -> None:
+    def __init__(
+        self, context: "ssl.SSLContext | CompatibleContext", server_name: str | None, protocol: asyncio.Protocol
+    ) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self._protocol = protocol

@@ -5,13 +5,13 @@ Opens no second connection beside that of a running proxy, and stores or changes
 
 import asyncio
 import logging
-import ssl
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TextIO
 
 from smgw_proxy_addon.config.options import Options
+from smgw_proxy_addon.gateway.tls import GatewayTls
 from smgw_proxy_addon.locales import Language, Report, pick_language
 from smgw_proxy_addon.locales.de import findings as german
 from smgw_proxy_addon.locales.en import findings as english
@@ -20,7 +20,7 @@ from smgw_proxy_addon.program.diagnosis_endpoint import request_diagnosis
 from smgw_proxy_addon.program.instance_lock import Endpoint, InstanceError, InstanceLock
 from smgw_proxy_addon.program.wiring import PATIENCE, gateway_side, gateway_tls
 from smgw_proxy_addon.status.doctor import StepReport
-from smgw_proxy_addon.trust.policy import Certificate, Pin
+from smgw_proxy_addon.trust.policy import Certificate, Engine, Pin
 from smgw_proxy_addon.trust.store import TrustStore
 
 _WIDTH: Final = 100
@@ -38,16 +38,16 @@ class ReadOnlyStore(TrustStore):
         """Return the stored pin, or else the learnt one. Must be run in executor."""
         return super().load() or self._learnt
 
-    def learn(self, certificate: Certificate, now: datetime) -> Pin:
+    def learn(self, certificate: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> Pin:
         """Return the stored pin, or the one that the certificate would get. Must be run in executor."""
-        del now
+        del now, engine
         self._learnt = self.load() or Pin(certificate)
         return self._learnt
 
-    def seen(self, certificate: Certificate, now: datetime) -> None:
+    def seen(self, certificate: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> None:
         """Do nothing."""
 
-    def refuse(self, certificate: Certificate, now: datetime) -> None:
+    def refuse(self, certificate: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> None:
         """Do nothing."""
 
 
@@ -58,10 +58,10 @@ def run_doctor(options: Options, language: str, out: TextIO) -> int:
     """
     # The report says what the log of a proxy would say.
     logging.getLogger().addHandler(logging.NullHandler())
-    context = gateway_tls(options)
+    tls = gateway_tls(options)
     try:
         endpoint = InstanceLock(options.cert_dir, options.target.name).read()
-        reports = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, context, language))
+        reports = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, tls, language))
     except InstanceError as error:
         out.write(f"smgw-proxy: {error}.\n")
         return 1
@@ -76,10 +76,10 @@ async def _ask(endpoint: Endpoint, language: str) -> list[StepReport]:
         raise InstanceError("The proxy that runs for this gateway is of another version") from None
 
 
-async def _examine(options: Options, context: ssl.SSLContext | None, language: str) -> list[StepReport]:
+async def _examine(options: Options, tls: GatewayTls, language: str) -> list[StepReport]:
     target = options.target
     store = ReadOnlyStore(options.cert_dir, target.name, target.aliases)
-    trust, pool = gateway_side(options, store, context=context)
+    trust, pool = gateway_side(options, store, tls=tls)
     try:
         return await gateway_doctor(options, pool, trust, None, stores=False).diagnose(language)
     finally:

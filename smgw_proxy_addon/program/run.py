@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
+from smgw_proxy_addon.gateway.tls import GatewayTls
 from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
@@ -61,7 +62,7 @@ def run(
     check_target(options.target, listeners)
     page = _status_page(options, listeners, ingress=ingress)
     certificate = user_certificate(options)
-    context = gateway_tls(options)
+    tls = gateway_tls(options)
     no_log_files = become_unprivileged() if become_unprivileged else None
     with _logging(options, page, no_log_files) as log_failure:
         certificate = certificate or _own_certificate(options, required=not become_unprivileged)
@@ -74,7 +75,7 @@ def run(
             listeners,
             certificate,
             page,
-            context=context,
+            tls=tls,
             may_restart=bool(become_unprivileged),
             log_failure=log_failure,
         )
@@ -136,7 +137,7 @@ async def _serve(
     certificate: ListenerCertificate | None,
     page: "StatusPage | None",
     *,
-    context: ssl.SSLContext | None,
+    tls: GatewayTls,
     may_restart: bool,
     log_failure: Callable[[], str | None],
 ) -> int:
@@ -152,9 +153,7 @@ async def _serve(
 
     token = os.environ.get("SUPERVISOR_TOKEN")
     restart = (lambda: end(EXIT_RESTART)) if may_restart else None
-    environment = Environment(
-        partial(_report, page), Supervisor(token) if token else None, log_failure, restart, context
-    )
+    environment = Environment(partial(_report, page), Supervisor(token) if token else None, log_failure, restart, tls)
     store = trust_store(options)
     proxy = Proxy(options, listeners, certificate, store, environment)
     loop.set_exception_handler(partial(_on_fault, proxy.acceptor))

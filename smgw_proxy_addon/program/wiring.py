@@ -16,9 +16,9 @@ from smgw_proxy_addon.errors import OutOfDescriptorsError
 from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.pool import Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
-from smgw_proxy_addon.gateway.tls import client_context
+from smgw_proxy_addon.gateway.tls import GatewayTls, client_context
 from smgw_proxy_addon.http.rewrite import GatewayNames
-from smgw_proxy_addon.key_files import KeyFilesError, NoRightToReadError
+from smgw_proxy_addon.key_files import KeyFilesError, NoRightToReadError, read_key_file
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
 from smgw_proxy_addon.program.environment import Environment, Tuning
@@ -33,7 +33,7 @@ from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCer
 from smgw_proxy_addon.server.listeners import Listener, own_certificate
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.trust.pinning import GatewayTrust
-from smgw_proxy_addon.trust.policy import Policy
+from smgw_proxy_addon.trust.policy import Engine, Policy
 from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Proxy:
         tuning: Tuning = Tuning(),  # noqa: B008 - frozen
     ) -> None:
         self.trust, self.pool = gateway_side(
-            options, store, tuning.clock, context=environment.gateway_tls, is_own=self._shows
+            options, store, tuning.clock, tls=environment.gateway_tls, is_own=self._shows
         )
         self.serving = False
         """Whether it takes requests."""
@@ -169,15 +169,17 @@ class Proxy:
         self._environment.report(record)
 
 
-def gateway_tls(options: Options) -> ssl.SSLContext | None:
-    """Load the certificate that the gateway is shown, if any. Must be run in executor.
+def gateway_tls(options: Options) -> GatewayTls:
+    """Make what speaks TLS with the gateway, with the certificate that it is shown, if any. Must be run in executor.
 
     Raises OptionError: another start would not help.
     """
-    if not (options.client_certfile and options.client_keyfile):
-        return None
+    files = options.client_certfile, options.client_keyfile
+    newest = ssl.TLSVersion.TLSv1_3 if options.tls_max == "1.3" else ssl.TLSVersion.TLSv1_2
+    engine = None if options.tls == "auto" else Engine(options.tls)
     try:
-        return client_context(options.client_certfile, options.client_keyfile)
+        login = (read_key_file(files[0]), read_key_file(files[1])) if files[0] and files[1] else None
+        return GatewayTls(client_context(*files, newest=newest), engine, login)
     except KeyFilesError as error:
         allowed = "a certificate with its unencrypted key, both in PEM form"
         raise OptionError("client_certfile", str(error), allowed) from None
@@ -188,12 +190,12 @@ def gateway_side(
     store: TrustStore,
     clock: Callable[[], float] = time.monotonic,
     *,
-    context: ssl.SSLContext | None = None,
+    tls: GatewayTls | None = None,
     is_own: Callable[[bytes], bool] = lambda _der: False,
 ) -> tuple[GatewayTrust, Pool]:
     """Make what leads to the gateway: its pin, and the connections.
 
-    ``context`` as in ``Connector``, ``is_own`` as in ``GatewayTrust``.
+    ``tls`` is that of ``gateway_tls``, which reads files, ``is_own`` as in ``GatewayTrust``.
     """
     target = options.target
     trust = GatewayTrust(
@@ -211,7 +213,7 @@ def gateway_side(
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
         clock=clock,
-        context=context,
+        tls=tls or gateway_tls(options),
     )
     scheduler = Scheduler(options.max_connections, ROOM, PATIENCE)
     return trust, Pool(connector, scheduler, Lifetime(), clock=clock)

@@ -12,7 +12,7 @@ from typing import Final
 
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
 from smgw_proxy_addon.text import printable
-from smgw_proxy_addon.trust.policy import Certificate, Origin, Pin
+from smgw_proxy_addon.trust.policy import Certificate, Engine, Origin, Pin
 
 # As Go's time.Time.String() writes a date; a fraction and the name of the zone may be there.
 _GO_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)? ([+-]\d{4})( .*)?")
@@ -33,6 +33,7 @@ def encode(pin: Pin) -> bytes:
         "first_seen": pin.first_seen and pin.first_seen.isoformat(),
         "last_seen": pin.last_seen and pin.last_seen.isoformat(),
         "trusted_by": pin.origin and pin.origin.value,
+        "tls": pin.engine.value,
     }
     return json.dumps(document, indent=2).encode() + b"\n"
 
@@ -53,6 +54,7 @@ def decode(data: bytes) -> Pin:
     if pem is not None and hashlib.sha256(_der(pem)).hexdigest() != fingerprint:
         raise ValueError("the certificate in pem is not the one of the fingerprint")
     origins = {origin.value: origin for origin in Origin}
+    engines = {engine.value: engine for engine in Engine}
     return Pin(
         Certificate(
             fingerprint=fingerprint,
@@ -66,6 +68,7 @@ def decode(data: bytes) -> Pin:
         first_seen=_time(document, "first_seen"),
         last_seen=_time(document, "last_seen"),
         origin=origins.get(_text(document, "trusted_by") or ""),
+        engine=engines.get(_text(document, "tls") or "", Engine.OPENSSL),
     )
 
 

@@ -23,6 +23,7 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.trust.policy import (
     Certificate,
     Decision,
+    Engine,
     Expiry,
     Pin,
     Policy,
@@ -183,8 +184,8 @@ class GatewayTrust:
             # Handshakes that end before it is on disk are compared with it, too.
             self._candidate = certificate
 
-    async def settle(self, der: bytes) -> Certificate:
-        """Store what ``judge`` accepted. Only after this may requests be sent.
+    async def settle(self, der: bytes, engine: Engine = Engine.OPENSSL) -> Certificate:
+        """Store what ``judge`` accepted, and which engine saw it. Only after this may requests be sent.
 
         Raises ``PinNotWrittenError`` or ``OutOfDescriptorsError``, ``CertificateChangedError`` when another process
         learnt another one, and ``FirstContactError`` inside ``without_learning``.
@@ -195,12 +196,12 @@ class GatewayTrust:
         if self._policy.fingerprint is None:
             with _naming_exhaustion():
                 async with self._file_lock:
-                    known = self._pin or await self._learn(certificate)
+                    known = self._pin or await self._learn(certificate, engine)
                     # The pin may have changed since the handshake.
                     decision = judge_certificate(known, certificate, self._policy)
                     if decision.rejects:
                         raise self._rejection(decision, known, certificate)
-                    await self._note(self._store.seen, certificate)
+                    await self._note(self._store.seen, certificate, engine)
         if self._refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
             self._refused = None
@@ -208,7 +209,7 @@ class GatewayTrust:
         self._warn_of_expiry(certificate)
         return certificate
 
-    async def report(self, problem: GatewayError, der: bytes) -> None:
+    async def report(self, problem: GatewayError, der: bytes, engine: Engine = Engine.OPENSSL) -> None:
         """Store a refused certificate for ``trust accept``, and log it if it is another one than the last."""
         if isinstance(problem, TargetIsProxyError):
             return  # nobody is to trust it
@@ -223,11 +224,11 @@ class GatewayTrust:
                 problem.facts["pinned"],
             )
         if isinstance(problem, CertificateChangedError):
-            await self._note(self._store.refuse, certificate)
+            await self._note(self._store.refuse, certificate, engine)
 
-    async def _learn(self, certificate: Certificate) -> Pin:
+    async def _learn(self, certificate: Certificate, engine: Engine) -> Pin:
         """Store the first certificate; returns the pin, which another process may have stored before."""
-        self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now())
+        self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now(), engine)
         # The next refresh must read the file: it may have changed since, or be missing as before.
         self._signature = None
         if self.accepts(certificate):
@@ -239,10 +240,12 @@ class GatewayTrust:
             )
         return self._pin
 
-    async def _note(self, change: Callable[[Certificate, datetime], None], certificate: Certificate) -> None:
+    async def _note(
+        self, change: Callable[[Certificate, datetime, Engine], None], certificate: Certificate, engine: Engine
+    ) -> None:
         """Store what no decision depends on. A failure is logged once, and its end."""
         try:
-            await asyncio.to_thread(change, certificate, self._now())
+            await asyncio.to_thread(change, certificate, self._now(), engine)
         except PinNotWrittenError as error:
             if not self._unwritable:
                 _LOGGER.warning(

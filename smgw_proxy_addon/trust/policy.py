@@ -58,6 +58,14 @@ class Origin(Enum):
     ACCEPTED = "accepted"
 
 
+class Engine(Enum):
+    """What speaks TLS with a gateway."""
+
+    OPENSSL = "openssl"
+    COMPATIBLE = "compatible"
+    """``gateway.compatible_tls``, for gateways that refuse OpenSSL's."""
+
+
 @dataclass(frozen=True)
 class Pin:
     """A trusted certificate. Times are UTC in whole seconds; None if the clock was unset or the Go proxy wrote it."""
@@ -66,6 +74,8 @@ class Pin:
     first_seen: datetime | None = None
     last_seen: datetime | None = None
     origin: Origin | None = None
+    engine: Engine = Engine.OPENSSL
+    """With which the certificate was shown last."""
 
 
 @dataclass(frozen=True)
@@ -117,18 +127,20 @@ def judge_certificate(pin: Pin | None, presented: Certificate, policy: Policy) -
     return Decision.ACCEPT if presented.fingerprint == pin.certificate.fingerprint else Decision.CHANGED
 
 
-def seen_again(pin: Pin, presented: Certificate, now: datetime) -> Pin:
-    """Return ``pin`` after its own certificate was shown at ``now``; an equal one if nothing is worth writing.
+def seen_again(pin: Pin, presented: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> Pin:
+    """Return ``pin`` after ``engine`` saw its own certificate at ``now``; an equal one if nothing is worth writing.
 
     Adds what a pin of the Go proxy lacks. Changes ``last_seen`` at most once an hour, to spare SD cards.
     """
     certificate = presented if pin.certificate.pem is None else pin.certificate
     when = utc_if_set(now)
     if when is None:
-        return replace(pin, certificate=certificate)
+        return replace(pin, certificate=certificate, engine=engine)
     fresh = pin.last_seen is not None and timedelta(0) <= when - pin.last_seen < _SEEN_INTERVAL
     last_seen = pin.last_seen if fresh else when
-    return replace(pin, certificate=certificate, first_seen=pin.first_seen or when, last_seen=last_seen)
+    return replace(
+        pin, certificate=certificate, first_seen=pin.first_seen or when, last_seen=last_seen, engine=engine
+    )
 
 
 def utc_if_set(now: datetime) -> datetime | None:

@@ -22,6 +22,7 @@ from smgw_proxy_addon.trust.pin_file import decode, encode
 from smgw_proxy_addon.trust.policy import (
     Certificate,
     Decision,
+    Engine,
     Origin,
     Pin,
     Policy,
@@ -102,7 +103,7 @@ class TrustStore:
         """
         return tuple(_stat(path) for path in (self._path, *self._aliases))
 
-    def learn(self, certificate: Certificate, now: datetime) -> Pin:
+    def learn(self, certificate: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> Pin:
         """Store the first certificate; returns the pin, which another process may have stored before.
 
         Must be run in executor.
@@ -111,27 +112,27 @@ class TrustStore:
             pin = self.load()
             if pin is None:
                 when = utc_if_set(now)
-                pin = Pin(certificate, when, when, Origin.FIRST_USE)
+                pin = Pin(certificate, when, when, Origin.FIRST_USE, engine)
                 self._store(pin)
             return pin
 
-    def seen(self, certificate: Certificate, now: datetime) -> None:
+    def seen(self, certificate: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> None:
         """Store that the pinned certificate was shown; does nothing if another one is pinned by now.
 
         No decision depends on it. Must be run in executor.
         """
-        if self._seen(certificate, now) is None:
+        if self._seen(certificate, now, engine) is None:
             return
         with self._changing():
-            if (pin := self._seen(certificate, now)) is not None:
+            if (pin := self._seen(certificate, now, engine)) is not None:
                 self._store(pin)
 
-    def refuse(self, certificate: Certificate, now: datetime) -> None:
+    def refuse(self, certificate: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> None:
         """Store a refused certificate for ``accept``. No decision depends on it. Must be run in executor."""
         with self._changing():
             before = self.refused()
             again = before if before and judge_certificate(before, certificate, Policy()) is Decision.ACCEPT else None
-            refused = seen_again(again or Pin(certificate), certificate, now)
+            refused = seen_again(again or Pin(certificate), certificate, now, engine)
             if refused != before:
                 self._write(self._refused, encode(refused))
 
@@ -146,7 +147,7 @@ class TrustStore:
             refused = self._acceptable(fingerprint)
             when = utc_if_set(now)
             first, last = refused.first_seen or when, refused.last_seen or when
-            pin = Pin(refused.certificate, first, last, Origin.ACCEPTED)
+            pin = Pin(refused.certificate, first, last, Origin.ACCEPTED, refused.engine)
             self._store(pin)
             self._remove(self._refused)
             return pin
@@ -164,11 +165,11 @@ class TrustStore:
                     self._remove(path)
         return bool(paths)
 
-    def _seen(self, certificate: Certificate, now: datetime) -> Pin | None:
+    def _seen(self, certificate: Certificate, now: datetime, engine: Engine) -> Pin | None:
         pin = self.load()
         if pin is None or judge_certificate(pin, certificate, Policy()) is not Decision.ACCEPT:
             return None
-        after = seen_again(pin, certificate, now)
+        after = seen_again(pin, certificate, now, engine)
         return after if after != pin else None
 
     def _acceptable(self, fingerprint: str | None) -> Pin:

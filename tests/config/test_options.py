@@ -42,6 +42,8 @@ def test_defaults_of_the_app() -> None:
         keyfile=None,
         client_certfile=None,
         client_keyfile=None,
+        tls="auto",
+        tls_max="1.3",
         max_connections=1,
         connect_timeout=10,
         read_timeout=75,

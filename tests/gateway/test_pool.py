@@ -28,6 +28,7 @@ from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.learnt_limit import FORGOTTEN_AFTER
 from smgw_proxy_addon.gateway.pool import DEFAULT_IDLE_LIMIT, FIRST_WATCH, MAX_AGE, Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
+from smgw_proxy_addon.gateway.tls import GatewayTls, client_context
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy
@@ -56,6 +57,7 @@ def connector_for(folder: Path, clock: Clock, *, host: str, port: int, connect_t
         connect_timeout=connect_timeout,
         read_timeout=5,
         clock=clock,
+        tls=GatewayTls(client_context()),
     )
 
 
