@@ -92,7 +92,7 @@ class GatewayTls:
 
     def compatible(self) -> "CompatibleContext":
         """Make the context of the compatible engine. Must be run in executor. Raises ValueError for ``login``."""
-        from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext  # noqa: PLC0415 - 20 MB, rarely needed
+        from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext  # noqa: PLC0415 - 9 MB, rarely needed
 
         return CompatibleContext(self.login)
 
@@ -127,6 +127,8 @@ def judge_certificates(context: "ssl.SSLContext | CompatibleContext", judge: Cal
         def do_handshake(self) -> None:
             try:
                 super().do_handshake()
+            except ssl.SSLWantReadError:
+                raise
             except ssl.SSLError as error:
                 reason = error.reason or ""
                 # A cipher is chosen: the gateway has sent its own half of the handshake, and what it asks for.

@@ -321,6 +321,8 @@ WRONG_VALUES: dict[str, object] = {
     "log_dir": "/data",
     "host_header": "http://gateway/",
     "certificate_fingerprint": "12:34",
+    "tls": "schannel",
+    "tls_max": "1.1",
     "max_connections": 99,
     "hold_back_logins": "perhaps",
     "read_timeout": 601,

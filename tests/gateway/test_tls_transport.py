@@ -67,6 +67,7 @@ class Wire:
         identity = make_identity(CertificateOptions(common_name="x"))
         (folder / "pem").write_bytes(identity.certificate_pem + identity.key_pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # the client is the last to speak in its handshake
         context.load_cert_chain(folder / "pem")
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.gateway = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
