@@ -183,8 +183,8 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "(ein Router, ein Drucker), dann stimmt die Adresse nicht.",
     ),
     "tls_illegal_parameter": Outcome(
-        "Das Gerät unter {at} bricht den Verbindungsaufbau mit Alarm 47 ab („illegal parameter“), wie es Gateways von "
-        "Sagemcom bei jedem üblichen Programm tun, auch bei Browsern und curl.",
+        "Das Gerät unter {at} bricht den Verbindungsaufbau mit Alarm 47 ab („illegal parameter“), wie es Gateways "
+        "von Sagemcom bei jedem üblichen Programm tun, auch bei Browsern und curl.",
         "Stellen Sie die Option „tls“ auf „auto“: Dann spricht der Proxy, wie diese Gateways es wollen. Steht sie "
         "schon so, melden Sie es bitte mit Hersteller und Modell Ihres Gateways.",
     ),

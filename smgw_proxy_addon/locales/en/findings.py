@@ -183,8 +183,8 @@ WORDS: Final[Mapping[str, Outcome]] = {
     "tls_no_common": Outcome(
         'The device at {at} ends the handshake with alert 40 ("handshake failure"): it finds no cipher or curve '
         "that both sides know.",
-        "Check that address and port are the gateway's, and that the option \"tls\" is \"auto\". If so, please report "
-        "it with the maker and model of your gateway.",
+        'Check that address and port are the gateway\'s, and that the option "tls" is "auto". If so, please '
+        "report it with the maker and model of your gateway.",
     ),
     "tls_curve": Outcome(
         "The device at {at} ends the handshake ({reason}). This computer's TLS library does not offer it the curves "
