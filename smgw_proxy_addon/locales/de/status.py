@@ -184,6 +184,8 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.vendor": "Hersteller",
     "gateway.vendor.unknown": "noch nicht erkannt",
     "gateway.vendor.subject": "{vendor}, nach dem Namen im Zertifikat",
+    "gateway.tls": "Verschlüsselung",
+    "gateway.tls.compatible": "mit der zweiten TLS-Bibliothek, denn das Gateway lehnt die übliche ab",
     "gateway.last_answer": "Letzte Antwort",
     "gateway.never": "keine seit dem Start",
     "gateway.took": "dauerte {time}",

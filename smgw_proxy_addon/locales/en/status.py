@@ -175,6 +175,8 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.vendor": "Make",
     "gateway.vendor.unknown": "not recognised yet",
     "gateway.vendor.subject": "{vendor}, by the certificate's name",
+    "gateway.tls": "Encryption",
+    "gateway.tls.compatible": "with the second TLS library, because the gateway refuses the usual one",
     "gateway.last_answer": "Last answer",
     "gateway.never": "none since the start",
     "gateway.took": "took {time}",
