@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algori
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
 from tlslite.constants import AlertDescription, CipherSuite, HashAlgorithm, SignatureAlgorithm
-from tlslite.errors import TLSAlert, TLSIllegalParameterException, TLSRemoteAlert
+from tlslite.errors import TLSAlert, TLSError, TLSIllegalParameterException, TLSRemoteAlert
 from tlslite.messages import Alert, CertificateRequest, ClientHello
 from tlslite.recordlayer import RecordLayer, RecordSocket
 from tlslite.utils.python_ecdsakey import Python_ECDSAKey
@@ -141,8 +141,11 @@ class CompatibleObject:
 
     def write(self, data: bytes) -> None:
         """Encrypt data."""
-        for _ in self._tls.writeAsync(data):
-            raise _error("WRITE_INCOMPLETE")  # the memory below takes everything
+        try:
+            for _ in self._tls.writeAsync(data):
+                pass  # never: the memory below takes everything at once
+        except (TLSError, OSError) as error:
+            raise _error(type(error).__name__) from None
 
     def unwrap(self) -> None:
         """Send close_notify; raises ``SSLWantReadError`` until ``read`` has seen the gateway's."""
