@@ -11,7 +11,7 @@ import requests
 
 from simulator.gateway import Simulator
 from tests.clients.libraries import Aiohttp, Client, Curl, CurlError, Httpx, Requests, opened
-from tests.clients.readings import CGI, READINGS, read_emh, read_ppc, read_theben
+from tests.clients.readings import CGI, READINGS, read_emh, read_ppc, read_sagemcom, read_theben
 from tests.faults.scene import IN_BOTH_MODES, Mode, options_of
 from tests.rig import Rig, proxy_for
 
@@ -59,6 +59,18 @@ async def test_emh_is_read(
         async with opened(client_kind, sim, tmp_path / "client") as client:
             await read_emh(client, listener(rig))
         assert {record.header(b"host") for record in sim.records} == {sim.authority.encode()}
+
+
+@IN_BOTH_MODES
+async def test_sagemcom_is_read(
+    tmp_path: Path, client_kind: type[Client], listener: Callable[[Rig], str], mode: Mode
+) -> None:
+    async with (
+        Simulator(vendor="sagemcom", curve="P-256", refuses_renegotiation_info=False) as sim,
+        proxy_for(sim, tmp_path, https_port="0", **options_of(mode, sim.user, sim.password)) as rig,
+        opened(client_kind, sim, tmp_path / "client") as client,
+    ):
+        await read_sagemcom(client, listener(rig))
 
 
 async def test_emh_is_asked_by_the_name_that_was_configured(tmp_path: Path) -> None:
