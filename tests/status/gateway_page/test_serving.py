@@ -169,7 +169,7 @@ async def test_headers_pass_by_name_and_nothing_of_the_login_or_home_assistant_d
 
 
 async def test_sagemcom_gets_the_headers_that_it_wants_and_its_gzip_is_read(tmp_path: Path) -> None:
-    gateway = Simulator(vendor="sagemcom", curve="P-256", refuses_renegotiation_info=False)
+    gateway = Simulator(vendor="sagemcom")
     async with gateway as sim, status_for(sim, tmp_path, accounts=ACCOUNTS) as status:
         person = Person(status, USER)
         async with person.client:
