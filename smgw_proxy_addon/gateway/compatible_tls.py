@@ -120,7 +120,8 @@ class CompatibleObject:
     def advance(self) -> None:
         """Go on with the handshake as far as what came in allows. May run in a thread."""
         try:
-            self._step()
+            if self._step() is not None:
+                self._problem = _error("ALERT_CLOSE_NOTIFY")  # it ends no handshake in order
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
