@@ -32,7 +32,7 @@ _TEXTS: Final = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0
 _COMMON_NAME, _ORGANIZATION = "550403", "55040a"
 _CURVES: Final = ("2a8648ce3d030107", "2b81040022", "2b2403030208010107", "2b240303020801010b", "2b240303020801010d")
 """P-256, P-384 and the brainpool curves of 256, 384 and 512 bits: what BSI TR-03116-3 allows."""
-_MAKERS: Final = {"THE": "Theben", "PPC": "PPC", "EMH": "EMH", "DNT": "Sagemcom Dr. Neuhaus", "SAG": "Sagemcom"}
+_MAKERS: Final = {"THE": "Theben", "PPC": "PPC", "EMH": "EMH", "DNT": "Sagemcom Dr. Neuhaus"}
 """The manufacturer's letters (DIN 43863-5), which follow the E for electricity."""
 _LONGEST_TEXT: Final = 64  # RFC 5280 appendix A.1, ub-common-name
 
