@@ -16,6 +16,9 @@ INSIDER, REFUSED, LOGIN, IMPATIENT, ENDLESS = 1, 2, 4, 8, 16
 """Bits: an insider; a certificate that is not the pinned one; a certificate for the gateway; bytes that come while
 the engine works; the last bytes come again and again."""
 HEAD: Final = 2
+SUITES: Final = frozenset({0xC02C, 0xC02B, 0xC024, 0xC023, 0xC030, 0xC02F, 0xC028, 0xC027})
+CURVES: Final = frozenset({23, 24, 26, 27, 28})
+"""What may be chosen, by number: P-256, P-384 and brainpool."""
 _TAIL: Final = 256
 _ALL: Final = 100_000
 """Bytes, more than any handshake may have."""
@@ -38,6 +41,9 @@ async def shake_hands(bits: int, size: int, data: bytes) -> Proxy:
     await proxy.end()
     promise(bits & INSIDER or not proxy.above.made, "nobody comes in without the keys")
     promise(not bits & REFUSED or not proxy.above.made, "nobody comes in with another certificate")
+    if proxy.above.made:
+        version, suite, curve = proxy.chosen
+        promise(version == (3, 3) and suite in SUITES and curve in CURVES, f"{proxy.chosen} was offered")
     return proxy
 
 

@@ -62,6 +62,8 @@ class Proxy:
         answers: bool = False,
     ) -> None:
         self.judged = False
+        self.chosen: tuple[Any, ...] = ()
+        """Version, suite and curve, once judged."""
         self._refused = refused
         context = _context(login=login)
         context.sslobject_class = CompatibleObject
@@ -107,6 +109,8 @@ class Proxy:
         if self._refused:
             raise CertificateNotAllowedError(expected="", presented="")
         self.judged = True
+        tls = self._engine._tls  # noqa: SLF001
+        self.chosen = tls.version, tls.suite, tls.ecdhCurve
 
     def _check_memory(self) -> None:
         if not self.wire.is_closing():
