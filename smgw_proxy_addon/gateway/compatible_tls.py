@@ -33,6 +33,8 @@ _KEY_SIZES: Final = dict.fromkeys(CipherSuite.aes256GcmSuites + CipherSuite.aes2
 )
 _HANDSHAKE_LIMIT: Final = 65536
 """Bytes that a gateway may send until its handshake is complete: certificates take some thousand."""
+_RSA_EXPONENT_LIMIT: Final = 2**64
+"""As OpenSSL has it for long keys. One as long as the key takes seconds, in which Python runs nothing else."""
 _DIGESTS: Final[dict[int, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]]] = {
     32: hashes.SHA256,
     48: hashes.SHA384,
@@ -259,6 +261,12 @@ class _Connection(TLSConnection):
                 # tlslite-ng refuses a gateway that takes no RSA signature. It never makes this one.
                 message.supported_signature_algs.append((HashAlgorithm.sha1, SignatureAlgorithm.rsa))
             yield message
+
+    def _clientGetKeyFromChain(self, *arguments: Any) -> _Steps:  # noqa: N802
+        for result in super()._clientGetKeyFromChain(*arguments):
+            if result not in (0, 1) and getattr(result[0], "e", 0) >= _RSA_EXPONENT_LIMIT:
+                raise _error("BAD_CERTIFICATE")
+            yield result
 
     def _clientGetServerHello(self, *arguments: Any) -> _Steps:  # noqa: N802
         for result in super()._clientGetServerHello(*arguments):
