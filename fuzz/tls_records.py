@@ -109,8 +109,8 @@ def _begin_open(engine: Any, bits: int) -> None:
     tls._handshakeStart(client=True)  # noqa: SLF001
     _begin(tls._recordLayer, bits)  # noqa: SLF001
     shown = SimpleNamespace(writeBytes=lambda: b"certificate")
-    tls.session = SimpleNamespace(serverCertChain=SimpleNamespace(x509List=[shown]), resumable=False)
-    tls.suite = _SUITES[bits & CBC]
+    chain = SimpleNamespace(x509List=[shown])
+    tls.session = SimpleNamespace(serverCertChain=chain, cipherSuite=_SUITES[bits & CBC], resumable=False)
     tls._handshakeDone(resumed=False)  # noqa: SLF001
     engine._steps = iter(())  # noqa: SLF001
 

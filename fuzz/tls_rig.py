@@ -110,7 +110,7 @@ class Proxy:
             raise CertificateNotAllowedError(expected="", presented="")
         self.judged = True
         tls = self._engine._tls  # noqa: SLF001
-        self.chosen = tls.version, tls.suite, tls.ecdhCurve
+        self.chosen = tls.version, tls.session and tls.session.cipherSuite, tls.ecdhCurve
 
     def _check_memory(self) -> None:
         if not self.wire.is_closing():
