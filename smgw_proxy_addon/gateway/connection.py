@@ -19,8 +19,8 @@ from smgw_proxy_addon.errors import (
     StaleConnectionError,
 )
 from smgw_proxy_addon.gateway.messages import AnswerParser
-from smgw_proxy_addon.gateway.tls_transport import TlsTransport
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.policy import Certificate
 from smgw_proxy_addon.wakeup import Wakeup
 

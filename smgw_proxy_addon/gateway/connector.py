@@ -20,7 +20,7 @@ from smgw_proxy_addon.errors import (
 )
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.tls import CertificateWantedError, UntrustedError, client_context, judge_certificates
-from smgw_proxy_addon.gateway.tls_transport import TlsTransport
+from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 
 OnStep = Callable[[Literal["tcp", "tls"], float], None]

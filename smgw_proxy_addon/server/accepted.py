@@ -52,7 +52,7 @@ class AcceptedConnection:
             self.socket.close()
             return
         self.protocol.abort()
-        # The task that waits for the handshake is not cancelled: it has to see the error, to clear up after it.
+        # In the middle of a handshake this ends it, and the task that waits for it.
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 

@@ -23,6 +23,7 @@ from smgw_proxy_addon.server.messages import (
 )
 from smgw_proxy_addon.server.output import Output
 from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
+from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.wakeup import Wakeup
 
 HALF_CLOSED: Final = 2.0
@@ -68,14 +69,11 @@ class ClientConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        self.made = False
-        """Whether the event loop has given it its transport, which closes the socket."""
         self.peer = self.local = ""
         self.idle_since = self._loop.time()
         """When the last answer ended or, before the first one, it was made (seconds of the loop)."""
         self.output = Output(unsent_in_all)
-        self._raw: asyncio.Transport | None = None  # of the socket
-        self._transport: asyncio.Transport | None = None  # the same, or TLS above it: None before the handshake
+        self._raw: asyncio.Transport | None = None  # of the socket: None before the TLS handshake is done
         self._reader = RequestReader()
         self._request: Request | None = None  # the one whose turn it is
         self._chunked = False
@@ -109,7 +107,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def ready(self) -> bool:
         """Whether it can read requests: it is open, and the TLS handshake is done."""
-        return self._transport is not None
+        return self._raw is not None
 
     @property
     def in_head(self) -> bool:
@@ -125,13 +123,6 @@ class ClientConnection(asyncio.Protocol):
     def is_over(self) -> bool:
         """Whether nothing is left to do but to wait until the client has taken what it was sent."""
         return self._request is None and (self.output.paused or (self.ready and not self.output.open))
-
-    def secured(self, transport: asyncio.Transport) -> None:
-        """Go on over TLS, after the handshake."""
-        if self._raw is not None:
-            self._transport = transport
-            self.output.attach(self._raw, transport)
-            self._read_on()
 
     async def serve(self) -> None:
         """Answer one request after the other until the connection has ended."""
@@ -230,16 +221,12 @@ class ClientConnection(asyncio.Protocol):
     # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; one that will speak TLS is not to be read here."""
-        self.made = True
-        raw = self._raw = cast("asyncio.Transport", transport)
+        """Keep the transport, over which requests can be read from now on."""
+        raw = transport.raw if isinstance(transport, TlsTransport) else cast("asyncio.Transport", transport)
+        self._raw = raw
         self.peer = address(raw.get_extra_info("peername"))
         self.local = address(raw.get_extra_info("sockname"))
-        if self.secure:
-            raw.pause_reading()
-        else:
-            self._transport = raw
-            self.output.attach(raw, raw)
+        self.output.attach(raw, cast("asyncio.Transport", transport))
 
     def data_received(self, data: bytes) -> None:
         """Read requests, as far as they are read ahead."""
@@ -272,7 +259,7 @@ class ClientConnection(asyncio.Protocol):
         if self._leaving:
             self._leaving.cancel()
         self._leave()
-        self._raw = self._transport = None
+        self._raw = None
         self._unread = b""
         self._reader.close()
         self.output.detach()
@@ -313,12 +300,12 @@ class ClientConnection(asyncio.Protocol):
         self._unread = data = data[read:]
         if reader.oversized and self._request is not None:
             self.abort()  # the answer of the request at work may take longer than this is to be kept
-        elif self._transport is not None and self._paused is not (bool(data) or reader.full):
+        elif self._raw is not None and self._paused is not (bool(data) or reader.full):
             self._paused = not self._paused
             if self._paused:
-                self._transport.pause_reading()
+                self._raw.pause_reading()
             else:
-                self._transport.resume_reading()
+                self._raw.resume_reading()
         self._news.set()
 
     def _leave(self) -> None:
@@ -339,10 +326,10 @@ class ClientConnection(asyncio.Protocol):
     async def _end(self) -> None:
         """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
         may_send = self._unread or not self._reader.settled
-        if self._transport is not None and self.output.open and may_send and not self.half_closed:
+        if self._raw is not None and self.output.open and may_send and not self.half_closed:
             self._unread, self._discarded = b"", 0
             self.output.end()
-            self._transport.resume_reading()
+            self._raw.resume_reading()
             await asyncio.wait({self.lost}, timeout=_LINGER)
         self.output.close()
         await self.lost
