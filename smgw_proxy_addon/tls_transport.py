@@ -8,11 +8,13 @@ import asyncio
 import ssl
 from typing import Final, cast
 
+from smgw_proxy_addon.read_buffer import BufferedReader
+
 _RECORD: Final = 16384
 """Bytes of the longest record (RFC 5246 section 6.2.1)."""
 
 
-class TlsTransport(asyncio.Protocol):
+class TlsTransport(BufferedReader):
     """One side of a TLS connection: a protocol for the socket, a transport for ``protocol``.
 
     ``raw`` is the socket's own transport. ``handshake`` is done with the handshake, and then ``protocol`` is told of

@@ -11,6 +11,7 @@ from typing import Final, Protocol, cast
 
 from smgw_proxy_addon.errors import ClientGoneError, ProxyError
 from smgw_proxy_addon.http.headers import Headers
+from smgw_proxy_addon.read_buffer import BufferedReader
 from smgw_proxy_addon.server.limits import Stage
 from smgw_proxy_addon.server.messages import (
     CONTINUE,
@@ -52,7 +53,7 @@ class Handler(Protocol):
         """Answer a request, or have its connection end without an answer; raises nothing but CancelledError."""
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(BufferedReader):
     """One connection of a client, over TLS if ``secure``.
 
     ``unsent_in_all`` counts the bytes that all clients together have not taken. ``misplaced``: it speaks plain HTTP
