@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError, LoginLock
 from smgw_proxy_addon.auth.gateway_login import GatewayLogin, LoginStatus
 from smgw_proxy_addon.config.accounts import AccountOutcomes, LoginOutcomes
+from smgw_proxy_addon.gateway.bodies import chain, read_ahead
 from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
@@ -155,18 +156,10 @@ async def _read_body(request: GatewayRequest) -> GatewayRequest:
     """Read a body that comes in pieces, so that it can be sent again; one that is too large stays as it is."""
     if request.stream is None:
         return request
-    body = bytearray()
-    async for piece in request.stream:
-        body += piece
-        if len(body) > LARGEST_RESENT:
-            return replace(request, stream=_chain(bytes(body), request.stream))
-    return replace(request, body=bytes(body), stream=None)
-
-
-async def _chain(begin: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield begin
-    async for piece in rest:
-        yield piece
+    body, is_whole = await read_ahead(request.stream, LARGEST_RESENT)
+    if is_whole:
+        return replace(request, body=body, stream=None)
+    return replace(request, stream=chain(body, request.stream))
 
 
 def _without_login(headers: Headers) -> Headers:

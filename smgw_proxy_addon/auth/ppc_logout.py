@@ -16,7 +16,7 @@ from urllib.parse import quote
 from smgw_proxy_addon.auth.account_source import AccountSource
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
+from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.gateway.ppc_session import FIELD, PpcSession
 from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.headers import values

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from smgw_proxy_addon.errors import BusyError, ProxyError, RequestError, ShuttingDownError
+from smgw_proxy_addon.gateway.bodies import read_ahead
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import shared_headers
 from smgw_proxy_addon.logs import RequestRecord
@@ -164,12 +165,14 @@ class SharedAnswers:
         began = self._clock()
         async with fetch(request, client, shared.record) as (answer, body):
             sent = min(began + shared.record.waiting + shared.record.connecting, self._clock())
-            pieces: list[bytes] = []
-            if not may_be_shared(answer.status, answer.headers) or not await _collect(body, pieces):
+            begin, is_whole = b"", False
+            if may_be_shared(answer.status, answer.headers):
+                begin, is_whole = await read_ahead(body, LARGEST)
+            if not is_whole:
                 self._let_nobody_join(shared, key)
-                await shared.hand_over(answer, pieces, body)
+                await shared.hand_over(answer, begin, body)
                 return
-        stored = StoredAnswer(answer.reason, answer.headers, b"".join(pieces), sent)
+        stored = StoredAnswer(answer.reason, answer.headers, begin, sent)
         if not shared.outdated and self._cache.put(key, stored, self._clock()):
             shared.record.shared = "stored"
         self._let_nobody_join(shared, key)
@@ -201,17 +204,6 @@ async def _join(shared: SharedFetch, client: Client) -> StoredAnswer | None:
     if isinstance(error, ProxyError) and not isinstance(error, BusyError | RequestError):
         raise _copy(error)
     return None
-
-
-async def _collect(body: AsyncIterator[bytes], pieces: list[bytes]) -> bool:
-    """Read a body into ``pieces``; False if it is too large to be shared: then there is more to come."""
-    size = 0
-    async for piece in body:
-        pieces.append(piece)
-        size += len(piece)
-        if size > LARGEST:
-            return False
-    return True
 
 
 def _copy(error: ProxyError) -> ProxyError:

@@ -22,7 +22,7 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ShuttingDownError,
 )
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
+from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.headers import Fields, by_name
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest

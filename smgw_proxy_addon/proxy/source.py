@@ -9,10 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from smgw_proxy_addon.errors import ClientGoneError, ProxyError, StaleConnectionError
+from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
+from smgw_proxy_addon.gateway.bodies import read_begin
 from smgw_proxy_addon.gateway.connection import Connection
-from smgw_proxy_addon.gateway.page_begin import read_begin
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
@@ -90,7 +90,7 @@ class _Asking:
         "_pool",
         "_record",
         "_request",
-        "_waited",
+        "_spent",
     )
 
     def __init__(
@@ -113,27 +113,18 @@ class _Asking:
 
     async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
         client, record, pool = self._client, self._record, self._pool
-        self._began = self._clock()
-        try:
-            lease = self._lease = await pool.acquire(client.gone, address=client.address, cgi=self._cgi)
-        except BaseException as error:
-            connecting = error.connecting if isinstance(error, ProxyError) else 0.0
-            record.connecting += connecting
-            record.waiting += self._clock() - self._began - connecting
-            raise
-        record.waiting += lease.waited
-        record.connecting += lease.connecting
-        record.reused = lease.reused
+        lease = self._lease = await pool.acquire(client.gone, record, address=client.address, cgi=self._cgi)
         client.slow_timeout.others_wait = pool.others_wait
-        self._began, self._waited = self._began + lease.waited + lease.connecting, record.waiting
-        if client.gone.done():
-            await self.__aexit__()
-            raise ClientGoneError
+        self._began, self._spent = self._clock(), record.waiting + record.connecting
         try:
+            record.reused = lease.reused
+            self._check_client()
             try:
                 answer = await self._exchange(lease.connection, self._request)
             except StaleConnectionError:
-                await self._reconnect()
+                self._check_client()
+                await pool.reconnect(lease, record)
+                record.reused = False
                 answer = await self._exchange(lease.connection, self._request)
             body = lease.connection.body()
             if self._cgi is not None:
@@ -146,17 +137,9 @@ class _Asking:
             raise
         return answer, body
 
-    async def _reconnect(self) -> None:
+    def _check_client(self) -> None:
         if self._client.gone.done():
             raise ClientGoneError
-        lease, record, began = self._lease, self._record, self._clock()
-        try:
-            await self._pool.reconnect(lease)
-        finally:
-            elapsed = self._clock() - began
-            self._began += elapsed
-            record.connecting += elapsed
-            record.reused = lease.reused
 
     async def __aexit__(self, *_: object) -> None:
         record = self._record
@@ -164,5 +147,6 @@ class _Asking:
             await self._pool.release(self._lease)
         finally:
             self._client.slow_timeout.others_wait = None
-            # An exchange may wait for another login: that is no time of the gateway's.
-            record.answering += self._clock() - self._began - (record.waiting - self._waited)
+            # An exchange may wait for another login or connection: that is no time of the gateway's.
+            elsewhere = record.waiting + record.connecting - self._spent
+            record.answering += self._clock() - self._began - elsewhere

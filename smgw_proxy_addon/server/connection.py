@@ -11,16 +11,15 @@ from typing import Final, Protocol, cast
 
 from smgw_proxy_addon.errors import ClientGoneError, ProxyError
 from smgw_proxy_addon.http.headers import Headers
+from smgw_proxy_addon.http.messages import LAST_CHUNK, chunk
 from smgw_proxy_addon.read_buffer import BufferedReader
 from smgw_proxy_addon.server.limits import Stage
 from smgw_proxy_addon.server.messages import (
     CONTINUE,
     LARGEST_HEAD,
-    LAST_CHUNK,
     Request,
     RequestReader,
     answer_head,
-    chunk,
 )
 from smgw_proxy_addon.server.output import Output
 from smgw_proxy_addon.server.slow_clients import SlowClientTimeout

@@ -35,7 +35,6 @@ READ_AHEAD: Final = 65536
 """Bytes of bodies that nobody has taken yet beyond which nothing more is read."""
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-LAST_CHUNK: Final = b"0\r\n\r\n"
 
 _MOST_HEADERS: Final = 1000
 _VERSIONS: Final = {"1.0": False, "1.1": True}
@@ -300,8 +299,3 @@ def rejection(error: ProxyError) -> bytes:
 def reason(status: int) -> bytes:
     """Give the reason phrase of one of our own answers."""
     return HTTPStatus(status).phrase.encode()
-
-
-def chunk(data: bytes) -> bytes:
-    """Write a chunk; nothing for no data, because an empty chunk would end the body."""
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
