@@ -19,7 +19,7 @@ from smgw_proxy_addon.errors import ClientStalledError, TooManyConnectionsError
 from smgw_proxy_addon.server import file_limits
 from smgw_proxy_addon.server.accepted import AcceptedConnection, reject
 from smgw_proxy_addon.server.connection import ClientConnection, Handler, address
-from smgw_proxy_addon.server.limits import Connections, Counts, Limits, first_to_close
+from smgw_proxy_addon.server.limits import Awaited, Connections, Counts, Limits, first_to_close
 from smgw_proxy_addon.server.messages import rejection
 from smgw_proxy_addon.tls_transport import TlsTransport
 
@@ -108,41 +108,28 @@ class Acceptor:
         return sum(each.protocol.output.unsent for each in self._connections if each.protocol)
 
     def look(self) -> None:
-        """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
+        """Close what keeps the proxy waiting for too long; say in the log what the limits have done."""
         now = asyncio.get_running_loop().time()
         for accepted in self._connections:
-            if accepted.protocol and accepted.protocol.ready:
-                self._end_slowness(accepted, accepted.protocol, now)
-            else:
-                self._end_silence(accepted, now)
+            self._end_wait(accepted, now)
         self._log_counts(now)
         if self._most >= _CROWD and self.counts.open <= self._most // 2:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
 
-    def _end_silence(self, accepted: AcceptedConnection, now: float) -> None:
-        """Close a connection that has not sent its first byte in time, or not ended its TLS handshake."""
-        patience = self._limits.handshake if accepted.context else self._limits.silence
-        if now - accepted.came >= patience:
-            self.counts.slow += accepted.context is not None
-            self._close(accepted)
-
-    def _end_slowness(self, accepted: AcceptedConnection, protocol: ClientConnection, now: float) -> None:
-        """Close a connection that is idle for too long, whose head takes too long, or whose last answer does."""
-        unsent = protocol.output.unsent
-        if not protocol.is_over or unsent != accepted.unsent:
-            accepted.unsent, accepted.unsent_since = unsent, now
-        elif now - accepted.unsent_since >= self._limits.silence:
-            self._close(accepted)
-        if not protocol.in_head or accepted.heads != protocol.heads:
-            accepted.slow_since, accepted.heads = None, protocol.heads
-        if protocol.in_head and accepted.slow_since is None:
-            accepted.slow_since = now
-        elif accepted.slow_since is not None and now - accepted.slow_since >= self._limits.head:
-            self.counts.slow += 1
-            protocol.reject(ClientStalledError(seconds=f"{self._limits.head:g}"))
-        elif protocol.waits and now - protocol.idle_since >= self._limits.silence:
-            protocol.close()
+    def _end_wait(self, accepted: AcceptedConnection, now: float) -> None:
+        limits, protocol = self._limits, accepted.protocol
+        match accepted.awaited(now):
+            case Awaited.OPENING, seconds if seconds >= (limits.handshake if accepted.context else limits.silence):
+                self.counts.slow += accepted.context is not None
+                self._close(accepted)
+            case Awaited.HEAD, seconds if protocol and seconds >= limits.head:
+                self.counts.slow += 1
+                protocol.reject(ClientStalledError(seconds=f"{limits.head:g}"))
+            case Awaited.REQUEST, seconds if protocol and seconds >= limits.silence:
+                protocol.close()
+            case Awaited.READING, seconds if seconds >= limits.silence:
+                self._close(accepted)
 
     def fall_short(self, reason: str) -> None:
         """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.

@@ -13,7 +13,7 @@ from smgw_proxy_addon.errors import ClientGoneError, ProxyError
 from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import LAST_CHUNK, chunk
 from smgw_proxy_addon.read_buffer import BufferedReader
-from smgw_proxy_addon.server.limits import Stage
+from smgw_proxy_addon.server.limits import Awaited, Stage
 from smgw_proxy_addon.server.messages import (
     CONTINUE,
     LARGEST_HEAD,
@@ -110,19 +110,15 @@ class ClientConnection(BufferedReader):
         return self._raw is not None
 
     @property
-    def in_head(self) -> bool:
-        """Whether it waits for the rest of a head."""
-        return self._request is None and self._reader.in_head
-
-    @property
-    def waits(self) -> bool:
-        """Whether it waits for a request."""
-        return self._request is None and not self._reader.requests and not self.output.paused
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left to do but to wait until the client has taken what it was sent."""
-        return self._request is None and (self.output.paused or (self.ready and not self.output.open))
+    def awaited(self) -> tuple[Awaited, int] | None:
+        """What it waits for, None while it is at work; the number changes when there is some of it."""
+        if self._request is not None:
+            return None
+        if self.output.paused or not self.output.open:
+            return Awaited.READING, self.output.unsent
+        if self._reader.in_head:
+            return Awaited.HEAD, self.heads
+        return None if self._reader.requests else (Awaited.REQUEST, self.heads)
 
     async def serve(self) -> None:
         """Answer one request after the other until the connection has ended."""
