@@ -14,7 +14,6 @@ from smgw_proxy_addon.errors import BusyError, ProxyError, RequestError, Shuttin
 from smgw_proxy_addon.gateway.bodies import read_ahead
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import shared_headers
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
     Cache,
@@ -29,9 +28,7 @@ from smgw_proxy_addon.proxy.cache import (
 from smgw_proxy_addon.proxy.single_flight import SharedFetch, UnsharedAnswer
 from smgw_proxy_addon.proxy.source import Client
 
-Ask = Callable[
-    [GatewayRequest, Client, RequestRecord], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]
-]
+Ask = Callable[[GatewayRequest, Client], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]]
 """As ``Source.ask``."""
 
 _OK: Final = 200
@@ -55,7 +52,7 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def ask(
-        self, account: str, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
+        self, account: str, request: GatewayRequest, client: Client, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Source.ask`` does.
 
@@ -67,14 +64,14 @@ class SharedAnswers:
         if request.stream is None:  # a body in pieces is longer than any read's
             read = recognise_read(account, method, target, request.headers, body)
         if read is not None:
-            async with self._read(read, request, client, record, fetch) as given:
+            async with self._read(read, request, client, fetch) as given:
                 yield given
             return
         changes = request.stream is not None or may_change(method, target, body)
         if changes:
             self.forget()
         try:
-            async with fetch(request, client, record) as given:
+            async with fetch(request, client) as given:
                 yield given
         finally:
             if changes:
@@ -98,8 +95,9 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def _read(
-        self, read: Read, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
+        self, read: Read, request: GatewayRequest, client: Client, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+        record = client.record
         now = self._clock()
         reason = b"request" if read.fresh else b"uri-miss"
         stored = None if read.fresh else self._cache.get(read.key, now)
@@ -118,7 +116,7 @@ class SharedAnswers:
                 return
         if stored:
             reason = b"vary-miss"
-        async with self._lead(read, request, client, record, fetch) as answer:
+        async with self._lead(read, request, client, fetch) as answer:
             status = format_forward(reason, stored=record.shared == "stored")
             if isinstance(answer, StoredAnswer):
                 yield _make_answer(answer, status)
@@ -129,14 +127,17 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def _lead(
-        self, read: Read, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
+        self, read: Read, request: GatewayRequest, client: Client, fetch: Ask
     ) -> AsyncIterator[StoredAnswer | UnsharedAnswer]:
         """Ask the gateway, so that others may join."""
         if self._closed:
             raise ShuttingDownError
+        record = client.record
         began = self._clock()
         shared = SharedFetch(
-            lambda shared: self._fetch(shared, read.key, request, replace(client, gone=shared.gone), fetch),
+            lambda shared: self._fetch(
+                shared, read.key, request, replace(client, gone=shared.gone, record=shared.record), fetch
+            ),
             self._drain_timeout,
         )
         self._joinable[read.key] = shared
@@ -163,7 +164,7 @@ class SharedAnswers:
         self, shared: SharedFetch, key: bytes, request: GatewayRequest, client: Client, fetch: Ask
     ) -> None:
         began = self._clock()
-        async with fetch(request, client, shared.record) as (answer, body):
+        async with fetch(request, client) as (answer, body):
             sent = min(began + shared.record.waiting + shared.record.connecting, self._clock())
             begin, is_whole = b"", False
             if may_be_shared(answer.status, answer.headers):

@@ -155,8 +155,8 @@ class RequestHandler:
             has_login=b"authorization" in fields,
             stream=stream,
         )
-        asking = Client(client.peer, client.gone, slow_timeout)
-        async with self._source.ask(outgoing, asking, record) as (answer, pieces):
+        asking = Client(client.peer, client.gone, record, slow_timeout)
+        async with self._source.ask(outgoing, asking) as (answer, pieces):
             await self._pass_on(request, client, answer, pieces, record, slow_timeout)
 
     async def _pass_on(

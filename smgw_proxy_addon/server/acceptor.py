@@ -55,7 +55,7 @@ class Acceptor:
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving: dict[AcceptedConnection, asyncio.Task[None]] = {}
-        self._rejections = 0
+        self._rejections = asyncio.Semaphore(_MOST_REJECTIONS)
         self._most = 0  # connections since memory was given back
         self._logged = self.counts.trouble
         self._logged_at: float | None = None
@@ -261,17 +261,14 @@ class Acceptor:
 
     def _reject(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         """Say why it is not taken, where that needs no handshake."""
-        if context is None and self._rejections < _MOST_REJECTIONS:
+        if context is None and not self._rejections.locked():
             self._start(self._send_rejection(connection))
         else:
             connection.close()
 
     async def _send_rejection(self, connection: socket.socket) -> None:
-        self._rejections += 1
-        try:
+        async with self._rejections:
             await reject(connection, rejection(TooManyConnectionsError()))
-        finally:
-            self._rejections -= 1
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

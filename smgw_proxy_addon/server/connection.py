@@ -5,9 +5,9 @@ requests and answers but how they are framed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from smgw_proxy_addon.errors import ClientGoneError, ProxyError
 from smgw_proxy_addon.http.headers import Headers
@@ -45,11 +45,8 @@ _PIECE: Final = 16_384
 """Bytes that are read at once: at most so many make requests before the bound is looked at."""
 
 
-class Handler(Protocol):
-    """Answers requests."""
-
-    async def handle(self, request: Request, client: "ClientConnection") -> None:
-        """Answer a request, or have its connection end without an answer; raises nothing but CancelledError."""
+Handler = Callable[[Request, "ClientConnection"], Awaitable[None]]
+"""Answers a request, or has its connection end without an answer; raises nothing but CancelledError."""
 
 
 class ClientConnection(BufferedReader):
@@ -124,7 +121,7 @@ class ClientConnection(BufferedReader):
         """Answer one request after the other until the connection has ended."""
         try:
             while request := await self._next():
-                await self._handler.handle(request, self)
+                await self._handler(request, self)
                 if request.keeps_alive and (request.pieces or not request.complete):
                     await self._skip_body(request)
                 if self._reader.requests:

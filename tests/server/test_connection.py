@@ -264,7 +264,7 @@ class Handling:
 @asynccontextmanager
 async def accepting(handler: Handling) -> AsyncIterator[int]:
     """Have clients' requests handled; gives the port."""
-    acceptor, listener = Acceptor(handler), socket.create_server(("127.0.0.1", 0))
+    acceptor, listener = Acceptor(handler.handle), socket.create_server(("127.0.0.1", 0))
     acceptor.open([(listener, None)])
     try:
         yield listener.getsockname()[1]
