@@ -42,7 +42,7 @@ class AcceptedConnection:
     @property
     def since(self) -> float:
         """When it began to be idle, or came."""
-        return self.protocol.idle_since if self.protocol and self.protocol.heads else self.came
+        return self.protocol.idle_since if self.protocol and self.protocol.reader.heads else self.came
 
     def awaited(self, now: float) -> tuple[Awaited | None, float]:
         """Return what of its client is waited for, and for how long without progress, as far as looks can tell."""

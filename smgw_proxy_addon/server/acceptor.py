@@ -98,7 +98,7 @@ class Acceptor:
         """End all connections, after ``stop``."""
         for accepted in self._connections:
             if accepted.protocol:
-                accepted.protocol.close()
+                accepted.protocol.output.close()
         if self._serving:
             await asyncio.wait(self._serving.values(), timeout=_CLOSING)
         await _cancel(self._serving.values())
@@ -127,7 +127,7 @@ class Acceptor:
                 self.counts.slow += 1
                 protocol.reject(ClientStalledError(seconds=f"{limits.head:g}"))
             case Awaited.REQUEST, seconds if protocol and seconds >= limits.silence:
-                protocol.close()
+                protocol.output.close()
             case Awaited.READING, seconds if seconds >= limits.silence:
                 self._close(accepted)
 
@@ -240,7 +240,7 @@ class Acceptor:
 
     def _forget(self, accepted: AcceptedConnection, protocol: ClientConnection) -> None:
         self._connections.remove(accepted)
-        self.counts.oversized += protocol.oversized
+        self.counts.oversized += protocol.reader.oversized
 
     async def _open(self, accepted: AcceptedConnection, protocol: ClientConnection) -> bool:
         """Give the connection to its protocol, and shake hands for TLS; tell whether that came about."""

@@ -15,7 +15,6 @@ from smgw_proxy_addon.http.messages import LAST_CHUNK, chunk
 from smgw_proxy_addon.read_buffer import BufferedReader
 from smgw_proxy_addon.server.limits import Awaited, Stage
 from smgw_proxy_addon.server.messages import (
-    CONTINUE,
     LARGEST_HEAD,
     Request,
     RequestReader,
@@ -71,7 +70,7 @@ class ClientConnection(BufferedReader):
         """When the last answer ended or, before the first one, it was made (seconds of the loop)."""
         self.output = Output(unsent_in_all)
         self._raw: asyncio.Transport | None = None  # of the socket: None before the TLS handshake is done
-        self._reader = RequestReader()
+        self.reader = RequestReader()
         self._request: Request | None = None  # the one whose turn it is
         self._chunked = False
         self._unread = b""  # came in beyond what is read ahead
@@ -88,18 +87,8 @@ class ClientConnection(BufferedReader):
     def stage(self) -> Stage:
         """What the connection does."""
         if self._request is None:
-            return Stage.IDLE if self._reader.heads else Stage.NEW
+            return Stage.IDLE if self.reader.heads else Stage.NEW
         return Stage.AT_WORK if self._request.complete else Stage.SENDING
-
-    @property
-    def heads(self) -> int:
-        """Requests whose heads came in whole."""
-        return self._reader.heads
-
-    @property
-    def oversized(self) -> bool:
-        """Whether it was closed because of a head that was too large."""
-        return self._reader.oversized
 
     @property
     def ready(self) -> bool:
@@ -113,9 +102,9 @@ class ClientConnection(BufferedReader):
             return None
         if self.output.paused or not self.output.open:
             return Awaited.READING, self.output.unsent
-        if self._reader.in_head:
-            return Awaited.HEAD, self.heads
-        return None if self._reader.requests else (Awaited.REQUEST, self.heads)
+        if self.reader.in_head:
+            return Awaited.HEAD, self.reader.heads
+        return None if self.reader.requests else (Awaited.REQUEST, self.reader.heads)
 
     async def serve(self) -> None:
         """Answer one request after the other until the connection has ended."""
@@ -124,7 +113,7 @@ class ClientConnection(BufferedReader):
                 await self._handler(request, self)
                 if request.keeps_alive and (request.pieces or not request.complete):
                     await self._skip_body(request)
-                if self._reader.requests:
+                if self.reader.requests:
                     await asyncio.sleep(0)  # between requests that came together, others have their turn
                 self._request = None
                 self.idle_since = self._loop.time()
@@ -137,12 +126,8 @@ class ClientConnection(BufferedReader):
 
     def reject(self, error: ProxyError) -> None:
         """Answer with an error what has come in of a head, and end the connection."""
-        self._reader.refuse(error)
+        self.reader.refuse(error)
         self._news.set()
-
-    def close(self) -> None:
-        """Close it cleanly, when all that was written is sent."""
-        self.output.close()
 
     def abort(self) -> None:
         """Drop it at once."""
@@ -160,7 +145,7 @@ class ClientConnection(BufferedReader):
         if request.pieces:
             piece = b"".join(request.pieces)
             request.pieces.clear()
-            self._reader.waiting -= len(piece)
+            self.reader.waiting -= len(piece)
             if self._paused:
                 self._read_on()
             return piece
@@ -176,10 +161,6 @@ class ClientConnection(BufferedReader):
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news
-
-    def send_continue(self) -> None:
-        """Let the client send its body. Raises ``ClientGoneError``."""
-        self.output.write(CONTINUE)
 
     def answer(
         self, request: Request, status: int, reason: bytes, headers: Headers, whole: bytes | None = None
@@ -207,10 +188,6 @@ class ClientConnection(BufferedReader):
         if self._chunked:
             self.output.write(LAST_CHUNK)
 
-    async def confirm(self) -> None:
-        """See whether a client that has closed its side has taken its answer. Raises ``ClientGoneError``."""
-        await self.output.confirm(_LINGER)
-
     # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -225,7 +202,7 @@ class ClientConnection(BufferedReader):
         """Read requests, as far as they are read ahead."""
         if self._discarded is not None:
             self._discarded += len(data)
-            if self._discarded > (LARGEST_HEAD if self._reader.oversized else _LINGER_BYTES):
+            if self._discarded > (LARGEST_HEAD if self.reader.oversized else _LINGER_BYTES):
                 self.abort()
             return
         self._heard = self._loop.time()
@@ -235,7 +212,7 @@ class ClientConnection(BufferedReader):
     def eof_received(self) -> bool:
         """Learn that the client sends no more; without TLS it may still read. Returns whether to keep it open."""
         self.half_closed = True
-        nothing_to_answer = self._request is None and not self._reader.requests
+        nothing_to_answer = self._request is None and not self.reader.requests
         stays = not (self.secure or nothing_to_answer or self._discarded is not None)
         if stays and self._loop.time() - self._heard > _RIGHT_BEHIND:
             self._leave()
@@ -254,7 +231,7 @@ class ClientConnection(BufferedReader):
         self._leave()
         self._raw = None
         self._unread = b""
-        self._reader.close()
+        self.reader.close()
         self.output.detach()
         self._news.set()
 
@@ -274,7 +251,7 @@ class ClientConnection(BufferedReader):
 
     async def _next(self) -> Request | None:
         """Wait for the next request; None if there will be none."""
-        reader = self._reader
+        reader = self.reader
         while not reader.requests:
             if reader.ended or self._has_left:
                 return None
@@ -286,7 +263,7 @@ class ClientConnection(BufferedReader):
 
     def _read_on(self) -> None:
         """Read what has come in until enough is read ahead, and then no more from the client."""
-        reader, data, read = self._reader, self._unread, 0
+        reader, data, read = self.reader, self._unread, 0
         while read < len(data) and not reader.full:
             reader.feed(data[read : read + _PIECE])
             read += _PIECE
@@ -318,7 +295,7 @@ class ClientConnection(BufferedReader):
 
     async def _end(self) -> None:
         """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
-        may_send = self._unread or not self._reader.settled
+        may_send = self._unread or not self.reader.settled
         if self._raw is not None and self.output.open and may_send and not self.half_closed:
             self._unread, self._discarded = b"", 0
             self.output.end()

@@ -28,6 +28,7 @@ STALL: Final = 30.0
 
 _USUAL: Final = 65_536
 _LOOK: Final = 0.01
+_CONFIRM: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -108,13 +109,13 @@ class Output:
             elif not done and now - changed >= STALL:
                 raise ClientStalledError
 
-    async def confirm(self, seconds: float) -> None:
+    async def confirm(self) -> None:
         """Wait until a client that has closed its side has taken everything. Raises ``ClientGoneError``.
 
         One that has closed the other side, too, sends a reset instead: nothing else tells them apart.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
+        deadline = loop.time() + _CONFIRM
         while raw := self._socket():
             poll = select.poll()
             poll.register(raw.fileno(), 0)
