@@ -79,7 +79,7 @@ class TlsTransport(BufferedReader):
         self.raw = cast("asyncio.Transport", transport)
         self._shake_hands()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Decrypt what came in."""
         self._incoming.write(data)
         if self._open:

@@ -13,8 +13,8 @@ class Received(BufferedReader):
         self.pieces: list[bytes] = []
         self.ended = asyncio.get_running_loop().create_future()
 
-    def data_received(self, data: bytes) -> None:
-        self.pieces.append(data)
+    def data_received(self, data: bytes | memoryview) -> None:
+        self.pieces.append(bytes(data))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set_result(exc)

@@ -198,7 +198,7 @@ class ClientConnection(BufferedReader):
         self.local = address(raw.get_extra_info("sockname"))
         self.output.attach(raw, cast("asyncio.Transport", transport))
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Read requests, as far as they are read ahead."""
         if self._discarded is not None:
             self._discarded += len(data)
@@ -206,7 +206,7 @@ class ClientConnection(BufferedReader):
                 self.abort()
             return
         self._heard = self._loop.time()
-        self._unread = self._unread + data if self._unread else data
+        self._unread += data
         self._read_on()
 
     def eof_received(self) -> bool:
