@@ -92,7 +92,7 @@ class Gateway:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, _client: Client, _record: "RequestRecord"
+        self, request: GatewayRequest, _client: Client
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Answer 200."""
         body = request.body or b""
@@ -163,7 +163,7 @@ async def _knock(pieces: list[bytes], problems: list[str]) -> None:
         report=reports.append,
     )
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(repr(context)))
-    protocol = ClientConnection(handler, lambda: 0)
+    protocol = ClientConnection(handler.handle, lambda: 0)
     wire = Wire()
     wire.lost = lambda: protocol.connection_lost(None)
     protocol.connection_made(wire)

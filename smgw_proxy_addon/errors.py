@@ -22,8 +22,6 @@ class ProxyError(Exception):
     status: ClassVar[int] = 500
     retry_after: int | None = None
     """Seconds for the ``Retry-After`` header, or none."""
-    connecting: float = 0.0
-    """Seconds that were spent on a connection to the gateway that did not come about."""
 
     def __init__(self, detail: str = "", **facts: str) -> None:
         super().__init__(detail or self.code)

@@ -16,6 +16,8 @@ _REMEDIES: Final = {
     errno.EROFS: "make its disk writable; a failing disk is often mounted read-only",
     errno.EACCES: "give the program's user the right to enter it and to write there",
     errno.EPERM: "give the program's user the right to enter it and to write there",
+    errno.ENOTDIR: "remove the file that stands in its place",
+    errno.EEXIST: "remove the file that stands in its place",
 }
 
 

@@ -5,7 +5,6 @@ touches a file of another name, never follows a link, and never raises because o
 written are counted, and writing is tried again by itself.
 """
 
-import errno
 import os
 import re
 import time
@@ -15,6 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from smgw_proxy_addon.files import cause_of, remedy_for
+
 RETRY_SECONDS: Final = 30.0
 """Pause after a failure."""
 _ALWAYS_KEPT: Final = 3
@@ -22,16 +23,6 @@ _ALWAYS_KEPT: Final = 3
 _CLOCK_SLACK: Final = 3600.0
 """How far in the future a file's name may be: the hour that is repeated when summer time ends."""
 _STAMP: Final = "%Y-%m-%d_%H-%M-%S"
-_REMEDIES: Final = {
-    errno.ENOSPC: "free some space on it",
-    errno.EDQUOT: "free some space in the quota",
-    errno.EROFS: "make it writable or choose another folder",
-    errno.EACCES: "give the program's user the right to write there or choose another folder",
-    errno.EPERM: "give the program's user the right to write there or choose another folder",
-    errno.ENOTDIR: "remove the file that stands in the folder's place or choose another folder",
-    errno.EEXIST: "remove the file that stands in the folder's place or choose another folder",
-}
-_OTHER_REMEDY: Final = "look after the folder or choose another one"
 
 
 class _LogFile(NamedTuple):
@@ -121,11 +112,9 @@ class LogFiles:
         first = not self._missed
         self._missed += lines
         if first:
-            cause = error.strerror or type(error).__name__
-            remedy = _REMEDIES.get(error.errno or 0, _OTHER_REMEDY)
             self._report(
-                f"No log files for now, only the console: {cause} ({self._folder}); {remedy}. "
-                "They go on by themselves as soon as they can.",
+                f"No log files for now, only the console: {cause_of(error)} ({self._folder}). Choose another folder, "
+                f"or {remedy_for(error)}. They go on by themselves as soon as they can.",
                 True,
             )
 

@@ -390,9 +390,9 @@ def test_the_end_of_summer_time_deletes_nothing_early(disk: Disk, zone: Callable
     ("error", "cause", "remedy"),
     [
         (errno.ENOSPC, "No space left on device", "free some space"),
-        (errno.EROFS, "Read-only file system", "make it writable"),
-        (errno.EACCES, "Permission denied", "right to write"),
-        (errno.EIO, "Input/output error", "look after the folder"),
+        (errno.EROFS, "Read-only file system", "make its disk writable"),
+        (errno.EACCES, "Permission denied", "right to enter it and to write there"),
+        (errno.EIO, "Input/output error", "look after this folder"),
     ],
 )
 def test_a_failure_is_told_once_and_ends_by_itself(disk: Disk, error: int, cause: str, remedy: str) -> None:

@@ -15,9 +15,9 @@ from typing import Final, Protocol
 from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError, LoginLock
 from smgw_proxy_addon.auth.gateway_login import GatewayLogin, LoginStatus
 from smgw_proxy_addon.config.accounts import AccountOutcomes, LoginOutcomes
+from smgw_proxy_addon.gateway.bodies import chain, read_ahead
 from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.source import Client, Transparent
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class AccountSource(Protocol):
     """Gives the answer to a request of an account, which is given by its position."""
 
     def ask(
-        self, account: int, request: GatewayRequest, client: Client, record: RequestRecord
+        self, account: int, request: GatewayRequest, client: Client
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask as ``proxy.source.Source`` does; the request has no login."""
         ...
@@ -104,7 +104,7 @@ class GatewayLogins:
 
     @asynccontextmanager
     async def ask(
-        self, account: int, request: GatewayRequest, client: Client, record: RequestRecord
+        self, account: int, request: GatewayRequest, client: Client
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask with the account's login; see ``AccountSource``.
 
@@ -112,10 +112,10 @@ class GatewayLogins:
         ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
-        exchange = AccountExchange(login, self._locks[account], client, record, self._clock, self._source.may_reuse)
+        exchange = AccountExchange(login, self._locks[account], client, self._clock, self._source.may_reuse)
         request = await _read_body(request)
         async with AsyncExitStack() as stack:
-            ask = partial(self._source.ask, request, client, record, logs_in=True)
+            ask = partial(self._source.ask, request, client, logs_in=True)
             try:
                 answer, body = await stack.enter_async_context(ask(exchange=exchange.send))
             except ClosedAfterChallengeError:
@@ -155,18 +155,10 @@ async def _read_body(request: GatewayRequest) -> GatewayRequest:
     """Read a body that comes in pieces, so that it can be sent again; one that is too large stays as it is."""
     if request.stream is None:
         return request
-    body = bytearray()
-    async for piece in request.stream:
-        body += piece
-        if len(body) > LARGEST_RESENT:
-            return replace(request, stream=_chain(bytes(body), request.stream))
-    return replace(request, body=bytes(body), stream=None)
-
-
-async def _chain(begin: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield begin
-    async for piece in rest:
-        yield piece
+    body, is_whole = await read_ahead(request.stream, LARGEST_RESENT)
+    if is_whole:
+        return replace(request, body=body, stream=None)
+    return replace(request, stream=chain(body, request.stream))
 
 
 def _without_login(headers: Headers) -> Headers:

@@ -15,7 +15,6 @@ from smgw_proxy_addon.auth.throttle import Reservation, Throttle
 from smgw_proxy_addon.errors import ClientGoneError, LoginRequiredError, TooManyLoginsError
 from smgw_proxy_addon.http.digest import Authorization
 from smgw_proxy_addon.http.messages import GatewayRequest
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.source import Client
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ class Authenticator:
         self._clock = clock
         self._throttle = Throttle(_log_throttling)
 
-    async def authenticate(self, request: GatewayRequest, client: Client, record: RequestRecord) -> int:
+    async def authenticate(self, request: GatewayRequest, client: Client) -> int:
         """Return the position of the account that a request belongs to.
 
         Raises ``LoginRequiredError``, ``TooManyLoginsError``, and ``ClientGoneError`` if the client left meanwhile.
@@ -44,7 +43,7 @@ class Authenticator:
         wrong = False
         try:
             if reservation.delay:
-                with record.wait(self._clock):
+                with client.record.wait(self._clock):
                     await _wait(reservation, client)
             result = self._check(given, request, client)
             # Also with a forged nonce: the next challenge would say by "stale" that the password was right.

@@ -24,11 +24,10 @@ from smgw_proxy_addon.errors import (
     SilentCloseError,
     StaleConnectionError,
 )
+from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.gateway.connection import Connection
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.source import Client
 
 _LOGIN_NEEDED: Final = 401
@@ -49,7 +48,7 @@ class LoginLock:
         self._waiting = 0
 
     @asynccontextmanager
-    async def acquire(self, client: Client, record: RequestRecord, clock: Callable[[], float]) -> AsyncIterator[None]:
+    async def acquire(self, client: Client, clock: Callable[[], float]) -> AsyncIterator[None]:
         """Wait for the lock, and keep it until the end of the context.
 
         A request that waits here may have a place at the gateway already: the scheduler does not count it as waiting,
@@ -57,7 +56,7 @@ class LoginLock:
         """
         self._waiting += 1
         try:
-            with record.wait(clock):
+            with client.record.wait(clock):
                 await self._lock.acquire()
         finally:
             self._waiting -= 1
@@ -83,7 +82,6 @@ class AccountExchange:
         login: GatewayLogin,
         lock: LoginLock,
         client: Client,
-        record: RequestRecord,
         clock: Callable[[], float],
         may_reuse: Callable[[Connection], Awaitable[bool]],
     ) -> None:
@@ -91,7 +89,6 @@ class AccountExchange:
         self._lock = lock
         self._may_reuse = may_reuse
         self._client = client
-        self._record = record
         self._clock = clock
         self._check_allowed()
 
@@ -147,7 +144,7 @@ class AccountExchange:
             self._check_allowed()  # again, after the wait for the gateway
             yield
             return
-        async with self._lock.acquire(self._client, self._record, self._clock):
+        async with self._lock.acquire(self._client, self._clock):
             self._check_allowed()
             if self._client.gone.done():
                 raise ClientGoneError

@@ -20,7 +20,6 @@ from smgw_proxy_addon.config.accounts import AccountOutcomes
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.gateway.pool import Pool
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
 from smgw_proxy_addon.proxy.source import Client, Transparent
 
@@ -58,23 +57,23 @@ class LoginOnce:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, record: RequestRecord
+        self, request: GatewayRequest, client: Client
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Check the client's login, then ask.
 
         Raises what ``Authenticator.authenticate`` does before anything was done.
         """
-        account = await self._authenticator.authenticate(request, client, record)
-        async with self.ask_as(account, request, client, record) as answered:
+        account = await self._authenticator.authenticate(request, client)
+        async with self.ask_as(account, request, client) as answered:
             yield answered
 
     @asynccontextmanager
     async def ask_as(
-        self, account: int, request: GatewayRequest, client: Client, record: RequestRecord
+        self, account: int, request: GatewayRequest, client: Client
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask for a client that is known to belong to the account with this position."""
         fetch = partial(self.ppc_logout.ask, account)
-        async with self._shared.ask(str(account), replace_login(request, None), client, record, fetch) as answered:
+        async with self._shared.ask(str(account), replace_login(request, None), client, fetch) as answered:
             yield answered
 
     async def close(self) -> None:

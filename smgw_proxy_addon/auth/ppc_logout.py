@@ -16,12 +16,11 @@ from urllib.parse import quote
 from smgw_proxy_addon.auth.account_source import AccountSource
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
+from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.gateway.ppc_session import FIELD, PpcSession
 from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.source import Client
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ class PpcLogout:
 
     @asynccontextmanager
     async def ask(
-        self, account: int, request: GatewayRequest, client: Client, record: RequestRecord
+        self, account: int, request: GatewayRequest, client: Client
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask as the source does. Raises ``SessionBusyError`` for the session of another account."""
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
@@ -81,7 +80,7 @@ class PpcLogout:
                 raise SessionBusyError
             self._begin()
         try:
-            async with self._source.ask(account, request, client, record) as (answer, body):
+            async with self._source.ask(account, request, client) as (answer, body):
                 if cgi is not None:
                     if self._learn_owner(account, request, client) and not is_holder:
                         is_holder = True
@@ -158,7 +157,7 @@ class PpcLogout:
         client = Client("", asyncio.get_running_loop().create_future())
         number = owner.account + 1
         try:
-            async with self._source.ask(owner.account, _logout_of(owner), client, RequestRecord()) as (answer, body):
+            async with self._source.ask(owner.account, _logout_of(owner), client) as (answer, body):
                 await drain(body, limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
             _LOGGER.info(
                 "The session of account %d %s: logged out at the gateway (%d)", number, reason, answer.status

@@ -23,7 +23,7 @@ from tlslite.messages import Alert, CertificateRequest, ClientHello
 from tlslite.recordlayer import RecordLayer, RecordSocket
 from tlslite.utils.python_ecdsakey import Python_ECDSAKey
 
-from smgw_proxy_addon.gateway.tls_transport import TlsTransport
+from smgw_proxy_addon.tls_transport import TlsTransport
 
 _TLS12: Final = (3, 3)
 _WANTS_INPUT: Final = 0
@@ -66,7 +66,11 @@ class CompatibleContext:
                 ) from error
 
     def wrap_bio(
-        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, server_hostname: str | None = None
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: ARG002 - as ssl.SSLContext has it
+        server_hostname: str | None = None,
     ) -> "CompatibleObject":
         """Return the client's side of a new connection, as ``ssl.SSLContext.wrap_bio`` does."""
         return self.sslobject_class(_Socket(incoming, outgoing), server_hostname, self._login)
@@ -79,7 +83,7 @@ class CompatibleTransport(TlsTransport):
     _advancing = False
     _received = 0
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Decrypt what came in, or go on with the handshake."""
         if not self._open:
             self._received += len(data)

@@ -19,8 +19,8 @@ from smgw_proxy_addon.errors import (
     StaleConnectionError,
 )
 from smgw_proxy_addon.gateway.messages import AnswerParser
-from smgw_proxy_addon.gateway.tls_transport import TlsTransport
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.http.messages import LAST_CHUNK, Answer, GatewayRequest, chunk
+from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.policy import Certificate
 from smgw_proxy_addon.wakeup import Wakeup
 
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         try:
             if request.stream is None:
                 body = request.body or b""
-                self._write(request.head() + (_chunk(body) + _LAST_CHUNK if request.chunked else body))
+                self._write(request.head() + (chunk(body) + LAST_CHUNK if request.chunked else body))
                 # A connection that ends before it has taken all may have brought the answer.
                 self._sent = self._writable is None or await self._wait_writable()
                 return await self._head(parser)
@@ -302,19 +302,11 @@ class Connection(asyncio.Protocol):
     async def _send_pieces(self, request: GatewayRequest, pieces: AsyncIterator[bytes]) -> None:
         await self._send(request.head())
         async for piece in pieces:
-            await self._send(_chunk(piece) if request.chunked else piece)
+            await self._send(chunk(piece) if request.chunked else piece)
         if request.chunked:
-            await self._send(_LAST_CHUNK)
+            await self._send(LAST_CHUNK)
 
     async def _send(self, data: bytes) -> None:
         self._write(data)
         if not await self._wait_writable():
             raise EOFError
-
-
-_LAST_CHUNK: Final = b"0\r\n\r\n"
-
-
-def _chunk(data: bytes) -> bytes:
-    # A chunk of length 0 ends the body.
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

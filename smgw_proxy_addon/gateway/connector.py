@@ -27,7 +27,7 @@ from smgw_proxy_addon.gateway.tls import (
     UntrustedError,
     judge_certificates,
 )
-from smgw_proxy_addon.gateway.tls_transport import TlsTransport
+from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Engine
 

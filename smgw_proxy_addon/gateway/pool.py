@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from smgw_proxy_addon.errors import ProxyError
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.connector import Connector, OnStep
 from smgw_proxy_addon.gateway.learnt_limit import LearntLimit
@@ -16,6 +15,7 @@ from smgw_proxy_addon.gateway.ppc_session import CgiRequest, PpcSession, read_an
 from smgw_proxy_addon.gateway.queue import PlaceQueue
 from smgw_proxy_addon.gateway.scheduler import QueuedRequest, Scheduler
 from smgw_proxy_addon.http.messages import Answer
+from smgw_proxy_addon.logs import RequestRecord
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -90,15 +90,13 @@ class Lifetime:
 
 @dataclass(slots=True)
 class Lease:
-    """A place at the gateway with a connection, and the seconds that were spent to get them.
+    """A place at the gateway with a connection, which was kept from before or not (``reused``).
 
     To be given back with ``Pool.release``.
     """
 
     connection: Connection
     reused: bool
-    waited: float
-    connecting: float
     request: QueuedRequest
 
 
@@ -143,7 +141,7 @@ class Pool:
     @asynccontextmanager
     async def lease(self, gone: asyncio.Future[None], on_step: OnStep | None = None) -> AsyncIterator[Lease]:
         """Acquire a lease for a request of the proxy itself, and release it at the end of the context."""
-        lease = await self.acquire(gone, on_step)
+        lease = await self.acquire(gone, RequestRecord(), on_step)
         try:
             yield lease
         finally:
@@ -152,6 +150,7 @@ class Pool:
     async def acquire(
         self,
         gone: asyncio.Future[None],
+        record: RequestRecord,
         on_step: OnStep | None = None,
         *,
         address: str = "",
@@ -159,22 +158,22 @@ class Pool:
     ) -> Lease:
         """Wait for a place, then for a connection. Does not suspend if there is a free place and a kept connection.
 
-        ``gone`` is done when the client at ``address`` has left; a request of the proxy itself has no address.
-        Raises ``ClientGoneError``; ``BusyError`` when too many wait or the wait was too long, ``SessionBusyError``
-        when it was for another client's session; ``GatewayError`` or ``OutOfDescriptorsError`` when no connection
-        can be made (with its ``connecting``); ``ShuttingDownError``.
+        ``gone`` is done when the client at ``address`` has left; a request of the proxy itself has no address. How
+        long each took is added to ``record``. Raises ``ClientGoneError``; ``BusyError`` when too many wait or the
+        wait was too long, ``SessionBusyError`` when it was for another client's session; ``GatewayError`` or
+        ``OutOfDescriptorsError`` when no connection can be made; ``ShuttingDownError``.
         """
         asked = self._clock()
-        request = await self._queue.acquire(gone, address=address, cgi=cgi)
         try:
-            granted = self._clock()
-            connection, reused = await self._connection(on_step)
-        except BaseException as error:
-            if isinstance(error, ProxyError):
-                error.connecting = self._clock() - granted
+            request = await self._queue.acquire(gone, address=address, cgi=cgi)
+        finally:
+            record.waiting += self._clock() - asked
+        try:
+            connection, reused = await self._connection(record, on_step)
+        except BaseException:
             self._queue.release(request)
             raise
-        return Lease(connection, reused, granted - asked, self._clock() - granted, request)
+        return Lease(connection, reused, request)
 
     async def release(self, lease: Lease) -> None:
         """Keep or close the connection of a lease, then give its place back."""
@@ -183,12 +182,12 @@ class Pool:
         finally:
             self._queue.release(lease.request)
 
-    async def reconnect(self, lease: Lease) -> None:
+    async def reconnect(self, lease: Lease, record: RequestRecord) -> None:
         """Replace a connection that has ended by a new one. Raises what ``acquire`` does."""
         await self._put_back(lease.connection)
         for each in list(self._idle):
             self._retire(each)
-        lease.connection, lease.reused = await self._connection(None)
+        lease.connection, lease.reused = await self._connection(record)
 
     def record_answer(self, lease: Lease, answer: Answer, page: bytes) -> None:
         """Note the head of the answer as soon as it is there, and the begin of its page if ``PpcSession.needs_page``.
@@ -246,34 +245,37 @@ class Pool:
             self._retire(connection)
         await self._wait_closed()
 
-    async def _connection(self, on_step: OnStep | None) -> tuple[Connection, bool]:
+    async def _connection(self, record: RequestRecord, on_step: OnStep | None = None) -> tuple[Connection, bool]:
         """Return a connection whose certificate is trusted now, and whether it was kept from before."""
         trust = self._connector.trust
         now = self._clock()
-        known = bool(self._idle) and now < self._pin_known_until
-        if not known:
-            await trust.refresh()
-            self._pin_known_until = now + _PIN_CHECK_INTERVAL
-        while self._idle:
-            connection = next(reversed(self._idle))
-            if connection.has_unread_input():
-                # A close, or bytes that nobody asked for: let the event loop read them.
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-            if self._lifetime.watched:
-                await self._wait_watched(connection)
-            if connection not in self._idle:
-                continue
-            if connection.reusable and trust.accepts(connection.certificate):
-                self._remove_idle(connection)
-                return connection, True
-            self._retire(connection)
-        # The gateway must not see the next connection before the last one is closed.
-        await self._wait_closed()
-        if known:
-            await trust.refresh()
-        self._pin_known_until = -math.inf  # the handshake may change it
-        return await self._connector.connect(on_step), False
+        try:
+            known = bool(self._idle) and now < self._pin_known_until
+            if not known:
+                await trust.refresh()
+                self._pin_known_until = now + _PIN_CHECK_INTERVAL
+            while self._idle:
+                connection = next(reversed(self._idle))
+                if connection.has_unread_input():
+                    # A close, or bytes that nobody asked for: let the event loop read them.
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+                if self._lifetime.watched:
+                    await self._wait_watched(connection)
+                if connection not in self._idle:
+                    continue
+                if connection.reusable and trust.accepts(connection.certificate):
+                    self._remove_idle(connection)
+                    return connection, True
+                self._retire(connection)
+            # The gateway must not see the next connection before the last one is closed.
+            await self._wait_closed()
+            if known:
+                await trust.refresh()
+            self._pin_known_until = -math.inf  # the handshake may change it
+            return await self._connector.connect(on_step), False
+        finally:
+            record.connecting += self._clock() - now
 
     async def _put_back(self, connection: Connection) -> None:
         if not self._keep(connection):

@@ -1,9 +1,12 @@
-"""A request to the gateway and the head of its answer, as values."""
+"""A request to the gateway and the head of its answer, as values; and the chunked coding."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from smgw_proxy_addon.http.headers import Headers
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -43,3 +46,8 @@ class Answer:
     reason: bytes
     headers: Headers = field(repr=False)
     whole: bytes | None = field(default=None, repr=False)
+
+
+def chunk(data: bytes) -> bytes:
+    """Write a chunk (RFC 9112 section 7.1); nothing for no data, because an empty chunk would end the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

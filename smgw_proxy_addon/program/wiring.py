@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.auth.login_store import LoginStore
@@ -22,7 +23,6 @@ from smgw_proxy_addon.key_files import KeyFilesError, NoRightToReadError, read_k
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.program.background import Background
 from smgw_proxy_addon.program.environment import Environment, Tuning
-from smgw_proxy_addon.proxy.gateway_names import CurrentNames
 from smgw_proxy_addon.proxy.guarded import Guarded
 from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.login_guard import LoginGuard
@@ -33,7 +33,7 @@ from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCer
 from smgw_proxy_addon.server.listeners import Listener, own_certificate
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.trust.pinning import GatewayTrust
-from smgw_proxy_addon.trust.policy import Engine, Policy
+from smgw_proxy_addon.trust.policy import Certificate, Engine, Policy
 from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Proxy:
         """The ``Host`` header of requests to the gateway."""
         self.names: Final = _names(options, self.host, self.trust)
         self._handler = _handler(options, source, access, self, tuning.limits.slow_client)
-        self.acceptor = Acceptor(self._handler, tuning.limits)
+        self.acceptor = Acceptor(self._handler.handle, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
     @property
@@ -241,9 +241,15 @@ def _transparent(options: Options, pool: Pool, clock: Callable[[], float]) -> Tr
     return Guarded(source, LoginGuard(secrets.token_bytes(32)), pool.session, clock)
 
 
-def _names(options: Options, host: str, trust: GatewayTrust) -> CurrentNames:
-    names = GatewayNames.of(options.target.host, options.target.port, host)
-    return CurrentNames(names, lambda: trust.accepted)
+def _names(options: Options, host: str, trust: GatewayTrust) -> Callable[[], GatewayNames]:
+    """Make what gives the gateway's names now: of the options, and of its certificate once that was shown."""
+    configured = GatewayNames.of(options.target.host, options.target.port, host)
+
+    @lru_cache(maxsize=1)
+    def names_with(certificate: Certificate | None) -> GatewayNames:
+        return configured.with_certificate(certificate.host_names if certificate else ())
+
+    return lambda: names_with(trust.accepted)
 
 
 def _handler(

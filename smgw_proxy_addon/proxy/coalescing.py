@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from smgw_proxy_addon.errors import BusyError, ProxyError, RequestError, ShuttingDownError
+from smgw_proxy_addon.gateway.bodies import read_ahead
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.http.rewrite import shared_headers
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
     Cache,
@@ -28,9 +28,7 @@ from smgw_proxy_addon.proxy.cache import (
 from smgw_proxy_addon.proxy.single_flight import SharedFetch, UnsharedAnswer
 from smgw_proxy_addon.proxy.source import Client
 
-Ask = Callable[
-    [GatewayRequest, Client, RequestRecord], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]
-]
+Ask = Callable[[GatewayRequest, Client], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]]
 """As ``Source.ask``."""
 
 _OK: Final = 200
@@ -54,7 +52,7 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def ask(
-        self, account: str, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
+        self, account: str, request: GatewayRequest, client: Client, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Source.ask`` does.
 
@@ -66,14 +64,14 @@ class SharedAnswers:
         if request.stream is None:  # a body in pieces is longer than any read's
             read = recognise_read(account, method, target, request.headers, body)
         if read is not None:
-            async with self._read(read, request, client, record, fetch) as given:
+            async with self._read(read, request, client, fetch) as given:
                 yield given
             return
         changes = request.stream is not None or may_change(method, target, body)
         if changes:
             self.forget()
         try:
-            async with fetch(request, client, record) as given:
+            async with fetch(request, client) as given:
                 yield given
         finally:
             if changes:
@@ -97,8 +95,9 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def _read(
-        self, read: Read, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
+        self, read: Read, request: GatewayRequest, client: Client, fetch: Ask
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+        record = client.record
         now = self._clock()
         reason = b"request" if read.fresh else b"uri-miss"
         stored = None if read.fresh else self._cache.get(read.key, now)
@@ -117,7 +116,7 @@ class SharedAnswers:
                 return
         if stored:
             reason = b"vary-miss"
-        async with self._lead(read, request, client, record, fetch) as answer:
+        async with self._lead(read, request, client, fetch) as answer:
             status = format_forward(reason, stored=record.shared == "stored")
             if isinstance(answer, StoredAnswer):
                 yield _make_answer(answer, status)
@@ -128,14 +127,17 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def _lead(
-        self, read: Read, request: GatewayRequest, client: Client, record: RequestRecord, fetch: Ask
+        self, read: Read, request: GatewayRequest, client: Client, fetch: Ask
     ) -> AsyncIterator[StoredAnswer | UnsharedAnswer]:
         """Ask the gateway, so that others may join."""
         if self._closed:
             raise ShuttingDownError
+        record = client.record
         began = self._clock()
         shared = SharedFetch(
-            lambda shared: self._fetch(shared, read.key, request, replace(client, gone=shared.gone), fetch),
+            lambda shared: self._fetch(
+                shared, read.key, request, replace(client, gone=shared.gone, record=shared.record), fetch
+            ),
             self._drain_timeout,
         )
         self._joinable[read.key] = shared
@@ -162,14 +164,16 @@ class SharedAnswers:
         self, shared: SharedFetch, key: bytes, request: GatewayRequest, client: Client, fetch: Ask
     ) -> None:
         began = self._clock()
-        async with fetch(request, client, shared.record) as (answer, body):
+        async with fetch(request, client) as (answer, body):
             sent = min(began + shared.record.waiting + shared.record.connecting, self._clock())
-            pieces: list[bytes] = []
-            if not may_be_shared(answer.status, answer.headers) or not await _collect(body, pieces):
+            begin, is_whole = b"", False
+            if may_be_shared(answer.status, answer.headers):
+                begin, is_whole = await read_ahead(body, LARGEST)
+            if not is_whole:
                 self._let_nobody_join(shared, key)
-                await shared.hand_over(answer, pieces, body)
+                await shared.hand_over(answer, begin, body)
                 return
-        stored = StoredAnswer(answer.reason, answer.headers, b"".join(pieces), sent)
+        stored = StoredAnswer(answer.reason, answer.headers, begin, sent)
         if not shared.outdated and self._cache.put(key, stored, self._clock()):
             shared.record.shared = "stored"
         self._let_nobody_join(shared, key)
@@ -201,17 +205,6 @@ async def _join(shared: SharedFetch, client: Client) -> StoredAnswer | None:
     if isinstance(error, ProxyError) and not isinstance(error, BusyError | RequestError):
         raise _copy(error)
     return None
-
-
-async def _collect(body: AsyncIterator[bytes], pieces: list[bytes]) -> bool:
-    """Read a body into ``pieces``; False if it is too large to be shared: then there is more to come."""
-    size = 0
-    async for piece in body:
-        pieces.append(piece)
-        size += len(piece)
-        if size > LARGEST:
-            return False
-    return True
 
 
 def _copy(error: ProxyError) -> ProxyError:

@@ -22,7 +22,6 @@ from smgw_proxy_addon.gateway.ppc_session import PpcSession
 from smgw_proxy_addon.http.digest import Challenge, DigestError, parse_authorization, parse_challenges
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.login_guard import LoginGuard
 from smgw_proxy_addon.proxy.source import Client, Transparent
 
@@ -60,13 +59,13 @@ class Guarded:
         return self._guard.addresses(self._clock())
 
     def ask(
-        self, request: GatewayRequest, client: Client, record: RequestRecord
+        self, request: GatewayRequest, client: Client
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask as the source does. Raises ``LoginHeldBackError`` without asking the gateway."""
         login = self._login_of(request, client)
         if login:
             self._check(login)
-        return self._source.ask(request, client, record, partial(self._exchange, login, client, record))
+        return self._source.ask(request, client, partial(self._exchange, login, client))
 
     def _login_of(self, request: GatewayRequest, client: Client) -> _Login | None:
         """Return the login that a request tries; None in the middle of a session, where PPC asks for it again."""
@@ -88,30 +87,23 @@ class Guarded:
             raise error
 
     async def _exchange(
-        self,
-        login: _Login | None,
-        client: Client,
-        record: RequestRecord,
-        connection: Connection,
-        request: GatewayRequest,
+        self, login: _Login | None, client: Client, connection: Connection, request: GatewayRequest
     ) -> Answer:
         if login is None:
             answer = await connection.exchange(request)
         else:
-            answer = await self._log_in(login, client, record, connection, request)
+            answer = await self._log_in(login, client, connection, request)
         if answer.status == _LOGIN_NEEDED:
             for challenge in _challenges(answer):
                 self._guard.handed_out(challenge.nonce, self._clock())
         return answer
 
-    async def _log_in(
-        self, login: _Login, client: Client, record: RequestRecord, connection: Connection, request: GatewayRequest
-    ) -> Answer:
+    async def _log_in(self, login: _Login, client: Client, connection: Connection, request: GatewayRequest) -> Answer:
         """Send a login: one at a time of each user name and address until one was accepted."""
         if self._guard.trusts(login.who, self._clock()):
             return await self._judged(login, connection, request)
         lock = self._locks.setdefault(login.who, asyncio.Lock())
-        with record.wait(self._clock):
+        with client.record.wait(self._clock):
             await lock.acquire()
         try:
             self._check(login)  # again, after the waits

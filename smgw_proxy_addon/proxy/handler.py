@@ -22,7 +22,7 @@ from smgw_proxy_addon.errors import (
     ProxyError,
     ShuttingDownError,
 )
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
+from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.headers import Fields, by_name
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
@@ -32,7 +32,7 @@ from smgw_proxy_addon.redaction import redact_body, redact_target
 from smgw_proxy_addon.server import error_answer, request_body
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.connection import ClientConnection
-from smgw_proxy_addon.server.messages import Request, reason
+from smgw_proxy_addon.server.messages import CONTINUE, Request, reason
 from smgw_proxy_addon.server.slow_clients import LONGEST, SlowClientTimeout
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class RequestHandler:
         try:
             await self._forward(request, client, record)
             if client.half_closed:
-                await client.confirm()
+                await client.output.confirm()
         except ProxyError as error:
             self._refuse(request, client, record, error)
         except asyncio.CancelledError:
@@ -155,8 +155,8 @@ class RequestHandler:
             has_login=b"authorization" in fields,
             stream=stream,
         )
-        asking = Client(client.peer, client.gone, slow_timeout)
-        async with self._source.ask(outgoing, asking, record) as (answer, pieces):
+        asking = Client(client.peer, client.gone, record, slow_timeout)
+        async with self._source.ask(outgoing, asking) as (answer, pieces):
             await self._pass_on(request, client, answer, pieces, record, slow_timeout)
 
     async def _pass_on(
@@ -232,7 +232,7 @@ def _answer_expectation(expected: bytes, client: ClientConnection) -> None:
     """Answer ``Expect`` (RFC 9110 section 10.1.1) on the gateway's behalf: its requests carry none."""
     if expected.lower() != b"100-continue":
         raise ExpectationFailedError
-    client.send_continue()
+    client.output.write(CONTINUE)
 
 
 def _https_required(fields: Fields) -> HttpsRequiredError:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from smgw_proxy_addon.errors import ClientGoneError, ProxyError
-from smgw_proxy_addon.gateway.drain import drain
+from smgw_proxy_addon.gateway.bodies import chain, drain
 from smgw_proxy_addon.http.messages import Answer
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import LARGEST, StoredAnswer
@@ -17,19 +17,16 @@ from smgw_proxy_addon.proxy.cache import LARGEST, StoredAnswer
 
 @dataclass(eq=False)
 class UnsharedAnswer:
-    """An answer for the client that asked first, and for no other: what was read of its body, and the rest."""
+    """An answer for the client that asked first, and for no other."""
 
     answer: Answer
-    pieces: list[bytes] = field(repr=False)
-    rest: AsyncIterator[bytes] = field(repr=False)
+    pieces: AsyncIterator[bytes] = field(repr=False)
     taken: bool = False
 
     async def body(self) -> AsyncIterator[bytes]:
         """Give the body. Raises ``GatewayError``."""
         self.taken = True
-        while self.pieces:
-            yield self.pieces.pop(0)
-        async for piece in self.rest:
+        async for piece in self.pieces:
             yield piece
 
 
@@ -76,10 +73,13 @@ class SharedFetch:
         if not self.answer.done():
             raise ClientGoneError
 
-    async def hand_over(self, answer: Answer, pieces: list[bytes], rest: AsyncIterator[bytes]) -> None:
-        """Give the answer to the client that asked first; returns when that has read it, or it was drained."""
-        unshared = UnsharedAnswer(answer, pieces, rest)
-        left = LARGEST - sum(map(len, pieces))
+    async def hand_over(self, answer: Answer, begin: bytes, rest: AsyncIterator[bytes]) -> None:
+        """Give the answer to the client that asked first; returns when that has read it, or it was drained.
+
+        ``begin`` is what was read of its body.
+        """
+        unshared = UnsharedAnswer(answer, chain(begin, rest))
+        left = LARGEST - len(begin)
         self.answer.set_result(unshared)
         await self.gone
         if not unshared.taken and left >= 0:

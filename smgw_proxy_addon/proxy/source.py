@@ -9,10 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from smgw_proxy_addon.errors import ClientGoneError, ProxyError, StaleConnectionError
+from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
+from smgw_proxy_addon.gateway.bodies import read_begin
 from smgw_proxy_addon.gateway.connection import Connection
-from smgw_proxy_addon.gateway.page_begin import read_begin
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
@@ -22,10 +22,11 @@ from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
 
 @dataclass(slots=True)
 class Client:
-    """Who asks; ``gone`` is done when the client has left. ``slow_timeout`` is for this request."""
+    """Who asks; ``gone`` is done when the client has left. ``record`` and ``slow_timeout`` are of this request."""
 
     address: str
     gone: asyncio.Future[None]
+    record: RequestRecord = field(default_factory=RequestRecord)
     slow_timeout: SlowClientTimeout = field(default_factory=SlowClientTimeout)
 
 
@@ -33,11 +34,11 @@ class Source(Protocol):
     """Gives the answer to a request."""
 
     def ask(
-        self, request: GatewayRequest, client: Client, record: RequestRecord
+        self, request: GatewayRequest, client: Client
     ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
         """Ask for an answer: its head, and its body piece by piece, to be read inside the context.
 
-        Notes in ``record`` how long each step took. Raises ``ProxyError``, in the middle of the body as well.
+        Notes in the client's record how long each step took. Raises ``ProxyError``, also in the middle of the body.
         """
         ...
 
@@ -58,7 +59,6 @@ class Transparent:
         self,
         request: GatewayRequest,
         client: Client,
-        record: RequestRecord,
         exchange: Exchange = Connection.exchange,
         *,
         logs_in: bool = False,
@@ -71,74 +71,46 @@ class Transparent:
         cgi = ppc_session.read_request(request.target, request.headers, request.body, page=page)
         if cgi and not cgi.sessions and not request.has_login and not logs_in:
             cgi = None  # The gateway only asks for the login and opens no session: nobody's is at risk.
-        return _Asking(self, request, client, record, exchange, cgi)
+        return _Asking(self.pool, self.clock, request, client, exchange, cgi)
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class _Asking:
     """One request at the gateway, from the wait for a place to the end of the answer.
 
     A class and no generator: each of those costs a request several microseconds.
     """
 
-    __slots__ = (
-        "_began",
-        "_cgi",
-        "_client",
-        "_clock",
-        "_exchange",
-        "_lease",
-        "_pool",
-        "_record",
-        "_request",
-        "_waited",
-    )
-
-    def __init__(
-        self,
-        source: Transparent,
-        request: GatewayRequest,
-        client: Client,
-        record: RequestRecord,
-        exchange: Exchange,
-        cgi: ppc_session.CgiRequest | None,
-    ) -> None:
-        self._pool = source.pool
-        self._clock = source.clock
-        self._request = request
-        self._client = client
-        self._record = record
-        self._exchange = exchange
-        self._cgi = cgi
-        self._lease: Lease
+    pool: Pool
+    clock: Callable[[], float]
+    request: GatewayRequest
+    client: Client
+    exchange: Exchange
+    cgi: ppc_session.CgiRequest | None
+    lease: Lease = field(init=False)
+    began: float = 0.0
+    spent: float = 0.0
+    """Seconds that the record had by then for waits and connecting."""
 
     async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
-        client, record, pool = self._client, self._record, self._pool
-        self._began = self._clock()
-        try:
-            lease = self._lease = await pool.acquire(client.gone, address=client.address, cgi=self._cgi)
-        except BaseException as error:
-            connecting = error.connecting if isinstance(error, ProxyError) else 0.0
-            record.connecting += connecting
-            record.waiting += self._clock() - self._began - connecting
-            raise
-        record.waiting += lease.waited
-        record.connecting += lease.connecting
-        record.reused = lease.reused
+        client, record, pool = self.client, self.client.record, self.pool
+        lease = self.lease = await pool.acquire(client.gone, record, address=client.address, cgi=self.cgi)
         client.slow_timeout.others_wait = pool.others_wait
-        self._began, self._waited = self._began + lease.waited + lease.connecting, record.waiting
-        if client.gone.done():
-            await self.__aexit__()
-            raise ClientGoneError
+        self.began, self.spent = self.clock(), record.waiting + record.connecting
         try:
+            record.reused = lease.reused
+            self._check_client()
             try:
-                answer = await self._exchange(lease.connection, self._request)
+                answer = await self.exchange(lease.connection, self.request)
             except StaleConnectionError:
-                await self._reconnect()
-                answer = await self._exchange(lease.connection, self._request)
+                self._check_client()
+                await pool.reconnect(lease, record)
+                record.reused = False
+                answer = await self.exchange(lease.connection, self.request)
             body = lease.connection.body()
-            if self._cgi is not None:
+            if self.cgi is not None:
                 page = b""
-                if pool.session.needs_page(self._cgi, answer.status, answer.headers):
+                if pool.session.needs_page(self.cgi, answer.status, answer.headers):
                     page, body = await read_begin(answer, body)
                 pool.record_answer(lease, answer, page)
         except BaseException:
@@ -146,23 +118,16 @@ class _Asking:
             raise
         return answer, body
 
-    async def _reconnect(self) -> None:
-        if self._client.gone.done():
+    def _check_client(self) -> None:
+        if self.client.gone.done():
             raise ClientGoneError
-        lease, record, began = self._lease, self._record, self._clock()
-        try:
-            await self._pool.reconnect(lease)
-        finally:
-            elapsed = self._clock() - began
-            self._began += elapsed
-            record.connecting += elapsed
-            record.reused = lease.reused
 
     async def __aexit__(self, *_: object) -> None:
-        record = self._record
+        record = self.client.record
         try:
-            await self._pool.release(self._lease)
+            await self.pool.release(self.lease)
         finally:
-            self._client.slow_timeout.others_wait = None
-            # An exchange may wait for another login: that is no time of the gateway's.
-            record.answering += self._clock() - self._began - (record.waiting - self._waited)
+            self.client.slow_timeout.others_wait = None
+            # An exchange may wait for another login or connection: that is no time of the gateway's.
+            elsewhere = record.waiting + record.connecting - self.spent
+            record.answering += self.clock() - self.began - elsewhere

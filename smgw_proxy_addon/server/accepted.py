@@ -7,11 +7,11 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from smgw_proxy_addon.server.connection import ClientConnection
-from smgw_proxy_addon.server.limits import Stage
+from smgw_proxy_addon.server.limits import Awaited, Stage
 
 _REJECTION: Final = 1.0
 """Seconds that a rejected connection has to read the answer."""
@@ -28,12 +28,11 @@ class AcceptedConnection:
     came: float
     protocol: ClientConnection | None = None
     """None until its first byte."""
-    slow_since: float | None = None
-    """When it was first seen in the middle of the head that it has not finished yet."""
-    heads: int = 0
-    unsent: int = 0
-    """What its last answers had left when that changed last, at ``unsent_since``."""
-    unsent_since: float = 0.0
+    _awaited: tuple[Awaited, int] | None = (Awaited.OPENING, 0)
+    _awaited_since: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._awaited_since = self.came
 
     @property
     def stage(self) -> Stage:
@@ -43,7 +42,14 @@ class AcceptedConnection:
     @property
     def since(self) -> float:
         """When it began to be idle, or came."""
-        return self.protocol.idle_since if self.protocol and self.protocol.heads else self.came
+        return self.protocol.idle_since if self.protocol and self.protocol.reader.heads else self.came
+
+    def awaited(self, now: float) -> tuple[Awaited | None, float]:
+        """Return what of its client is waited for, and for how long without progress, as far as looks can tell."""
+        awaited = self.protocol.awaited if self.protocol and self.protocol.ready else (Awaited.OPENING, 0)
+        if awaited != self._awaited:
+            self._awaited, self._awaited_since = awaited, now
+        return awaited and awaited[0], now - self._awaited_since
 
     def close(self) -> None:
         """Close it at once, also in the middle of a handshake."""
@@ -52,7 +58,7 @@ class AcceptedConnection:
             self.socket.close()
             return
         self.protocol.abort()
-        # The task that waits for the handshake is not cancelled: it has to see the error, to clear up after it.
+        # In the middle of a handshake this ends it, and the task that waits for it.
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 

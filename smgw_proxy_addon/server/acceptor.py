@@ -1,8 +1,8 @@
 """Accepts the clients' connections, counts them, and closes those that take what others need.
 
 asyncio's own server knows no limits, and leaves a connection alone until its TLS handshake is done. Here each one is
-counted from the first moment, and costs hardly anything before its first byte: neither a parser and a task nor
-asyncio's 256 kB for a TLS handshake. What costs time is done when a connection comes and by one look at all of them
+counted from the first moment, and costs hardly anything before its first byte: no parser, no task and no state of a
+TLS handshake. What costs time is done when a connection comes and by one look at all of them
 every few seconds: a request on a kept connection pays nothing.
 """
 
@@ -11,7 +11,6 @@ import gc
 import logging
 import socket
 import ssl
-import traceback
 from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -20,8 +19,9 @@ from smgw_proxy_addon.errors import ClientStalledError, TooManyConnectionsError
 from smgw_proxy_addon.server import file_limits
 from smgw_proxy_addon.server.accepted import AcceptedConnection, reject
 from smgw_proxy_addon.server.connection import ClientConnection, Handler, address
-from smgw_proxy_addon.server.limits import Connections, Counts, Limits, first_to_close
+from smgw_proxy_addon.server.limits import Awaited, Connections, Counts, Limits, first_to_close
 from smgw_proxy_addon.server.messages import rejection
+from smgw_proxy_addon.tls_transport import TlsTransport
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -36,9 +36,6 @@ LOG_INTERVAL: Final = 60.0
 
 _BACKLOG: Final = 512
 _TLS_HANDSHAKE: Final = b"\x16"
-
-_CLOSE_NOTIFY: Final = 30.0
-"""Seconds for the client's close_notify: what it has not read by then of a last answer is lost to it."""
 
 _CLOSING: Final = 0.2
 """Seconds that the last answers have to be sent when the proxy stops."""
@@ -58,7 +55,7 @@ class Acceptor:
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving: dict[AcceptedConnection, asyncio.Task[None]] = {}
-        self._rejections = 0
+        self._rejections = asyncio.Semaphore(_MOST_REJECTIONS)
         self._most = 0  # connections since memory was given back
         self._logged = self.counts.trouble
         self._logged_at: float | None = None
@@ -101,7 +98,7 @@ class Acceptor:
         """End all connections, after ``stop``."""
         for accepted in self._connections:
             if accepted.protocol:
-                accepted.protocol.close()
+                accepted.protocol.output.close()
         if self._serving:
             await asyncio.wait(self._serving.values(), timeout=_CLOSING)
         await _cancel(self._serving.values())
@@ -111,41 +108,28 @@ class Acceptor:
         return sum(each.protocol.output.unsent for each in self._connections if each.protocol)
 
     def look(self) -> None:
-        """Close what says nothing, or sends one head, for too long; say in the log what the limits have done."""
+        """Close what keeps the proxy waiting for too long; say in the log what the limits have done."""
         now = asyncio.get_running_loop().time()
         for accepted in self._connections:
-            if accepted.protocol is None:
-                self._end_silence(accepted, now)
-            elif accepted.protocol.ready:
-                self._end_slowness(accepted, accepted.protocol, now)
+            self._end_wait(accepted, now)
         self._log_counts(now)
         if self._most >= _CROWD and self.counts.open <= self._most // 2:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
 
-    def _end_silence(self, accepted: AcceptedConnection, now: float) -> None:
-        """Close a connection that has not sent its first byte in time."""
-        patience = self._limits.handshake if accepted.context else self._limits.silence
-        if now - accepted.came >= patience:
-            self.counts.slow += accepted.context is not None
-            self._close(accepted)
-
-    def _end_slowness(self, accepted: AcceptedConnection, protocol: ClientConnection, now: float) -> None:
-        """Close a connection that is idle for too long, whose head takes too long, or whose last answer does."""
-        unsent = protocol.output.unsent
-        if not protocol.is_over or unsent != accepted.unsent:
-            accepted.unsent, accepted.unsent_since = unsent, now
-        elif now - accepted.unsent_since >= self._limits.silence:
-            self._close(accepted)
-        if not protocol.in_head or accepted.heads != protocol.heads:
-            accepted.slow_since, accepted.heads = None, protocol.heads
-        if protocol.in_head and accepted.slow_since is None:
-            accepted.slow_since = now
-        elif accepted.slow_since is not None and now - accepted.slow_since >= self._limits.head:
-            self.counts.slow += 1
-            protocol.reject(ClientStalledError(seconds=f"{self._limits.head:g}"))
-        elif protocol.waits and now - protocol.idle_since >= self._limits.silence:
-            protocol.close()
+    def _end_wait(self, accepted: AcceptedConnection, now: float) -> None:
+        limits, protocol = self._limits, accepted.protocol
+        match accepted.awaited(now):
+            case Awaited.OPENING, seconds if seconds >= (limits.handshake if accepted.context else limits.silence):
+                self.counts.slow += accepted.context is not None
+                self._close(accepted)
+            case Awaited.HEAD, seconds if protocol and seconds >= limits.head:
+                self.counts.slow += 1
+                protocol.reject(ClientStalledError(seconds=f"{limits.head:g}"))
+            case Awaited.REQUEST, seconds if protocol and seconds >= limits.silence:
+                protocol.output.close()
+            case Awaited.READING, seconds if seconds >= limits.silence:
+                self._close(accepted)
 
     def fall_short(self, reason: str) -> None:
         """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.
@@ -250,53 +234,41 @@ class Acceptor:
         except Exception:
             _LOGGER.exception("A fault of the proxy itself; please report it")
         finally:
-            if not protocol.made:
-                accepted.socket.close()
             protocol.abort()
             protocol.connection_lost(None)
+            accepted.socket.close()
 
     def _forget(self, accepted: AcceptedConnection, protocol: ClientConnection) -> None:
         self._connections.remove(accepted)
-        self.counts.oversized += protocol.oversized
+        self.counts.oversized += protocol.reader.oversized
 
     async def _open(self, accepted: AcceptedConnection, protocol: ClientConnection) -> bool:
         """Give the connection to its protocol, and shake hands for TLS; tell whether that came about."""
         loop = asyncio.get_running_loop()
+        if not (protocol.secure and accepted.context):
+            await loop.connect_accepted_socket(lambda: protocol, accepted.socket)
+            return True
+        tls = TlsTransport(accepted.context, None, protocol, server_side=True)
+        raw, _ = await loop.connect_accepted_socket(lambda: tls, accepted.socket)
         try:
-            raw, _ = await loop.connect_accepted_socket(lambda: protocol, accepted.socket)
-            if protocol.secure and accepted.context:
-                secured = await loop.start_tls(
-                    raw,
-                    protocol,
-                    accepted.context,
-                    server_side=True,
-                    ssl_handshake_timeout=self._limits.handshake,
-                    ssl_shutdown_timeout=_CLOSE_NOTIFY,
-                )
-                if secured is None:  # what asyncio returns if the connection was aborted in the handshake
-                    return False
-                protocol.secured(secured)
-        except OSError as error:  # TLS did not come about, or the client left
-            self.counts.slow += isinstance(error, ConnectionAbortedError)  # asyncio's for a handshake without end
-            # asyncio keeps the error in a frame of its own traceback, and with it a buffer of 256 kB.
-            traceback.clear_frames(error.__traceback__)
-            _LOGGER.debug("A connection did not come about: %s", type(error).__name__)
-            return False
-        return True
+            await asyncio.wait({tls.handshake})  # awaited itself, its error would refer to this frame, and this to it
+            if error := tls.handshake.exception():
+                _LOGGER.debug("A connection did not come about: %s", type(error).__name__)
+            return not error
+        finally:
+            if not protocol.ready:
+                raw.abort()
 
     def _reject(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         """Say why it is not taken, where that needs no handshake."""
-        if context is None and self._rejections < _MOST_REJECTIONS:
+        if context is None and not self._rejections.locked():
             self._start(self._send_rejection(connection))
         else:
             connection.close()
 
     async def _send_rejection(self, connection: socket.socket) -> None:
-        self._rejections += 1
-        try:
+        async with self._rejections:
             await reject(connection, rejection(TooManyConnectionsError()))
-        finally:
-            self._rejections -= 1
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

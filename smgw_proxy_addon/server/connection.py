@@ -5,24 +5,24 @@ requests and answers but how they are framed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from smgw_proxy_addon.errors import ClientGoneError, ProxyError
 from smgw_proxy_addon.http.headers import Headers
-from smgw_proxy_addon.server.limits import Stage
+from smgw_proxy_addon.http.messages import LAST_CHUNK, chunk
+from smgw_proxy_addon.read_buffer import BufferedReader
+from smgw_proxy_addon.server.limits import Awaited, Stage
 from smgw_proxy_addon.server.messages import (
-    CONTINUE,
     LARGEST_HEAD,
-    LAST_CHUNK,
     Request,
     RequestReader,
     answer_head,
-    chunk,
 )
 from smgw_proxy_addon.server.output import Output
 from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
+from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.wakeup import Wakeup
 
 HALF_CLOSED: Final = 2.0
@@ -44,14 +44,11 @@ _PIECE: Final = 16_384
 """Bytes that are read at once: at most so many make requests before the bound is looked at."""
 
 
-class Handler(Protocol):
-    """Answers requests."""
-
-    async def handle(self, request: Request, client: "ClientConnection") -> None:
-        """Answer a request, or have its connection end without an answer; raises nothing but CancelledError."""
+Handler = Callable[[Request, "ClientConnection"], Awaitable[None]]
+"""Answers a request, or has its connection end without an answer; raises nothing but CancelledError."""
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(BufferedReader):
     """One connection of a client, over TLS if ``secure``.
 
     ``unsent_in_all`` counts the bytes that all clients together have not taken. ``misplaced``: it speaks plain HTTP
@@ -68,15 +65,12 @@ class ClientConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        self.made = False
-        """Whether the event loop has given it its transport, which closes the socket."""
         self.peer = self.local = ""
         self.idle_since = self._loop.time()
         """When the last answer ended or, before the first one, it was made (seconds of the loop)."""
         self.output = Output(unsent_in_all)
-        self._raw: asyncio.Transport | None = None  # of the socket
-        self._transport: asyncio.Transport | None = None  # the same, or TLS above it: None before the handshake
-        self._reader = RequestReader()
+        self._raw: asyncio.Transport | None = None  # of the socket: None before the TLS handshake is done
+        self.reader = RequestReader()
         self._request: Request | None = None  # the one whose turn it is
         self._chunked = False
         self._unread = b""  # came in beyond what is read ahead
@@ -93,54 +87,33 @@ class ClientConnection(asyncio.Protocol):
     def stage(self) -> Stage:
         """What the connection does."""
         if self._request is None:
-            return Stage.IDLE if self._reader.heads else Stage.NEW
+            return Stage.IDLE if self.reader.heads else Stage.NEW
         return Stage.AT_WORK if self._request.complete else Stage.SENDING
-
-    @property
-    def heads(self) -> int:
-        """Requests whose heads came in whole."""
-        return self._reader.heads
-
-    @property
-    def oversized(self) -> bool:
-        """Whether it was closed because of a head that was too large."""
-        return self._reader.oversized
 
     @property
     def ready(self) -> bool:
         """Whether it can read requests: it is open, and the TLS handshake is done."""
-        return self._transport is not None
+        return self._raw is not None
 
     @property
-    def in_head(self) -> bool:
-        """Whether it waits for the rest of a head."""
-        return self._request is None and self._reader.in_head
-
-    @property
-    def waits(self) -> bool:
-        """Whether it waits for a request."""
-        return self._request is None and not self._reader.requests and not self.output.paused
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left to do but to wait until the client has taken what it was sent."""
-        return self._request is None and (self.output.paused or (self.ready and not self.output.open))
-
-    def secured(self, transport: asyncio.Transport) -> None:
-        """Go on over TLS, after the handshake."""
-        if self._raw is not None:
-            self._transport = transport
-            self.output.attach(self._raw, transport)
-            self._read_on()
+    def awaited(self) -> tuple[Awaited, int] | None:
+        """What it waits for, None while it is at work; the number changes when there is some of it."""
+        if self._request is not None:
+            return None
+        if self.output.paused or not self.output.open:
+            return Awaited.READING, self.output.unsent
+        if self.reader.in_head:
+            return Awaited.HEAD, self.reader.heads
+        return None if self.reader.requests else (Awaited.REQUEST, self.reader.heads)
 
     async def serve(self) -> None:
         """Answer one request after the other until the connection has ended."""
         try:
             while request := await self._next():
-                await self._handler.handle(request, self)
+                await self._handler(request, self)
                 if request.keeps_alive and (request.pieces or not request.complete):
                     await self._skip_body(request)
-                if self._reader.requests:
+                if self.reader.requests:
                     await asyncio.sleep(0)  # between requests that came together, others have their turn
                 self._request = None
                 self.idle_since = self._loop.time()
@@ -153,12 +126,8 @@ class ClientConnection(asyncio.Protocol):
 
     def reject(self, error: ProxyError) -> None:
         """Answer with an error what has come in of a head, and end the connection."""
-        self._reader.refuse(error)
+        self.reader.refuse(error)
         self._news.set()
-
-    def close(self) -> None:
-        """Close it cleanly, when all that was written is sent."""
-        self.output.close()
 
     def abort(self) -> None:
         """Drop it at once."""
@@ -176,7 +145,7 @@ class ClientConnection(asyncio.Protocol):
         if request.pieces:
             piece = b"".join(request.pieces)
             request.pieces.clear()
-            self._reader.waiting -= len(piece)
+            self.reader.waiting -= len(piece)
             if self._paused:
                 self._read_on()
             return piece
@@ -192,10 +161,6 @@ class ClientConnection(asyncio.Protocol):
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news
-
-    def send_continue(self) -> None:
-        """Let the client send its body. Raises ``ClientGoneError``."""
-        self.output.write(CONTINUE)
 
     def answer(
         self, request: Request, status: int, reason: bytes, headers: Headers, whole: bytes | None = None
@@ -223,39 +188,31 @@ class ClientConnection(asyncio.Protocol):
         if self._chunked:
             self.output.write(LAST_CHUNK)
 
-    async def confirm(self) -> None:
-        """See whether a client that has closed its side has taken its answer. Raises ``ClientGoneError``."""
-        await self.output.confirm(_LINGER)
-
     # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; one that will speak TLS is not to be read here."""
-        self.made = True
-        raw = self._raw = cast("asyncio.Transport", transport)
+        """Keep the transport, over which requests can be read from now on."""
+        raw = transport.raw if isinstance(transport, TlsTransport) else cast("asyncio.Transport", transport)
+        self._raw = raw
         self.peer = address(raw.get_extra_info("peername"))
         self.local = address(raw.get_extra_info("sockname"))
-        if self.secure:
-            raw.pause_reading()
-        else:
-            self._transport = raw
-            self.output.attach(raw, raw)
+        self.output.attach(raw, cast("asyncio.Transport", transport))
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Read requests, as far as they are read ahead."""
         if self._discarded is not None:
             self._discarded += len(data)
-            if self._discarded > (LARGEST_HEAD if self._reader.oversized else _LINGER_BYTES):
+            if self._discarded > (LARGEST_HEAD if self.reader.oversized else _LINGER_BYTES):
                 self.abort()
             return
         self._heard = self._loop.time()
-        self._unread = self._unread + data if self._unread else data
+        self._unread += data
         self._read_on()
 
     def eof_received(self) -> bool:
         """Learn that the client sends no more; without TLS it may still read. Returns whether to keep it open."""
         self.half_closed = True
-        nothing_to_answer = self._request is None and not self._reader.requests
+        nothing_to_answer = self._request is None and not self.reader.requests
         stays = not (self.secure or nothing_to_answer or self._discarded is not None)
         if stays and self._loop.time() - self._heard > _RIGHT_BEHIND:
             self._leave()
@@ -272,9 +229,9 @@ class ClientConnection(asyncio.Protocol):
         if self._leaving:
             self._leaving.cancel()
         self._leave()
-        self._raw = self._transport = None
+        self._raw = None
         self._unread = b""
-        self._reader.close()
+        self.reader.close()
         self.output.detach()
         self._news.set()
 
@@ -294,7 +251,7 @@ class ClientConnection(asyncio.Protocol):
 
     async def _next(self) -> Request | None:
         """Wait for the next request; None if there will be none."""
-        reader = self._reader
+        reader = self.reader
         while not reader.requests:
             if reader.ended or self._has_left:
                 return None
@@ -306,19 +263,19 @@ class ClientConnection(asyncio.Protocol):
 
     def _read_on(self) -> None:
         """Read what has come in until enough is read ahead, and then no more from the client."""
-        reader, data, read = self._reader, self._unread, 0
+        reader, data, read = self.reader, self._unread, 0
         while read < len(data) and not reader.full:
             reader.feed(data[read : read + _PIECE])
             read += _PIECE
         self._unread = data = data[read:]
         if reader.oversized and self._request is not None:
             self.abort()  # the answer of the request at work may take longer than this is to be kept
-        elif self._transport is not None and self._paused is not (bool(data) or reader.full):
+        elif self._raw is not None and self._paused is not (bool(data) or reader.full):
             self._paused = not self._paused
             if self._paused:
-                self._transport.pause_reading()
+                self._raw.pause_reading()
             else:
-                self._transport.resume_reading()
+                self._raw.resume_reading()
         self._news.set()
 
     def _leave(self) -> None:
@@ -338,11 +295,11 @@ class ClientConnection(asyncio.Protocol):
 
     async def _end(self) -> None:
         """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
-        may_send = self._unread or not self._reader.settled
-        if self._transport is not None and self.output.open and may_send and not self.half_closed:
+        may_send = self._unread or not self.reader.settled
+        if self._raw is not None and self.output.open and may_send and not self.half_closed:
             self._unread, self._discarded = b"", 0
             self.output.end()
-            self._transport.resume_reading()
+            self._raw.resume_reading()
             await asyncio.wait({self.lost}, timeout=_LINGER)
         self.output.close()
         await self.lost

@@ -10,7 +10,7 @@ Pure: connections are told by their address, stage and age.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from smgw_proxy_addon.server.slow_clients import LONGEST
@@ -42,6 +42,18 @@ class Stage(IntEnum):
     """The body of its request has not come in whole."""
     AT_WORK = 3
     """It waits for its answer, or gets it; never closed for another one."""
+
+
+class Awaited(Enum):
+    """What a connection waits for, from its client."""
+
+    OPENING = auto()
+    """Its first byte, and all of its TLS handshake."""
+    REQUEST = auto()
+    HEAD = auto()
+    """The rest of a head."""
+    READING = auto()
+    """That it takes what it was sent: there is nothing else to do."""
 
 
 class Connection(Protocol):

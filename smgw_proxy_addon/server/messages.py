@@ -5,6 +5,7 @@ nothing is waited for.
 """
 
 from collections import deque
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -35,7 +36,6 @@ READ_AHEAD: Final = 65536
 """Bytes of bodies that nobody has taken yet beyond which nothing more is read."""
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-LAST_CHUNK: Final = b"0\r\n\r\n"
 
 _MOST_HEADERS: Final = 1000
 _VERSIONS: Final = {"1.0": False, "1.1": True}
@@ -46,6 +46,7 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 _UNKNOWN: Final = b"-"
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Request:
     """One request: its head, and what has come in of its body.
 
@@ -53,35 +54,20 @@ class Request:
     whose head is broken has ``complete``, a ``problem``, and neither method nor target.
     """
 
-    __slots__ = (
-        "answered",
-        "complete",
-        "headers",
-        "http_11",
-        "keeps_alive",
-        "method",
-        "pieces",
-        "problem",
-        "target",
-    )
-
-    def __init__(
-        self, method: bytes, target: bytes, headers: Headers, *, http_11: bool = True, keeps_alive: bool = False
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.http_11 = http_11
-        self.keeps_alive = keeps_alive
-        """Whether the connection stays open behind the answer; may be cleared."""
-        self.pieces: list[bytes] = []
-        """Of the body, decoded from its transfer coding: those that nobody has taken yet."""
-        self.complete = False
-        """Whether all of it has come in."""
-        self.problem: ProxyError | None = None
-        """Why the rest will never come in."""
-        self.answered = False
-        """Whether the head of its answer was sent."""
+    method: bytes
+    target: bytes
+    headers: Headers
+    http_11: bool = True
+    keeps_alive: bool = False
+    """Whether the connection stays open behind the answer; may be cleared."""
+    pieces: list[bytes] = field(default_factory=list)
+    """Of the body, decoded from its transfer coding: those that nobody has taken yet."""
+    complete: bool = False
+    """Whether all of it has come in."""
+    problem: ProxyError | None = None
+    """Why the rest will never come in."""
+    answered: bool = False
+    """Whether the head of its answer was sent."""
 
     def check(self) -> None:
         """Raise the ``problem``, once."""
@@ -300,8 +286,3 @@ def rejection(error: ProxyError) -> bytes:
 def reason(status: int) -> bytes:
     """Give the reason phrase of one of our own answers."""
     return HTTPStatus(status).phrase.encode()
-
-
-def chunk(data: bytes) -> bytes:
-    """Write a chunk; nothing for no data, because an empty chunk would end the body."""
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

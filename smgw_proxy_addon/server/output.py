@@ -15,6 +15,7 @@ from typing import Final
 
 from smgw_proxy_addon.errors import ClientGoneError, ClientStalledError
 from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
+from smgw_proxy_addon.tls_transport import TlsTransport
 
 AHEAD: Final = 262_144
 """Bytes that a connection takes before its client is waited for: the gateway is free as soon as it has answered."""
@@ -27,6 +28,7 @@ STALL: Final = 30.0
 
 _USUAL: Final = 65_536
 _LOOK: Final = 0.01
+_CONFIRM: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -36,7 +38,7 @@ class Output:
     def __init__(self, unsent_in_all: Callable[[], int]) -> None:
         self._unsent_in_all = unsent_in_all
         self._raw: asyncio.Transport | None = None  # of the socket
-        self._transport: asyncio.Transport | None = None  # the same, or TLS above it
+        self._transport: asyncio.Transport | TlsTransport | None = None  # the same, or TLS above it
         self._writable: asyncio.Future[None] | None = None
 
     @property
@@ -47,21 +49,17 @@ class Output:
     @property
     def unsent(self) -> int:
         """Bytes that the client has not taken yet, but for those in the kernel."""
-        if self._transport is None or self._raw is None:
-            return 0
-        below = self._raw.get_write_buffer_size()
-        # What is encrypted waits in the transport below.
-        return below if self._raw is self._transport else below + self._transport.get_write_buffer_size()
+        return self._raw.get_write_buffer_size() if self._raw is not None else 0
 
     @property
     def paused(self) -> bool:
         """Whether the client has to take something before more is sent."""
         return self._writable is not None
 
-    def attach(self, raw: asyncio.Transport, transport: asyncio.Transport) -> None:
+    def attach(self, raw: asyncio.Transport, transport: asyncio.Transport | TlsTransport) -> None:
         """Send over ``transport``, which may be TLS above the ``raw`` transport of the socket."""
         self._raw, self._transport = raw, transport
-        transport.set_write_buffer_limits(AHEAD)
+        raw.set_write_buffer_limits(AHEAD)
 
     def detach(self) -> None:
         """Learn that the connection is gone."""
@@ -94,8 +92,8 @@ class Output:
 
         Raises ``ClientStalledError`` if it does not read at all, or keeps others from the gateway for too long.
         """
-        if self._transport is not None and self.unsent > _USUAL:
-            self._transport.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
+        if self._raw is not None and self.unsent > _USUAL:
+            self._raw.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
         if not self.paused:
             return
         loop = asyncio.get_running_loop()
@@ -111,13 +109,13 @@ class Output:
             elif not done and now - changed >= STALL:
                 raise ClientStalledError
 
-    async def confirm(self, seconds: float) -> None:
+    async def confirm(self) -> None:
         """Wait until a client that has closed its side has taken everything. Raises ``ClientGoneError``.
 
         One that has closed the other side, too, sends a reset instead: nothing else tells them apart.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
+        deadline = loop.time() + _CONFIRM
         while raw := self._socket():
             poll = select.poll()
             poll.register(raw.fileno(), 0)
@@ -129,12 +127,12 @@ class Output:
 
     def end(self) -> None:
         """Send no more, where the other direction can stay open: without TLS."""
-        if self._transport is not None and self._transport.can_write_eof():
-            self._transport.write_eof()
+        if self._raw is not None and self._raw is self._transport:
+            self._raw.write_eof()
 
     def close(self) -> None:
         """Close the connection cleanly, when all is sent."""
-        if self._transport is not None and self.open:  # TLS forgets its state when it is closed twice
+        if self._transport is not None:
             self._transport.close()
 
     def reset(self) -> None:

@@ -23,8 +23,8 @@ from smgw_proxy_addon.errors import (
     TargetIsProxyError,
 )
 from smgw_proxy_addon.fingerprint import grouped
+from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, discard
 from smgw_proxy_addon.gateway.connection import Connection
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, discard
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.gateway.ppc_session import CGI
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest

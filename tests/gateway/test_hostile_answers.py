@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from simulator.certificates import CertificateOptions, make_identity
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT
+from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT
 from tests.hostile_answers import ANSWERS, BROKEN, ERROR, TWO, Answer, Outcome, Passed, chunked, ok
 from tests.rig import Rig, proxy_for
 

@@ -30,6 +30,7 @@ from smgw_proxy_addon.gateway.pool import DEFAULT_IDLE_LIMIT, FIRST_WATCH, MAX_A
 from smgw_proxy_addon.gateway.scheduler import Scheduler
 from smgw_proxy_addon.gateway.tls import GatewayTls, client_context
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Policy
 from smgw_proxy_addon.trust.store import TrustStore
@@ -181,7 +182,7 @@ async def test_what_was_not_written_may_be_sent_on_another_connection(tmp_path: 
         request = GatewayRequest(b"POST", b"/sim/status/200", [], b"", chunked=False, has_login=login)
         with pytest.raises(NotSentError):
             await lease.connection.exchange(request)
-        await rig.pool.reconnect(lease)
+        await rig.pool.reconnect(lease, RequestRecord())
         assert (await lease.connection.exchange(request)).status == 200
         assert sim.journal.heads == 1
 

@@ -80,10 +80,11 @@ class Source:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, record: RequestRecord
+        self, request: GatewayRequest, client: Client
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         asked = Asked(request, client, asyncio.get_running_loop().create_future())
         self.asked.append(asked)
+        record = client.record
         record.waiting += 1.5
         record.connecting, record.reused = 0.5, True
         try:
@@ -118,8 +119,8 @@ class Asker:
 
     async def _ask(self) -> None:
         house = self._house
-        client = Client("192.0.2.1", self.gone)
-        async with house.shared.ask(self._account, self._request, client, self.record, house.source.ask) as given:
+        client = Client("192.0.2.1", self.gone, self.record)
+        async with house.shared.ask(self._account, self._request, client, house.source.ask) as given:
             self.answer, body = given
             async for piece in body:
                 self.received += piece
@@ -288,7 +289,7 @@ async def test_a_large_body_that_comes_in_pieces_passes() -> None:
         client = Client("192.0.2.1", asyncio.get_running_loop().create_future())
 
         async def ask() -> None:
-            async with one.shared.ask("a", request, client, RequestRecord(), one.source.ask):
+            async with one.shared.ask("a", request, client, one.source.ask):
                 pass
 
         task = asyncio.create_task(ask())

@@ -60,19 +60,19 @@ class Sharing:
 
     @asynccontextmanager
     async def ask(
-        self, request: GatewayRequest, client: Client, record: RequestRecord, *_exchange: object
+        self, request: GatewayRequest, client: Client, *_exchange: object
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         account = next((value.decode() for name, value in request.headers if name.lower() == b"from"), "")
         self.came += 1
-        async with self._shared.ask(account, request, client, record, self._ask_gateway) as given:
+        async with self._shared.ask(account, request, client, self._ask_gateway) as given:
             yield given
 
     @asynccontextmanager
     async def _ask_gateway(
-        self, request: GatewayRequest, client: Client, record: RequestRecord
+        self, request: GatewayRequest, client: Client
     ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
         if self._challenge is None:
-            async with self._gateway.ask(request, client, RequestRecord()) as (answer, _):
+            async with self._gateway.ask(request, replace(client, record=RequestRecord())) as (answer, _):
                 headers = {name.lower(): value for name, value in answer.headers}
             (self._challenge,) = parse_challenges(headers[b"www-authenticate"].decode())
         self._count += 1
@@ -86,7 +86,7 @@ class Sharing:
             nc=self._count,
         )
         headers_ = [*request.headers, (b"Authorization", login.encode())]
-        async with self._gateway.ask(replace(request, headers=headers_), client, record) as given:
+        async with self._gateway.ask(replace(request, headers=headers_), client) as given:
             yield given
 
 

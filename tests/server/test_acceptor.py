@@ -369,12 +369,15 @@ async def test_a_handshake_that_does_not_come_about_ends(tmp_path: Path) -> None
         Simulator() as sim,
         proxy_for(sim, tmp_path, https_port=0, limits=Limits(handshake=0.2)) as rig,
         peers(rig.https_port or 0) as silent,
+        peers(rig.https_port or 0, first=b"\x16\x03\x01") as half,
+        peers(rig.https_port or 0, first=b"\x16\x03\x01\x00\x05hello") as garbage,
         peers(rig.https_port or 0, first=b"GET / HTTP/1.1\r\n\r\n") as plain,
     ):
-        await silent.rest()
-        await plain.rest()
+        assert (await garbage.rest()).startswith(b"\x15")  # an alert
+        for each in (silent, half, plain):
+            await each.rest()
         await until_counted(rig, 0)
-        assert rig.proxy.acceptor.counts.slow == 1
+        assert rig.proxy.acceptor.counts.slow == 2
 
 
 async def test_unfinished_handshakes_give_way(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.errors import BadRequestError, HeadersTooLargeError, ProxyError, RequestLineTooLongError
+from smgw_proxy_addon.http.messages import chunk
 from smgw_proxy_addon.server.messages import (
     LARGEST_HEAD,
     LONGEST_LINE,
@@ -15,7 +16,6 @@ from smgw_proxy_addon.server.messages import (
     Request,
     RequestReader,
     answer_head,
-    chunk,
 )
 
 GET = b"GET /a%2Fb? HTTP/1.1\r\nhOST: proxy\r\nX: \t y \r\nx:\r\n\r\n"

@@ -192,7 +192,7 @@ async def test_all_connections_together_take_a_bounded_amount(monkeypatch: pytes
                 await client.send(bytes(10_000), SlowClientTimeout())
 
     listener = socket.create_server(("127.0.0.1", 0))
-    acceptor = Acceptor(Endless())
+    acceptor = Acceptor(Endless().handle)
     acceptor.open([(listener, None)])
     crowd = [SlowClient() for _ in range(size)]
     for client in crowd:

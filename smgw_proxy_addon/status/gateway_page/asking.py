@@ -78,11 +78,11 @@ class GatewayAsker:
         waits for the gateway, it is not sent.
         """
         record = RequestRecord(PAGE, request.method.decode(), request.target)
-        client = Client(PAGE, self._follow(jar, follows))
+        client = Client(PAGE, self._follow(jar, follows), record)
         if cookie := jar.cookies_for(request.target):
             request.headers.append((b"Cookie", cookie))
         try:
-            async with self._login_once.ask_as(jar.account, request, client, record) as (answer, pieces):
+            async with self._login_once.ask_as(jar.account, request, client) as (answer, pieces):
                 record.status = answer.status
                 jar.take_cookies(answer.headers, request.target)
                 yield answer, _count(pieces, record)

@@ -16,7 +16,7 @@ from typing import Final
 from aiohttp import web
 
 from smgw_proxy_addon.errors import ABORT, BadAnswerError, GatewayError, ProxyError
-from smgw_proxy_addon.gateway.drain import DRAIN_LIMIT, drain
+from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http.headers import tokens, values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.server import error_answer

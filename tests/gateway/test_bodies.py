@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from smgw_proxy_addon.errors import GatewayError, TruncatedAnswerError
-from smgw_proxy_addon.gateway.drain import discard, drain
+from smgw_proxy_addon.gateway.bodies import discard, drain
 
 
 async def body(*pieces: bytes, error: Exception | None = None, hangs: bool = False) -> AsyncIterator[bytes]:

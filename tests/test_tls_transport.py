@@ -13,8 +13,8 @@ import pytest
 from simulator.certificates import CertificateOptions, make_identity
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.tls import client_context
-from smgw_proxy_addon.gateway.tls_transport import TlsTransport
 from smgw_proxy_addon.http.messages import GatewayRequest
+from smgw_proxy_addon.tls_transport import TlsTransport
 
 
 class Above(asyncio.Protocol):

@@ -1,4 +1,4 @@
-"""TLS to the gateway: encrypts between the transport of a socket and a protocol above it.
+"""TLS to the gateway and to clients: encrypts between the transport of a socket and a protocol above it.
 
 asyncio's own TLS takes 25 µs more for a request, because it ends each read with an exception, and keeps a buffer of
 256 kB for each connection.
@@ -6,17 +6,25 @@ asyncio's own TLS takes 25 µs more for a request, because it ends each read wit
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Final, cast
+from typing import Any, Final, Protocol, cast
 
-if TYPE_CHECKING:
-    from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext
+from smgw_proxy_addon.read_buffer import BufferedReader
 
 _RECORD: Final = 16384
 """Bytes of the longest record (RFC 5246 section 6.2.1)."""
 
 
-class TlsTransport(asyncio.Protocol):
-    """The client's side of one TLS connection: a protocol for the socket, a transport for ``protocol``.
+class TlsContext(Protocol):
+    """``ssl.SSLContext``, or what stands in for it."""
+
+    def wrap_bio(
+        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, server_side: bool, server_hostname: str | None
+    ) -> Any:
+        """Return one side of a new connection: an ``ssl.SSLObject``, or what stands in for it."""
+
+
+class TlsTransport(BufferedReader):
+    """One side of a TLS connection: a protocol for the socket, a transport for ``protocol``.
 
     ``raw`` is the socket's own transport. ``handshake`` is done with the handshake, and then ``protocol`` is told of
     the connection. ``ended``: nothing comes in any more; ``protocol`` is told so behind the last bytes.
@@ -27,10 +35,15 @@ class TlsTransport(asyncio.Protocol):
     _open = False
 
     def __init__(
-        self, context: "ssl.SSLContext | CompatibleContext", server_name: str | None, protocol: asyncio.Protocol
+        self,
+        context: TlsContext,
+        server_name: str | None,
+        protocol: asyncio.Protocol,
+        *,
+        server_side: bool = False,
     ) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_name)
         self._protocol = protocol
         self._closing = False
         self._error: Exception | None = None
@@ -39,7 +52,7 @@ class TlsTransport(asyncio.Protocol):
     # For the protocol above
 
     def certificate(self) -> bytes:
-        """Return the certificate (DER) that the gateway showed."""
+        """Return the certificate (DER) that the other side showed."""
         return self._tls.getpeercert(binary_form=True) or b""
 
     def write(self, data: bytes) -> None:
@@ -52,7 +65,7 @@ class TlsTransport(asyncio.Protocol):
         return self._closing or self.raw.is_closing()
 
     def close(self) -> None:
-        """Send close_notify, and close the socket when the gateway has answered it, however long that takes."""
+        """Send close_notify, and close the socket when the other side has answered it, however long that takes."""
         if self.is_closing():
             return
         self._closing = True
@@ -73,7 +86,7 @@ class TlsTransport(asyncio.Protocol):
         self.raw = cast("asyncio.Transport", transport)
         self._shake_hands()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Decrypt what came in."""
         self._incoming.write(data)
         if self._open:
@@ -82,7 +95,7 @@ class TlsTransport(asyncio.Protocol):
             self._shake_hands()
 
     def eof_received(self) -> None:
-        """Pass the end of the connection on; without close_notify, which gateways leave out, it is no error."""
+        """Pass the end of the connection on; without close_notify, which some leave out, it is no error."""
         if self._open:
             self._protocol.eof_received()
 
@@ -111,6 +124,7 @@ class TlsTransport(asyncio.Protocol):
         except ssl.SSLError as error:
             error.__context__ = None  # its traceback and this one refer to frames, and these to this
             self._fail(error.with_traceback(None))
+            self._send()  # an alert that says what is wrong
             self.raw.abort()
         else:
             self._send()
