@@ -173,7 +173,8 @@ def test_the_demo_prints_a_command_that_reads_the_meter(
         assert demo.stdout
         command = next(line for line in demo.stdout if line.startswith("  Readings:  ")).split(maxsplit=1)[1]
         answer = subprocess.run(shlex.split(command), capture_output=True, check=True, text=True).stdout
-        assert {"theben": '"records": "2"', "ppc": "1-0:1.8.0", "emh": "0100010800ff"}[vendor] in answer
+        shown = {"theben": '"records": "2"', "ppc": "1-0:1.8.0", "emh": "0100010800ff", "sagemcom": "0100010800ff"}
+        assert shown[vendor] in answer
     finally:
         demo.send_signal(signal.SIGINT)
         rest = demo.communicate()[0]

@@ -92,7 +92,7 @@ class GatewayTls:
 
     def compatible(self) -> "CompatibleContext":
         """Make the context of the compatible engine. Must be run in executor. Raises ValueError for ``login``."""
-        from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext  # noqa: PLC0415 - 9 MB, rarely needed
+        from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext  # noqa: PLC0415 - 9 to 17 MB, rarely needed
 
         return CompatibleContext(self.login)
 
