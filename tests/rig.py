@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ async def proxy_for(
     """
     target = sim if isinstance(sim, str) else sim.authority
     given = {"target": target, "port": 0, "bind": ["127.0.0.1"], "cert_dir": str(folder / "certs"), **options}
-    checked = replace(from_command_line(given), **(hasten or {}))
+    checked = from_command_line(given)._replace(**(hasten or {}))
     listeners = await asyncio.to_thread(open_listeners, checked)
     certificate = await asyncio.to_thread(own_certificate, checked)
     context = await asyncio.to_thread(gateway_tls, checked)

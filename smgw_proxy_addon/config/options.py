@@ -4,13 +4,11 @@ Owns the line that says what is wrong with an option; the options themselves are
 are not opened.
 """
 
-import dataclasses
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import voluptuous as vol
 
@@ -45,8 +43,7 @@ class OptionError(ValueError):
         self.allowed = allowed
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """All options, checked: seconds unless the name says otherwise, ``None`` or empty for "not set"."""
 
     target: Target
@@ -170,11 +167,7 @@ def from_file_text(text: str) -> Options:
 
 def summary(options: Options) -> list[str]:
     """Return one line ``name: value`` per option for the log at start."""
-    return [
-        f"{each.name}: {_spell(getattr(options, each.name))}"
-        for each in dataclasses.fields(options)
-        if each.name != "warnings"
-    ]
+    return [f"{name}: {_spell(value)}" for name, value in options._asdict().items() if name != "warnings"]
 
 
 def _unknown(name: str, known: Mapping[str, Option]) -> OptionError:

@@ -8,10 +8,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
 from smgw_proxy_addon.text import printable
@@ -29,8 +29,7 @@ _COMMON_NAME: Final = re.compile(r"(?:^|(?<!\\)[,+])CN=([\w.-]+)(?=[,+]|$)", re.
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Certificate:
+class Certificate(NamedTuple):
     """A gateway's certificate. All but the fingerprint is information for people and may be empty."""
 
     fingerprint: str
@@ -66,8 +65,7 @@ class Engine(Enum):
     """``gateway.compatible_tls``, for gateways that refuse OpenSSL's."""
 
 
-@dataclass(frozen=True)
-class Pin:
+class Pin(NamedTuple):
     """A trusted certificate. Times are UTC in whole seconds; None if the clock was unset or the Go proxy wrote it."""
 
     certificate: Certificate
@@ -135,12 +133,11 @@ def seen_again(pin: Pin, presented: Certificate, now: datetime, engine: Engine =
     certificate = presented if pin.certificate.pem is None else pin.certificate
     when = utc_if_set(now)
     if when is None:
-        return replace(pin, certificate=certificate, engine=engine)
+        return pin._replace(certificate=certificate, engine=engine)
     fresh = pin.last_seen is not None and timedelta(0) <= when - pin.last_seen < _SEEN_INTERVAL
     last_seen = pin.last_seen if fresh else when
-    return replace(
-        pin, certificate=certificate, first_seen=pin.first_seen or when, last_seen=last_seen, engine=engine
-    )
+    first_seen = pin.first_seen or when
+    return pin._replace(certificate=certificate, first_seen=first_seen, last_seen=last_seen, engine=engine)
 
 
 def utc_if_set(now: datetime) -> datetime | None:
@@ -185,8 +182,7 @@ def describe(der: bytes, known: Pin | None = None) -> Certificate:
         return plain
     # As Go writes the attributes that RFC 4514 leaves as dotted numbers.
     spelt = {NameOID.SERIAL_NUMBER: "SERIALNUMBER", NameOID.POSTAL_CODE: "POSTALCODE"}
-    return replace(
-        plain,
+    return plain._replace(
         subject=_field(lambda: printable(parsed.subject.rfc4514_string(spelt)), ""),
         issuer=_field(lambda: printable(parsed.issuer.rfc4514_string(spelt)), ""),
         not_before=_field(lambda: parsed.not_valid_before_utc, None),

@@ -1,6 +1,5 @@
 """The allowed values of options, and the one line for a wrong one."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -74,11 +73,7 @@ def test_defaults_of_the_app() -> None:
 
 def test_defaults_of_the_command_line_differ_in_what_only_the_app_knows() -> None:
     app, command_line = from_app({"target": "10.11.120.2"}), from_command_line({})
-    different = {
-        each.name
-        for each in dataclasses.fields(Options)
-        if getattr(app, each.name) != getattr(command_line, each.name)
-    }
+    different = {name for name in Options._fields if getattr(app, name) != getattr(command_line, name)}
     assert different == {"log_dir", "cert_dir", "https_port", "status_port", "notifications"}
     assert (command_line.log_dir, command_line.cert_dir) == (Path("logs"), Path("certs"))
     assert command_line.https_port is None
@@ -356,7 +351,7 @@ def test_a_wrong_value_in_the_app_is_replaced_where_that_protects_no_less(name: 
     used, spelt = OTHER_THAN_THE_DEFAULT.get(name, (getattr(default, name), None))
     expected: dict[str, Any] = {name: used}
     options = from_app(given | {name: value})
-    assert dataclasses.replace(options, warnings=()) == dataclasses.replace(default, **expected)
+    assert options._replace(warnings=()) == default._replace(**expected)
     (warning,) = options.warnings
     assert warning.startswith(f'Option "{name}": ')
     if spelt is None:
@@ -448,7 +443,7 @@ def test_an_unknown_option_is_named_with_the_nearest_known_one() -> None:
 def test_an_unknown_option_of_the_app_is_ignored_with_a_warning() -> None:
     known = {"target": "10.11.120.2", "max_connections": 2}
     options = from_app(known | {"max_conections": 1, "\n\x00": 1, "log_level": "loud", "dropped": "", "gone": None})
-    assert dataclasses.replace(options, warnings=()) == from_app(known)
+    assert options._replace(warnings=()) == from_app(known)
     assert options.warnings == (
         'Option "max_conections": there is no such option, the nearest is "max_connections"; it is ignored.',
         'Option "\\n\\x00": there is no such option; it is ignored.',
@@ -465,7 +460,7 @@ def test_an_unknown_option_of_the_app_that_protects_is_not_ignored(monkeypatch: 
 def test_the_app_does_not_take_what_it_fixes() -> None:
     for name in {each.name for each in COMMAND_LINE_OPTIONS} - {each.name for each in APP_OPTIONS}:
         options = from_app({"target": "10.11.120.2", name: "1"})
-        assert dataclasses.replace(options, warnings=()) == from_app({"target": "10.11.120.2"})
+        assert options._replace(warnings=()) == from_app({"target": "10.11.120.2"})
         assert len(options.warnings) == 1
 
 
@@ -492,7 +487,7 @@ def test_the_options_file_is_read() -> None:
 
 
 def test_every_field_has_its_definition() -> None:
-    fields = [each.name for each in dataclasses.fields(Options) if each.name != "warnings"]
+    fields = [name for name in Options._fields if name != "warnings"]
     only_in_the_app = {"gateway_page_for_all", "notifications", "notify_after_minutes"}
     assert set(fields) == {each.name for each in COMMAND_LINE_OPTIONS} | only_in_the_app
     assert {each.name for each in APP_OPTIONS} < set(fields)
@@ -512,7 +507,7 @@ def test_the_table_holds_what_the_reader_holds() -> None:
 
 def test_the_summary_has_one_line_for_each_option() -> None:
     lines = summary(from_command_line({"bind": ["127.0.0.1", "::1"], "log_bodies": True, "target": "smgw:8443"}))
-    assert len(lines) == len(dataclasses.fields(Options)) - 1  # without the warnings
+    assert len(lines) == len(Options._fields) - 1  # without the warnings
     assert lines[0] == "target: smgw:8443"
     assert {"bind: 127.0.0.1, ::1", "log_bodies: yes", "host_header: not set", "log_dir: logs"} <= set(lines)
 

@@ -28,7 +28,7 @@ START = """
 # loaded late, which fails if this Python is in root's own folder
 import concurrent.futures.thread, encodings.idna, importlib.readers
 import smgw_proxy_addon.program.page_server
-import dataclasses, sys
+import sys
 from pathlib import Path
 import smgw_proxy_addon.__main__
 from smgw_proxy_addon.program import addon, wiring
@@ -45,7 +45,7 @@ def moved(text):
         ("log_dir", checked.log_dir), ("certfile", checked.certfile), ("keyfile", checked.keyfile),
         ("client_certfile", checked.client_certfile), ("client_keyfile", checked.client_keyfile)
     )}
-    return dataclasses.replace(checked, **folders, **fixed)
+    return checked._replace(**folders, **fixed)
 addon.from_file_text = moved
 wiring._RELOAD = 0.05
 from smgw_proxy_addon.program.cli import reported

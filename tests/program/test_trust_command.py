@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -11,14 +10,13 @@ from smgw_proxy_addon.trust.policy import Origin, Pin, describe
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.pins import GO_PIN, LATER, NAME, NOW
 
-OLD = replace(
-    describe(b"old"),
+OLD = describe(b"old")._replace(
     subject="CN=ETHE0300000000.SM,O=SMGW,C=DE",
     issuer="CN=A.very.long.name.of.a.certification.authority.CA,O=SMGW,C=DE",
     not_before=datetime(2025, 3, 1, tzinfo=UTC),
     not_after=datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC),
 )
-NEW = replace(describe(b"new"), dns_names=("smgw.local", "a.example"))
+NEW = describe(b"new")._replace(dns_names=("smgw.local", "a.example"))
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ ILLEGAL_PARAMETER = bytes.fromhex("1503030002022f")
 
 def options_for(target: str, folder: Path, hasten: Mapping[str, Any] | None = None, **given: Any) -> Options:
     checked = from_command_line({"target": target, "cert_dir": str(folder / "certs"), **given})
-    return replace(checked, **(hasten or {}))
+    return checked._replace(**(hasten or {}))
 
 
 async def examine(options: Options, seconds: float = 20.0, *, brainpool: bool = True) -> dict[Step, Finding]:
@@ -373,7 +372,7 @@ async def test_the_running_proxys_doctor_trusts_nobody(tmp_path: Path, by_comman
 
 
 async def test_an_app_without_its_supervisor_is_still_an_app(tmp_path: Path) -> None:
-    options = replace(options_for("127.99.0.1", tmp_path), cert_dir=Path("/data/certs"))
+    options = options_for("127.99.0.1", tmp_path)._replace(cert_dir=Path("/data/certs"))
     trust, pool = gateway_side(options, ReadOnlyStore(options.cert_dir, "gw"))
     findings = await gateway_doctor(options, pool, trust, None, stores=False).examine()
     # Its interfaces are not those of the computer, so nothing is said of them.

@@ -5,7 +5,7 @@ import ipaddress
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -241,7 +241,7 @@ class Day:
     log_failure: str | None = None
 
     def __post_init__(self) -> None:
-        options = replace(from_app({"target": self.sim.authority}), cert_dir=self.folder)
+        options = from_app({"target": self.sim.authority})._replace(cert_dir=self.folder)
         self.store = TrustStore(self.folder, options.target.name)
         trust, self.pool = gateway_side(options, self.store)
         self.logins: GatewayLogins | None = None

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from hashlib import sha256
@@ -84,7 +83,7 @@ def test_only_the_trusted_bytes_are_accepted(stored: Pin | None, presented: Cert
 
 @given(pins, certificates())
 def test_what_a_certificate_says_about_itself_never_decides(stored: Pin, presented: Certificate) -> None:
-    alike = replace(stored.certificate, fingerprint=presented.fingerprint)
+    alike = stored.certificate._replace(fingerprint=presented.fingerprint)
     assert judge_certificate(stored, alike, Policy()) is judge_certificate(stored, presented, Policy())
 
 
@@ -168,7 +167,7 @@ def test_a_bad_field_leaves_the_others() -> None:
     der = der[:issuer] + b"\xff\xff\xff\xff" + der[issuer + 4 :]  # no UTF-8 any more
     good = describe(made(dns_names=("smgw.local",)))
     bad = describe(der)
-    assert bad == replace(good, fingerprint=sha256(der).hexdigest(), issuer="", pem=bad.pem)
+    assert bad == good._replace(fingerprint=sha256(der).hexdigest(), issuer="", pem=bad.pem)
 
 
 NOT_BEFORE, NOT_AFTER = NOW - timedelta(days=365), NOW + timedelta(days=365)
@@ -220,7 +219,7 @@ def test_seeing_a_go_pin_again_fills_it_in() -> None:
 def test_last_seen_moves_once_an_hour(now: datetime, last_seen: datetime) -> None:
     certificate = describe(made())
     stored = Pin(certificate, NOW, NOW, Origin.ACCEPTED)
-    assert seen_again(stored, certificate, now) == replace(stored, last_seen=last_seen)
+    assert seen_again(stored, certificate, now) == stored._replace(last_seen=last_seen)
 
 
 def test_trust_is_pure() -> None:
