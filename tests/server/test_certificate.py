@@ -5,6 +5,8 @@ import logging
 import shutil
 import ssl
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from smgw_proxy_addon.server import self_signed
 from smgw_proxy_addon.server.certificate import (
     ListenerCertificate,
     ListenerCertificateError,
@@ -90,14 +93,24 @@ async def connect(
 
 def test_a_certificate_is_made_once_and_kept(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "certs"
-    certfile, keyfile = ensure_self_signed(folder, NAMES, now=NOW)
+    certfile, keyfile = ensure_self_signed(folder, NAMES)
     assert (certfile, keyfile) == (folder / "listener.crt", folder / "listener.key")
     before = certfile.read_bytes(), keyfile.read_bytes()
-    assert ensure_self_signed(folder, ["other"], now=NOW + timedelta(days=3000)) == (certfile, keyfile)
+    assert ensure_self_signed(folder, ["other"]) == (certfile, keyfile)
     assert (certfile.read_bytes(), keyfile.read_bytes()) == before
     assert stat.S_IMODE(keyfile.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert sorted(path.name for path in folder.iterdir()) == ["listener.crt", "listener.key"]
+
+
+def test_a_certificate_that_is_there_is_checked_without_what_reads_and_makes_them(tmp_path: Path) -> None:
+    ensure_self_signed(tmp_path, NAMES)
+    code = (
+        "import sys; from pathlib import Path; from smgw_proxy_addon.server import certificate; "
+        "certificate.ensure_self_signed(Path(sys.argv[1]), []); print('cryptography' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_what_the_certificate_says(tmp_path: Path) -> None:
@@ -127,7 +140,6 @@ def test_a_broken_pair_of_our_own_is_made_again_with_a_line_in_the_log(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     certfile, keyfile = ensure_self_signed(tmp_path, NAMES, now=NOW)
-    now = NOW
     match damage:
         case "no key":
             keyfile.unlink()
@@ -142,10 +154,12 @@ def test_a_broken_pair_of_our_own_is_made_again_with_a_line_in_the_log(
         case "cut":
             certfile.write_bytes(certfile.read_bytes()[:200])
         case "expired":
-            now = NOW + timedelta(days=3651)
+            certificate, key = self_signed.make(NAMES, datetime(2015, 1, 1, tzinfo=UTC))
+            certfile.write_bytes(certificate)
+            keyfile.write_bytes(key)
     before = certfile.read_bytes() if certfile.exists() else b""
     caplog.clear()
-    ensure_self_signed(tmp_path, NAMES, now=now)
+    ensure_self_signed(tmp_path, NAMES)
     ListenerCertificate(certfile, keyfile)
     assert certfile.read_bytes() != before
     warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
