@@ -8,7 +8,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
@@ -76,18 +75,14 @@ class Pin(NamedTuple):
     """With which the certificate was shown last."""
 
 
-@dataclass(frozen=True)
 class Policy:
     """With a fingerprint, only that certificate is accepted; without one, the first that is shown.
 
     Raises ValueError if the text is no fingerprint.
     """
 
-    fingerprint: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.fingerprint is not None:
-            object.__setattr__(self, "fingerprint", normalise_fingerprint(self.fingerprint))
+    def __init__(self, fingerprint: str | None = None) -> None:
+        self.fingerprint: Final = None if fingerprint is None else normalise_fingerprint(fingerprint)
 
 
 class Decision(Enum):
