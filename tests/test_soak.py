@@ -7,9 +7,18 @@ from typing import Final
 import pytest
 
 from tests.faults.scene import Mode
-from tests.soak import MODES, soak
+from tests.soak import GROWTH, MODES, SAMPLES, SETTLED, Report, Sample, soak
 
 SECONDS: Final = float(os.environ.get("SMGW_SOAK", "20"))
+
+
+@pytest.mark.parametrize(("growth", "found"), [(0.9 * GROWTH, False), (1.1 * GROWTH, True)])
+def test_memory_that_grows_from_the_second_quarter_to_the_last_is_a_problem(growth: float, found: bool) -> None:
+    memory = [round(80e6 * (1 + growth * 2 * at / SAMPLES)) for at in range(SAMPLES)]
+    samples = [Sample(each, 0, 0) for each in memory]
+    report = Report(SETTLED, samples=samples, before=samples[0], after=samples[-1])
+    report.judge()
+    assert any(problem.startswith("memory grew") for problem in report.problems) is found
 
 
 # A cable whose port is closed while a connection comes in leaves that to the collector; it is the tests' own.
