@@ -97,7 +97,7 @@ class Sample:
 
     @classmethod
     def now(cls) -> "Sample":
-        # Bodies of up to 1 MB leave holes in glibc's heap, for half an hour more and more of them.
+        # Clients' and gateways' bodies of up to 1 MB leave holes in glibc's heap, more of them for half an hour.
         give_memory_back()
         process = psutil.Process()
         return cls(process.memory_info().rss, len(asyncio.all_tasks()), process.num_fds())
