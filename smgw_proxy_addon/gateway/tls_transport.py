@@ -88,6 +88,8 @@ class TlsTransport(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on that the connection is closed."""
+        if exc:
+            exc.__traceback__ = exc.__context__ = None  # after a write they refer to frames, and these to this
         if self._open:
             self._open = False
             self._protocol.connection_lost(self._error or exc)
