@@ -84,9 +84,10 @@ class GatewayTls:
         """Return the engine to try after the gateway has refused the ClientHello of the one ``used``, or None.
 
         ``known``: what has worked with this gateway before, None for nothing. ``illegal``: the alert was "illegal
-        parameter". A gateway that has taken the ClientHello before has another reason for "handshake failure".
+        parameter". A gateway that has taken OpenSSL's ClientHello before has another reason for "handshake failure".
+        With the other engine's it may have begun to demand ``renegotiation_info`` (RFC 5746 section 4.3).
         """
-        if self.engine or (used is known and not illegal):
+        if self.engine or (used is known is Engine.OPENSSL and not illegal):
             return None
         return Engine.OPENSSL if used is Engine.COMPATIBLE else Engine.COMPATIBLE
 
