@@ -74,7 +74,6 @@ class CompatibleTransport(TlsTransport):
     """A connection whose handshake runs beside the event loop: on a small computer it takes a part of a second."""
 
     _tls: "CompatibleObject"
-    _advancing = False
     _received = 0
 
     def data_received(self, data: bytes) -> None:
@@ -88,18 +87,16 @@ class CompatibleTransport(TlsTransport):
         super().data_received(data)
 
     def _shake_hands(self) -> None:
-        if not self._advancing:
-            self._advancing = True
-            loop = asyncio.get_running_loop()
-            loop.run_in_executor(None, self._tls.advance).add_done_callback(self._advanced)
+        # Neither bytes nor the end of the connection may overtake what is being worked at: perhaps the last alert.
+        self.raw.pause_reading()
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, self._tls.advance).add_done_callback(self._advanced)
 
     def _advanced(self, _advance: asyncio.Future[None]) -> None:
-        self._advancing = False
         if self.handshake.done():
-            return  # the connection was lost meanwhile
+            return  # nobody waits for it any more
+        self.raw.resume_reading()
         super()._shake_hands()
-        if not self.handshake.done() and self._incoming.pending:
-            self._shake_hands()
 
 
 class CompatibleObject:
