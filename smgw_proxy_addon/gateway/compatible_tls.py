@@ -202,10 +202,14 @@ class _Socket:
 
 class _RecordSocket(RecordSocket):
     def _recvHeader(self) -> _Steps:  # noqa: N802
-        for result in super()._recvHeader():
-            if result not in (0, 1) and result.ssl2:
-                raise TLSIllegalParameterException("no record of TLS")
-            yield result
+        try:
+            for result in super()._recvHeader():
+                if result not in (0, 1) and result.ssl2:
+                    break
+                yield result
+        except TLSIllegalParameterException:
+            pass
+        raise _error("WRONG_VERSION_NUMBER")  # what OpenSSL says to plain text
 
 
 class _RecordLayer(RecordLayer):
