@@ -60,6 +60,7 @@ async def gone(*, server_side: bool) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("after", [0, HALF_A_HANDSHAKE])
 @pytest.mark.parametrize("end", list(End))
 async def test_a_handshake_with_the_gateway_that_fails(tmp_path: Path, end: End, after: int) -> None:
@@ -75,6 +76,7 @@ async def test_a_handshake_with_the_gateway_that_fails(tmp_path: Path, end: End,
         assert await gone(server_side=False)
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_connection_that_the_gateway_closes(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, httpx.AsyncClient(trust_env=False) as client:
         for _ in range(FAILURES):
@@ -84,6 +86,7 @@ async def test_a_connection_that_the_gateway_closes(tmp_path: Path) -> None:
         assert await gone(server_side=False)
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_certificate_that_is_refused(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, httpx.AsyncClient(trust_env=False) as client:
         await client.get(f"{rig.http}/sim/status/200")

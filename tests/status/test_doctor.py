@@ -30,6 +30,7 @@ from smgw_proxy_addon.program.wiring import gateway_side
 from smgw_proxy_addon.status.findings import Finding, Step
 from smgw_proxy_addon.trust.policy import describe
 from smgw_proxy_addon.trust.store import TrustStore
+from tests import rig as rigs
 from tests.rig import Rig, proxy_for
 
 ILLEGAL_PARAMETER = bytes.fromhex("1503030002022f")
@@ -37,7 +38,7 @@ ILLEGAL_PARAMETER = bytes.fromhex("1503030002022f")
 
 
 def options_for(target: str, folder: Path, hasten: Mapping[str, Any] | None = None, **given: Any) -> Options:
-    checked = from_command_line({"target": target, "cert_dir": str(folder / "certs"), **given})
+    checked = from_command_line({"target": target, "cert_dir": str(folder / "certs"), "tls": rigs.tls, **given})
     return replace(checked, **(hasten or {}))
 
 
@@ -115,6 +116,7 @@ def packets_are_swallowed() -> Iterator[str]:
         yield f"127.0.0.1:{full.getsockname()[1]}"
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("vendor", ["theben", "ppc", "emh"])
 async def test_all_is_well(tmp_path: Path, vendor: str) -> None:
     async with Simulator(vendor=vendor) as sim:
@@ -130,6 +132,7 @@ async def test_all_is_well(tmp_path: Path, vendor: str) -> None:
         assert not any(record.authorized for record in sim.records)
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_first_contact_is_told_and_not_made(tmp_path: Path) -> None:
     async with Simulator() as sim:
         findings = await examine(options_for(sim.authority, tmp_path))
@@ -165,6 +168,7 @@ async def test_a_name(tmp_path: Path) -> None:
         assert findings[Step.HTTP].code == "http_ok"
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -186,6 +190,7 @@ async def test_a_handshake_that_fails(tmp_path: Path, answer: bytes, code: str) 
         assert findings[Step.TCP].code == "tcp_ok"
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_gateway_that_refuses_the_handshake(tmp_path: Path) -> None:
     async with Simulator() as sim:
         sim.faults.set("refuse-handshake")
@@ -215,6 +220,7 @@ def test_the_program_offers_the_curves() -> None:
     assert offered.stdout == "True\n"
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_locked_gateway(tmp_path: Path) -> None:
     async with Simulator() as sim:
         sim.faults.set("locked")
@@ -235,6 +241,7 @@ async def test_an_expired_certificate_is_a_warning(tmp_path: Path) -> None:
         assert not any(finding.ok is False for finding in findings.values())
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_changed_certificate(tmp_path: Path) -> None:
     async with Simulator() as sim:
         options = options_for(sim.authority, tmp_path)
@@ -249,6 +256,7 @@ async def test_a_changed_certificate(tmp_path: Path) -> None:
         assert not (options.cert_dir / f"{options.target.name}.refused").exists()
 
 
+@pytest.mark.usefixtures("engine")
 async def test_another_certificate_than_the_configured(tmp_path: Path) -> None:
     async with Simulator() as sim:
         options = options_for(sim.authority, tmp_path, certificate_fingerprint="ab" * 32)
