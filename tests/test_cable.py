@@ -78,12 +78,12 @@ PLAYED: Final = {
 """How the gateway's password is used, and what speaks TLS with it."""
 
 
-@pytest.fixture(params=PLAYED.values(), ids=PLAYED)
+@pytest.fixture(params=PLAYED)
 def network(require: Callable[[str], None], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Network]:
     require("netns")
     require("curl")
     home, gateway = (f"smgw-{os.getpid()}-{name}" for name in ("cable-home", "cable-far"))
-    mode, engine = request.param
+    mode, engine = PLAYED[request.param]
     made = Network(home, gateway, 0, tmp_path / "log", mode)
     with ExitStack() as stack:
         for name in (home, gateway):
