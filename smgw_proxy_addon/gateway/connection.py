@@ -8,17 +8,21 @@ depend on the case of header names.
 import asyncio
 import math
 import select
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Final, cast
 
 from smgw_proxy_addon.errors import (
     ConnectionLostError,
+    GatewayError,
+    GatewayWantsCertificateError,
     NotSentError,
     ReadTimeoutError,
     SilentCloseError,
     StaleConnectionError,
 )
 from smgw_proxy_addon.gateway.messages import AnswerParser
+from smgw_proxy_addon.gateway.tls import wants_certificate
 from smgw_proxy_addon.gateway.tls_transport import TlsTransport
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.trust.policy import Certificate
@@ -64,6 +68,8 @@ class Connection(asyncio.Protocol):
         self._written = False
         """Whether a byte of the request was written."""
         self._sent = False
+        self._refused = ""
+        """The alert with which the gateway refused the proxy's certificate; in TLS 1.3 behind the handshake."""
         self._input = select.poll()
         self.on_idle_end: Callable[[bool], None] | None = None
         self.opened = clock()
@@ -83,7 +89,8 @@ class Connection(asyncio.Protocol):
         """Send a request and wait for the head of its answer.
 
         Raises ``ConnectionLostError``, ``StaleConnectionError``, ``NotSentError``, ``SilentCloseError``,
-        ``BadAnswerError``, ``TruncatedAnswerError``, ``ReadTimeoutError``, and what the request's body raises.
+        ``GatewayWantsCertificateError``, ``BadAnswerError``, ``TruncatedAnswerError``, ``ReadTimeoutError``, and what
+        the request's body raises.
         """
         self.on_idle_end = None
         idle = None if self.answered is None else self._clock() - self.answered
@@ -185,6 +192,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is closed."""
+        if isinstance(exc, ssl.SSLError) and self.answered is None and wants_certificate(exc):
+            self._refused = exc.reason
         self._end(exc, closed=exc is None)
         if self._watchdog:
             self._watchdog.cancel()
@@ -221,7 +230,7 @@ class Connection(asyncio.Protocol):
         self.transport.write(data)
         self._written = True
 
-    def _unanswered(self, request: GatewayRequest, idle: float | None) -> ConnectionLostError:
+    def _unanswered(self, request: GatewayRequest, idle: float | None) -> GatewayError:
         """Decide what it means that the connection ended before the first byte of an answer.
 
         ``idle`` is the time from the last answer to the request, None on a new connection. This is the one place that
@@ -234,6 +243,8 @@ class Connection(asyncio.Protocol):
         Gateways of Theben close to refuse a login. So the end refuses it, and nothing is sent again, unless the
         connection had been idle for long enough to be closed for that.
         """
+        if self._refused:
+            return GatewayWantsCertificateError(self._refused)
         detail = "closed without an answer"
         if not self._written:
             return NotSentError(detail)

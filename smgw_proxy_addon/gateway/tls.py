@@ -133,7 +133,7 @@ def judge_certificates(context: "ssl.SSLContext | CompatibleContext", judge: Cal
             except ssl.SSLError as error:
                 reason = error.reason or ""
                 # A cipher is chosen: the gateway has sent its own half of the handshake, and what it asks for.
-                if self.cipher() and _CERTIFICATE_ALERTS.search(reason):
+                if self.cipher() and wants_certificate(error):
                     raise CertificateWantedError(reason) from None
                 if not self.cipher() and _HELLO_ALERTS.search(reason):
                     raise RefusedHelloError(reason) from None
@@ -146,6 +146,11 @@ def judge_certificates(context: "ssl.SSLContext | CompatibleContext", judge: Cal
                 raise UntrustedError(problem.with_traceback(None), der) from None
 
     context.sslobject_class = Judged
+
+
+def wants_certificate(error: ssl.SSLError) -> bool:
+    """Tell whether the alert says that the proxy's certificate is missing, or not one that the gateway takes."""
+    return _CERTIFICATE_ALERTS.search(error.reason or "") is not None
 
 
 def offers_brainpool() -> bool:
