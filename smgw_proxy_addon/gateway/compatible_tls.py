@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
 from tlslite.constants import AlertDescription, CipherSuite, HashAlgorithm, SignatureAlgorithm
 from tlslite.errors import TLSAlert, TLSIllegalParameterException, TLSRemoteAlert
-from tlslite.messages import Alert, CertificateRequest, ClientHello
+from tlslite.messages import Alert, CertificateRequest, ChangeCipherSpec, ClientHello
 from tlslite.recordlayer import RecordLayer, RecordSocket
 from tlslite.utils.python_ecdsakey import Python_ECDSAKey
 
@@ -150,9 +150,9 @@ class CompatibleObject:
         """Return how many bytes were taken in and not read yet."""
         return self._tls.unread_bytes()
 
-    def cipher(self) -> int | None:
-        """Return the number of the cipher suite that the gateway has chosen."""
-        return self._tls.suite
+    def cipher(self) -> bool:
+        """Tell whether the proxy has sent its half of the handshake: only then an ``SSLObject`` has a cipher."""
+        return self._tls.encrypts
 
     def getpeercert(self, *, binary_form: bool) -> bytes:  # noqa: ARG002 - as ssl.SSLObject has it
         """Return the gateway's certificate (DER)."""
@@ -227,7 +227,7 @@ class _RecordLayer(RecordLayer):
 class _Connection(TLSConnection):
     """A client without ``renegotiation_info`` that never renegotiates."""
 
-    suite: int | None = None
+    encrypts = False
 
     def __init__(self, sock: _Socket) -> None:
         super().__init__(sock)
@@ -246,6 +246,8 @@ class _Connection(TLSConnection):
     def _sendMsg(self, msg: Any, *arguments: Any, **named: Any) -> _Steps:  # noqa: N802
         if isinstance(msg, ClientHello):
             msg.cipher_suites.remove(CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
+        elif isinstance(msg, ChangeCipherSpec):
+            self.encrypts = True
         elif isinstance(msg, Alert) and msg.description == AlertDescription.no_renegotiation:
             raise _error("NO_RENEGOTIATION")
         yield from super()._sendMsg(msg, *arguments, **named)
@@ -256,12 +258,6 @@ class _Connection(TLSConnection):
                 # tlslite-ng refuses a gateway that takes no RSA signature. It never makes this one.
                 message.supported_signature_algs.append((HashAlgorithm.sha1, SignatureAlgorithm.rsa))
             yield message
-
-    def _clientGetServerHello(self, *arguments: Any) -> _Steps:  # noqa: N802
-        for result in super()._clientGetServerHello(*arguments):
-            if result not in (0, 1):
-                self.suite = result.cipher_suite
-            yield result
 
 
 class _Gcm:

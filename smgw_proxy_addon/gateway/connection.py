@@ -8,7 +8,6 @@ depend on the case of header names.
 import asyncio
 import math
 import select
-import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Final, cast
 
@@ -68,8 +67,6 @@ class Connection(asyncio.Protocol):
         self._written = False
         """Whether a byte of the request was written."""
         self._sent = False
-        self._refused = ""
-        """The alert with which the gateway refused the proxy's certificate; in TLS 1.3 behind the handshake."""
         self._input = select.poll()
         self.on_idle_end: Callable[[bool], None] | None = None
         self.opened = clock()
@@ -192,8 +189,6 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is closed."""
-        if isinstance(exc, ssl.SSLError) and self.answered is None and wants_certificate(exc):
-            self._refused = exc.reason
         self._end(exc, closed=exc is None)
         if self._watchdog:
             self._watchdog.cancel()
@@ -243,8 +238,9 @@ class Connection(asyncio.Protocol):
         Gateways of Theben close to refuse a login. So the end refuses it, and nothing is sent again, unless the
         connection had been idle for long enough to be closed for that.
         """
-        if self._refused:
-            return GatewayWantsCertificateError(self._refused)
+        alert = self.transport.error
+        if alert and self.answered is None and wants_certificate(alert):  # in TLS 1.3 it comes behind the handshake
+            return GatewayWantsCertificateError(alert.reason or "")
         detail = "closed without an answer"
         if not self._written:
             return NotSentError(detail)

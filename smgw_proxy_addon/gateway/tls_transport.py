@@ -8,22 +8,28 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, Final, cast
 
+from smgw_proxy_addon.gateway.tls import refused_hello
+
 if TYPE_CHECKING:
     from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext
 
 _RECORD: Final = 16384
 """Bytes of the longest record (RFC 5246 section 6.2.1)."""
+_ALERT: Final = 7
+"""Bytes of a record with an alert."""
 
 
 class TlsTransport(asyncio.Protocol):
     """The client's side of one TLS connection: a protocol for the socket, a transport for ``protocol``.
 
     ``raw`` is the socket's own transport. ``handshake`` is done with the handshake, and then ``protocol`` is told of
-    the connection. ``ended``: nothing comes in any more; ``protocol`` is told so behind the last bytes.
+    the connection. ``ended``: nothing comes in any more; ``protocol`` is told so behind the last bytes. ``error`` is
+    what has ended the connection after the handshake, such as an alert.
     """
 
     raw: asyncio.Transport
     ended = False
+    error: ssl.SSLError | None = None
     _open = False
 
     def __init__(
@@ -32,8 +38,9 @@ class TlsTransport(asyncio.Protocol):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self._protocol = protocol
+        self._heard = b""
+        """The first bytes of the gateway, as many as an alert has."""
         self._closing = False
-        self._error: Exception | None = None
         self.handshake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # For the protocol above
@@ -79,6 +86,7 @@ class TlsTransport(asyncio.Protocol):
         if self._open:
             self._read()
         elif not self.handshake.done():
+            self._heard = (self._heard + data)[:_ALERT]
             self._shake_hands()
 
     def eof_received(self) -> None:
@@ -92,7 +100,7 @@ class TlsTransport(asyncio.Protocol):
             exc.__traceback__ = exc.__context__ = None  # after a write they refer to frames, and these to this
         if self._open:
             self._open = False
-            self._protocol.connection_lost(self._error or exc)
+            self._protocol.connection_lost(self.error or exc)
         else:
             self._fail(exc or ConnectionResetError())
         del self._protocol  # each of them refers to the other
@@ -112,7 +120,7 @@ class TlsTransport(asyncio.Protocol):
             self._send()
         except ssl.SSLError as error:
             error.__context__ = None  # its traceback and this one refer to frames, and these to this
-            self._fail(error.with_traceback(None))
+            self._fail(refused_hello(error, self._heard) or error.with_traceback(None))
             self.raw.abort()
         else:
             self._send()
@@ -136,7 +144,7 @@ class TlsTransport(asyncio.Protocol):
         except ssl.SSLWantReadError:
             pass  # a part of a record
         except ssl.SSLError as error:
-            self._error, self.ended = error.with_traceback(None), True
+            self.error, self.ended = error.with_traceback(None), True
         if self._outgoing.pending:
             self._send()
         if self._closing:
@@ -145,7 +153,7 @@ class TlsTransport(asyncio.Protocol):
             return
         if data := b"".join(pieces):
             self._protocol.data_received(data)
-        if self._error:
+        if self.error:
             self.raw.abort()
         elif self.ended:
             self._protocol.eof_received()
