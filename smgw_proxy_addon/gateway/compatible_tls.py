@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
-from tlslite.constants import AlertDescription, CipherSuite, HashAlgorithm, SignatureAlgorithm
+from tlslite.constants import AlertDescription, CipherSuite, ExtensionType, HashAlgorithm, SignatureAlgorithm
 from tlslite.errors import TLSAlert, TLSIllegalParameterException, TLSRemoteAlert
 from tlslite.messages import Alert, CertificateRequest, ChangeCipherSpec, ClientHello
 from tlslite.recordlayer import RecordLayer, RecordSocket
@@ -38,6 +38,9 @@ _DIGESTS: Final[dict[int, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]]] 
     48: hashes.SHA384,
     64: hashes.SHA512,
 }
+
+_ECDSA_NAMES: Final = {"secp256r1": "prime256v1"}
+"""Where a curve's name differs from that of ``cryptography``."""
 
 _Steps = Generator[Any, None, None]
 
@@ -246,6 +249,8 @@ class _Connection(TLSConnection):
     def _sendMsg(self, msg: Any, *arguments: Any, **named: Any) -> _Steps:  # noqa: N802
         if isinstance(msg, ClientHello):
             msg.cipher_suites.remove(CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
+            # Without that, certificates are X.509 as well; OpenSSL never sends it.
+            msg.extensions = [each for each in msg.extensions if each.extType != ExtensionType.cert_type]
         elif isinstance(msg, ChangeCipherSpec):
             self.encrypts = True
         elif isinstance(msg, Alert) and msg.description == AlertDescription.no_renegotiation:
@@ -302,21 +307,23 @@ class _Cbc:
 
 
 class _EcKey(Python_ECDSAKey):
-    """A key whose signatures take the same time for every key; tlslite-ng's own do not."""
+    """A key whose signatures take the same time for every key; tlslite-ng's own do not, and it reads no brainpool."""
 
-    signer: ec.EllipticCurvePrivateKey
+    def __init__(self, signer: ec.EllipticCurvePrivateKey) -> None:
+        point = signer.public_key().public_numbers()
+        super().__init__(point.x, point.y, _ECDSA_NAMES.get(signer.curve.name, signer.curve.name))
+        self.private_key = self.public_key  # it is asked for its curve
+        self._signer = signer
 
-    def _sign(self, data: bytearray, hash_alg: str) -> bytearray:  # noqa: ARG002
-        return bytearray(self.signer.sign(bytes(data), ec.ECDSA(utils.Prehashed(_DIGESTS[len(data)]()))))
+    def _sign(self, data: bytearray, hAlg: str) -> bytearray:  # noqa: ARG002, N803
+        return bytearray(self._signer.sign(bytes(data), ec.ECDSA(utils.Prehashed(_DIGESTS[len(data)]()))))
 
 
 def _signing_key(pem: bytes) -> Any:
-    key = parsePEMKey(pem.decode(), private=True, implementations=["python"])
     signer = serialization.load_pem_private_key(pem, None)
     if isinstance(signer, ec.EllipticCurvePrivateKey):
-        key.__class__ = _EcKey
-        key.signer = signer
-    return key
+        return _EcKey(signer)
+    return parsePEMKey(pem.decode(), private=True, implementations=["python"])
 
 
 def _settings() -> HandshakeSettings:
