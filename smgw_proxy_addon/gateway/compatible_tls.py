@@ -17,7 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
-from tlslite.constants import AlertDescription, CipherSuite, ExtensionType, HashAlgorithm, SignatureAlgorithm
+from tlslite.constants import (
+    AlertDescription,
+    AlertLevel,
+    CipherSuite,
+    ContentType,
+    ExtensionType,
+    HashAlgorithm,
+    SignatureAlgorithm,
+)
 from tlslite.errors import TLSAlert, TLSIllegalParameterException, TLSRemoteAlert
 from tlslite.messages import Alert, CertificateRequest, ChangeCipherSpec, ClientHello
 from tlslite.recordlayer import RecordLayer, RecordSocket
@@ -33,6 +41,7 @@ _KEY_SIZES: Final = dict.fromkeys(CipherSuite.aes256GcmSuites + CipherSuite.aes2
 )
 _HANDSHAKE_LIMIT: Final = 65536
 """Bytes that a gateway may send until its handshake is complete: certificates take some thousand."""
+_PIECE: Final = 4096
 _DIGESTS: Final[dict[int, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]]] = {
     32: hashes.SHA256,
     48: hashes.SHA384,
@@ -73,11 +82,25 @@ class CompatibleContext:
         return self.sslobject_class(_Socket(incoming, outgoing), server_hostname, self._login)
 
 
-class CompatibleTransport(TlsTransport):
-    """A connection whose handshake runs beside the event loop: on a small computer it takes a part of a second."""
+class CompatibleTransport(TlsTransport, asyncio.BufferedProtocol):
+    """A connection whose handshake runs beside the event loop: on a small computer it takes a part of a second.
+
+    After it, at most ``_PIECE`` bytes are decrypted in one turn of the loop: small records take up to a millisecond
+    each, and asyncio would read 256 kB of them at once.
+    """
 
     _tls: "CompatibleObject"
     _received = 0
+    _buffer: bytearray | None = None
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - as asyncio has it
+        """Return where the next bytes go."""
+        self._buffer = self._buffer or bytearray(_PIECE)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the bytes that came in."""
+        self.data_received(bytes(self.get_buffer(nbytes)[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Decrypt what came in, or go on with the handshake."""
@@ -246,6 +269,11 @@ class _Connection(TLSConnection):
         """Return what is wrong while input is waited for: half a message that may come in a handshake only."""
         return None if self.closed or self._defragmenter.is_empty() else "UNEXPECTED_MESSAGE"
 
+    def _getNextRecord(self) -> _Steps:  # noqa: N802
+        for result in super()._getNextRecord():
+            if not (self.closed and _warns_of_name(result)):
+                yield result
+
     def _sendMsg(self, msg: Any, *arguments: Any, **named: Any) -> _Steps:  # noqa: N802
         if isinstance(msg, ClientHello):
             msg.cipher_suites.remove(CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
@@ -317,6 +345,15 @@ class _EcKey(Python_ECDSAKey):
 
     def _sign(self, data: bytearray, hAlg: str) -> bytearray:  # noqa: ARG002, N803
         return bytearray(self._signer.sign(bytes(data), ec.ECDSA(utils.Prehashed(_DIGESTS[len(data)]()))))
+
+
+def _warns_of_name(result: Any) -> bool:
+    """Tell whether this is an alert after which a handshake goes on (RFC 6066 section 3)."""
+    return (
+        result not in (0, 1)
+        and result[0].type == ContentType.alert
+        and tuple(result[1].bytes) == (AlertLevel.warning, AlertDescription.unrecognized_name)
+    )
 
 
 def _signing_key(pem: bytes) -> Any:
