@@ -456,7 +456,7 @@ def test_tlslite_ng_has_the_private_names_that_are_changed_here() -> None:
     for ours in vars(compatible_tls).values():
         if not inspect.isclass(ours) or ours.__module__ != compatible_tls.__name__:
             continue
-        (base,) = ours.__bases__
+        base, *_ = ours.__bases__
         if not base.__module__.startswith("tlslite."):
             continue
         changed = [name for name in vars(ours) if name[0] == "_" and name[:2] != "__"]
