@@ -12,6 +12,8 @@ from smgw_proxy_addon.read_buffer import BufferedReader
 
 _RECORD: Final = 16384
 """Bytes of the longest record (RFC 5246 section 6.2.1)."""
+_ALERT: Final = 7
+"""Bytes of a record with an alert."""
 
 
 class TlsContext(Protocol):
@@ -27,11 +29,13 @@ class TlsTransport(BufferedReader):
     """One side of a TLS connection: a protocol for the socket, a transport for ``protocol``.
 
     ``raw`` is the socket's own transport. ``handshake`` is done with the handshake, and then ``protocol`` is told of
-    the connection. ``ended``: nothing comes in any more; ``protocol`` is told so behind the last bytes.
+    the connection. ``ended``: nothing comes in any more; ``protocol`` is told so behind the last bytes. ``error`` is
+    what has ended the connection after the handshake, such as an alert.
     """
 
     raw: asyncio.Transport
     ended = False
+    error: ssl.SSLError | None = None
     _open = False
 
     def __init__(
@@ -45,8 +49,9 @@ class TlsTransport(BufferedReader):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_name)
         self._protocol = protocol
+        self.heard = b""
+        """The first bytes of the other side, as many as an alert has."""
         self._closing = False
-        self._error: Exception | None = None
         self.handshake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # For the protocol above
@@ -92,6 +97,7 @@ class TlsTransport(BufferedReader):
         if self._open:
             self._read()
         elif not self.handshake.done():
+            self.heard = (self.heard + data)[:_ALERT]
             self._shake_hands()
 
     def eof_received(self) -> None:
@@ -101,9 +107,11 @@ class TlsTransport(BufferedReader):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on that the connection is closed."""
+        if exc:
+            exc.__traceback__ = exc.__context__ = None  # after a write they refer to frames, and these to this
         if self._open:
             self._open = False
-            self._protocol.connection_lost(self._error or exc)
+            self._protocol.connection_lost(self.error or exc)
         else:
             self._fail(exc or ConnectionResetError())
         del self._protocol  # each of them refers to the other
@@ -148,7 +156,7 @@ class TlsTransport(BufferedReader):
         except ssl.SSLWantReadError:
             pass  # a part of a record
         except ssl.SSLError as error:
-            self._error, self.ended = error.with_traceback(None), True
+            self.error, self.ended = error.with_traceback(None), True
         if self._outgoing.pending:
             self._send()
         if self._closing:
@@ -157,7 +165,7 @@ class TlsTransport(BufferedReader):
             return
         if data := b"".join(pieces):
             self._protocol.data_received(data)
-        if self._error:
+        if self.error:
             self.raw.abort()
         elif self.ended:
             self._protocol.eof_received()

@@ -85,3 +85,11 @@ def loop_guard(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
         # Coverage takes it when any thread runs a line of a module for the first time.
         guard.functions["threading.Lock.acquire"].can_block_in("coverage/collector.py", "lock_data")
         yield guard
+
+
+@pytest.fixture(params=["openssl", "compatible"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test once with each engine for TLS with the gateway."""
+    name: str = request.param
+    monkeypatch.setattr("tests.rig.tls", name)
+    return name

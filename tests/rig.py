@@ -19,6 +19,9 @@ from smgw_proxy_addon.server.listeners import open_listeners, own_certificate
 from smgw_proxy_addon.status.supervisor import Supervisor
 from smgw_proxy_addon.trust.store import TrustStore
 
+tls = "auto"
+"""Value of the option ``tls`` in ``proxy_for``; the fixture ``engine`` sets it."""
+
 
 @dataclass
 class Rig:
@@ -65,7 +68,8 @@ async def proxy_for(
     ``clock`` gives the proxy's seconds, ``login_pauses`` are those between logins that the gateway did not answer.
     """
     target = sim if isinstance(sim, str) else sim.authority
-    given = {"target": target, "port": 0, "bind": ["127.0.0.1"], "cert_dir": str(folder / "certs"), **options}
+    given = {"target": target, "port": 0, "bind": ["127.0.0.1"], "cert_dir": str(folder / "certs"), "tls": tls}
+    given |= options
     checked = from_command_line(given)._replace(**(hasten or {}))
     listeners = await asyncio.to_thread(open_listeners, checked)
     certificate = await asyncio.to_thread(own_certificate, checked)

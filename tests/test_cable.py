@@ -70,12 +70,21 @@ class Network:
             self.at(self.gateway, "iptables", "-A" if on else "-D", chain, "-j", "DROP")
 
 
-@pytest.fixture(params=list(Mode), ids=lambda mode: mode.value)
+PLAYED: Final = {
+    "transparent": (Mode.TRANSPARENT, "openssl"),
+    "login once": (Mode.LOGIN_ONCE, "openssl"),
+    "compatible TLS": (Mode.TRANSPARENT, "compatible"),
+}
+"""How the gateway's password is used, and what speaks TLS with it."""
+
+
+@pytest.fixture(params=PLAYED)
 def network(require: Callable[[str], None], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Network]:
     require("netns")
     require("curl")
     home, gateway = (f"smgw-{os.getpid()}-{name}" for name in ("cable-home", "cable-far"))
-    made = Network(home, gateway, 0, tmp_path / "log", request.param)
+    mode, engine = PLAYED[request.param]
+    made = Network(home, gateway, 0, tmp_path / "log", mode)
     with ExitStack() as stack:
         for name in (home, gateway):
             subprocess.run(["ip", "netns", "add", name], check=True)
@@ -91,7 +100,8 @@ def network(require: Callable[[str], None], tmp_path: Path, request: pytest.Fixt
         simulator += ["--protect-all"] if made.mode is Mode.LOGIN_ONCE else []
         stack.enter_context(_running(gateway, simulator, "ready", tmp_path))
         options = ["--target", GATEWAY, "--port", "0", "--bind", "127.0.0.1", "--cert-dir", str(tmp_path / "certs")]
-        options += ["--connect-timeout", str(CONNECT), "--read-timeout", str(READ), *flags_of(made.mode, tmp_path)]
+        options += ["--connect-timeout", str(CONNECT), "--read-timeout", str(READ), "--tls", engine]
+        options += flags_of(made.mode, tmp_path)
         stack.enter_context(_running(home, ["smgw_proxy_addon", *options], " Ready", tmp_path))
         found = re.search(r"Listening at http://\S*:(\d+)$", made.log.read_text(), re.MULTILINE)
         assert found

@@ -15,7 +15,7 @@ from simulator.certificates import CertificateOptions, Identity, make_identity
 from simulator.gateway import Simulator
 from simulator.messages import Received
 from smgw_proxy_addon.program.wiring import GRACE
-from tests.faults import ROWS, mounted
+from tests.faults import ROWS, gateway_rows, mounted
 from tests.faults.scene import IN_BOTH_MODES, Mode, Row, auth_of, flags_of, gateway_for, play
 from tests.process import ROOT, proxy_program
 
@@ -34,6 +34,16 @@ def identity() -> Identity:
 )
 async def test_fault(tmp_path: Path, identity: Identity, row: Row, mode: Mode) -> None:
     outcome = await play(row, mode, tmp_path, identity)
+    assert outcome.recovery < BOUND
+
+
+@pytest.mark.parametrize("row", gateway_rows.CONNECTED, ids=lambda row: row.name)
+async def test_fault_with_the_compatible_tls(
+    tmp_path: Path, identity: Identity, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is above TLS does not know the engine: one mode is enough, and what happens on a connection, or to it.
+    monkeypatch.setattr("tests.rig.tls", "compatible")
+    outcome = await play(row, Mode.TRANSPARENT, tmp_path, identity)
     assert outcome.recovery < BOUND
 
 

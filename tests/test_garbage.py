@@ -51,6 +51,7 @@ async def gone(*kinds: type) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("after", [0, HALF_A_HANDSHAKE])
 @pytest.mark.parametrize("end", list(End))
 async def test_a_handshake_with_the_gateway_that_fails(tmp_path: Path, end: End, after: int) -> None:
@@ -66,6 +67,7 @@ async def test_a_handshake_with_the_gateway_that_fails(tmp_path: Path, end: End,
         assert await gone(TlsTransport)
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_connection_that_the_gateway_closes(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, httpx.AsyncClient(trust_env=False) as client:
         for _ in range(FAILURES):
@@ -75,6 +77,7 @@ async def test_a_connection_that_the_gateway_closes(tmp_path: Path) -> None:
         assert await gone(TlsTransport)
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_certificate_that_is_refused(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path) as rig, httpx.AsyncClient(trust_env=False) as client:
         await client.get(f"{rig.http}/sim/status/200")

@@ -1,4 +1,4 @@
-"""The package uses no private name of a library: such names change without notice."""
+"""The package uses no private name of a library: such names change without notice. tlslite-ng is an exception."""
 
 import ast
 from collections.abc import Iterator
@@ -9,6 +9,9 @@ import pytest
 
 PUBLIC: Final = frozenset({"_asdict", "_exit", "_replace"})
 """Documented parts of ``NamedTuple`` and ``os``."""
+
+EXCEPTIONS: Final = [("compatible_tls.py", name) for name in ("_read_buffer", "_readBuffer", "_defragmenter")]
+"""Nothing public says the same; ``tests/gateway/test_compatible_tls.py`` fails when they change."""
 
 PACKAGE: Final = Path(__file__).parent.parent / "smgw_proxy_addon"
 
@@ -37,11 +40,11 @@ def foreign(tree: ast.AST, ours: set[str]) -> Iterator[str]:
                 yield from (each.name for each in names if is_private(each.name))
 
 
-def test_there_is_none() -> None:
+def test_there_is_none_but_the_exceptions() -> None:
     trees = {path: ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
     ours = {name for tree in trees.values() for name in defined(tree)}
-    found = [(path.name, name) for path, tree in trees.items() for name in foreign(tree, ours)]
-    assert found == []
+    found = {(path.name, name) for path, tree in trees.items() for name in foreign(tree, ours)}
+    assert found == set(EXCEPTIONS)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,15 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from simulator.certificates import CertificateOptions, make_identity
+from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.tls import client_context
 from smgw_proxy_addon.http.messages import GatewayRequest
@@ -43,6 +44,14 @@ class Below(asyncio.Transport):
         super().__init__()
         self.sent = b""
         self.ended = ""
+        self.reading = asyncio.Event()
+        self.reading.set()
+
+    def pause_reading(self) -> None:
+        self.reading.clear()
+
+    def resume_reading(self) -> None:
+        self.reading.set()
 
     def write(self, data: Any) -> None:
         self.sent += data
@@ -57,28 +66,42 @@ class Below(asyncio.Transport):
         return bool(self.ended)
 
 
+SPOKEN: Final[dict[str, tuple[Callable[[], ssl.SSLContext | CompatibleContext], ssl.TLSVersion]]] = {
+    "OpenSSL, TLS 1.2": (client_context, ssl.TLSVersion.TLSv1_2),
+    "OpenSSL, TLS 1.3": (client_context, ssl.TLSVersion.TLSv1_3),
+    "compatible": (CompatibleContext, ssl.TLSVersion.TLSv1_3),
+}
+"""The context of the proxy, and the newest version of TLS that the gateway speaks."""
+
+
 class Wire:
     """A TLS connection to a gateway; what the gateway sends arrives in pieces of ``size`` bytes."""
 
-    def __init__(
-        self, size: int, folder: Path, protocol: asyncio.Protocol | None = None, *, half_a_handshake: bool = False
-    ) -> None:
+    def __init__(self, spoken: str, size: int, folder: Path, protocol: asyncio.Protocol | None = None) -> None:
         self._size = size
+        make_context, newest = SPOKEN[spoken]
         identity = make_identity(CertificateOptions(common_name="x"))
         (folder / "pem").write_bytes(identity.certificate_pem + identity.key_pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.maximum_version = ssl.TLSVersion.TLSv1_2  # the client is the last to speak in its handshake
+        context.maximum_version = newest
         context.load_cert_chain(folder / "pem")
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.gateway = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.above, self.below = Above(), Below()
-        self.tls = TlsTransport(client_context(), None, protocol or self.above)
+        self.tls = transport_of(make_context(), protocol or self.above)
         self.tls.connection_made(self.below)
-        for _ in range(1 if half_a_handshake else 2):
+
+    async def shake_hands(self, turns: int = 2) -> None:
+        """Let each side answer the other one so many times; the second time ends the handshake."""
+        for _ in range(turns):
+            await self.below.reading.wait()
             self.take()
             with suppress(ssl.SSLWantReadError):
                 self.gateway.do_handshake()
-            self.deliver()
+            for piece in self._pieces(self._outgoing.read()):
+                await self.below.reading.wait()
+                self.tls.data_received(piece)
+        await self.below.reading.wait()
 
     def take(self) -> None:
         """Give the gateway what was sent to it."""
@@ -86,15 +109,30 @@ class Wire:
         self.below.sent = b""
 
     def deliver(self, more: bytes = b"") -> None:
-        """Give the proxy what the gateway has sent."""
-        data = self._outgoing.read() + more
-        for at in range(0, len(data), self._size):
-            self.tls.data_received(data[at : at + self._size])
+        """Give the proxy what the gateway has sent, after the handshake."""
+        for piece in self._pieces(self._outgoing.read() + more):
+            self.tls.data_received(piece)
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        return (data[at : at + self._size] for at in range(0, len(data), self._size))
+
+
+def transport_of(context: ssl.SSLContext | CompatibleContext, protocol: asyncio.Protocol) -> TlsTransport:
+    kind = TlsTransport if isinstance(context, ssl.SSLContext) else context.transport_class
+    return kind(context, None, protocol)
+
+
+@pytest.fixture(params=SPOKEN)
+def spoken(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(params=[1, 7, 100_000])
-async def wire(request: pytest.FixtureRequest, tmp_path: Path) -> Wire:
-    return Wire(request.param, tmp_path)
+async def wire(request: pytest.FixtureRequest, spoken: str, tmp_path: Path) -> Wire:
+    made = Wire(spoken, request.param, tmp_path)
+    await made.shake_hands()
+    return made
 
 
 def pieces(told: list[object]) -> Iterator[bytes]:
@@ -135,10 +173,11 @@ async def test_a_record_that_was_changed_ends_the_connection(wire: Wire) -> None
     assert wire.above.told == ["made", "SSLError"]
 
 
-async def test_bytes_that_are_no_tls_fail_the_handshake() -> None:
+async def test_bytes_that_are_no_tls_fail_the_handshake(spoken: str) -> None:
     above, below = Above(), Below()
-    tls = TlsTransport(client_context(), None, above)
+    tls = transport_of(SPOKEN[spoken][0](), above)
     tls.connection_made(below)
+    await below.reading.wait()
     tls.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with pytest.raises(ssl.SSLError):
         await tls.handshake
@@ -146,8 +185,11 @@ async def test_bytes_that_are_no_tls_fail_the_handshake() -> None:
     assert (above.told, below.ended) == ([], "aborted")
 
 
-async def test_a_handshake_that_nobody_waits_for_any_more_passes_nothing_on(tmp_path: Path) -> None:
-    wire = Wire(100_000, tmp_path, half_a_handshake=True)
+# In TLS 1.3 the gateway speaks once: there is no half.
+@pytest.mark.parametrize("spoken", ["OpenSSL, TLS 1.2", "compatible"])
+async def test_a_handshake_that_nobody_waits_for_any_more_passes_nothing_on(tmp_path: Path, spoken: str) -> None:
+    wire = Wire(spoken, 100_000, tmp_path)
+    await wire.shake_hands(turns=1)
     wire.tls.handshake.cancel()
     wire.take()
     wire.gateway.do_handshake()
@@ -167,9 +209,11 @@ async def connection() -> Connection:
 
 
 @pytest.fixture
-async def kept(tmp_path: Path, connection: Connection) -> Wire:
+async def kept(spoken: str, tmp_path: Path, connection: Connection) -> Wire:
     """A wire below the connection."""
-    return Wire(100_000, tmp_path, connection)
+    made = Wire(spoken, 100_000, tmp_path, connection)
+    await made.shake_hands()
+    return made
 
 
 async def answer_and_close(kept: Wire) -> None:

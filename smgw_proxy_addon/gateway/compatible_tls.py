@@ -17,9 +17,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
-from tlslite.constants import AlertDescription, CipherSuite, HashAlgorithm, SignatureAlgorithm
+from tlslite.constants import (
+    AlertDescription,
+    AlertLevel,
+    CipherSuite,
+    ContentType,
+    ExtensionType,
+    HashAlgorithm,
+    SignatureAlgorithm,
+)
 from tlslite.errors import TLSAlert, TLSError, TLSIllegalParameterException, TLSRemoteAlert
-from tlslite.messages import Alert, CertificateRequest, ClientHello
+from tlslite.messages import Alert, CertificateRequest, ChangeCipherSpec, ClientHello
 from tlslite.recordlayer import RecordLayer, RecordSocket
 from tlslite.utils.python_ecdsakey import Python_ECDSAKey
 
@@ -35,11 +43,15 @@ _HANDSHAKE_LIMIT: Final = 65536
 """Bytes that a gateway may send until its handshake is complete: certificates take some thousand."""
 _RSA_EXPONENT_LIMIT: Final = 2**64
 """As OpenSSL has it for long keys. One as long as the key takes seconds, in which Python runs nothing else."""
+_PIECE: Final = 4096
 _DIGESTS: Final[dict[int, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]]] = {
     32: hashes.SHA256,
     48: hashes.SHA384,
     64: hashes.SHA512,
 }
+
+_ECDSA_NAMES: Final = {"secp256r1": "prime256v1"}
+"""Where a curve's name differs from that of ``cryptography``."""
 
 _Steps = Generator[Any, None, None]
 
@@ -77,11 +89,18 @@ class CompatibleContext:
 
 
 class CompatibleTransport(TlsTransport):
-    """A connection whose handshake runs beside the event loop: on a small computer it takes a part of a second."""
+    """A connection whose handshake runs beside the event loop: on a small computer it takes a part of a second.
+
+    After it, at most ``_PIECE`` bytes are decrypted in one turn of the loop: small records take up to a millisecond
+    each, and asyncio would read 256 kB of them at once.
+    """
 
     _tls: "CompatibleObject"
-    _advancing = False
     _received = 0
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Give the event loop a buffer to read into."""
+        return super().get_buffer(sizehint)[:_PIECE]
 
     def data_received(self, data: bytes | memoryview) -> None:
         """Decrypt what came in, or go on with the handshake."""
@@ -94,18 +113,16 @@ class CompatibleTransport(TlsTransport):
         super().data_received(data)
 
     def _shake_hands(self) -> None:
-        if not self._advancing:
-            self._advancing = True
-            loop = asyncio.get_running_loop()
-            loop.run_in_executor(None, self._tls.advance).add_done_callback(self._advanced)
+        # Neither bytes nor the end of the connection may overtake what is being worked at: perhaps the last alert.
+        self.raw.pause_reading()
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, self._tls.advance).add_done_callback(self._advanced)
 
     def _advanced(self, _advance: asyncio.Future[None]) -> None:
-        self._advancing = False
         if self.handshake.done():
-            return  # the connection was lost meanwhile
+            return  # nobody waits for it any more
+        self.raw.resume_reading()
         super()._shake_hands()
-        if not self.handshake.done() and self._incoming.pending:
-            self._shake_hands()
 
 
 class CompatibleObject:
@@ -163,9 +180,9 @@ class CompatibleObject:
         """Return how many bytes were taken in and not read yet."""
         return self._tls.unread_bytes()
 
-    def cipher(self) -> int | None:
-        """Return the number of the cipher suite that the gateway has chosen."""
-        return self._tls.suite
+    def cipher(self) -> bool:
+        """Tell whether the proxy has sent its half of the handshake: only then an ``SSLObject`` has a cipher."""
+        return self._tls.encrypts
 
     def getpeercert(self, *, binary_form: bool) -> bytes:  # noqa: ARG002 - as ssl.SSLObject has it
         """Return the gateway's certificate (DER)."""
@@ -215,10 +232,14 @@ class _Socket:
 
 class _RecordSocket(RecordSocket):
     def _recvHeader(self) -> _Steps:  # noqa: N802
-        for result in super()._recvHeader():
-            if result not in (0, 1) and result.ssl2:
-                raise TLSIllegalParameterException("no record of TLS")
-            yield result
+        try:
+            for result in super()._recvHeader():
+                if result not in (0, 1) and result.ssl2:
+                    break
+                yield result
+        except TLSIllegalParameterException:
+            pass
+        raise _error("WRONG_VERSION_NUMBER")  # what OpenSSL says to plain text
 
 
 class _RecordLayer(RecordLayer):
@@ -236,7 +257,7 @@ class _RecordLayer(RecordLayer):
 class _Connection(TLSConnection):
     """A client without ``renegotiation_info`` that never renegotiates."""
 
-    suite: int | None = None
+    encrypts = False
 
     def __init__(self, sock: _Socket) -> None:
         super().__init__(sock)
@@ -252,9 +273,18 @@ class _Connection(TLSConnection):
         """Return what is wrong while input is waited for: half a message that may come in a handshake only."""
         return None if self.closed or self._defragmenter.is_empty() else "UNEXPECTED_MESSAGE"
 
+    def _getNextRecord(self) -> _Steps:  # noqa: N802
+        for result in super()._getNextRecord():
+            if not (self.closed and _warns_of_name(result)):
+                yield result
+
     def _sendMsg(self, msg: Any, *arguments: Any, **named: Any) -> _Steps:  # noqa: N802
         if isinstance(msg, ClientHello):
             msg.cipher_suites.remove(CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
+            # Without that, certificates are X.509 as well; OpenSSL never sends it.
+            msg.extensions = [each for each in msg.extensions if each.extType != ExtensionType.cert_type]
+        elif isinstance(msg, ChangeCipherSpec):
+            self.encrypts = True
         elif isinstance(msg, Alert) and msg.description == AlertDescription.no_renegotiation:
             raise _error("NO_RENEGOTIATION")
         yield from super()._sendMsg(msg, *arguments, **named)
@@ -270,12 +300,6 @@ class _Connection(TLSConnection):
         for result in super()._clientGetKeyFromChain(*arguments):
             if result not in (0, 1) and getattr(result[0], "e", 0) >= _RSA_EXPONENT_LIMIT:
                 raise _error("BAD_CERTIFICATE")
-            yield result
-
-    def _clientGetServerHello(self, *arguments: Any) -> _Steps:  # noqa: N802
-        for result in super()._clientGetServerHello(*arguments):
-            if result not in (0, 1):
-                self.suite = result.cipher_suite
             yield result
 
 
@@ -321,21 +345,32 @@ class _Cbc:
 
 
 class _EcKey(Python_ECDSAKey):
-    """A key whose signatures take the same time for every key; tlslite-ng's own do not."""
+    """A key whose signatures take the same time for every key; tlslite-ng's own do not, and it reads no brainpool."""
 
-    signer: ec.EllipticCurvePrivateKey
+    def __init__(self, signer: ec.EllipticCurvePrivateKey) -> None:
+        point = signer.public_key().public_numbers()
+        super().__init__(point.x, point.y, _ECDSA_NAMES.get(signer.curve.name, signer.curve.name))
+        self.private_key = self.public_key  # it is asked for its curve
+        self._signer = signer
 
-    def _sign(self, data: bytearray, hash_alg: str) -> bytearray:  # noqa: ARG002
-        return bytearray(self.signer.sign(bytes(data), ec.ECDSA(utils.Prehashed(_DIGESTS[len(data)]()))))
+    def _sign(self, data: bytearray, hAlg: str) -> bytearray:  # noqa: ARG002, N803
+        return bytearray(self._signer.sign(bytes(data), ec.ECDSA(utils.Prehashed(_DIGESTS[len(data)]()))))
+
+
+def _warns_of_name(result: Any) -> bool:
+    """Tell whether this is an alert after which a handshake goes on (RFC 6066 section 3)."""
+    return (
+        result not in (0, 1)
+        and result[0].type == ContentType.alert
+        and tuple(result[1].bytes) == (AlertLevel.warning, AlertDescription.unrecognized_name)
+    )
 
 
 def _signing_key(pem: bytes) -> Any:
-    key = parsePEMKey(pem.decode(), private=True, implementations=["python"])
     signer = serialization.load_pem_private_key(pem, None)
     if isinstance(signer, ec.EllipticCurvePrivateKey):
-        key.__class__ = _EcKey
-        key.signer = signer
-    return key
+        return _EcKey(signer)
+    return parsePEMKey(pem.decode(), private=True, implementations=["python"])
 
 
 def _settings() -> HandshakeSettings:

@@ -13,12 +13,15 @@ from typing import Final, cast
 
 from smgw_proxy_addon.errors import (
     ConnectionLostError,
+    GatewayError,
+    GatewayWantsCertificateError,
     NotSentError,
     ReadTimeoutError,
     SilentCloseError,
     StaleConnectionError,
 )
 from smgw_proxy_addon.gateway.messages import AnswerParser
+from smgw_proxy_addon.gateway.tls import wants_certificate
 from smgw_proxy_addon.http.messages import LAST_CHUNK, Answer, GatewayRequest, chunk
 from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.policy import Certificate
@@ -83,7 +86,8 @@ class Connection(asyncio.Protocol):
         """Send a request and wait for the head of its answer.
 
         Raises ``ConnectionLostError``, ``StaleConnectionError``, ``NotSentError``, ``SilentCloseError``,
-        ``BadAnswerError``, ``TruncatedAnswerError``, ``ReadTimeoutError``, and what the request's body raises.
+        ``GatewayWantsCertificateError``, ``BadAnswerError``, ``TruncatedAnswerError``, ``ReadTimeoutError``, and what
+        the request's body raises.
         """
         self.on_idle_end = None
         idle = None if self.answered is None else self._clock() - self.answered
@@ -221,7 +225,7 @@ class Connection(asyncio.Protocol):
         self.transport.write(data)
         self._written = True
 
-    def _unanswered(self, request: GatewayRequest, idle: float | None) -> ConnectionLostError:
+    def _unanswered(self, request: GatewayRequest, idle: float | None) -> GatewayError:
         """Decide what it means that the connection ended before the first byte of an answer.
 
         ``idle`` is the time from the last answer to the request, None on a new connection. This is the one place that
@@ -234,6 +238,9 @@ class Connection(asyncio.Protocol):
         Gateways of Theben close to refuse a login. So the end refuses it, and nothing is sent again, unless the
         connection had been idle for long enough to be closed for that.
         """
+        alert = self.transport.error
+        if alert and self.answered is None and wants_certificate(alert):  # in TLS 1.3 it comes behind the handshake
+            return GatewayWantsCertificateError(alert.reason or "")
         detail = "closed without an answer"
         if not self._written:
             return NotSentError(detail)

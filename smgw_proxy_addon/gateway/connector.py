@@ -26,6 +26,7 @@ from smgw_proxy_addon.gateway.tls import (
     RefusedHelloError,
     UntrustedError,
     judge_certificates,
+    refused_hello,
 )
 from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.pinning import GatewayTrust
@@ -163,6 +164,9 @@ class Connector:
         await loop.create_connection(lambda: tls, sock=connecting)
         try:
             await tls.handshake
+        except ssl.SSLError as error:
+            tls.raw.abort()
+            raise refused_hello(error, tls.heard) or error from None
         except BaseException:
             tls.raw.abort()
             raise

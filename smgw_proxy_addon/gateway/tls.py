@@ -31,8 +31,9 @@ _CERTIFICATE_ALERTS: Final = re.compile(
     "ALERT_(HANDSHAKE_FAILURE|NO_CERTIFICATE|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_[A-Z]+|UNKNOWN_CA)"
 )
 
-_HELLO_ALERTS: Final = re.compile("ALERT_(ILLEGAL_PARAMETER|HANDSHAKE_FAILURE)")
-_ILLEGAL: Final = "ILLEGAL"
+_ALERT_RECORD: Final = 21
+_FATAL_ILLEGAL_PARAMETER: Final = b"\x02\x2f"
+_FATAL_HANDSHAKE_FAILURE: Final = b"\x02\x28"
 
 _CLIENT_RANDOM_END: Final = 5 + 4 + 2 + 32
 _SUPPORTED_GROUPS: Final = b"\x00\x0a"
@@ -65,10 +66,10 @@ class RefusedHelloError(ssl.SSLError):
     ``illegal``: by "illegal parameter", which nothing but the ClientHello is a reason for.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, illegal: bool) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.illegal = _ILLEGAL in reason
+        self.illegal = illegal
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,10 @@ class GatewayTls:
         """Return the engine to try after the gateway has refused the ClientHello of the one ``used``, or None.
 
         ``known``: what has worked with this gateway before, None for nothing. ``illegal``: the alert was "illegal
-        parameter". A gateway that has taken the ClientHello before has another reason for "handshake failure".
+        parameter". A gateway that has taken OpenSSL's ClientHello before has another reason for "handshake failure".
+        With the other engine's it may have begun to demand ``renegotiation_info`` (RFC 5746 section 4.3).
         """
-        if self.engine or (used is known and not illegal):
+        if self.engine or (used is known is Engine.OPENSSL and not illegal):
             return None
         return Engine.OPENSSL if used is Engine.COMPATIBLE else Engine.COMPATIBLE
 
@@ -130,12 +132,9 @@ def judge_certificates(context: "ssl.SSLContext | CompatibleContext", judge: Cal
             except ssl.SSLWantReadError:
                 raise
             except ssl.SSLError as error:
-                reason = error.reason or ""
-                # A cipher is chosen: the gateway has sent its own half of the handshake, and what it asks for.
-                if self.cipher() and _CERTIFICATE_ALERTS.search(reason):
-                    raise CertificateWantedError(reason) from None
-                if not self.cipher() and _HELLO_ALERTS.search(reason):
-                    raise RefusedHelloError(reason) from None
+                # A cipher is in use: the proxy has sent its own half of the handshake, with its certificate.
+                if self.cipher() and wants_certificate(error):
+                    raise CertificateWantedError(error.reason or "") from None
                 raise
             der = self.getpeercert(binary_form=True) or b""
             try:
@@ -145,6 +144,22 @@ def judge_certificates(context: "ssl.SSLContext | CompatibleContext", judge: Cal
                 raise UntrustedError(problem.with_traceback(None), der) from None
 
     context.sslobject_class = Judged
+
+
+def refused_hello(error: ssl.SSLError, heard: bytes) -> RefusedHelloError | None:
+    """Return that the ClientHello was refused, None if the handshake ended for another reason.
+
+    ``heard`` begins with the first seven bytes of the gateway. OpenSSL does not tell whether a ServerHello came.
+    """
+    alert = heard[5:7]
+    if heard[0:1] != bytes([_ALERT_RECORD]) or alert not in (_FATAL_ILLEGAL_PARAMETER, _FATAL_HANDSHAKE_FAILURE):
+        return None
+    return RefusedHelloError(error.reason or "", illegal=alert == _FATAL_ILLEGAL_PARAMETER)
+
+
+def wants_certificate(error: ssl.SSLError) -> bool:
+    """Tell whether the alert says that the proxy's certificate is missing, or not one that the gateway takes."""
+    return _CERTIFICATE_ALERTS.search(error.reason or "") is not None
 
 
 def offers_brainpool() -> bool:

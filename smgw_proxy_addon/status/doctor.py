@@ -227,7 +227,8 @@ class Doctor:
             facts = {**finding.facts, **_groups(finding.facts)}
             finding = replace(finding, facts=facts)
         self._note_steps(run)
-        run.note(replace(finding, seconds=self._clock() - begun - sum(run.done.values())))
+        # In TLS 1.3 the gateway judges the proxy's certificate behind a handshake that was noted as fine.
+        run.found[finding.step] = replace(finding, seconds=self._clock() - begun - sum(run.done.values()))
 
     def _note_steps(self, run: _Examination) -> None:
         for step, seconds in run.done.items():

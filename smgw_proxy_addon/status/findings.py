@@ -217,14 +217,14 @@ NEEDS_NETWORK_APP: Final = frozenset(
 )
 """The codes of what SMGW Network takes care of."""
 
-# Parts of OpenSSL's names; those of alerts follow RFC 5246 section 7.2, with varying words before them.
+# Parts of the libraries' names; those of alerts follow RFC 5246 section 7.2, with varying words before them.
 _TLS_CODES: Final = (
     ("ALERT_ILLEGAL_PARAMETER", "tls_illegal_parameter"),
     ("ALERT_HANDSHAKE_FAILURE", "tls_no_common"),
     ("ALERT_INSUFFICIENT_SECURITY", "tls_no_common"),
     ("WRONG_CURVE", "tls_curve"),
     ("UNKNOWN_GROUP", "tls_curve"),
-    ("ALERT_PROTOCOL_VERSION", "tls_version"),
+    ("PROTOCOL_VERSION", "tls_version"),
     ("UNSUPPORTED_PROTOCOL", "tls_version"),
     ("WRONG_VERSION_NUMBER", "tls_plain"),
     ("HTTP_REQUEST", "tls_plain"),

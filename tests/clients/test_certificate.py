@@ -17,6 +17,8 @@ from tests.faults.scene import IN_BOTH_MODES, PASSWORD, USER, Mode, auth_of, opt
 from tests.rig import proxy_for
 from tests.status.test_doctor import options_for
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 PATH = "/json/metering/origin/"
 KNOWN, UNKNOWN = (make_identity(CertificateOptions(common_name=name)) for name in ("known", "unknown"))
 

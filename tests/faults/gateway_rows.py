@@ -253,6 +253,14 @@ def exchange(
 
 _CONNECTING: Final = [
     Row("Port closed", port_closed, REFUSED, visits=2, sent=0),
+    Row("First contact: port closed", port_closed, REFUSED, visits=2, sent=0, first=True),
+    Row("Name unknown", name_unknown, Got(502, "gateway_name_unknown"), visits=2, sent=0, fresh=True),
+    Row("Name server silent", name_server_silent, NOT_IN_TIME, sent=0, fresh=True, short=True),
+    Row("No route", no_route, Got(502, "gateway_unreachable"), visits=2, sent=0, fresh=True),
+    Row("Address moved", moved, REFUSED, visits=2, sent=0),
+]
+
+_HANDSHAKE: Final = [
     Row("Accepts and closes", cut(End.CLOSE), NO_TLS, visits=2, sent=0, fresh=True),
     Row("Accepts and resets", cut(End.RESET), NO_TLS, visits=2, sent=0, fresh=True),
     Row("Accepts and stays silent", cut(End.SILENCE), NOT_IN_TIME, sent=0, fresh=True, short=True),
@@ -263,12 +271,7 @@ _CONNECTING: Final = [
     Row("Handshake: reset", cut(End.RESET, HALF_A_HANDSHAKE), NO_TLS, visits=2, sent=0, fresh=True),
     Row("Handshake: stalled", cut(End.SILENCE, HALF_A_HANDSHAKE), NOT_IN_TIME, sent=0, fresh=True, short=True),
     Row("Handshake: garbage", cut(End.GARBAGE, HALF_A_HANDSHAKE), NO_TLS, visits=2, sent=0, fresh=True),
-    Row("First contact: port closed", port_closed, REFUSED, visits=2, sent=0, first=True),
     Row("First contact: reset in the handshake", cut(End.RESET, HALF_A_HANDSHAKE), NO_TLS, sent=0, first=True),
-    Row("Name unknown", name_unknown, Got(502, "gateway_name_unknown"), visits=2, sent=0, fresh=True),
-    Row("Name server silent", name_server_silent, NOT_IN_TIME, sent=0, fresh=True, short=True),
-    Row("No route", no_route, Got(502, "gateway_unreachable"), visits=2, sent=0, fresh=True),
-    Row("Address moved", moved, REFUSED, visits=2, sent=0),
 ]
 
 _EXCHANGE: Final = list(
@@ -425,4 +428,7 @@ _LOGINS: Final = [
     for what, how in (("refused with 401", None), ("refused with a close", How.CLOSE))
 ]
 
-ROWS: Final = [*_CONNECTING, *_EXCHANGE, *_TIME, *_LOGINS]
+CONNECTED: Final = [*_HANDSHAKE, *_EXCHANGE, *_TIME]
+"""Those in which a connection has begun."""
+
+ROWS: Final = [*_CONNECTING, *_HANDSHAKE, *_EXCHANGE, *_TIME, *_LOGINS]

@@ -154,6 +154,7 @@ async def test_an_unknown_name_is_named_as_such(tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()["error"]) == (502, "gateway_name_unknown")
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
     [
@@ -185,6 +186,7 @@ async def test_each_fault_of_the_gateway_has_its_own_code(tmp_path: Path, fault:
         assert (await get(rig)).status_code == 200
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_connection_that_does_not_come_about_is_no_wait(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path, hasten={"connect_timeout": 0.5}) as rig:
         sim.faults.set("locked", times=1)
@@ -194,6 +196,7 @@ async def test_a_connection_that_does_not_come_about_is_no_wait(tmp_path: Path) 
         assert record.waiting < 0.4
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_plain_http_server_is_no_gateway(tmp_path: Path) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)

@@ -29,6 +29,7 @@ from smgw_proxy_addon.program.wiring import gateway_side
 from smgw_proxy_addon.status.findings import Finding, Step
 from smgw_proxy_addon.trust.policy import describe
 from smgw_proxy_addon.trust.store import TrustStore
+from tests import rig as rigs
 from tests.rig import Rig, proxy_for
 
 ILLEGAL_PARAMETER = bytes.fromhex("1503030002022f")
@@ -36,7 +37,7 @@ ILLEGAL_PARAMETER = bytes.fromhex("1503030002022f")
 
 
 def options_for(target: str, folder: Path, hasten: Mapping[str, Any] | None = None, **given: Any) -> Options:
-    checked = from_command_line({"target": target, "cert_dir": str(folder / "certs"), **given})
+    checked = from_command_line({"target": target, "cert_dir": str(folder / "certs"), "tls": rigs.tls, **given})
     return checked._replace(**(hasten or {}))
 
 
@@ -114,6 +115,7 @@ def packets_are_swallowed() -> Iterator[str]:
         yield f"127.0.0.1:{full.getsockname()[1]}"
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("vendor", ["theben", "ppc", "emh"])
 async def test_all_is_well(tmp_path: Path, vendor: str) -> None:
     async with Simulator(vendor=vendor) as sim:
@@ -129,6 +131,7 @@ async def test_all_is_well(tmp_path: Path, vendor: str) -> None:
         assert not any(record.authorized for record in sim.records)
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_first_contact_is_told_and_not_made(tmp_path: Path) -> None:
     async with Simulator() as sim:
         findings = await examine(options_for(sim.authority, tmp_path))
@@ -164,6 +167,7 @@ async def test_a_name(tmp_path: Path) -> None:
         assert findings[Step.HTTP].code == "http_ok"
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -185,6 +189,7 @@ async def test_a_handshake_that_fails(tmp_path: Path, answer: bytes, code: str) 
         assert findings[Step.TCP].code == "tcp_ok"
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_gateway_that_refuses_the_handshake(tmp_path: Path) -> None:
     async with Simulator() as sim:
         sim.faults.set("refuse-handshake")
@@ -195,8 +200,9 @@ async def test_a_curve_that_was_not_offered(tmp_path: Path) -> None:
     # pytest runs with OpenSSL's own configuration, which offers no such curve.
     assert not offers_brainpool()
     async with Simulator(curve="brainpoolP256r1") as sim:
-        findings = await examine(options_for(sim.authority, tmp_path), brainpool=offers_brainpool())
+        findings = await examine(options_for(sim.authority, tmp_path, tls="openssl"), brainpool=offers_brainpool())
         assert (fault(findings).step, fault(findings).code) == (Step.TLS, "tls_curve")
+        assert (await examine(options_for(sim.authority, tmp_path, tls="auto")))[Step.TLS].ok
 
 
 def test_the_program_offers_the_curves() -> None:
@@ -214,6 +220,7 @@ def test_the_program_offers_the_curves() -> None:
     assert offered.stdout == "True\n"
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_locked_gateway(tmp_path: Path) -> None:
     async with Simulator() as sim:
         sim.faults.set("locked")
@@ -234,6 +241,7 @@ async def test_an_expired_certificate_is_a_warning(tmp_path: Path) -> None:
         assert not any(finding.ok is False for finding in findings.values())
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_changed_certificate(tmp_path: Path) -> None:
     async with Simulator() as sim:
         options = options_for(sim.authority, tmp_path)
@@ -248,6 +256,7 @@ async def test_a_changed_certificate(tmp_path: Path) -> None:
         assert not (options.cert_dir / f"{options.target.name}.refused").exists()
 
 
+@pytest.mark.usefixtures("engine")
 async def test_another_certificate_than_the_configured(tmp_path: Path) -> None:
     async with Simulator() as sim:
         options = options_for(sim.authority, tmp_path, certificate_fingerprint="ab" * 32)

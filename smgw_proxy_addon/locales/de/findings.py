@@ -201,8 +201,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "diese Kurven an.",
     ),
     "tls_version": Outcome(
-        "Das Gerät unter {at} spricht kein TLS 1.2 ({reason}), ist also kein Smart-Meter-Gateway.",
-        "Prüfen Sie Adresse und Port in der Option „target“.",
+        "Das Gerät unter {at} spricht keine Version von TLS, die ihm angeboten wird ({reason}). "
+        "Smart-Meter-Gateways sprechen TLS 1.2, neuere auch oder nur TLS 1.3.",
+        "Prüfen Sie Adresse und Port in der Option „target“. Stimmen sie, dann entfernen Sie die Optionen „tls“ und "
+        "„tls_max“: Dann werden beide Versionen angeboten.",
     ),
     "tls_client_certificate": Outcome(
         "Das Gerät unter {at} verlangt ein Zertifikat des Proxys als Anmeldung: Es bekam keines oder keines, das es "

@@ -192,8 +192,10 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Check that this is the gateway. If it is, use the app or the container image: they offer these curves.",
     ),
     "tls_version": Outcome(
-        "The device at {at} does not speak TLS 1.2 ({reason}), so it is no Smart Meter Gateway.",
-        'Check address and port in the option "target".',
+        "The device at {at} speaks no version of TLS that it is offered ({reason}). Smart Meter Gateways speak TLS "
+        "1.2, newer ones TLS 1.3 as well or instead.",
+        'Check address and port in the option "target". If they are right, remove the options "tls" and "tls_max": '
+        "then both versions are offered.",
     ),
     "tls_client_certificate": Outcome(
         "The device at {at} wants a certificate of the proxy as login: it got none, or not one that it takes "
