@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from benchmarks.engines import engines
 from benchmarks.fast import clients64, cpu8, latency1, starting, through
 from benchmarks.machine import describe
 from benchmarks.quick import quick
@@ -30,6 +31,7 @@ GOALS: Final[Mapping[str, Callable[[Setting], list[Row]]]] = {
     "clients64": clients64,
     "through": through,
     "start": starting,
+    "engines": engines,
 }
 """What is measured without a name."""
 MEASUREMENTS: Final = {**GOALS, "page": page}

@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from benchmarks.processes import MB, START_TIMEOUT, find, free_port, running
-from simulator.certificates import CertificateOptions, make_identity
+from simulator.certificates import OPENSSL_NAMES, CertificateOptions, make_identity
 
 HANDSHAKE: Final = 1.2
 REQUEST: Final = 0.3
 """Seconds, as measured on real gateways."""
 LARGE: Final = 200 * MB
-"""Bytes of the fast gateway's ``/large``."""
+"""Bytes of the fast gateway's ``/large``; ``/megabyte`` has one, and ``/close`` ends its connection."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +79,42 @@ def slow_gateway(scale: float = 1.0) -> Iterator[Slow]:
             yield Slow(port, control)
 
 
+@dataclass(frozen=True)
+class Suite:
+    """The fast gateway's suite by number and by OpenSSL's name, and the curve of its key and of the key exchange."""
+
+    number: str
+    ciphers: str
+    curve: str
+
+    @property
+    def name(self) -> str:
+        """The name for a table."""
+        return f"{self.number}, {self.curve}"
+
+
+GCM: Final = Suite("0xC02C", "ECDHE-ECDSA-AES256-GCM-SHA384", "P-384")
+CBC: Final = Suite("0xC023", "ECDHE-ECDSA-AES128-SHA256", "P-256")
+
+
 @contextmanager
-def fast_gateway() -> Iterator[Fast]:
-    """Run nginx with a gateway's kind of certificate (P-384) and TLS 1.2. Raises ``SystemExit`` without nginx."""
+def fast_gateway(suite: Suite = GCM) -> Iterator[Fast]:
+    """Run nginx with a gateway's kind of certificate and TLS 1.2. Raises ``SystemExit`` without nginx."""
     nginx = find("nginx")
     if nginx is None:
         raise SystemExit("script/bench: nginx is the fast gateway and is missing: sudo apt-get install nginx-light")
     port, control = free_port(), free_port()
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        identity = make_identity(CertificateOptions(common_name="ETHE0300186023.SMGW", curve="P-384"))
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        identity = make_identity(CertificateOptions(common_name="ETHE0300186023.SMGW", curve=suite.curve))
         (folder / "gateway.pem").write_bytes(identity.certificate_pem + identity.key_pem)
-        with (folder / "large").open("wb") as large:
-            large.truncate(LARGE)
+        for name, size in (("large", LARGE), ("megabyte", MB)):
+            with (folder / name).open("wb") as body:
+                body.truncate(size)
         text = Path(__file__).with_name("nginx_gateway.conf").read_text(encoding="utf-8")
-        for placeholder, value in (("PORT", port), ("CONTROL", control), ("FOLDER", folder)):
+        values = {"PORT": port, "CONTROL": control, "FOLDER": folder, "CIPHERS": suite.ciphers}
+        values["CURVE"] = OPENSSL_NAMES[suite.curve]
+        for placeholder, value in values.items():
             text = text.replace(f"@{placeholder}@", str(value))
         (folder / "nginx.conf").write_text(text, encoding="utf-8")
         command = [nginx, "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]

@@ -4,7 +4,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["smgw_proxy_addon"]):
+with atheris.instrument_imports(include=["smgw_proxy_addon", "tlslite"]):
     from fuzz.targets import TARGETS
 
 

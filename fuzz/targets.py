@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from fuzz import front_door, gateway
+from fuzz import front_door, gateway, tls_handshakes, tls_records
 from fuzz.promises import promise
 from smgw_proxy_addon import redaction
 from smgw_proxy_addon.auth import client_login
@@ -194,6 +194,8 @@ def client_logins(data: bytes) -> None:
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "front_door": front_door.fuzz,
     "gateway": gateway.fuzz,
+    "tls_handshakes": tls_handshakes.fuzz,
+    "tls_records": tls_records.fuzz,
     "rewrite": rewriting,
     "digest": logins,
     "client_login": client_logins,

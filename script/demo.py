@@ -44,6 +44,9 @@ def readings(vendor: str, proxy: str) -> str:
             return shlex.join([*curl, "-H", "Content-Type: application/json", "-d", _THEBEN_CALL, url])
         case "emh":
             return shlex.join([*curl, f"{proxy}/json/metering/origin/1emh0012345678/extended"])
+        case "sagemcom":
+            headers = ["-H", "Request-ID: 1", "-H", "Device-ID: EDNT0012345678", "-H", "Transport-Version: 1.0"]
+            return shlex.join([*curl, "--compressed", *headers, f"{proxy}/smgw/hgp/readings"])
     # PPC knows one session at a time: the second request logs out, for the next client.
     form = ["-d", "action=showMeterProfile", "-d", f"mid={_PPC_METER}"]
     url = f"{proxy}{_PPC_CGI}"
@@ -145,7 +148,7 @@ def main(arguments: Sequence[str]) -> None:
         epilog="Further options go to the proxy: see `.venv/bin/smgw-proxy run --help`.",
         allow_abbrev=False,
     )
-    parser.add_argument("--vendor", choices=("theben", "ppc", "emh"), default="theben")
+    parser.add_argument("--vendor", choices=("theben", "ppc", "emh", "sagemcom"), default="theben")
     parser.add_argument("--port", "-port", type=int, help=f"of the proxy ({PROXY_PORT}, or a free one)")
     options, further = parser.parse_known_args(arguments)
     if options.port and not is_free(options.port):

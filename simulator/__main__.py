@@ -7,9 +7,10 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from simulator.certificates import KEY_KINDS, ClientCertificates
+from simulator.certificates import KEY_KINDS, TLS_VERSIONS, ClientCertificates
 from simulator.control import Control
 from simulator.gateway import VENDORS, Simulator
+from simulator.listener import HANDSHAKE_FAILURE, ILLEGAL_PARAMETER
 
 HANDSHAKE_DELAY = 1.2
 REQUEST_DELAY = 0.3
@@ -55,10 +56,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[,times=N][,seconds=S]",
         help="switch a fault on; may be repeated",
     )
+    _add_tls(parser)
     _add_habits(parser)
     parser.add_argument("--state-dir", type=Path, help="folder that keeps the certificate over restarts")
     parser.add_argument("--control-port", type=_port, help="plain HTTP on 127.0.0.1: faults, rotate, records")
     return parser
+
+
+def _add_tls(parser: argparse.ArgumentParser) -> None:
+    """Add what a gateway speaks below HTTP."""
+    parser.add_argument("--tls", choices=tuple(TLS_VERSIONS), default="1.2", help="versions (default: %(default)s)")
+    parser.add_argument("--ciphers", metavar="NAMES", help="of TLS 1.2, by OpenSSL's names (default: the vendor's)")
+    parser.add_argument(
+        "--refuse-renegotiation-info",
+        action=argparse.BooleanOptionalAction,
+        help="end the handshake of a client that speaks of renegotiation, as OpenSSL does (default: the vendor's)",
+    )
+    parser.add_argument(
+        "--hello-alert",
+        type=int,
+        choices=(HANDSHAKE_FAILURE, ILLEGAL_PARAMETER),
+        default=ILLEGAL_PARAMETER,
+        help="the alert that says so (default: %(default)s)",
+    )
 
 
 def _add_habits(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +144,10 @@ def _simulator(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         curve=options.curve,
         algorithm=options.algorithm,
         state_dir=options.state_dir,
+        tls=options.tls,
+        ciphers=options.ciphers,
+        refuses_renegotiation_info=options.refuse_renegotiation_info,
+        hello_alert=options.hello_alert,
         handshake_delay=options.handshake_delay,
         request_delay=options.request_delay,
         serial=options.serial,

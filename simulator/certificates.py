@@ -58,6 +58,26 @@ class ClientCertificates:
     """Ends the handshake of a client that shows none; else it may log in with a password."""
 
 
+TLS_VERSIONS: Final = {
+    "1.2": (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2),
+    "1.3": (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3),
+    "both": (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3),
+}
+"""The lowest and the highest one that a gateway speaks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsOptions:
+    """What a gateway speaks: a name in ``TLS_VERSIONS``, and OpenSSL's names of the cipher suites for TLS 1.2."""
+
+    versions: str = "1.2"
+    ciphers: str | None = None
+    """None: every suite of ECDHE with AES that fits the key."""
+
+
+DEFAULT_TLS: Final = TlsOptions()
+
+
 @dataclass(frozen=True)
 class Identity:
     """A key with its certificate, both PEM."""
@@ -81,15 +101,17 @@ class Identity:
         """SHA-256 of the DER form: 64 lowercase hex digits."""
         return hashlib.sha256(self.der).hexdigest()
 
-    def server_context(self, clients: ClientCertificates | None = None) -> ssl.SSLContext:
-        """Build a server's context: TLS 1.2 exactly, ECDHE only, on this identity's curve only.
+    def server_context(
+        self, clients: ClientCertificates | None = None, tls: TlsOptions = DEFAULT_TLS
+    ) -> ssl.SSLContext:
+        """Build a server's context: ECDHE only, on this identity's curve only.
 
-        Raises ssl.SSLError if what ``clients`` trusts is no certificate.
+        Raises ssl.SSLError if what ``clients`` trusts is no certificate, or OpenSSL knows none of the ciphers.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ciphers("ECDHE+aRSA+AESGCM" if self.curve == RSA else "ECDHE+aECDSA+AESGCM:ECDHE+aECDSA+AES")
+        context.minimum_version, context.maximum_version = TLS_VERSIONS[tls.versions]
+        fitting = "ECDHE+aRSA+AESGCM" if self.curve == RSA else "ECDHE+aECDSA+AESGCM:ECDHE+aECDSA+AES"
+        context.set_ciphers(tls.ciphers or fitting)
         context.set_ecdh_curve(OPENSSL_NAMES.get(self.curve, self.curve))
         with tempfile.TemporaryDirectory() as folder:  # load_cert_chain reads files only
             path = Path(folder) / "identity.pem"

@@ -5,6 +5,7 @@ async with Simulator(vendor="theben") as sim:
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,26 +13,51 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from simulator.certificates import CertificateOptions, ClientCertificates, Identity, keep_identity, make_identity
+from simulator.certificates import (
+    TLS_VERSIONS,
+    CertificateOptions,
+    ClientCertificates,
+    Identity,
+    TlsOptions,
+    keep_identity,
+    make_identity,
+)
 from simulator.connection import Connection
 from simulator.emh import Emh
 from simulator.faults import Faults
 from simulator.journal import Journal
-from simulator.listener import Listener
+from simulator.listener import ILLEGAL_PARAMETER, Listener
 from simulator.login import Login
 from simulator.messages import Received
 from simulator.pace import Pace
 from simulator.ppc import Ppc
 from simulator.router import Router
+from simulator.sagemcom import Sagemcom
 from simulator.theben import Theben
 from simulator.vendor import Device, Vendor
 
+
+@dataclass(frozen=True)
+class Make:
+    """What the devices of one make have in common: name, curve of the key, cipher suites (None: all that fit)."""
+
+    device: str
+    curve: str
+    ciphers: str | None = None
+    refuses_renegotiation_info: bool = False
+
+
 VENDORS: Final = {
-    "theben": ("ETHE0300186023", "P-384"),
-    "ppc": ("EPPC0212345678", "P-256"),
-    "emh": ("EEMH0012345678", "P-256"),
+    "theben": Make("ETHE0300186023", "P-384"),
+    "ppc": Make("EPPC0212345678", "P-256"),
+    "emh": Make("EEMH0012345678", "P-256"),
+    "sagemcom": Make(
+        "EDNT0012345678",
+        "brainpoolP256r1",
+        "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384",
+        refuses_renegotiation_info=True,
+    ),
 }
-"""The makes: the device's name and the curve of its key."""
 
 WAIT_SECONDS: Final = 5.0
 """How long the helpers wait at most, unless told otherwise."""
@@ -59,6 +85,14 @@ class Simulator:
     curve: str | None = None
     certificate: CertificateOptions | None = None
     state_dir: Path | None = None
+    tls: str = "1.2"
+    """Versions: ``1.2``, ``1.3`` or ``both``. OpenSSL before 3.2 speaks TLS 1.3 on P-256, P-384 and P-521 only."""
+    ciphers: str | None = None
+    """OpenSSL's names of the cipher suites of TLS 1.2; None: the make's."""
+    refuses_renegotiation_info: bool | None = None
+    """Ends the handshake at a ClientHello with ``renegotiation_info`` or its cipher suite; None: as the make does."""
+    hello_alert: int = ILLEGAL_PARAMETER
+    """The alert that says so: 47 illegal_parameter, or 40 handshake_failure."""
     handshake_delay: float = 0.0
     request_delay: float = 0.0
     serial: bool = False
@@ -111,8 +145,10 @@ class Simulator:
     def __post_init__(self) -> None:
         if self.vendor not in VENDORS:
             raise ValueError(f"unknown vendor {self.vendor!r}: one of {', '.join(VENDORS)}")
-        name, curve = VENDORS[self.vendor]
-        options = self.certificate or CertificateOptions(common_name=f"{name}.SMGW", curve=curve)
+        if self.tls not in TLS_VERSIONS:
+            raise ValueError(f"unknown version of TLS {self.tls!r}: one of {', '.join(TLS_VERSIONS)}")
+        make = self._make
+        options = self.certificate or CertificateOptions(common_name=f"{make.device}.SMGW", curve=make.curve)
         self._options = replace(options, curve=self.curve) if self.curve else options
 
     async def start(self) -> None:
@@ -120,8 +156,8 @@ class Simulator:
         identity = self._identity
         if identity is None:
             identity = await asyncio.to_thread(self._first_identity)
-        context = await asyncio.to_thread(identity.server_context, self.client_certificates)
-        self.device = Device(name=VENDORS[self.vendor][0], user=self.user, clock=self.clock, identity=identity)
+        context = await self._context(identity)
+        self.device = Device(name=self._make.device, user=self.user, clock=self.clock, identity=identity)
         self._pace = Pace(serial=self.serial)
         self._listener = Listener(
             context,
@@ -129,6 +165,7 @@ class Simulator:
             faults=self.faults,
             pace=self._pace,
             handshake_delay=self.handshake_delay,
+            hello_alert=self.hello_alert if self._refuses_renegotiation_info else None,
             connect=self._connect,
         )
         self.port = self._listener.start(self.host, self.port)
@@ -254,7 +291,7 @@ class Simulator:
 
     async def use_identity(self, identity: Identity) -> None:
         """Show this certificate to new connections, such as an earlier one again."""
-        self._listener.context = await asyncio.to_thread(identity.server_context, self.client_certificates)
+        self._listener.context = await self._context(identity)
         self.device.identity = identity
 
     def close_connections(self, *, idle_only: bool = False, reset: bool = False) -> None:
@@ -264,6 +301,19 @@ class Simulator:
                 (connection.reset if reset else connection.close)()
 
     # Inside
+
+    @property
+    def _make(self) -> Make:
+        return VENDORS[self.vendor]
+
+    @property
+    def _refuses_renegotiation_info(self) -> bool:
+        chosen = self.refuses_renegotiation_info
+        return self._make.refuses_renegotiation_info if chosen is None else chosen
+
+    async def _context(self, identity: Identity) -> ssl.SSLContext:
+        tls = TlsOptions(versions=self.tls, ciphers=self.ciphers or self._make.ciphers)
+        return await asyncio.to_thread(identity.server_context, self.client_certificates, tls)
 
     def _first_identity(self) -> Identity:
         if self.state_dir is None:
@@ -283,6 +333,8 @@ class Simulator:
             )
         if self.vendor == "ppc":
             return Ppc(device=self.device, session_in_form=self.session_in_form, **common)
+        if self.vendor == "sagemcom":
+            return Sagemcom(device=self.device, **common)
         own = () if self.smgw_local_only else (self.host, self.authority, *self.allowed_hosts)
         hosts = frozenset(host.lower().encode() for host in ("smgw.local", *own))
         return Emh(device=self.device, allowed_hosts=hosts, bare_refusal=self.smgw_local_only, **common)

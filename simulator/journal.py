@@ -17,6 +17,8 @@ class Journal:
         self.peak_connections = 0
         self.handshakes = 0
         self.failed_handshakes = 0
+        self.refused_hellos = 0
+        """Those of the failed handshakes that were refused for speaking of renegotiation."""
         self.client_certificates: list[str | None] = []
         """Per completed handshake: SHA-256 of the client's certificate, 64 lowercase hex digits; None without."""
         self.heads = 0
@@ -53,6 +55,11 @@ class Journal:
         """Count a TLS handshake that ended early."""
         self.failed_handshakes += 1
         self.changed()
+
+    def hello_refused(self) -> None:
+        """Count a TLS handshake that was refused for speaking of renegotiation."""
+        self.refused_hellos += 1
+        self.handshake_failed()
 
     def request_began(self) -> None:
         """Count a head that was read."""

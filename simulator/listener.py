@@ -1,7 +1,8 @@
 """The TCP and TLS side: accepts sockets, shows the certificate, and the faults before any request.
 
 Sockets are accepted raw, because a gateway may wait, stay silent or refuse before the first TLS record, and
-because ``asyncio.start_server`` would begin the handshake by itself.
+because ``asyncio.start_server`` would begin the handshake by itself. A gateway that looks at the ClientHello before
+it answers only peeks at it, so that OpenSSL finds all of it in the socket.
 """
 
 import asyncio
@@ -11,15 +12,20 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Final
 
+from simulator.client_hello import ClientHello, NotClientHelloError, parse_client_hello
 from simulator.connection import Connection
 from simulator.faults import FaultKind, Faults
 from simulator.journal import Journal
 from simulator.messages import HEAD_LIMIT
 from simulator.pace import Pace
 
-HANDSHAKE_FAILURE: Final = bytes.fromhex("15030300020228")
-UNKNOWN_CA: Final = bytes.fromhex("15030300020230")
-"""Fatal TLS alerts (RFC 5246 section 7.2)."""
+HANDSHAKE_FAILURE: Final = 40
+ILLEGAL_PARAMETER: Final = 47
+UNKNOWN_CA: Final = 48
+PROTOCOL_VERSION: Final = 70
+"""TLS alerts (RFC 5246 section 7.2)."""
+HELLO_LIMIT: Final = 64 * 1024
+"""Bytes of a ClientHello that are looked at; the longest ones of today have 2 kB."""
 _SHUTDOWN_SECONDS: Final = 2
 """How long the client's close_notify is waited for."""
 
@@ -37,14 +43,17 @@ class Listener:
         faults: Faults,
         pace: Pace,
         handshake_delay: float,
+        hello_alert: int | None,
         connect: ConnectionFactory,
     ) -> None:
+        """``hello_alert`` refuses a ClientHello that speaks of renegotiation; None: it is taken."""
         self.context = context
         self.connections: set[Connection] = set()
         self._journal = journal
         self._faults = faults
         self._pace = pace
         self._handshake_delay = handshake_delay
+        self._hello_alert = hello_alert
         self._connect = connect
         self._socket: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +98,9 @@ class Listener:
                 if self._faults.take(FaultKind.LOCKED):
                     await self._swallow(client)
                 elif self._faults.take(FaultKind.REFUSE_HANDSHAKE):
-                    await self._refuse(client)
+                    await asyncio.get_running_loop().sock_recv(client, HELLO_LIMIT)
+                    self._journal.handshake_failed()
+                    await _send_alert(client, HANDSHAKE_FAILURE)
                 else:
                     await self._talk(number, client)
         finally:
@@ -100,14 +111,23 @@ class Listener:
         while await asyncio.get_running_loop().sock_recv(client, 4096):
             pass
 
-    async def _refuse(self, client: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.sock_recv(client, 4096)
-        self._journal.handshake_failed()
-        await loop.sock_sendall(client, HANDSHAKE_FAILURE)
+    async def _refuses_hello(self, client: socket.socket) -> bool:
+        """Refuse a ClientHello that speaks of renegotiation; a client may take its time to send it."""
+        if self._hello_alert is None:
+            return False
+        hello = await _peek_client_hello(client)
+        if hello is None or not hello.speaks_of_renegotiation:
+            return False
+        # Closing with unread bytes in the socket would send a reset, which can overtake the alert.
+        await asyncio.get_running_loop().sock_recv(client, HELLO_LIMIT)
+        self._journal.hello_refused()
+        await _send_alert(client, self._hello_alert)
+        return True
 
     async def _talk(self, number: int, client: socket.socket) -> None:
         context = None if self._faults.take(FaultKind.NO_TLS) else self.context
+        if context and await self._refuses_hello(client):
+            return
         await self._pace.work(self._handshake_delay)
         reader, writer = await self._open(client, context)
         connection = self._connect(number, reader, writer)
@@ -127,7 +147,7 @@ class Listener:
         # The transport's alone from here on: it may go on for a while after a cancellation, and must not find
         # another connection under its descriptor then.
         given = socket.socket(fileno=client.detach())
-        with _Alerts(given, context) as alerts:
+        with _Alerts(given) as alerts:
             try:
                 transport, _ = await loop.connect_accepted_socket(
                     lambda: protocol,
@@ -150,18 +170,51 @@ class Listener:
 
 
 class _Alerts(contextlib.AbstractContextManager["_Alerts"]):
-    """Tells a client why its certificate is refused: asyncio closes its socket without the alert."""
+    """Tells a client why its handshake failed: asyncio closes its socket without the alert."""
 
-    def __init__(self, client: socket.socket, context: ssl.SSLContext | None) -> None:
-        asks = context is not None and context.verify_mode != ssl.CERT_NONE
-        self._socket = client.dup() if asks else None
+    def __init__(self, client: socket.socket) -> None:
+        self._socket = client.dup()
 
     async def send(self, error: OSError) -> None:
         """Send the alert that fits the error of a handshake."""
-        if self._socket is not None and isinstance(error, ssl.SSLError):
-            alert = UNKNOWN_CA if isinstance(error, ssl.SSLCertVerificationError) else HANDSHAKE_FAILURE
-            await asyncio.get_running_loop().sock_sendall(self._socket, alert)
+        if isinstance(error, ssl.SSLError):
+            alert = PROTOCOL_VERSION if error.reason == "UNSUPPORTED_PROTOCOL" else HANDSHAKE_FAILURE
+            refused = isinstance(error, ssl.SSLCertVerificationError)
+            await _send_alert(self._socket, UNKNOWN_CA if refused else alert)
 
     def __exit__(self, *_: object) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        self._socket.close()
+
+
+async def _send_alert(client: socket.socket, alert: int) -> None:
+    """Send a fatal alert in a record of TLS 1.2."""
+    await asyncio.get_running_loop().sock_sendall(client, bytes((21, 3, 3, 0, 2, 2, alert)))
+
+
+async def _peek_client_hello(client: socket.socket) -> ClientHello | None:
+    """Wait for a whole ClientHello and leave it in the socket; None if something else came, or the client left."""
+    seen = 0
+    try:
+        while True:
+            await _readable(client)
+            received = client.recv(HELLO_LIMIT, socket.MSG_PEEK)
+            if len(received) in (seen, HELLO_LIMIT):
+                return None
+            if hello := parse_client_hello(received):
+                return hello
+            seen = len(received)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)  # readable with more than that
+    except NotClientHelloError:
+        return None
+    finally:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+async def _readable(client: socket.socket) -> None:
+    """Wait until there is something to read, or the client has left."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(client, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(client)

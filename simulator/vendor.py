@@ -1,4 +1,4 @@
-"""What the three vendors have in common: the device behind the pages, and the page for people."""
+"""What the vendors have in common: the device behind the pages, and the page for people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

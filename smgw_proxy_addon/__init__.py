@@ -1,3 +1,3 @@
 """A pinned, sparing, transparent proxy for German Smart Meter Gateways."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -10,7 +10,6 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from smgw_proxy_addon import __version__
 from smgw_proxy_addon.config.schema import APP_OPTIONS, Option
 from tests.store_schema import complaints, option_complaints, security_rating, taken_for_an_app
 
@@ -123,10 +122,6 @@ def test_the_store_finds_two_apps_and_no_other_file() -> None:
     assert taken_for_an_app(PurePosixPath("tests/data/config.json"))
     assert not taken_for_an_app(PurePosixPath("rootfs/etc/config.yaml"))
     assert not taken_for_an_app(PurePosixPath(".github/config.yml"))
-
-
-def test_versions_agree() -> None:
-    assert CONFIG["version"] == __version__
 
 
 def test_the_rating_is_the_highest_once_there_is_ingress() -> None:

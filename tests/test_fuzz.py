@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz import front_door, gateway
+from fuzz import front_door, gateway, tls_handshakes, tls_records
 from fuzz.promises import BrokenPromiseError
 from fuzz.run import CORPUS, main
 from fuzz.targets import TARGETS
+from fuzz.tls_rig import foreseeable, loop
+from smgw_proxy_addon.gateway import compatible_tls
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.messages import Answer
 from tests.hostile_answers import ANSWERS
@@ -68,6 +70,24 @@ def test_no_change_of_an_answer_makes_it_ambiguous(
     gateway.fuzz(bytes([size]) + raw[:at] + added + raw[at + removed :])
 
 
+# How deep it gets
+
+
+@pytest.mark.parametrize("seed", ["p256-gcm", "p384-gcm", "p256-cbc", "brainpool", "rsa", "asks-login", "impatient"])
+def test_an_insider_comes_through_a_handshake(seed: str) -> None:
+    bits, size, *said = (CORPUS / "tls_handshakes" / seed).read_bytes()
+    with foreseeable(agreeing=True):
+        proxy = loop().run_until_complete(tls_handshakes.shake_hands(bits, size, bytes(said)))
+    assert proxy.above.received == b"HTTP/1.1 200 OK\r\n\r\nok"
+
+
+@pytest.mark.parametrize("bits", [0, tls_records.CBC, tls_records.CBC | tls_records.MAC_LAST])
+def test_a_record_comes_through(bits: int) -> None:
+    with foreseeable(agreeing=False):
+        proxy = loop().run_until_complete(tls_records.go_on(bits, 0, b"\x03\x02ok"))
+    assert proxy.above.received == b"ok"
+
+
 # What it must find
 
 
@@ -105,6 +125,25 @@ def test_a_defect_in_the_code_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewrite, "_HOP_BY_HOP", frozenset[bytes]())
     with pytest.raises(BrokenPromiseError):
         TARGETS["rewrite"](b"/\nKeep-Alive: 5")
+
+
+def test_a_handshake_without_a_bound_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compatible_tls, "_HANDSHAKE_LIMIT", 10**9)
+    with pytest.raises(BrokenPromiseError, match="bytes are held"):
+        tls_handshakes.fuzz((CORPUS / "tls_handshakes" / "endless").read_bytes())
+
+
+def test_a_handshake_that_seems_whole_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compatible_tls.CompatibleObject, "do_handshake", lambda _: None)
+    monkeypatch.setattr(compatible_tls.CompatibleObject, "getpeercert", lambda _, **__: b"")
+    with pytest.raises(BrokenPromiseError, match="without the keys"):
+        tls_handshakes.fuzz((CORPUS / "tls_handshakes" / "p256-gcm-outsider").read_bytes())
+
+
+def test_a_record_that_nobody_checks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlslite.recordlayer.ct_check_cbc_mac_and_pad", lambda *_: True)
+    with pytest.raises(BrokenPromiseError, match="what the gateway has sent"):
+        tls_records.fuzz((CORPUS / "tls_records" / "blocks").read_bytes())
 
 
 def test_an_unknown_target_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,7 +154,7 @@ def test_the_test_lock_holds_every_pin_of_the_other() -> None:
     assert runtime < dev
 
 
-@pytest.mark.parametrize("vendor", ["theben", "ppc", "emh"])
+@pytest.mark.parametrize("vendor", ["theben", "ppc", "emh", "sagemcom"])
 def test_the_demo_prints_a_command_that_reads_the_meter(
     vendor: str, tmp_path: Path, require: Callable[[str], None]
 ) -> None:

@@ -1,3 +1,3 @@
 """SMGW Network: finds a gateway in a foreign subnet and gives the host one address for it."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -26,7 +26,7 @@ from tlslite.constants import (
     HashAlgorithm,
     SignatureAlgorithm,
 )
-from tlslite.errors import TLSAlert, TLSIllegalParameterException, TLSRemoteAlert
+from tlslite.errors import TLSAlert, TLSError, TLSIllegalParameterException, TLSRemoteAlert
 from tlslite.messages import Alert, CertificateRequest, ChangeCipherSpec, ClientHello
 from tlslite.recordlayer import RecordLayer, RecordSocket
 from tlslite.utils.python_ecdsakey import Python_ECDSAKey
@@ -143,7 +143,8 @@ class CompatibleObject:
     def advance(self) -> None:
         """Go on with the handshake as far as what came in allows. May run in a thread."""
         try:
-            self._step()
+            if self._step() is not None:
+                self._problem = _error("ALERT_CLOSE_NOTIFY")  # it ends no handshake in order
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
@@ -164,8 +165,11 @@ class CompatibleObject:
 
     def write(self, data: bytes) -> None:
         """Encrypt data."""
-        for _ in self._tls.writeAsync(data):
-            raise _error("WRITE_INCOMPLETE")  # the memory below takes everything
+        try:
+            for _ in self._tls.writeAsync(data):
+                pass  # never: the memory below takes everything at once
+        except (TLSError, OSError) as error:
+            raise _error(type(error).__name__) from None
 
     def unwrap(self) -> None:
         """Send close_notify; raises ``SSLWantReadError`` until ``read`` has seen the gateway's."""

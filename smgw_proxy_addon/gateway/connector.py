@@ -103,7 +103,7 @@ class Connector:
         except HandshakeError:
             raise refusal from None
         _LOGGER.warning(
-            "The gateway %s refuses the TLS of %s (%s) and takes that of %s, which is used from now on",
+            'The gateway %s refuses the TLS engine "%s" (%s) and takes "%s", which is used from now on',
             self._host,
             engine.value,
             refusal.detail,

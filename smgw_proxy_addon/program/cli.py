@@ -42,6 +42,7 @@ _FLAGS: Final = {
 _TRUST_OPTIONS: Final = ("target", "cert_dir")
 _DOCTOR_OPTIONS: Final = (
     *("target", "host_header", "certificate_fingerprint", "client_certfile", "client_keyfile"),
+    *("tls", "tls_max"),
     *("connect_timeout", "cert_dir"),
 )
 

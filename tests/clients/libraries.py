@@ -129,7 +129,7 @@ class Curl(Client):
     async def ask(self, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
         heads, cookies = self.folder / "heads", self.folder / "cookies"
         command = ["curl", "-q", "-sSk", "--noproxy", "*", "--max-time", f"{TIMEOUT:g}", "--globoff"]
-        command += ["--digest", "-u", f"{self.user}:{self.password}"]
+        command += ["--compressed", "--digest", "-u", f"{self.user}:{self.password}"]
         command += ["-b", str(cookies), "-c", str(cookies), "-D", str(heads)]
         for name, value in (headers or {}).items():
             command += ["-H", f"{name}: {value}"]

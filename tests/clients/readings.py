@@ -60,3 +60,11 @@ async def read_emh(client: Client, base: str) -> None:
     extended = (await client.ask(f"{base}/json/metering/origin/{EMH_METER}/extended")).json()["values"]
     assert extended[0]["logical_name"] == f"{meter.IMPORT}.{EMH_METER}.sm"
     assert plain(extended)[0] > 123_456_780
+
+
+async def read_sagemcom(client: Client, base: str) -> None:
+    headers = {"Request-ID": "1", "Device-ID": "EDNT0012345678", "Transport-Version": "1.0"}
+    assert (await client.ask(f"{base}/smgw/hgp/readings")).status == 403
+    registers = (await client.ask(f"{base}/smgw/hgp/readings", headers=headers)).json()["registers"]
+    assert set(registers) == {meter.IMPORT, meter.EXPORT}
+    assert plain(list(registers.values()))[0] > 123_456_780

@@ -1,5 +1,6 @@
 """Libraries and programs that nobody here wrote read all simulated gateways through both listeners, unmodified."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ import requests
 
 from simulator.gateway import Simulator
 from tests.clients.libraries import Aiohttp, Client, Curl, CurlError, Httpx, Requests, opened
-from tests.clients.readings import CGI, READINGS, read_emh, read_ppc, read_theben
+from tests.clients.readings import CGI, READINGS, read_emh, read_ppc, read_sagemcom, read_theben
 from tests.faults.scene import IN_BOTH_MODES, Mode, options_of
 from tests.rig import Rig, proxy_for
 
@@ -59,6 +60,33 @@ async def test_emh_is_read(
         async with opened(client_kind, sim, tmp_path / "client") as client:
             await read_emh(client, listener(rig))
         assert {record.header(b"host") for record in sim.records} == {sim.authority.encode()}
+
+
+REFUSED: Final[dict[type[Client], type[Exception]]] = {
+    Httpx: httpx.ConnectError,
+    Aiohttp: aiohttp.ClientConnectorError,
+    Requests: requests.exceptions.SSLError,
+    Curl: CurlError,
+}
+"""How a client says that the handshake was refused."""
+
+
+@IN_BOTH_MODES
+async def test_sagemcom_is_read_through_the_proxy_only(
+    tmp_path: Path, client_kind: type[Client], listener: Callable[[Rig], str], mode: Mode
+) -> None:
+    async with (
+        Simulator(vendor="sagemcom") as sim,
+        proxy_for(sim, tmp_path, https_port="0", **options_of(mode, sim.user, sim.password)) as rig,
+        opened(client_kind, sim, tmp_path / "direct") as direct,
+        opened(client_kind, sim, tmp_path / "client") as client,
+    ):
+        with pytest.raises(REFUSED[client_kind], match=re.compile("alert|handshake|SSL", re.IGNORECASE)):
+            await direct.ask(sim.url)
+        refused = sim.journal.refused_hellos
+        assert refused
+        await read_sagemcom(client, listener(rig))
+        assert sim.journal.refused_hellos == refused + 1, "the proxy's own first one"
 
 
 async def test_emh_is_asked_by_the_name_that_was_configured(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from smgw_proxy_addon import __version__
+
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 CONTEXTS: Final = {"proxy": REPOSITORY, "network": REPOSITORY / "smgw_network"}
 """The build context of each app of the store."""
@@ -127,7 +129,7 @@ def build_app(on: Engine, base: str, arch: str = "amd64", app: str = "proxy") ->
     on.buildah(
         *_build_command(arch),
         f"--build-arg=BUILD_FROM={base}",
-        "--build-arg=BUILD_VERSION=0",
+        f"--build-arg=BUILD_VERSION={__version__}",
         f"--build-arg=BUILD_ARCH={arch.replace('arm64', 'aarch64')}",
         f"--tag={name}",
         str(CONTEXTS[app]),

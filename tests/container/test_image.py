@@ -51,7 +51,7 @@ def test_labels_and_health_check(engine: images.Engine, image: str) -> None:
     config = yaml.safe_load((images.REPOSITORY / "config.yaml").read_text())
     assert labels["io.hass.type"] == "app"
     assert labels["io.hass.arch"] in config["arch"]
-    assert labels["io.hass.version"] == labels["org.opencontainers.image.version"]
+    assert labels["io.hass.version"] == labels["org.opencontainers.image.version"] == config["version"]
     assert labels["io.hass.name"] == labels["org.opencontainers.image.title"] == config["name"]
     assert labels["io.hass.description"] == config["description"]
     assert labels["org.opencontainers.image.url"] == config["url"]

@@ -124,6 +124,7 @@ def test_labels(engine: images.Engine, network_image: str) -> None:
     config = yaml.safe_load((images.CONTEXTS["network"] / "config.yaml").read_text())
     labels = inspected["Labels"]
     assert labels["io.hass.type"] == "app"
+    assert labels["io.hass.version"] == labels["org.opencontainers.image.version"] == config["version"]
     assert labels["io.hass.name"] == labels["org.opencontainers.image.title"] == config["name"]
     assert labels["io.hass.description"] == config["description"]
 

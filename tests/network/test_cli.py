@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from smgw_network_addon import __version__
 from tests.network.house import GATEWAY, House, environment, eventually
 
 pytestmark = pytest.mark.timeout(180)
@@ -48,7 +49,7 @@ def test_bad_options_get_one_plain_line_and_code_2(arguments: list[str], named: 
 
 
 def test_the_version_is_printed() -> None:
-    assert run("--version").stdout == "0.1.0\n"
+    assert run("--version").stdout == f"{__version__}\n"
 
 
 def test_without_the_capabilities_it_says_so(require: Callable[[str], None], tmp_path: Path) -> None:

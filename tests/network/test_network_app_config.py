@@ -10,7 +10,6 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from smgw_network_addon import __version__
 from smgw_network_addon.options import NAMES
 from tests.store_schema import complaints, option_complaints, security_rating
 
@@ -40,10 +39,6 @@ def test_options_are_those_of_the_program_and_none_has_to_be_filled_in() -> None
     assert tuple(CONFIG["schema"]) == NAMES
     assert CONFIG["options"] == {"search": True}
     assert list(option_complaints(CONFIG["schema"], CONFIG["options"])) == []
-
-
-def test_the_version_is_that_of_the_program() -> None:
-    assert CONFIG["version"] == __version__
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

@@ -189,8 +189,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "Keine sichere Verbindung zum Gateway",
         "Das Gerät unter der Adresse des Gateways[ ({target})] und der Proxy konnten sich nicht auf eine "
         "verschlüsselte Verbindung einigen.",
-        "Prüfen Sie, ob Adresse und Port die des Gateways sind. Die Gateways mancher Hersteller können noch nicht "
-        "benutzt werden; den technischen Grund nennt das Protokoll des Proxys.",
+        "Prüfen Sie, ob Adresse und Port die des Gateways sind und ob die Option „tls“ auf „auto“ steht. Den "
+        "technischen Grund nennt das Protokoll des Proxys.",
     ),
     "gateway_wants_certificate": Explanation(
         "Das Gateway verlangt ein Zertifikat als Anmeldung",

@@ -183,15 +183,16 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "(ein Router, ein Drucker), dann stimmt die Adresse nicht.",
     ),
     "tls_illegal_parameter": Outcome(
-        "Das Gateway bricht den Verbindungsaufbau mit Alarm 47 ab („illegal parameter“), wie es Sagemcom SMARTY IQ "
-        "tut. Dieses Gateway wird noch nicht unterstützt.",
-        "Sie können hier nichts einstellen. Es lehnt ab, was jedes übliche Programm sendet, auch Browser und curl.",
+        "Das Gerät unter {at} bricht den Verbindungsaufbau mit Alarm 47 ab („illegal parameter“), wie es Gateways "
+        "von Sagemcom bei jedem üblichen Programm tun, auch bei Browsern und curl.",
+        "Stellen Sie die Option „tls“ auf „auto“: Dann spricht der Proxy, wie diese Gateways es wollen. Steht sie "
+        "schon so, melden Sie es bitte mit Hersteller und Modell Ihres Gateways.",
     ),
     "tls_no_common": Outcome(
         "Das Gerät unter {at} bricht den Verbindungsaufbau mit Alarm 40 ab („handshake failure“): Es findet kein "
         "Verfahren und keine Kurve, die beide Seiten kennen.",
-        "Prüfen Sie, ob Adresse und Port die des Gateways sind. Wenn ja, melden Sie es bitte mit Hersteller und "
-        "Modell Ihres Gateways.",
+        "Prüfen Sie, ob Adresse und Port die des Gateways sind und ob die Option „tls“ auf „auto“ steht. Wenn ja, "
+        "melden Sie es bitte mit Hersteller und Modell Ihres Gateways.",
     ),
     "tls_curve": Outcome(
         "Das Gerät unter {at} bricht den Verbindungsaufbau ab ({reason}). Die TLS-Bibliothek dieses Rechners bietet "

@@ -184,6 +184,8 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.vendor": "Hersteller",
     "gateway.vendor.unknown": "noch nicht erkannt",
     "gateway.vendor.subject": "{vendor}, nach dem Namen im Zertifikat",
+    "gateway.tls": "Verschlüsselung",
+    "gateway.tls.compatible": "mit der zweiten TLS-Bibliothek, denn das Gateway lehnt die übliche ab",
     "gateway.last_answer": "Letzte Antwort",
     "gateway.never": "keine seit dem Start",
     "gateway.took": "dauerte {time}",
@@ -317,9 +319,16 @@ WORDS: Final[Mapping[str, str]] = {
     "connect.guide.ppc_smgw": "ha-ppc-smgw, Gateway von {vendor}",
     "connect.guide.theben_conexa": "Theben Conexa, die Integration, die Home Assistant mitbringt",
     "connect.guide.evcc": "evcc und andere Programme, die nach der Adresse des Gateways fragen",
+    "connect.guide.sagemcom": "Programme für ein Gateway von Sagemcom",
     "connect.guide.curl": "curl, zum Ausprobieren",
     "connect.guide.browser": "Die Seite des Gateways, im Browser",
     "connect.https": "Diese Integration braucht HTTPS auf Port 443: Starten Sie den Proxy mit --https-port 443.",
+    "connect.headers": "Ein Programm muss mit jeder Anfrage unter /smgw/hgp/ die Header Request-ID, Device-ID und "
+    "Transport-Version senden und Antworten in gzip lesen; der Proxy reicht beides unverändert durch. ha-ppc-smgw, "
+    "evcc und die Integration von Home Assistant können diesen Hersteller nicht lesen. TRuDI kann es; durch den "
+    "Proxy ist es nicht erprobt.",
+    "connect.headers.values": "Was in den Headern stehen muss, sagt die Schnittstellenbeschreibung des Herstellers. "
+    "Ohne sie antwortet das Gateway mit 403: Schon das zeigt, dass der Proxy es erreicht.",
     "clients.title": "Programme",
     "clients.none": "In den letzten 24 Stunden hat niemand abgefragt.",
     "clients.caption": "Wer in den letzten 24 Stunden abgefragt hat",

@@ -177,8 +177,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "gateway_tls_failed": Explanation(
         "No secure connection to the gateway",
         "The device at the gateway's address[ ({target})] and the proxy could not agree on an encrypted connection.",
-        "Check that address and port are those of the gateway. The gateways of some makers cannot be used yet; the "
-        "proxy's log tells the technical reason.",
+        'Check that address and port are those of the gateway, and that the option "tls" is "auto". The proxy\'s log '
+        "tells the technical reason.",
     ),
     "gateway_wants_certificate": Explanation(
         "The gateway wants a certificate as login",

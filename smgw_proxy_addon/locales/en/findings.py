@@ -175,16 +175,16 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "a printer), it has the wrong address.",
     ),
     "tls_illegal_parameter": Outcome(
-        'The gateway ends the handshake with alert 47 ("illegal parameter"), as Sagemcom SMARTY IQ does. This '
-        "gateway is not supported yet.",
-        "There is nothing that you can set. It rejects what every ordinary program sends, browsers and curl "
-        "included.",
+        'The device at {at} ends the handshake with alert 47 ("illegal parameter"), as gateways of Sagemcom do with '
+        "every ordinary program, browsers and curl included.",
+        'Set the option "tls" to "auto": then the proxy speaks as these gateways want it. If it is, please report '
+        "this with the maker and model of your gateway.",
     ),
     "tls_no_common": Outcome(
         'The device at {at} ends the handshake with alert 40 ("handshake failure"): it finds no cipher or curve '
         "that both sides know.",
-        "Check that address and port are the gateway's. If they are, please report it with the maker and model of "
-        "your gateway.",
+        'Check that address and port are the gateway\'s, and that the option "tls" is "auto". If so, please '
+        "report it with the maker and model of your gateway.",
     ),
     "tls_curve": Outcome(
         "The device at {at} ends the handshake ({reason}). This computer's TLS library does not offer it the curves "

@@ -175,6 +175,8 @@ WORDS: Final[Mapping[str, str]] = {
     "gateway.vendor": "Make",
     "gateway.vendor.unknown": "not recognised yet",
     "gateway.vendor.subject": "{vendor}, by the certificate's name",
+    "gateway.tls": "Encryption",
+    "gateway.tls.compatible": "with the second TLS library, because the gateway refuses the usual one",
     "gateway.last_answer": "Last answer",
     "gateway.never": "none since the start",
     "gateway.took": "took {time}",
@@ -298,9 +300,15 @@ WORDS: Final[Mapping[str, str]] = {
     "connect.guide.ppc_smgw": "ha-ppc-smgw, {vendor} gateway",
     "connect.guide.theben_conexa": "Theben Conexa, the integration that comes with Home Assistant",
     "connect.guide.evcc": "evcc and other programs that ask for the gateway's address",
+    "connect.guide.sagemcom": "Programs for a Sagemcom gateway",
     "connect.guide.curl": "curl, to try it out",
     "connect.guide.browser": "The gateway's own page, in a browser",
     "connect.https": "This integration needs HTTPS on port 443: start the proxy with --https-port 443.",
+    "connect.headers": "A program has to send the headers Request-ID, Device-ID and Transport-Version with each "
+    "request below /smgw/hgp/, and to read answers in gzip; the proxy passes both on as they are. ha-ppc-smgw, evcc "
+    "and Home Assistant's own integration cannot read this make. TRuDI can; it was not tried through the proxy.",
+    "connect.headers.values": "What the headers have to say is in the maker's interface description. Without them "
+    "the gateway answers 403: that shows already that the proxy reaches it.",
     "clients.title": "Clients",
     "clients.none": "Nobody has asked in the last 24 hours.",
     "clients.caption": "Who asked in the last 24 hours",

@@ -31,7 +31,10 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 """Of every answer below the gateway's prefix."""
 
-_FROM_BROWSER: Final = frozenset({b"accept", b"accept-language", b"content-type", b"user-agent", b"x-requested-with"})
+_OF_SAGEMCOM: Final = frozenset({b"request-id", b"device-id", b"transport-version"})
+"""Its gateways answer 403 without them."""
+_USUAL: Final = frozenset({b"accept", b"accept-language", b"content-type", b"user-agent", b"x-requested-with"})
+_FROM_BROWSER: Final = _USUAL | _OF_SAGEMCOM
 """All others say where Home Assistant is, or belong to it: cookies, ``Origin``, ``Referer``, ``X-Forwarded-*``."""
 _TO_BROWSER: Final = frozenset({b"content-type", b"content-disposition", b"content-language", b"content-encoding"})
 

@@ -85,7 +85,8 @@ def _pin(name: str, pin: Pin | None) -> Iterator[str]:
         yield f"{name}: {grouped(certificate.fingerprint)}"
         validity = f"valid {certificate.not_before} to {certificate.not_after}"
         yield f"  {certificate.subject}, issued by {certificate.issuer}, {validity}"
-        yield f"  first seen {pin.first_seen}, last seen {pin.last_seen}, {pin.origin and pin.origin.value}"
+        seen = f"first seen {pin.first_seen}, last seen {pin.last_seen}"
+        yield f"  {seen}, {pin.origin and pin.origin.value}, TLS of {pin.engine.value}"
 
 
 def _day(state: State) -> Iterator[str]:

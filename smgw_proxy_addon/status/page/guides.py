@@ -13,6 +13,7 @@ _HTTP_PORT: Final = 80
 _PPC_PATH: Final = CGI.decode()
 _THEBEN_PATH: Final = "/smgw/m2m"
 _EMH_PATH: Final = "/json/metering/origin/"
+_SAGEMCOM_PATH: Final = "/smgw/hgp/"
 _THEBEN_CALL: Final = '{"method":"smgw-info"}'
 
 
@@ -58,11 +59,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Guide:
-    """One client: its name, and the lines or the reason why there are none."""
+    """One client: its name, the lines, and what has to be known of them or why there are none."""
 
     title: str
     lines: tuple[Line, ...]
-    problem: str = ""
+    note: str = ""
 
 
 def list_guides(
@@ -71,7 +72,8 @@ def list_guides(
     """Yield the clients that can read a gateway of this make; of every make, if it is not known."""
     makes = [vendor] if vendor else list(Vendor)
     yield from _programs(makes, addresses, user_paths, texts)
-    yield Guide(texts("connect.guide.curl"), tuple(_curl(makes[0], addresses[-1:], user_paths, texts)))
+    note = texts("connect.headers.values") if vendor is Vendor.SAGEMCOM else ""
+    yield Guide(texts("connect.guide.curl"), tuple(_curl(makes[0], addresses[-1:], user_paths, texts)), note)
 
 
 def list_other_guides(vendor: Vendor, addresses: Sequence[ProxyAddress], texts: Texts) -> Iterator[Guide]:
@@ -89,14 +91,18 @@ def _programs(
 ) -> Iterator[Guide]:
     near = addresses[:1]  # Home Assistant's own clients use the inside address, if there is one
     for make in makes:
-        yield _ppc_smgw(make, near, user_paths, texts)
+        if make is not Vendor.SAGEMCOM:
+            yield _ppc_smgw(make, near, user_paths, texts)
     if Vendor.THEBEN in makes:
         yield _theben_conexa(near, texts)
     if Vendor.EMH in makes:
-        yield Guide(
-            texts("connect.guide.evcc"),
-            tuple(Line(address.kind, "url", address.base(texts)) for address in addresses),
-        )
+        yield Guide(texts("connect.guide.evcc"), _bases(addresses, texts))
+    if Vendor.SAGEMCOM in makes:
+        yield Guide(texts("connect.guide.sagemcom"), _bases(addresses, texts), texts("connect.headers"))
+
+
+def _bases(addresses: Sequence[ProxyAddress], texts: Texts) -> tuple[Line, ...]:
+    return tuple(Line(address.kind, "url", address.base(texts)) for address in addresses)
 
 
 def _ppc_smgw(make: Vendor, addresses: Sequence[ProxyAddress], user_paths: Sequence[str], texts: Texts) -> Guide:
@@ -113,11 +119,17 @@ def _theben_conexa(addresses: Sequence[ProxyAddress], texts: Texts) -> Guide:
 
 
 def _curl(make: Vendor, addresses: Sequence[ProxyAddress], user_paths: Sequence[str], texts: Texts) -> Iterator[Line]:
-    command, path = "curl --digest -u USER", {Vendor.PPC: _PPC_PATH, Vendor.EMH: _EMH_PATH}.get(make)
-    if path is None:
-        command, path = f"{command} --json '{_THEBEN_CALL}'", next(_calls(user_paths, texts))
+    options, path = {
+        Vendor.THEBEN: (f" --json '{_THEBEN_CALL}'", next(_calls(user_paths, texts))),
+        Vendor.PPC: ("", _PPC_PATH),
+        Vendor.EMH: ("", _EMH_PATH),
+        Vendor.SAGEMCOM: (
+            " --compressed -H 'Request-ID: …' -H 'Device-ID: …' -H 'Transport-Version: …'",
+            _SAGEMCOM_PATH,
+        ),
+    }[make]
     for address in addresses:
-        yield Line(address.kind, "command", f"{command} {address.base(texts)}{path}")
+        yield Line(address.kind, "command", f"curl --digest -u USER{options} {address.base(texts)}{path}")
 
 
 def _calls(user_paths: Sequence[str], texts: Texts) -> Iterator[str]:

@@ -11,17 +11,19 @@ class Vendor(Enum):
     THEBEN = "Theben"
     PPC = "PPC"
     EMH = "EMH"
+    SAGEMCOM = "Sagemcom"
 
 
 _PATHS: Final = (
     (re.compile(r"/smgw/m2m(?![^/?#])"), Vendor.THEBEN),
     (re.compile(r"/cgi-bin/hanservice\.cgi(?![^/?#])"), Vendor.PPC),
     (re.compile(r"/json/metering(?![^/?#])"), Vendor.EMH),
+    (re.compile(r"/smgw/hgp(?![^/?#])"), Vendor.SAGEMCOM),
 )
 _USER_PATH: Final = re.compile(r"/smgw/m2m/[\w.~%-]+", re.ASCII)
-# A device id begins with E and the maker's three letters in the register of the FLAG association.
-_SUBJECT: Final = re.compile(r"CN=E(THE|PPC|EMH)\d", re.IGNORECASE)
-_MAKERS: Final = {"THE": Vendor.THEBEN, "PPC": Vendor.PPC, "EMH": Vendor.EMH}
+# A device id begins with E and the maker's three letters in the register of the FLAG association; DNT is Dr. Neuhaus.
+_SUBJECT: Final = re.compile(r"CN=E(THE|PPC|EMH|DNT)\d", re.IGNORECASE)
+_MAKERS: Final = {"THE": Vendor.THEBEN, "PPC": Vendor.PPC, "EMH": Vendor.EMH, "DNT": Vendor.SAGEMCOM}
 
 
 def from_answer(target: str, status: int) -> Vendor | None:

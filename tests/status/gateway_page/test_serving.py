@@ -168,6 +168,19 @@ async def test_headers_pass_by_name_and_nothing_of_the_login_or_home_assistant_d
         assert again.content == b"odd\n"
 
 
+async def test_sagemcom_gets_the_headers_that_it_wants_and_its_gzip_is_read(tmp_path: Path) -> None:
+    gateway = Simulator(vendor="sagemcom")
+    async with gateway as sim, status_for(sim, tmp_path, accounts=ACCOUNTS) as status:
+        person = Person(status, USER)
+        async with person.client:
+            await person.open_tab()
+            assert "kWh" in (await person.get("/")).text
+            assert (await person.get("/smgw/hgp/readings")).status_code == 403
+            headers = {"Request-ID": "1", "Device-ID": "EDNT0012345678", "Transport-Version": "1.0"}
+            answer = await person.get("/smgw/hgp/readings", headers=headers)
+            assert set(answer.json()["registers"]) == {"0100010800ff", "0100020800ff"}
+
+
 @pytest.mark.parametrize(
     ("given", "led"),
     [

@@ -76,6 +76,8 @@ def test_days() -> None:
         ("/cgi-bin/hanservice.cgi?x=1", 302, Vendor.PPC),
         ("/json/metering/origin/", 200, Vendor.EMH),
         ("/json/metering/origin/", 404, None),
+        ("/smgw/hgp/x", 200, Vendor.SAGEMCOM),
+        ("/smgw/hgp/x", 403, None),
         ("/", 200, None),
     ],
 )
@@ -89,6 +91,7 @@ def test_the_make_by_its_answers(target: str, status: int, vendor: Vendor | None
         ("CN=ETHE0300186023.SMGW,O=SMGW,C=DE", Vendor.THEBEN),
         ("C=DE,O=SMGW,CN=eppc0212345678.smgw", Vendor.PPC),
         ("CN=EEMH0012345678.SMGW", Vendor.EMH),
+        ("CN=EDNT0012345678.SMGW,O=SMGW,C=DE", Vendor.SAGEMCOM),
         ("CN=EXYZ0012345678.SMGW", None),
         ("CN=ETHERNET", None),
         ("", None),
@@ -144,6 +147,16 @@ def test_a_ppc_gateway_and_an_emh_gateway() -> None:
     ]
 
 
+def test_a_sagemcom_gateway_says_what_a_client_has_to_send() -> None:
+    given = list(list_guides(Vendor.SAGEMCOM, (INSIDE, NETWORK), (), Texts("en")))
+    *bases, command = values(given)
+    assert bases == ["http://local-smgw-proxy:8080", "http://ADDRESS-OF-HOME-ASSISTANT:8080"]
+    assert "--compressed -H 'Request-ID: …' -H 'Device-ID: …' -H 'Transport-Version: …'" in command
+    assert command.endswith(" http://ADDRESS-OF-HOME-ASSISTANT:8080/smgw/hgp/")
+    assert "Request-ID, Device-ID and Transport-Version" in given[0].note
+    assert "403" in given[1].note
+
+
 def test_an_unknown_gateway_gets_all_of_them() -> None:
     given = list(list_guides(None, (INSIDE, NETWORK), (), Texts("de")))
     assert "http://local-smgw-proxy:8080/smgw/m2m/BENUTZERKENNUNG.sm/json" in values(given)
@@ -154,7 +167,7 @@ def test_an_unknown_gateway_gets_all_of_them() -> None:
 def test_without_https_on_its_port_the_core_integration_says_why() -> None:
     for address in (ProxyAddress("network", "pi", 8080), ProxyAddress("network", "pi", 8080, 8443)):
         given = list(list_guides(Vendor.THEBEN, (address,), (), Texts("en")))
-        assert "--https-port 443" in given[1].problem
+        assert "--https-port 443" in given[1].note
 
 
 @pytest.mark.parametrize("vendor", list(Vendor))

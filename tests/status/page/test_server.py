@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from simulator.gateway import Simulator
+from smgw_proxy_addon import __version__
 from smgw_proxy_addon.status.findings import Finding, Step
 from smgw_proxy_addon.status.history import Entry
 from smgw_proxy_addon.trust.policy import describe
@@ -311,7 +312,7 @@ async def test_the_bundle_holds_what_helps_and_no_secret(tmp_path: Path) -> None
     assert "attachment" in answer.headers["Content-Disposition"]
     text = answer.text
     for expected in (
-        "smgw-proxy 0",
+        f"smgw-proxy {__version__}",
         "max_connections: 1",
         "bad: It does not work",
         "trusted: ",

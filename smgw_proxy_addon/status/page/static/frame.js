@@ -6,7 +6,10 @@
   const busy = document.getElementById("gateway-busy");
   const back = document.getElementById("gateway-back");
   const METHODS = ["GET", "HEAD", "POST"];
-  const HEADERS = ["accept", "accept-language", "content-type", "x-requested-with"];
+  const HEADERS = [
+    ...["accept", "accept-language", "content-type", "x-requested-with"],
+    ...["request-id", "device-id", "transport-version"],
+  ];
   // Dot segments behind escapes: the browser leaves them, but Home Assistant decodes the path on its way.
   const DOTS = /(?:[/\\]|%(?:25)*(?:2f|5c))(?:\.|%(?:25)*2e){1,2}(?:[/\\]|%(?:25)*(?:2f|5c)|$)/i;
 

@@ -1,0 +1,50 @@
+"""Raw bytes from the gateway from the first one on, below TLS.
+
+What a hostile gateway can do right and no fuzzer would guess, a signature by a key of its own say, is right for an
+insider: the checks agree, and what would be encrypted is read as it comes. The seeds are what OpenSSL's server said,
+with the end of the handshake and an answer behind it.
+"""
+
+from typing import Any, Final
+
+from tlslite.recordlayer import ConnectionState
+
+from fuzz.promises import promise
+from fuzz.tls_rig import Proxy, foreseeable, loop
+
+INSIDER, REFUSED, LOGIN, IMPATIENT, ENDLESS = 1, 2, 4, 8, 16
+"""Bits: an insider; a certificate that is not the pinned one; a certificate for the gateway; bytes that come while
+the engine works; the last bytes come again and again."""
+HEAD: Final = 2
+_TAIL: Final = 256
+_ALL: Final = 100_000
+"""Bytes, more than any handshake may have."""
+
+
+def fuzz(data: bytes) -> None:
+    """Shake hands with a gateway: its first byte are bits, the second one the size of pieces (0: at once)."""
+    if len(data) > HEAD:
+        with foreseeable(agreeing=bool(data[0] & INSIDER)):
+            loop().run_until_complete(shake_hands(data[0], data[1], data[HEAD:]))
+
+
+async def shake_hands(bits: int, size: int, data: bytes) -> Proxy:
+    """Do so; returns what is left."""
+    if bits & ENDLESS:
+        data += data[-_TAIL:] * (_ALL // len(data[-_TAIL:]))
+    prepare = _read_plain if bits & INSIDER else _leave
+    proxy = Proxy(prepare, refused=bool(bits & REFUSED), login=bool(bits & LOGIN))
+    await proxy.take(data, size, patient=not bits & IMPATIENT)
+    await proxy.end()
+    promise(bits & INSIDER or not proxy.above.made, "nobody comes in without the keys")
+    promise(not bits & REFUSED or not proxy.above.made, "nobody comes in with another certificate")
+    return proxy
+
+
+def _read_plain(engine: Any) -> None:
+    layer = engine._tls._recordLayer  # noqa: SLF001 - for which there is no public way
+    layer.changeReadState = lambda: setattr(layer, "_readState", ConnectionState())
+
+
+def _leave(_engine: object) -> None:
+    """Change nothing."""
