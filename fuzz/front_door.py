@@ -45,6 +45,7 @@ class Wire(asyncio.Transport):
         self.raw = self
         """The transport below TLS, for a connection to the gateway."""
         self.ended = False
+        self.error = None
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

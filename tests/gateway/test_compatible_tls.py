@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -260,23 +260,35 @@ def test_a_record_that_is_too_long_is_not_waited_for(*, handshake: bool) -> None
         read(bytes([kind, 3, 3]) + (2**14 + 2049).to_bytes(2))
 
 
-async def served(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]) -> asyncio.Server:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            await talk(reader, writer)
-        writer.transport.abort()
-
-    return await asyncio.start_server(serve, "127.0.0.1", 0)
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def proxy_before(
-    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any], folder: Path, **options: Any
-) -> AsyncIterator[Rig]:
-    """Run a proxy with the compatible TLS for a gateway that does with each connection what ``talk`` does."""
-    server = await served(talk)
-    target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, proxy_for(target, folder, tls="compatible", **options) as rig:
+async def listening(talk: Talk) -> AsyncIterator[str]:
+    """Run a gateway that does with each connection what ``talk`` does; yield its address."""
+    tasks = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.current_task())
+        try:
+            with suppress(ConnectionError):
+                await talk(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        try:
+            yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            running = [task for task in tasks if task and task.cancel()]
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def proxy_before(talk: Talk, folder: Path, **options: Any) -> AsyncIterator[Rig]:
+    """Run a proxy with the compatible TLS for such a gateway."""
+    async with listening(talk) as target, proxy_for(target, folder, tls="compatible", **options) as rig:
         yield rig
 
 
@@ -396,7 +408,7 @@ async def test_an_answer_in_many_small_records_blocks_nobody(tmp_path: Path) -> 
     gateway = OpenSsl("P-256", "ECDHE-ECDSA-AES128-SHA256", "prime256v1", encrypt_then_mac=False)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while not gateway.tls.version():
+        while not gateway.tls.version() and not reader.at_eof():
             writer.write(gateway.feed(await reader.read(65536)))
         await reader.read(65536)
         head = gateway.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 25000\r\n\r\n")

@@ -14,6 +14,7 @@ from simulator.certificates import CertificateOptions, ClientCertificates, Ident
 from simulator.gateway import VENDORS, Simulator
 from smgw_proxy_addon.status.findings import Step
 from tests.faults.scene import IN_BOTH_MODES, PASSWORD, USER, Mode, auth_of, options_of
+from tests.gateway.test_compatible_tls import listening
 from tests.rig import proxy_for
 from tests.status.test_doctor import examine, fault, options_for
 
@@ -25,11 +26,11 @@ async def refusing(clients: ClientCertificates | None) -> AsyncIterator[str]:
     """Run a gateway with TLS 1.3 alone that refuses each client, and says why in an alert; yield its address."""
     context = await asyncio.to_thread(KNOWN.server_context, clients, TlsOptions(versions="1.3"))
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # asyncio's own TLS closes the connection without the alert.
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_side=True)
-        while True:
+        while not reader.at_eof():
             try:
                 tls.do_handshake()
             except ssl.SSLWantReadError:
@@ -39,10 +40,10 @@ async def refusing(clients: ClientCertificates | None) -> AsyncIterator[str]:
                 break
         writer.write(outgoing.read())
         writer.close()
+        await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening(talk) as target:
+        yield target
 
 
 @pytest.mark.parametrize("tls_max", ["1.2", "1.3"])
