@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from simulator.certificates import CertificateOptions, make_identity
 from simulator.gateway import Simulator
 from simulator.ppc import CGI
+from smgw_proxy_addon import __version__
 from tests.process import ROOT, Program, module, proxy_program, run_to_end
 from tests.rig import send, status_of
 from tests.waiting import until
@@ -108,7 +109,7 @@ async def test_the_first_lines_tell_what_runs_where_with_which_options(tmp_path:
             assert (await get(program.https)).status_code == 200
             told = program.output
         for text in (
-            "smgw-proxy 0.",
+            f"smgw-proxy {__version__}, ",
             "Python 3.",
             "OpenSSL 3.",
             f"Option target: {sim.authority}",
