@@ -66,11 +66,11 @@ class Proxy:
         """Version, suite and curve, once judged."""
         self._refused = refused
         context = _context(login=login)
-        context.sslobject_class = CompatibleObject
         judge_certificates(context, self._judge)
         self.above = Above(self, answers=answers)
         self.wire = Socket()
         self.tls = CompatibleTransport(context, "gateway", self.above)
+        context.sslobject_class = CompatibleObject  # the context is kept: nothing of this proxy may stay in it
         self._engine: Any = self.tls._tls  # noqa: SLF001 - what it holds is to be measured
         prepare(self._engine)
         self.wire.lost = lambda: self.tls.connection_lost(None)
@@ -98,6 +98,7 @@ class Proxy:
             self.tls.eof_received()
         self.wire.close()
         await turns()
+        asyncio.get_running_loop().set_exception_handler(None)  # the loop is kept, too
         promise(not self._problems, f"nothing is left to the event loop: {self._problems}")
         promise(self.tls.handshake.done(), "a handshake ends with its connection")
         problem = self.tls.handshake.exception()
