@@ -10,7 +10,7 @@ from typing import Any, Final
 from tlslite.recordlayer import ConnectionState
 
 from fuzz.promises import promise
-from fuzz.tls_rig import Proxy, foreseeable, loop
+from fuzz.tls_rig import Proxy, foreseeable, loop, turns
 
 INSIDER, REFUSED, LOGIN, IMPATIENT, ENDLESS = 1, 2, 4, 8, 16
 """Bits: an insider; a certificate that is not the pinned one; a certificate for the gateway; bytes that come while
@@ -37,6 +37,7 @@ async def shake_hands(bits: int, size: int, data: bytes) -> Proxy:
         data += data[-_TAIL:] * (_ALL // len(data[-_TAIL:]))
     prepare = _read_plain if bits & INSIDER else _leave
     proxy = Proxy(prepare, refused=bool(bits & REFUSED), login=bool(bits & LOGIN))
+    await turns()
     await proxy.take(data, size, patient=not bits & IMPATIENT)
     await proxy.end()
     promise(bits & INSIDER or not proxy.above.made, "nobody comes in without the keys")

@@ -93,6 +93,7 @@ class Wire:
 
     async def shake_hands(self, turns: int = 2) -> None:
         """Let each side answer the other one so many times; the second time ends the handshake."""
+        await asyncio.sleep(0)
         for _ in range(turns):
             await self.below.reading.wait()
             self.take()
@@ -177,6 +178,7 @@ async def test_bytes_that_are_no_tls_fail_the_handshake(spoken: str) -> None:
     above, below = Above(), Below()
     tls = transport_of(SPOKEN[spoken][0](), above)
     tls.connection_made(below)
+    await asyncio.sleep(0)
     await below.reading.wait()
     tls.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with pytest.raises(ssl.SSLError):

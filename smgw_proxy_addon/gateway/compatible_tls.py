@@ -102,6 +102,10 @@ class CompatibleTransport(TlsTransport):
         """Give the event loop a buffer to read into."""
         return super().get_buffer(sizehint)[:_PIECE]
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake, but not before asyncio reads: that of Python 3.11 begins to even if it was paused."""
+        asyncio.get_running_loop().call_soon(super().connection_made, transport)
+
     def data_received(self, data: bytes | memoryview) -> None:
         """Decrypt what came in, or go on with the handshake."""
         if not self._open:

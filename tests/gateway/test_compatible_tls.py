@@ -441,6 +441,25 @@ async def test_an_alert_that_comes_with_the_end_of_the_connection_is_read(
         assert "tls_internal_error" in {each.code for each in found}
 
 
+async def test_a_gateway_that_speaks_first_is_read_when_the_clienthello_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = HandshakeSettings.validate
+
+    def slowly(settings: HandshakeSettings) -> HandshakeSettings:
+        time.sleep(0.2)
+        return make(settings)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes([ContentType.alert, 3, 3, 0, 2, 2, 80]))
+        await reader.read()
+
+    monkeypatch.setattr(HandshakeSettings, "validate", slowly)
+    async with proxy_before(talk, tmp_path) as rig:
+        found = await rig.proxy.doctor.examine()
+        assert "tls_internal_error" in {each.code for each in found}
+
+
 SCRIPT: Final = """
 import asyncio, sys, tempfile
 from pathlib import Path
