@@ -78,6 +78,7 @@ class TlsTransport(BufferedReader):
             self._tls.unwrap()
         except ssl.SSLWantReadError:
             self._send()
+            self.raw.resume_reading()  # the answer comes behind what nobody wanted to read
         except ssl.SSLError:
             self.raw.abort()
         else:

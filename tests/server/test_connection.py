@@ -413,6 +413,17 @@ async def test_a_refused_upload_s_answer_arrives(tmp_path: Path, tls: bool) -> N
         assert not sim.connections
 
 
+async def test_a_refused_upload_that_came_in_whole_ends_with_its_client(tmp_path: Path) -> None:
+    body = bytes(70_000)  # more than is read ahead, and nothing behind it
+    head = b"POST / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0) as rig:
+        async with connected(rig.https_port, tls=True) as (reader, writer):
+            writer.write(head + body)
+            assert status_of(await rest(reader)) == 421
+        async with asyncio.timeout(ENOUGH):
+            await until(lambda: rig.proxy.acceptor.counts.open == 0)
+
+
 async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(tmp_path: Path) -> None:
     async with (
         Simulator() as sim,
