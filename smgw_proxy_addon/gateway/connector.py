@@ -123,8 +123,8 @@ class Connector:
         return self._contexts[engine]
 
     async def _shake_hands(self, engine: Engine, on_step: OnStep) -> Connection:
-        context = await self._context(engine)
         try:
+            context = await self._context(engine)
             async with asyncio.timeout(self._connect_timeout):
                 return await self._open(context, on_step)
         except TimeoutError:

@@ -1,7 +1,9 @@
 """Which engine speaks TLS with a gateway: found out by the alert that answers the ClientHello, and remembered."""
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -13,6 +15,8 @@ import pytest
 
 from simulator.certificates import CertificateOptions, ClientCertificates, make_identity
 from simulator.gateway import Simulator
+from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext
+from smgw_proxy_addon.gateway.tls import GatewayTls
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.gateway.hellos import parse_hello
 from tests.rig import proxy_for
@@ -231,6 +235,22 @@ async def test_what_the_gateway_wants_from_the_other_engine_is_told(tmp_path: Pa
     async with Simulator(client_certificates=clients) as sim, Picky(sim).listening() as picky:
         picky.answers[OPENSSL] = alert(ILLEGAL_PARAMETER)
         assert await ask(picky, tmp_path) == ["gateway_wants_certificate"]
+
+
+async def test_an_engine_that_cannot_be_loaded_for_a_lack_of_descriptors_is_tried_again(
+    tmp_path: Path, picky: Picky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = GatewayTls.compatible
+    shortage = iter([OSError(errno.EMFILE, os.strerror(errno.EMFILE))])
+
+    def load_if_possible(tls: GatewayTls) -> CompatibleContext:
+        for error in shortage:
+            raise error
+        return load(tls)
+
+    monkeypatch.setattr(GatewayTls, "compatible", load_if_possible)
+    picky.answers[OPENSSL] = alert(ILLEGAL_PARAMETER)
+    assert await ask(picky, tmp_path, times=2) == ["out_of_descriptors", ""]
 
 
 async def test_a_certificate_that_is_not_the_pinned_one_ends_the_other_engine_s_handshake(
