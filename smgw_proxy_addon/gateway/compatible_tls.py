@@ -137,10 +137,8 @@ class CompatibleObject:
 
     def __init__(self, socket: "_Socket", server_name: str | None, login: tuple[Any, Any] | None) -> None:
         chain, key = login or (None, None)
-        self._tls = _Connection(socket)
-        self._steps: _Steps = self._tls.handshakeClientCert(
-            chain, key, settings=_settings(), serverName=server_name, async_=True
-        )
+        self._tls = _Connection(socket, server_name)
+        self._steps: _Steps = self._tls.handshakeClientCert(chain, key, settings=_settings(), async_=True)
         self._step_done = False
         self._problem: ssl.SSLError | None = None
 
@@ -263,8 +261,9 @@ class _Connection(TLSConnection):
 
     encrypts = False
 
-    def __init__(self, sock: _Socket) -> None:
+    def __init__(self, sock: _Socket, server_name: str | None) -> None:
         super().__init__(sock)
+        self._server_name = server_name
         self._recordLayer = _RecordLayer(self.sock)
         self.closeSocket = False  # close_notify is waited for
 
@@ -287,6 +286,8 @@ class _Connection(TLSConnection):
             msg.cipher_suites.remove(CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
             # Without that, certificates are X.509 as well; OpenSSL never sends it.
             msg.extensions = [each for each in msg.extensions if each.extType != ExtensionType.cert_type]
+            if self._server_name:
+                msg.server_name = self._server_name.encode()  # tlslite-ng itself takes none with an underscore
         elif isinstance(msg, ChangeCipherSpec):
             self.encrypts = True
         elif isinstance(msg, Alert) and msg.description == AlertDescription.no_renegotiation:

@@ -44,6 +44,8 @@ CBC: Final = "AES256-SHA384", "AES128-SHA256"
 GCM: Final = "AES256-GCM-SHA384", "AES128-GCM-SHA256"
 REQUEST: Final = b"GET / HTTP/1.1\r\n\r\n"
 APPLICATION_DATA: Final = 0x17
+SERVER_NAME: Final = 0
+"""The number of the extension (RFC 6066 section 3)."""
 
 
 @cache
@@ -54,9 +56,10 @@ def identity_of(kind: str) -> Identity:
 class Client:
     """The proxy's side in memory."""
 
-    def __init__(self, context: CompatibleContext | None = None) -> None:
+    def __init__(self, context: CompatibleContext | None = None, server_name: str | None = None) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = (context or CompatibleContext()).wrap_bio(self._incoming, self._outgoing)
+        context = context or CompatibleContext()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
 
     def shake_hands(self, data: bytes = b"") -> bytes:
         """Take what the gateway has sent, and return what is sent to it; raises what ended the handshake."""
@@ -130,11 +133,11 @@ def failing(reason: str) -> Iterator[None]:
 # What is offered
 
 
-def openssl_hello() -> Hello:
+def openssl_hello(server_name: str | None = None) -> Hello:
     outgoing = ssl.MemoryBIO()
     context = client_context(newest=ssl.TLSVersion.TLSv1_2)
     with suppress(ssl.SSLWantReadError):
-        context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=server_name).do_handshake()
     return parse_hello(outgoing.read())
 
 
@@ -148,6 +151,15 @@ def test_the_clienthello_lacks_what_these_gateways_refuse_and_offers_the_same() 
     assert hello.groups == list(CURVES.values())
     assert hello.extensions.keys() <= other.extensions.keys()
     assert not any(signature >> 8 in (1, 2) for signature in hello.signatures)  # MD5, SHA-1
+
+
+@pytest.mark.parametrize("name", ["gateway.example", "smart_meter"])
+def test_the_name_is_sent_that_openssl_sends(name: str) -> None:
+    client, gateway = Client(server_name=name), OpenSsl("P-256", "ECDHE+ECDSA", "prime256v1")
+    record = client.shake_hands()
+    assert parse_hello(record).extensions[SERVER_NAME] == openssl_hello(name).extensions[SERVER_NAME]
+    client.shake_hands(gateway.feed(client.shake_hands(gateway.feed(record))))
+    assert gateway.read(client.write(REQUEST)) == REQUEST
 
 
 @pytest.mark.parametrize("curve", CURVES)
