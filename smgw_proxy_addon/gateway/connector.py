@@ -76,6 +76,7 @@ class Connector:
         """
         with self.trust.handshake():
             connection, engine = await self._choose(on_step or _ignore)
+            self._engine = engine
             der = connection.transport.certificate()
             try:
                 connection.certificate = await self.trust.settle(der, engine)
@@ -84,7 +85,6 @@ class Connector:
                 if isinstance(error, CertificateChangedError):
                     await self.trust.report(error, der, engine)
                 raise
-        self._engine = engine
         return connection
 
     async def _choose(self, on_step: OnStep) -> tuple[Connection, Engine]:

@@ -175,6 +175,17 @@ async def test_an_alert_behind_the_server_hello_is_no_reason(
     assert len(picky.hellos) == 1
 
 
+async def test_it_is_remembered_before_the_first_contact_is_allowed(
+    tmp_path: Path, picky: Picky, caplog: pytest.LogCaptureFixture
+) -> None:
+    picky.answers[OPENSSL] = alert(ILLEGAL_PARAMETER)
+    async with proxy_for(picky.target, tmp_path) as rig:
+        for _ in range(2):
+            assert "certificate_new" in {each.code for each in await rig.proxy.examine()}
+    assert picky.hellos == [OPENSSL, COMPATIBLE, COMPATIBLE]
+    assert caplog.text.count("which is used from now on") == 1
+
+
 async def test_what_has_worked_is_given_up_for_illegal_parameter_alone(tmp_path: Path, picky: Picky) -> None:
     assert await ask(picky, tmp_path) == [""]
     assert pinned(picky, tmp_path) == OPENSSL
