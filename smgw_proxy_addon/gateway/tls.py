@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,7 +78,7 @@ class GatewayTls:
 
     openssl: ssl.SSLContext
     engine: Engine | None = None
-    login: tuple[bytes, bytes] | None = None
+    login: tuple[bytes, bytes] | None = field(default=None, repr=False)
     """A certificate with its key, both PEM, that the gateway is shown if it asks."""
 
     def other_than(self, used: Engine, known: Engine | None, *, illegal: bool) -> Engine | None:

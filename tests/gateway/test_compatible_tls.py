@@ -22,7 +22,7 @@ from simulator.gateway import Simulator
 from smgw_proxy_addon.errors import CertificateNotAllowedError
 from smgw_proxy_addon.gateway import compatible_tls
 from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext, CompatibleObject
-from smgw_proxy_addon.gateway.tls import UntrustedError, client_context, judge_certificates
+from smgw_proxy_addon.gateway.tls import GatewayTls, UntrustedError, client_context, judge_certificates
 from smgw_proxy_addon.status.findings import Step
 from tests.gateway.hellos import SCSV, Hello, parse_hello
 from tests.gateway.tlslite_server import HELLO_REQUEST, Server
@@ -360,6 +360,12 @@ async def test_a_gateway_is_shown_a_certificate_with_any_kind_of_key(tmp_path: P
     ):
         assert (await get(rig)).status_code == 200
         assert sim.journal.client_certificates == [known.fingerprint]
+
+
+def test_the_key_is_in_no_text_about_it() -> None:
+    known = identity_of("P-256")
+    tls = GatewayTls(client_context(), login=(known.certificate_pem, known.key_pem))
+    assert "PRIVATE KEY" not in f"{tls} {tls.compatible} {tls.compatible()}"  # asyncio logs what it could not call
 
 
 @pytest.mark.parametrize("kind", [None, "P-256", "P-384", "brainpoolP512r1"])
