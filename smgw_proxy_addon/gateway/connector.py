@@ -23,6 +23,7 @@ from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.tls import (
     CertificateWantedError,
     GatewayTls,
+    Refusal,
     RefusedHelloError,
     UntrustedError,
     judge_certificates,
@@ -95,7 +96,7 @@ class Connector:
         try:
             return await self._shake_hands(engine, on_step), engine
         except _RefusedHello as error:
-            other = self._tls.other_than(engine, known, illegal=error.illegal)
+            other = self._tls.other_than(engine, known, error.refusal)
             if other is None:
                 raise
             refusal = error
@@ -175,9 +176,9 @@ class Connector:
 
 
 class _RefusedHello(HandshakeError):  # noqa: N818 - the reason to try another engine
-    def __init__(self, detail: str, *, target: str, illegal: bool) -> None:
+    def __init__(self, detail: str, refusal: Refusal, *, target: str) -> None:
         super().__init__(detail, target=target)
-        self.illegal = illegal
+        self.refusal = refusal
 
 
 def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
@@ -198,7 +199,7 @@ def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
 def _translated_tls(error: ssl.SSLError, target: str) -> ProxyError:
     reason = error.reason or type(error).__name__
     if isinstance(error, RefusedHelloError):
-        return _RefusedHello(reason, target=target, illegal=error.illegal)
+        return _RefusedHello(reason, error.refusal, target=target)
     kind = GatewayWantsCertificateError if isinstance(error, CertificateWantedError) else HandshakeError
     return kind(reason, target=target)
 

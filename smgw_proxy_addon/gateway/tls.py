@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,9 +32,8 @@ _CERTIFICATE_ALERTS: Final = re.compile(
     "ALERT_(HANDSHAKE_FAILURE|NO_CERTIFICATE|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_[A-Z]+|UNKNOWN_CA)"
 )
 
-_ALERT_RECORD: Final = 21
-_FATAL_ILLEGAL_PARAMETER: Final = b"\x02\x2f"
-_FATAL_HANDSHAKE_FAILURE: Final = b"\x02\x28"
+_ALERT_RECORD: Final = b"\x15"
+_FATAL: Final = 2
 
 _CLIENT_RANDOM_END: Final = 5 + 4 + 2 + 32
 _SUPPORTED_GROUPS: Final = b"\x00\x0a"
@@ -60,16 +60,22 @@ class CertificateWantedError(ssl.SSLError):
         self.reason = reason
 
 
+class Refusal(Enum):
+    """The fatal alert by which a gateway refuses a ClientHello (RFC 5246 section 7.2)."""
+
+    HANDSHAKE_FAILURE = 40
+    ILLEGAL_PARAMETER = 47
+    """Nothing but the ClientHello is a reason for it."""
+    PROTOCOL_VERSION = 70
+
+
 class RefusedHelloError(ssl.SSLError):
-    """The gateway answers the ClientHello itself with an alert: perhaps it takes that of another engine.
+    """The gateway answers the ClientHello itself with an alert: perhaps it takes that of another engine."""
 
-    ``illegal``: by "illegal parameter", which nothing but the ClientHello is a reason for.
-    """
-
-    def __init__(self, reason: str, *, illegal: bool) -> None:
+    def __init__(self, reason: str, refusal: Refusal) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.illegal = illegal
+        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -81,16 +87,19 @@ class GatewayTls:
     login: tuple[bytes, bytes] | None = field(default=None, repr=False)
     """A certificate with its key, both PEM, that the gateway is shown if it asks."""
 
-    def other_than(self, used: Engine, known: Engine | None, *, illegal: bool) -> Engine | None:
+    def other_than(self, used: Engine, known: Engine | None, refusal: Refusal) -> Engine | None:
         """Return the engine to try after the gateway has refused the ClientHello of the one ``used``, or None.
 
-        ``known``: what has worked with this gateway before, None for nothing. ``illegal``: the alert was "illegal
-        parameter". A gateway that has taken OpenSSL's ClientHello before has another reason for "handshake failure".
-        With the other engine's it may have begun to demand ``renegotiation_info`` (RFC 5746 section 4.3).
+        ``known``: what has worked with this gateway before, None for nothing. A gateway that has taken OpenSSL's
+        ClientHello before has another reason for "handshake failure". With the other engine's it may have begun to
+        demand ``renegotiation_info`` (RFC 5746 section 4.3), or TLS 1.3.
         """
-        if self.engine or (used is known is Engine.OPENSSL and not illegal):
+        if self.engine:
             return None
-        return Engine.OPENSSL if used is Engine.COMPATIBLE else Engine.COMPATIBLE
+        if used is Engine.COMPATIBLE:
+            return Engine.OPENSSL
+        new = refusal is Refusal.HANDSHAKE_FAILURE and known is None
+        return Engine.COMPATIBLE if new or refusal is Refusal.ILLEGAL_PARAMETER else None
 
     def compatible(self) -> "CompatibleContext":
         """Make the context of the compatible engine. Must be run in executor. Raises ValueError for ``login``."""
@@ -151,10 +160,9 @@ def refused_hello(error: ssl.SSLError, heard: bytes) -> RefusedHelloError | None
 
     ``heard`` begins with the first seven bytes of the gateway. OpenSSL does not tell whether a ServerHello came.
     """
-    alert = heard[5:7]
-    if heard[0:1] != bytes([_ALERT_RECORD]) or alert not in (_FATAL_ILLEGAL_PARAMETER, _FATAL_HANDSHAKE_FAILURE):
-        return None
-    return RefusedHelloError(error.reason or "", illegal=alert == _FATAL_ILLEGAL_PARAMETER)
+    refusals = (each for each in Refusal if heard[5:7] == bytes([_FATAL, each.value]))
+    refusal = next(refusals, None) if heard[:1] == _ALERT_RECORD else None
+    return refusal and RefusedHelloError(error.reason or "", refusal)
 
 
 def wants_certificate(error: ssl.SSLError) -> bool:

@@ -197,12 +197,13 @@ async def test_what_has_worked_is_given_up_for_illegal_parameter_alone(tmp_path:
     assert pinned(picky, tmp_path) == COMPATIBLE
 
 
-async def test_a_gateway_that_begins_to_demand_renegotiation_info_is_read_with_openssl(
-    tmp_path: Path, picky: Picky
+@pytest.mark.parametrize("number", [HANDSHAKE_FAILURE, ILLEGAL_PARAMETER, PROTOCOL_VERSION])
+async def test_a_gateway_that_begins_to_demand_renegotiation_info_or_tls_13_is_read_with_openssl(
+    tmp_path: Path, picky: Picky, number: int
 ) -> None:
     picky.answers[OPENSSL] = alert(ILLEGAL_PARAMETER)
     assert await ask(picky, tmp_path) == [""]
-    picky.answers = {COMPATIBLE: alert(HANDSHAKE_FAILURE)}
+    picky.answers = {COMPATIBLE: alert(number)}
     picky.hellos.clear()
     assert await ask(picky, tmp_path, times=2) == ["", ""]
     assert picky.hellos == [COMPATIBLE, OPENSSL, OPENSSL]
