@@ -133,6 +133,7 @@ class Connector:
         except UntrustedError as error:
             traceback.clear_frames(error.__traceback__)
             problem, der = error.problem, error.der
+            self._engine = engine  # it came to the certificate: the next request makes one connection, not two
         except (OSError, UnicodeError) as error:
             # A frame in the error's traceback holds the error itself. This cycle would keep the connection and its
             # buffer of 256 kB until the garbage collector runs, which counts objects and not bytes.

@@ -271,3 +271,14 @@ async def test_a_certificate_that_is_not_the_pinned_one_ends_the_other_engine_s_
     picky.answers[OPENSSL] = alert(ILLEGAL_PARAMETER)
     assert await ask(picky, tmp_path, certificate_fingerprint="ab" * 32) == ["certificate_not_allowed"]
     assert picky.sim.journal.heads == 0
+
+
+async def test_a_refused_certificate_costs_one_connection_for_each_request(tmp_path: Path) -> None:
+    async with (
+        Simulator(vendor="sagemcom") as sim,
+        proxy_for(sim, tmp_path, certificate_fingerprint="ab" * 32) as rig,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
+        for _ in range(3):
+            assert (await client.get(rig.http)).json()["error"] == "certificate_not_allowed"
+        assert sim.connections == 1 + 3, "the ClientHello of OpenSSL is refused once"
