@@ -172,8 +172,7 @@ async def test_others_pass_while_one_waits_for_a_session(tmp_path: Path) -> None
         assert not waiting.done()
         assert (await first.log_out()).status_code == 200
         assert await waiting == [200] * 4
-        (waited,) = [report.waiting for report in rig.reports if report.waiting > 0.005]
-        assert waited > 0.005
+        assert max(report.waiting for report in rig.reports) > 0.005
 
 
 async def test_a_login_on_its_way_lets_no_other_go_but_everything_else(tmp_path: Path) -> None:
