@@ -7,6 +7,7 @@ so, and it is right again once it can be.
 import asyncio
 import errno
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -135,6 +136,7 @@ def _become_a_folder(scene: Scene) -> None:
 
 def _hide(scene: Scene) -> None:
     scene.rig.cert_dir.rename(scene.folder / "hidden")
+    time.sleep(0.06)  # the pin is looked at again after 50 ms
 
 
 def _show(scene: Scene) -> None:
