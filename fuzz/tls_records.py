@@ -76,7 +76,8 @@ class _Gateway:
 
     def __init__(self, bits: int) -> None:
         self._sent = bytearray()
-        self._layer: Any = compatible_tls._RecordLayer(SimpleNamespace(send=self._send))  # noqa: SLF001
+        # The record layer of the engine itself, so that both sides know the same ciphers.
+        self._layer: Any = compatible_tls._RecordLayer(SimpleNamespace(send=self._send))  # noqa: SLF001 - see above
         self._layer.client = False
         _begin(self._layer, bits)
 
@@ -86,10 +87,10 @@ class _Gateway:
         if content_type is None:
             return payload
         self._sent.clear()
-        state = self._layer._writeState  # noqa: SLF001
         if kind & NO_MAC:
-            blocks = state.encContext.encrypt(bytearray(payload[: len(payload) // _BLOCK * _BLOCK]))
-            for _ in self._layer._recordSocket.send(Message(content_type, blocks)):  # noqa: SLF001
+            cipher = self._layer._writeState.encContext  # noqa: SLF001 - no public way encrypts without a MAC
+            blocks = cipher.encrypt(bytearray(payload[: len(payload) // _BLOCK * _BLOCK]))
+            for _ in self._layer._recordSocket.send(Message(content_type, blocks)):  # noqa: SLF001 - as above
                 pass
         else:
             for _ in self._layer.sendRecord(Message(content_type, bytearray(payload))):
@@ -104,15 +105,15 @@ class _Gateway:
 
 
 def _begin_open(engine: Any, bits: int) -> None:
-    """Put the engine behind a handshake that never was."""
-    tls = engine._tls  # noqa: SLF001 - for which there is no public way
-    tls._handshakeStart(client=True)  # noqa: SLF001
-    _begin(tls._recordLayer, bits)  # noqa: SLF001
+    """Put the engine behind a handshake that never was: no public way leads there."""
+    tls = engine._tls  # noqa: SLF001 - see above
+    tls._handshakeStart(client=True)  # noqa: SLF001 - what begins a handshake
+    _begin(tls._recordLayer, bits)  # noqa: SLF001 - its keys are known here
     shown = SimpleNamespace(writeBytes=lambda: b"certificate")
     chain = SimpleNamespace(x509List=[shown])
     tls.session = SimpleNamespace(serverCertChain=chain, cipherSuite=_SUITES[bits & CBC], resumable=False)
-    tls._handshakeDone(resumed=False)  # noqa: SLF001
-    engine._steps = iter(())  # noqa: SLF001
+    tls._handshakeDone(resumed=False)  # noqa: SLF001 - what ends it
+    engine._steps = iter(())  # noqa: SLF001 - nothing of it is left to do
 
 
 def _begin(layer: Any, bits: int) -> None:

@@ -110,13 +110,14 @@ class Proxy:
         if self._refused:
             raise CertificateNotAllowedError(expected="", presented="")
         self.judged = True
-        tls = self._engine._tls  # noqa: SLF001
+        tls = self._engine._tls  # noqa: SLF001 - the engine tells nobody else what was chosen
         self.chosen = tls.version, tls.session and tls.session.cipherSuite, tls.ecdhCurve
 
     def _check_memory(self) -> None:
         if not self.wire.is_closing():
-            halves = self._engine._tls._defragmenter.buffers.values()  # noqa: SLF001
-            held = self.tls._incoming.pending + self._engine.pending() + sum(map(len, halves))  # noqa: SLF001
+            # What is held is held in private, by the transport and by the engine.
+            halves = self._engine._tls._defragmenter.buffers.values()  # noqa: SLF001 - see above
+            held = self.tls._incoming.pending + self._engine.pending() + sum(map(len, halves))  # noqa: SLF001 - see above
             promise(held <= (_HELD if self.above.made else _UNDECIDED), f"{held} bytes are held")
 
 
