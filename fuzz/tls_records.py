@@ -48,7 +48,8 @@ async def go_on(bits: int, size: int, data: bytes) -> Proxy:
             proxy.tls.close()
             whole = False
         elif not proxy.wire.is_closing():
-            whole = whole and kind & 7 != RAW and not kind & (CHANGED | NO_MAC)
+            broken = bool(payload) if kind & 7 == RAW else kind & (CHANGED | NO_MAC)
+            whole = whole and not broken
             if whole and TYPES[kind & 7] == ContentType.application_data:
                 sent += payload
             await proxy.take(gateway.encrypt(kind, payload), size, patient=not bits & IMPATIENT)
