@@ -1,9 +1,10 @@
-"""Runs the targets one after the other, each for its share of the seconds, and says what they tried."""
+"""Runs the targets, as many at a time as there are cores, each for its share of the seconds. Says what they tried."""
 
 import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,9 @@ def main(arguments: list[str]) -> int:
     if (arguments and not arguments[0].isdigit()) or not TARGETS.keys() >= set(names):
         print(f"usage: script/fuzz [SECONDS [{'|'.join(TARGETS)}]…]", file=sys.stderr)
         return 2
-    failed = [name for name in names if not _fuzz(name, max(1, seconds // len(names)))]
+    with ThreadPoolExecutor(os.cpu_count()) as cores:
+        passed = list(cores.map(lambda name: _fuzz(name, max(1, seconds // len(names))), names))
+    failed = [name for name, well in zip(names, passed, strict=True) if not well]
     if failed:
         print(f"script/fuzz: failed: {', '.join(failed)} (see above)", file=sys.stderr)
     return bool(failed)
@@ -64,13 +67,12 @@ def _fuzz(name: str, seconds: int) -> bool:
     executed = _EXECUTED.search(output)
     # Without a number it never came to the first input.
     passed = done.returncode == 0 and executed is not None
-    print(
-        f"{name}: {executed[1] if executed else 'no'} inputs in {seconds} s{'' if passed else ', FAILED'}", flush=True
-    )
+    lines = [f"{name}: {executed[1] if executed else 'no'} inputs in {seconds} s{'' if passed else ', FAILED'}"]
     if not passed:
-        print(output[-5000:])
-        for each in sorted(set(learnt.glob("*-*")) - before):
-            print(f"To see it again: .venv/bin/python -m fuzz {name} {each.relative_to(ROOT)}")
+        found = sorted(set(learnt.glob("*-*")) - before)
+        lines += [output[-5000:]]
+        lines += [f"To see it again: .venv/bin/python -m fuzz {name} {each.relative_to(ROOT)}" for each in found]
+    print("\n".join(lines), flush=True)
     return passed
 
 
