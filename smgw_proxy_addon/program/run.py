@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
-from smgw_proxy_addon.gateway.tls import GatewayTls
 from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
@@ -70,15 +69,10 @@ def run(
             _LOGGER.info("%s", line)
         for line in options.warnings:
             _LOGGER.warning("%s", line)
-        served = _serve(
-            options,
-            listeners,
-            certificate,
-            page,
-            tls=tls,
-            may_restart=bool(become_unprivileged),
-            log_failure=log_failure,
-        )
+        token = os.environ.get("SUPERVISOR_TOKEN")
+        supervisor = Supervisor(token) if token else None
+        environment = Environment(partial(_report, page), supervisor, log_failure, gateway_tls=tls)
+        served = _serve(options, listeners, certificate, page, environment, may_restart=bool(become_unprivileged))
         code = asyncio.run(served)
         _LOGGER.info("Stopped")
     return code
@@ -136,10 +130,9 @@ async def _serve(
     listeners: list[Listener],
     certificate: ListenerCertificate | None,
     page: "StatusPage | None",
+    environment: Environment,
     *,
-    tls: GatewayTls,
     may_restart: bool,
-    log_failure: Callable[[], str | None],
 ) -> int:
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
@@ -151,15 +144,13 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, 0)
 
-    token = os.environ.get("SUPERVISOR_TOKEN")
-    restart = (lambda: end(EXIT_RESTART)) if may_restart else None
-    environment = Environment(partial(_report, page), Supervisor(token) if token else None, log_failure, restart, tls)
-    store = trust_store(options)
-    proxy = Proxy(options, listeners, certificate, store, environment)
+    if may_restart:
+        environment = environment._replace(restart=lambda: end(EXIT_RESTART))
+    proxy = Proxy(options, listeners, certificate, trust_store(options), environment)
     loop.set_exception_handler(partial(_on_fault, proxy.acceptor))
     await proxy.start()
     if page:
-        await page.start(proxy, store, environment)
+        await page.start(proxy)
     _LOGGER.info("Ready")
     code = await stop
     _LOGGER.info("Stopping")
