@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
+from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
@@ -83,15 +84,12 @@ def _logging(
     options: Options, page: "StatusPage | None", no_log_files: str | None
 ) -> Iterator[Callable[[], str | None]]:
     """Log to console, page and, unless ``no_log_files`` says why not, files; gives why none are written."""
-    logging_ = logs.setup(
-        level=options.log_level,
-        folder=None if no_log_files else options.log_dir,
-        file_name=options.log_file,
-        rotation=timedelta(hours=options.log_rotation_hours),
-        retention=timedelta(days=options.log_retention_days),
-    )
+    logging_ = logs.Logging(options.log_level, sys.stderr)
     if no_log_files:
         logging_.report(no_log_files, failure=True)
+    else:
+        limits = FileLimits(timedelta(hours=options.log_rotation_hours), timedelta(days=options.log_retention_days))
+        logging_.add_files(LogFiles(options.log_dir, options.log_file, limits, report=logging_.report))
     if page:
         logging.getLogger().addHandler(page.log)
     try:
