@@ -19,10 +19,9 @@ from smgw_proxy_addon.config.schema import (
     COMMAND_LINE_OPTIONS,
     NO_SUBSTITUTE,
     SUBSTITUTES,
-    TARGET_ALLOWED,
     Option,
 )
-from smgw_proxy_addon.config.target import Network, Target, read_target
+from smgw_proxy_addon.config.target import Network, Target
 from smgw_proxy_addon.config.validators import ECHO_LIMIT
 from smgw_proxy_addon.text import printable
 
@@ -100,14 +99,6 @@ class Options(NamedTuple):
     """Minutes of failures before a notification says that the gateway cannot be reached."""
     warnings: tuple[str, ...] = ()
     """One line for each of the app's options that is not used as given; no option itself."""
-
-
-def parse_target(text: str) -> Target:
-    """Read a gateway's address as ``read_target`` does. Raises OptionError for anything else."""
-    try:
-        return read_target(text)
-    except vol.Invalid as error:
-        raise OptionError("target", error.msg, TARGET_ALLOWED) from None
 
 
 def from_app(raw: Mapping[str, object]) -> Options:

@@ -8,7 +8,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,7 @@ def run(
     certificate = user_certificate(options)
     tls = gateway_tls(options)
     no_log_files = become_unprivileged() if become_unprivileged else None
-    with _logging(options, page, no_log_files) as log_failure:
+    with closing(_logging(options, page, no_log_files)) as logging_:
         certificate = certificate or _own_certificate(options, required=not become_unprivileged)
         for line in _introduction(options, [each for each in listeners if certificate or not each.secure]):
             _LOGGER.info("%s", line)
@@ -72,18 +72,15 @@ def run(
             _LOGGER.warning("%s", line)
         token = os.environ.get("SUPERVISOR_TOKEN")
         supervisor = Supervisor(token) if token else None
-        environment = Environment(partial(_report, page), supervisor, log_failure, gateway_tls=tls)
+        environment = Environment(partial(_report, page), supervisor, lambda: logging_.failure, gateway_tls=tls)
         served = _serve(options, listeners, certificate, page, environment, may_restart=bool(become_unprivileged))
         code = asyncio.run(served)
         _LOGGER.info("Stopped")
     return code
 
 
-@contextmanager
-def _logging(
-    options: Options, page: "StatusPage | None", no_log_files: str | None
-) -> Iterator[Callable[[], str | None]]:
-    """Log to console, page and, unless ``no_log_files`` says why not, files; gives why none are written."""
+def _logging(options: Options, page: "StatusPage | None", no_log_files: str | None) -> logs.Logging:
+    """Log to console, page and, unless ``no_log_files`` says why not, files."""
     logging_ = logs.Logging(options.log_level, sys.stderr)
     if no_log_files:
         logging_.report(no_log_files, failure=True)
@@ -92,12 +89,7 @@ def _logging(
         logging_.add_files(LogFiles(options.log_dir, options.log_file, limits, report=logging_.report))
     if page:
         logging.getLogger().addHandler(page.log)
-    try:
-        yield lambda: logging_.failure
-    finally:
-        if page:
-            logging.getLogger().removeHandler(page.log)
-        logging_.close()
+    return logging_
 
 
 def _own_certificate(options: Options, *, required: bool) -> ListenerCertificate | None:
