@@ -108,27 +108,24 @@ def from_app(raw: Mapping[str, object]) -> Options:
     the app. Raises OptionError for those of ``NO_SUBSTITUTE``.
     """
     given = {
-        name: value
+        printable(name, ECHO_LIMIT): value
         for name, value in raw.items()
         if value is not None and not (isinstance(value, str) and not value.strip())
     }
     known = {option.name: option for option in APP_OPTIONS}
-    warnings = []
-    for name in [each for each in given if each not in known]:
-        error = _unknown(name, known)
-        if name in NO_SUBSTITUTE:
-            raise error
-        warnings.append(f'Option "{error.option}": {error.problem}; it is ignored.')
-        del given[name]
+    warnings: list[str] = []
     while True:
         try:
             return Options(**_validate(APP_OPTIONS, given), **APP_FIXED, warnings=tuple(warnings))
         except OptionError as error:
             if error.option in NO_SUBSTITUTE:
                 raise
+            del given[error.option]
+            if error.option not in known:
+                warnings.append(f'Option "{error.option}": {error.problem}; it is ignored.')
+                continue
             substitute = SUBSTITUTES.get(error.option, known[error.option].default)
             warnings.append(f"{str(error).removesuffix('.')}; used instead: {_spell(substitute)}.")
-            del given[error.option]
             if substitute is not None:
                 given[error.option] = substitute
 
