@@ -26,7 +26,7 @@ from smgw_proxy_addon.program.environment import Environment, Tuning
 from smgw_proxy_addon.proxy.guarded import Guarded
 from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.login_guard import LoginGuard
-from smgw_proxy_addon.proxy.source import Transparent
+from smgw_proxy_addon.proxy.source import Source, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
@@ -57,6 +57,9 @@ _RELOAD: Final = 30.0
 class Proxy:
     """Serves the listeners from ``start`` to ``stop``."""
 
+    serving = False
+    """Whether it takes requests."""
+
     def __init__(
         self,
         options: Options,
@@ -69,8 +72,6 @@ class Proxy:
         self.trust, self.pool = gateway_side(
             options, store, tuning.clock, tls=environment.gateway_tls, is_own=self._shows
         )
-        self.serving = False
-        """Whether it takes requests."""
         self.options: Final = options
         self.store: Final = store
         self.environment: Final = environment
@@ -95,17 +96,7 @@ class Proxy:
         self.host: Final = options.host_header or options.target.authority
         """The ``Host`` header of requests to the gateway."""
         self.names: Final = _names(options, self.host, self.trust)
-        self._handler = RequestHandler(
-            source,
-            access,
-            self.names,
-            host=self.host.encode(),
-            read_timeout=options.read_timeout,
-            largest_body=options.max_body_mb * MB,
-            report=self.report,
-            slow_client_seconds=tuning.limits.slow_client,
-            log_bodies=options.log_bodies,
-        )
+        self._handler = self._make_handler(source, access, tuning.limits.slow_client)
         self.acceptor = Acceptor(self._handler.handle, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
@@ -148,6 +139,19 @@ class Proxy:
         for each in self._listeners:
             each.socket.close()
         await self.pool.close()
+
+    def _make_handler(self, source: Source, access: Access, slow_client_seconds: float) -> RequestHandler:
+        return RequestHandler(
+            source,
+            access,
+            self.names,
+            host=self.host.encode(),
+            read_timeout=self.options.read_timeout,
+            largest_body=self.options.max_body_mb * MB,
+            report=self.report,
+            slow_client_seconds=slow_client_seconds,
+            log_bodies=self.options.log_bodies,
+        )
 
     def _open_https(self, listeners: list[Listener], certificate: ListenerCertificate) -> None:
         self.acceptor.open([(each.socket, certificate.context) for each in listeners])
