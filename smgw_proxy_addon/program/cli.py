@@ -105,18 +105,15 @@ def _with_accounts(given: dict[str, object]) -> dict[str, object]:
     path = given.get("accounts")
     if not isinstance(path, str):
         return given
-    problem = None
+    allowed = next(option.allowed for option in COMMAND_LINE_OPTIONS if option.name == "accounts")
     try:
         with Path(path).open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             accounts = json.loads(file.read())
     except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
+        raise OptionError("accounts", f"{printable(path)} cannot be read ({error.strerror})", allowed) from None
     except (ValueError, RecursionError):  # their texts may quote the file
-        problem = "is not valid JSON"
-    if problem:
-        allowed = next(option.allowed for option in COMMAND_LINE_OPTIONS if option.name == "accounts")
-        raise OptionError("accounts", f"{printable(path)} {problem}", allowed)
+        raise OptionError("accounts", f"{printable(path)} is not valid JSON", allowed) from None
     if mode & _OTHERS:
         _complain(f"warning: others on this computer may read the passwords in {printable(path)}: chmod 600")
     return {**given, "accounts": accounts}
