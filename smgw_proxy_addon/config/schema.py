@@ -127,8 +127,8 @@ _COMMON: Final = (
     Option("check_origin", "bool", "true or false", read_flag, default=True),
     Option("hold_back_logins", "bool", "true or false", read_flag, default=True),
     _number("max_body_mb", 1, 1024, 16),
+    _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto"),
 )
-_DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")
 _NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
 APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
 """The network of Home Assistant and its apps: an app reaches nothing else with such an address."""
@@ -144,7 +144,6 @@ APP_OPTIONS: Final = (
     _text("log_dir", below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
     _accounts("a list of user names with their passwords"),
-    _DIGEST_ALGORITHM,
     Option("allow", "names", _NETWORKS, _read_networks_of_app, default=()),
     Option("gateway_page_for_all", "bool", "true or false", read_flag, default=False),
     Option("notifications", "bool", "true or false", read_flag, default=True),
@@ -161,7 +160,6 @@ COMMAND_LINE_OPTIONS: Final = (
     _text("log_dir", read_path, "the path of a folder", "logs"),
     *_COMMON,
     _accounts('the path of a JSON file such as [{"username": "…", "password": "…"}]'),
-    _DIGEST_ALGORITHM,
     Option("allow", "names", _NETWORKS, list_of(read_network), default=()),
     _number("connect_timeout", 1, 60, 10, "float"),
     _number("port", 0, HIGHEST_PORT, 8080),
