@@ -120,22 +120,20 @@ class LogFiles:
 
     def _append(self, data: bytes) -> None:
         now = self._clock()
-        current = self._reuse() or self._open(now)
+        if self._current and not self._is_there(self._current):
+            self.close()
+        current = self._current or self._open(now)
         size = os.fstat(current.descriptor).st_size
         if size and (not self._is_current(current.started, now) or size + len(data) > self._limits.max_file_bytes):
             current = self._create(now)
         while data:
             data = data[os.write(current.descriptor, data) :]
 
-    def _reuse(self) -> _Current | None:
-        """Return the open file, unless it was removed or something was mounted over its folder."""
-        if self._current is None:
-            return None
+    def _is_there(self, current: _Current) -> bool:
+        """Tell whether the open file was not removed, and nothing was mounted over its folder."""
         with suppress(OSError):
-            if os.path.samestat(os.fstat(self._current.descriptor), self._current.path.lstat()):
-                return self._current
-        self.close()
-        return None
+            return os.path.samestat(os.fstat(current.descriptor), current.path.lstat())
+        return False
 
     def _is_current(self, started: float, now: float) -> bool:
         return -_CLOCK_SLACK <= now - started < self._limits.rotation.total_seconds()
