@@ -28,8 +28,6 @@ _STAMP: Final = "%Y-%m-%d_%H-%M-%S"
 class _LogFile(NamedTuple):
     started: float
     """Seconds since the epoch, by its name."""
-    number: int
-    """0, or which of several in the same second."""
     name: str
     size: int
 
@@ -72,7 +70,9 @@ class LogFiles:
         self._folder = folder
         self._file_name = file_name
         self._pattern = re.compile(
-            rf"(\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-([1-9]\d{{0,5}}))?_{re.escape(file_name)}", re.ASCII
+            # Earlier versions put a number behind a second that was used before.
+            rf"(\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-[1-9]\d{{0,5}})?_{re.escape(file_name)}",
+            re.ASCII,
         )
         self._limits = limits
         self._report = report
@@ -120,24 +120,20 @@ class LogFiles:
 
     def _append(self, data: bytes) -> None:
         now = self._clock()
-        current = self._reuse() or self._open(now)
+        if self._current and not self._is_there(self._current):
+            self.close()
+        current = self._current or self._open(now)
         size = os.fstat(current.descriptor).st_size
         if size and (not self._is_current(current.started, now) or size + len(data) > self._limits.max_file_bytes):
             current = self._create(now)
         while data:
             data = data[os.write(current.descriptor, data) :]
 
-    def _reuse(self) -> _Current | None:
-        """Return the open file, unless it was removed or something was mounted over its folder."""
-        if self._current is None:
-            return None
-        opened = os.fstat(self._current.descriptor)
+    def _is_there(self, current: _Current) -> bool:
+        """Tell whether the open file was not removed, and nothing was mounted over its folder."""
         with suppress(OSError):
-            found = self._current.path.lstat()
-            if (opened.st_dev, opened.st_ino) == (found.st_dev, found.st_ino):
-                return self._current
-        self.close()
-        return None
+            return os.path.samestat(os.fstat(current.descriptor), current.path.lstat())
+        return False
 
     def _is_current(self, started: float, now: float) -> bool:
         return -_CLOCK_SLACK <= now - started < self._limits.rotation.total_seconds()
@@ -163,21 +159,18 @@ class LogFiles:
         return current
 
     def _create(self, now: float) -> _Current:
-        """Make a new file, then delete what is too old or too much."""
+        """Make a new file, named by the first second from now that has none; delete what is too old or too much."""
         self.close()
-        files = self._list()
-        stamp = time.strftime(_STAMP, time.localtime(now))
-        same_second = [file.number for file in files if file.name.startswith(stamp)]
+        files, second = self._list(), now
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        number = max(same_second, default=-1) + 1
         while True:
-            name = f"{stamp}-{number}_{self._file_name}" if number else f"{stamp}_{self._file_name}"
+            name = f"{time.strftime(_STAMP, time.localtime(second))}_{self._file_name}"
             path = self._folder / name
-            with suppress(FileExistsError):  # a folder or link of that name, or one of another process
+            with suppress(FileExistsError):  # one from the same second, also of another process; a folder, a link
                 current = self._use(_Current(self._open_file(path, flags, 0o640), path, now))
-                self._tidy(now, [*files, _LogFile(now, number, name, 0)])
+                self._tidy(now, [*files, _LogFile(now, name, 0)])
                 return current
-            number += 1
+            second += 1
 
     def _use(self, current: _Current) -> _Current:
         self._current = current
@@ -195,7 +188,7 @@ class LogFiles:
                 with suppress(FileNotFoundError):  # another process deletes, too
                     if name and started is not None and entry.is_file(follow_symlinks=False):
                         size = entry.stat(follow_symlinks=False).st_size
-                        files.append(_LogFile(started, int(name[2] or 0), entry.name, size))
+                        files.append(_LogFile(started, entry.name, size))
         return sorted(files)
 
     def _tidy(self, now: float, files: list[_LogFile]) -> None:

@@ -4,18 +4,15 @@ Owns the line of a request, and which handlers write. Callers never wait for a t
 """
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final, Literal, TextIO
 
 from smgw_proxy_addon.errors import ABORT, ProxyError
-from smgw_proxy_addon.log_files import FileLimits, LogFiles
+from smgw_proxy_addon.log_files import LogFiles
 from smgw_proxy_addon.log_writer import WriterHandler, make_notice
 from smgw_proxy_addon.redaction import redact_target
 from smgw_proxy_addon.text import LIMIT, printable
@@ -117,7 +114,11 @@ class _RequestLogRecord(logging.LogRecord):
 
 
 class Logging:
-    """The handlers on the root logger, from ``setup`` to ``close``."""
+    """The handlers on the root logger: one for ``stream``, the console; ``close`` takes them away again.
+
+    ``level`` is a level's name in any case. ``failure`` is a sentence that says why no files are written now; None
+    while they are.
+    """
 
     def __init__(self, level: str, stream: TextIO) -> None:
         self._root = logging.getLogger()
@@ -125,7 +126,7 @@ class Logging:
         self._root.setLevel(level.upper())
         self._writers: dict[str, WriterHandler] = {}
         self._files: LogFiles | None = None
-        self._failure: str | None = None
+        self.failure: str | None = None
 
         def write(text: str) -> None:
             with suppress(OSError, ValueError):  # the stream is closed
@@ -134,19 +135,14 @@ class Logging:
 
         self._add("console", write)
 
-    @property
-    def failure(self) -> str | None:
-        """A sentence that says why no files are written now; None while they are."""
-        return self._failure
-
     def add_files(self, files: LogFiles) -> None:
-        """Write the log into files, too."""
+        """Write the log into files, too. If their folder cannot be used, the console says so at the first line."""
         self._files = files
         self._add("files", files.write)
 
     def report(self, text: str, failure: bool) -> None:
         """Log a failure of the files on the console, and its end on the console and in the files."""
-        self._failure = text if failure else None
+        self.failure = text if failure else None
         for name, writer in self._writers.items():
             if name == "console" or not failure:
                 writer.put(make_notice(logging.WARNING if failure else logging.INFO, text))
@@ -169,34 +165,6 @@ class Logging:
         for name, writer in self._writers.items():
             if name != hanging:
                 writer.put(make_notice(logging.WARNING, f"Log lines are dropped: writing to the {hanging} hangs"))
-
-
-def setup(
-    *,
-    level: str,
-    folder: Path | None,
-    file_name: str,
-    rotation: timedelta,
-    retention: timedelta,
-    stream: TextIO | None = None,
-    monotonic: Callable[[], float] = time.monotonic,
-) -> Logging:
-    """Send all logging to the console (``stream``, else standard error) and, with ``folder``, to files.
-
-    ``level`` is a level's name in any case; ``monotonic`` returns seconds for the pause after a failure. A folder
-    that cannot be used is reported on the console at the first line. The caller closes the result.
-    """
-    logging_ = Logging(level, stream or sys.stderr)
-    if folder is not None:
-        files = LogFiles(
-            folder,
-            file_name,
-            FileLimits(rotation, retention),
-            report=logging_.report,
-            monotonic=monotonic,
-        )
-        logging_.add_files(files)
-    return logging_
 
 
 def _word(text: str) -> str:

@@ -93,8 +93,8 @@ def disk(tmp_path: Path) -> Disk:
     return Disk(tmp_path / "logs")
 
 
-def stamp(day: int, hour: int = 12, number: int = 0) -> str:
-    return f"2026-08-{day:02}_{hour:02}-00-00{f'-{number}' if number else ''}_proxy.log"
+def stamp(day: int, hour: int = 12, second: int = 0) -> str:
+    return f"2026-08-{day:02}_{hour:02}-00-{second:02}_proxy.log"
 
 
 # Names, rotation, restart
@@ -138,26 +138,25 @@ def test_a_new_file_begins_before_one_is_too_big_and_never_two_have_one_name(dis
     files = disk.files(max_file_bytes=10)
     for line in ("12345", "1234", "overlong line", "x"):
         files.write(line)
-    names = [stamp(14), *(stamp(14, number=number) for number in (1, 2, 3))]
+    names = [stamp(14, second=second) for second in range(4)]
     assert [disk.text(name) for name in names] == ["12345\n", "1234\n", "overlong line\n", "x\n"]
 
 
-def test_the_number_goes_on_where_it_was_and_orders_as_a_number(disk: Disk) -> None:
-    disk.put(*(stamp(14, number=number) for number in range(2, 11)), size=1000)
-    files = disk.files()
-    files.write("a")
-    assert disk.text(stamp(14, number=11)) == "a\n"
-    assert stamp(14) not in disk.names
-    files.close()
+def test_a_name_with_a_number_is_one_of_an_earlier_version(disk: Disk) -> None:
+    disk.put(numbered := stamp(14).replace("_proxy", "-2_proxy"))
+    disk.files().write("a")
+    assert disk.names == [numbered]
+    disk.pass_time(5 * DAY)
+    disk.put(*(stamp(15, second=second) for second in range(3)))
     disk.files().write("b")
-    assert disk.text(stamp(14, number=11)) == "a\nb\n"
+    assert numbered not in disk.names
 
 
 def test_a_name_that_a_folder_has_is_passed_over(disk: Disk) -> None:
     (disk.folder / stamp(14)).mkdir(parents=True)
-    (disk.folder / stamp(14, number=1)).symlink_to("/nowhere")
+    (disk.folder / stamp(14, second=1)).symlink_to("/nowhere")
     disk.files().write("a")
-    assert disk.text(stamp(14, number=2)) == "a\n"
+    assert disk.text(stamp(14, second=2)) == "a\n"
 
 
 def test_a_restart_appends_to_the_newest_file(disk: Disk) -> None:
@@ -356,9 +355,9 @@ def test_an_hour_that_comes_twice_gives_no_name_twice(disk: Disk, zone: Callable
     files.write("still summer's file")
     disk.pass_time(1)  # 02:30 again
     files.write("winter")
-    assert disk.names == ["2026-10-25_02-30-00-1_proxy.log", "2026-10-25_02-30-00_proxy.log"]
+    assert disk.names == ["2026-10-25_02-30-00_proxy.log", "2026-10-25_02-30-01_proxy.log"]
     assert disk.text("2026-10-25_02-30-00_proxy.log") == "summer\nstill summer's file\n"
-    assert disk.text("2026-10-25_02-30-00-1_proxy.log") == "winter\n"
+    assert disk.text("2026-10-25_02-30-01_proxy.log") == "winter\n"
     disk.pass_time(HOUR)
     files.write("later")
     assert disk.text("2026-10-25_03-30-00_proxy.log") == "later\n"

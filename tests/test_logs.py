@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon import logs
 from smgw_proxy_addon.errors import ABORT
 from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.log_writer import LineFormatter, WriterHandler
@@ -65,6 +64,7 @@ class Console(io.StringIO):
 
 
 Start = Callable[..., Logging]
+LIMITS = FileLimits(rotation=timedelta(hours=24), retention=timedelta(days=3))
 
 
 @pytest.fixture
@@ -78,17 +78,11 @@ def start(console: Console) -> Iterator[Start]:
     started: list[Logging] = []
 
     def setup(folder: Path | None = None, *, level: str = "info") -> Logging:
-        started.append(
-            logs.setup(
-                level=level,
-                folder=folder,
-                file_name="proxy.log",
-                rotation=timedelta(hours=24),
-                retention=timedelta(days=3),
-                stream=console,
-            )
-        )
-        return started[-1]
+        logging_ = Logging(level, console)
+        started.append(logging_)
+        if folder:
+            logging_.add_files(LogFiles(folder, "proxy.log", LIMITS, report=logging_.report))
+        return logging_
 
     yield setup
     console.go.set()
@@ -186,13 +180,6 @@ def test_without_a_folder_there_is_only_the_console(start: Start, console: Conso
     assert console.messages == ["seen"]
 
 
-def test_standard_error_is_the_console(capsys: pytest.CaptureFixture[str]) -> None:
-    logging_ = logs.setup(level="info", folder=None, file_name="x", rotation=timedelta(1), retention=timedelta(1))
-    OURS.info("here")
-    logging_.close()
-    assert capsys.readouterr().err.endswith(" INFO    here\n")
-
-
 def test_everything_is_as_before_after_the_end(start: Start) -> None:
     root = logging.getLogger()
     before = (root.level, list(root.handlers))
@@ -200,19 +187,14 @@ def test_everything_is_as_before_after_the_end(start: Start) -> None:
     assert (root.level, root.handlers) == before
 
 
-def test_failing_files_are_told_on_the_console_and_their_return_in_both(console: Console, tmp_path: Path) -> None:
+def test_failing_files_are_told_on_the_console_and_their_return_in_both(
+    start: Start, console: Console, tmp_path: Path
+) -> None:
     uptime = [0.0]
     folder = tmp_path / "logs"
     folder.write_text("in the way")
-    logging_ = logs.setup(
-        level="error",
-        folder=folder,
-        file_name="proxy.log",
-        rotation=timedelta(days=1),
-        retention=timedelta(days=3),
-        stream=console,
-        monotonic=lambda: uptime[0],
-    )
+    logging_ = start(level="error")
+    logging_.add_files(LogFiles(folder, "proxy.log", LIMITS, report=logging_.report, monotonic=lambda: uptime[0]))
     OURS.error("one")
     OURS.error("two")
     wait_until(lambda: len(console.messages) == 3)
@@ -322,9 +304,10 @@ async def test_an_event_loop_may_log_everything(start: Start, console: Console, 
 
 def test_what_is_queued_is_written_at_the_end_of_the_program(tmp_path: Path) -> None:
     program = (
-        "import logging, pathlib, datetime as d; from smgw_proxy_addon import logs\n"
-        f"logs.setup(level='info', folder=pathlib.Path({str(tmp_path)!r}), file_name='x', rotation=d.timedelta(1),"
-        " retention=d.timedelta(1))\n"
+        "import logging, pathlib, sys, datetime as d; from smgw_proxy_addon import log_files, logs\n"
+        "limits = log_files.FileLimits(d.timedelta(1), d.timedelta(1))\n"
+        "its = logs.Logging('info', sys.stderr)\n"
+        f"its.add_files(log_files.LogFiles(pathlib.Path({str(tmp_path)!r}), 'x', limits, report=its.report))\n"
         "for n in range(100): logging.info('line %s', n)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

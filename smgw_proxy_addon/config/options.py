@@ -6,7 +6,7 @@ are not opened.
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,14 +16,12 @@ from smgw_proxy_addon.config.accounts import Account
 from smgw_proxy_addon.config.schema import (
     APP_FIXED,
     APP_OPTIONS,
-    COMMAND_LINE_FIXED,
     COMMAND_LINE_OPTIONS,
     NO_SUBSTITUTE,
     SUBSTITUTES,
-    TARGET_ALLOWED,
     Option,
 )
-from smgw_proxy_addon.config.target import Network, Target, read_target
+from smgw_proxy_addon.config.target import Network, Target
 from smgw_proxy_addon.config.validators import ECHO_LIMIT
 from smgw_proxy_addon.text import printable
 
@@ -60,7 +58,6 @@ class Options(NamedTuple):
     tls_max: Literal["1.2", "1.3"]
     """The newest version of TLS that OpenSSL offers the gateway."""
     max_connections: int
-    connect_timeout: float
     read_timeout: float
     cache_seconds: int
     """How long an answer that may be shared is kept; 0 means only while it is asked for."""
@@ -84,30 +81,24 @@ class Options(NamedTuple):
     """Whether logins of a client are held back after the gateway has refused some; without ``accounts`` only."""
     max_body_mb: int
     """Of a request, in millions of bytes."""
-    port: int
-    """Of the HTTP listener; 0 means any free one."""
     https_port: int | None
-    bind: tuple[str, ...]
-    """Local addresses to listen at; empty means all, IPv4 and IPv6."""
     cert_dir: Path
     status_port: int | None
     """Of the status page; 0 means any free one, None no page."""
-    gateway_page_for_all: bool
+    # What follows is an option either in the app or on the command line; the other one has the default.
+    connect_timeout: float = 10
+    port: int = 8080
+    """Of the HTTP listener; 0 means any free one."""
+    bind: tuple[str, ...] = ()
+    """Local addresses to listen at; empty means all, IPv4 and IPv6."""
+    gateway_page_for_all: bool = False
     """Whether all users of Home Assistant may see the gateway's page, and not only administrators."""
-    notifications: bool
+    notifications: bool = False
     """Whether Home Assistant shows notifications."""
-    notify_after_minutes: int
+    notify_after_minutes: int = 30
     """Minutes of failures before a notification says that the gateway cannot be reached."""
     warnings: tuple[str, ...] = ()
     """One line for each of the app's options that is not used as given; no option itself."""
-
-
-def parse_target(text: str) -> Target:
-    """Read a gateway's address as ``read_target`` does. Raises OptionError for anything else."""
-    try:
-        return read_target(text)
-    except vol.Invalid as error:
-        raise OptionError("target", error.msg, TARGET_ALLOWED) from None
 
 
 def from_app(raw: Mapping[str, object]) -> Options:
@@ -117,27 +108,24 @@ def from_app(raw: Mapping[str, object]) -> Options:
     the app. Raises OptionError for those of ``NO_SUBSTITUTE``.
     """
     given = {
-        name: value
+        printable(name, ECHO_LIMIT): value
         for name, value in raw.items()
         if value is not None and not (isinstance(value, str) and not value.strip())
     }
     known = {option.name: option for option in APP_OPTIONS}
-    warnings = []
-    for name in [each for each in given if each not in known]:
-        error = _unknown(name, known)
-        if name in NO_SUBSTITUTE:
-            raise error
-        warnings.append(f'Option "{error.option}": {error.problem}; it is ignored.')
-        del given[name]
+    warnings: list[str] = []
     while True:
         try:
             return Options(**_validate(APP_OPTIONS, given), **APP_FIXED, warnings=tuple(warnings))
         except OptionError as error:
             if error.option in NO_SUBSTITUTE:
                 raise
+            del given[error.option]
+            if error.option not in known:
+                warnings.append(f'Option "{error.option}": {error.problem}; it is ignored.')
+                continue
             substitute = SUBSTITUTES.get(error.option, known[error.option].default)
             warnings.append(f"{str(error).removesuffix('.')}; used instead: {_spell(substitute)}.")
-            del given[error.option]
             if substitute is not None:
                 given[error.option] = substitute
 
@@ -148,7 +136,7 @@ def from_command_line(raw: Mapping[str, object], *, listens: bool = True) -> Opt
     ``listens``: clients can use these options' proxy. Raises OptionError.
     """
     given = {name: value for name, value in raw.items() if value is not None}
-    return Options(**_validate(COMMAND_LINE_OPTIONS, given, listens=listens), **COMMAND_LINE_FIXED)
+    return Options(**_validate(COMMAND_LINE_OPTIONS, given, listens=listens))
 
 
 def from_file_text(text: str) -> Options:
@@ -175,43 +163,34 @@ def _unknown(name: str, known: Mapping[str, Option]) -> OptionError:
     return OptionError(printable(name, ECHO_LIMIT), f"there is no such option{nearest}", ", ".join(known))
 
 
-def _validate(table: tuple[Option, ...], given: Mapping[str, object], *, listens: bool = True) -> dict[str, Any]:
+def _validate(table: tuple[Option, ...], given: dict[str, object], *, listens: bool = True) -> dict[str, Any]:
     known = {option.name: option for option in table}
-    for name in given:
+    values: dict[str, Any] = {each.name: None if each.required else each.default for each in table}
+    for name, value in (values | given).items():
         if name not in known:
             raise _unknown(name, known)
-    keys: dict[object, object] = {}
-    for option in table:
-        default = vol.UNDEFINED if option.default is None else option.default
-        marker = vol.Required(option.name) if option.required else vol.Optional(option.name, default=default)
-        keys[marker] = option.read
-    try:
-        checks = (_certificate_with_key, _client_certificate_guarded) if listens else (_certificate_with_key,)
-        values: dict[str, Any] = vol.Schema(vol.All(keys, *checks))(dict(given))
-    except vol.MultipleInvalid as errors:
-        error = errors.errors[0]
-        name = str(error.path[0])
-        problem = "missing" if isinstance(error, vol.RequiredFieldInvalid) else error.msg
-        raise OptionError(name, problem, known[name].allowed) from None
-    return dict.fromkeys(known) | values
+        try:
+            values[name] = None if value is None else known[name].read(value)
+        except vol.Invalid as error:
+            raise OptionError(name, error.msg, known[name].allowed) from None
+    for name, problem in _gaps(table, values, listens=listens):
+        raise OptionError(name, problem, known[name].allowed)
+    return values
 
 
-def _certificate_with_key(values: dict[str, Any]) -> dict[str, Any]:
+def _gaps(table: tuple[Option, ...], values: Mapping[str, Any], *, listens: bool) -> Iterator[tuple[str, str]]:
+    """Yield the names of options that want another one beside them, or a value, and why."""
+    yield from ((each.name, "missing") for each in table if each.required and values[each.name] is None)
     for kind in ("", "client_"):
         pair = (f"{kind}certfile", f"{kind}keyfile")
         for one, other in (pair, pair[::-1]):
-            if one in values and other not in values:
-                raise vol.Invalid(f'missing, although "{one}" is given', path=[other])
-    return values
-
-
-def _client_certificate_guarded(values: dict[str, Any]) -> dict[str, Any]:
-    if "client_certfile" in values and not (values.get("accounts") or values.get("allow")):
-        raise vol.Invalid(
+            if values[one] and not values[other]:
+                yield other, f'missing, although "{one}" is given'
+    if listens and values["client_certfile"] and not (values["accounts"] or values["allow"]):
+        yield (
+            "client_certfile",
             'needs "accounts" or "allow" beside it: whoever may reach the proxy acts with this certificate',
-            path=["client_certfile"],
         )
-    return values
 
 
 def _spell(value: object) -> str:

@@ -24,10 +24,10 @@ from smgw_proxy_addon.config.target import (
 from smgw_proxy_addon.config.validators import (
     below,
     echo,
+    list_of,
     read_file_name,
     read_fingerprint,
     read_flag,
-    read_list,
     read_path,
 )
 
@@ -58,32 +58,24 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-def _read_names(value: object) -> tuple[str, ...]:
-    return read_list(value, _read_name)
-
-
 def _read_name(text: str) -> str:
     if "/" in text or text.count(":") == 1:
         raise vol.Invalid(f"{echo(text)} is more than a name: leave out http:// and the port")
     return text if text == "*" else read_host(text)
 
 
-def _read_networks(value: object) -> tuple[Network, ...]:
-    return read_list(value, read_network)
-
-
 def _read_networks_of_app(value: object) -> tuple[Network, ...]:
     """Read networks, and add that of Home Assistant and its apps."""
-    networks = _read_networks(value)
+    networks = list_of(read_network)(value)
     return (*networks, APP_NETWORK) if networks and APP_NETWORK not in networks else networks
-
-
-def _read_addresses(value: object) -> tuple[str, ...]:
-    return read_list(value, read_local_address)
 
 
 def _text(name: str, read: Callable[[object], object], allowed: str, default: str | None = None) -> Option:
     return Option(name, "str", allowed, read, default)
+
+
+def _accounts(allowed: str) -> Option:
+    return Option("accounts", "accounts", allowed, read_accounts, default=())
 
 
 def _choice(name: str, choices: tuple[str, ...], default: str) -> Option:
@@ -131,17 +123,16 @@ _COMMON: Final = (
     _number("log_rotation_hours", 1, 720, 24),
     _number("log_retention_days", 1, _LONGEST_RETENTION, 3),
     Option("log_bodies", "bool", "true or false", read_flag, default=False),
-    Option("allowed_hosts", "names", 'a list of host names, or "*" for any', _read_names, default=()),
+    Option("allowed_hosts", "names", 'a list of host names, or "*" for any', list_of(_read_name), default=()),
     Option("check_origin", "bool", "true or false", read_flag, default=True),
     Option("hold_back_logins", "bool", "true or false", read_flag, default=True),
     _number("max_body_mb", 1, 1024, 16),
+    _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto"),
 )
-_DIGEST_ALGORITHM: Final = _choice("digest_algorithm", ("auto", "md5", "sha-256"), "auto")
 _NETWORKS: Final = "a list of networks or addresses such as 192.168.1.0/24, 2001:db8::/64 or 10.11.120.10"
 APP_NETWORK: Final = ipaddress.ip_network("172.30.32.0/23")
 """The network of Home Assistant and its apps: an app reaches nothing else with such an address."""
 DEFAULT_TARGET: Final = "10.11.120.2"
-_NOTIFY_AFTER: Final = 30
 
 APP_OPTIONS: Final = (
     Option("target", "str", TARGET_ALLOWED, read_target, DEFAULT_TARGET, required=True),
@@ -152,12 +143,11 @@ APP_OPTIONS: Final = (
     # Below /share only: the program takes ownership of its log folder, and /data is part of backups.
     _text("log_dir", below("/share"), "a folder inside /share", "/share/smgw-proxy"),
     *_COMMON,
-    Option("accounts", "accounts", "a list of user names with their passwords", read_accounts, default=()),
-    _DIGEST_ALGORITHM,
+    _accounts("a list of user names with their passwords"),
     Option("allow", "names", _NETWORKS, _read_networks_of_app, default=()),
     Option("gateway_page_for_all", "bool", "true or false", read_flag, default=False),
     Option("notifications", "bool", "true or false", read_flag, default=True),
-    _number("notify_after_minutes", 1, 1440, _NOTIFY_AFTER),
+    _number("notify_after_minutes", 1, 1440, 30),
 )
 """What the app's Configuration tab has; each but ``target`` may be left out."""
 
@@ -169,32 +159,22 @@ COMMAND_LINE_OPTIONS: Final = (
     _text("client_keyfile", read_path, "the path of an unencrypted key in PEM form"),
     _text("log_dir", read_path, "the path of a folder", "logs"),
     *_COMMON,
-    Option(
-        "accounts",
-        "accounts",
-        'the path of a JSON file such as [{"username": "…", "password": "…"}]',
-        read_accounts,
-        default=(),
-    ),
-    _DIGEST_ALGORITHM,
-    Option("allow", "names", _NETWORKS, _read_networks, default=()),
+    _accounts('the path of a JSON file such as [{"username": "…", "password": "…"}]'),
+    Option("allow", "names", _NETWORKS, list_of(read_network), default=()),
     _number("connect_timeout", 1, 60, 10, "float"),
     _number("port", 0, HIGHEST_PORT, 8080),
     _number("https_port", 0, HIGHEST_PORT, None),
     _number("status_port", 0, HIGHEST_PORT, None),
-    Option("bind", "names", "IPv4 or IPv6 addresses of this computer", _read_addresses, default=()),
+    Option("bind", "names", "IPv4 or IPv6 addresses of this computer", list_of(read_local_address), default=()),
     _text("cert_dir", read_path, "the path of a folder", "certs"),
 )
 
 APP_FIXED: Final[dict[str, Any]] = {
-    "connect_timeout": 10,
-    "port": 8080,
     "https_port": 443,
-    "bind": (),
     "cert_dir": Path("/data/certs"),
     "status_port": 8099,
 }
-"""Values without an option in the app: the container is the same everywhere."""
+"""Values without an option in the app, besides the defaults of ``Options``: the container is the same everywhere."""
 
 NO_SUBSTITUTE: Final = frozenset(
     {
@@ -218,10 +198,3 @@ that this version does not know is meant, too.
 
 SUBSTITUTES: Final[dict[str, object]] = {"log_retention_days": _LONGEST_RETENTION}
 """What the app uses for a wrong value in place of the default: with that, log files would be deleted too early."""
-
-COMMAND_LINE_FIXED: Final[dict[str, Any]] = {
-    "gateway_page_for_all": False,
-    "notifications": False,
-    "notify_after_minutes": _NOTIFY_AFTER,
-}
-"""Values with an option in the app only: elsewhere there is no Home Assistant."""

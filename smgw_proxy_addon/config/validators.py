@@ -88,10 +88,14 @@ def read_fingerprint(value: object) -> str:
         raise vol.Invalid(f"{echo(value)} is not a SHA-256 fingerprint") from None
 
 
-def read_list(value: object, read: Callable[[str], _T]) -> tuple[_T, ...]:
+def list_of(read: Callable[[str], _T]) -> Callable[[object], tuple[_T, ...]]:
     """Read a list, or one text with commas; the app's form leaves empty entries behind: they are left out."""
-    entries = value.split(",") if isinstance(value, str) else value
-    if not isinstance(entries, list | tuple):
-        raise vol.Invalid(f"{echo(value)} is not a list")
-    texts = [read_line(entry) for entry in entries if entry not in ("", None)]
-    return tuple(dict.fromkeys(map(read, texts)))
+
+    def read_list(value: object) -> tuple[_T, ...]:
+        entries = value.split(",") if isinstance(value, str) else value
+        if not isinstance(entries, list | tuple):
+            raise vol.Invalid(f"{echo(value)} is not a list")
+        texts = [read_line(entry) for entry in entries if entry not in ("", None)]
+        return tuple(dict.fromkeys(map(read, texts)))
+
+    return read_list

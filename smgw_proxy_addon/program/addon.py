@@ -7,7 +7,6 @@ from typing import Final
 from smgw_proxy_addon.config.options import OptionError, Options, from_file_text
 from smgw_proxy_addon.program.privileges import PrivilegeError, User, check_entry
 from smgw_proxy_addon.program.run import run
-from smgw_proxy_addon.server.listeners import StartError
 
 _SHARED_FILE: Final = re.compile(
     r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?_.+|gateways\.json|\.gateways\.json\.new", re.ASCII
@@ -24,19 +23,14 @@ def run_app(root: Path = Path("/"), user: str = "smgw") -> int:
 
     def become_unprivileged() -> str | None:
         no_log_files = None
+        account = User.named(user)
+        account.take_over(options.cert_dir, root / "data", lambda _name: True, 0o700)
         try:
-            account = User.named(user)
-            account.take_over(options.cert_dir, root / "data", lambda _name: True, 0o700)
-            try:
-                account.take_over(
-                    options.log_dir, root / "share", lambda name: bool(_SHARED_FILE.fullmatch(name)), 0o755
-                )
-            except PrivilegeError as error:
-                no_log_files = f"No log files until the next start: {error}."  # the proxy works without them
-            account.become()
-            check_entry(options.cert_dir)
+            account.take_over(options.log_dir, root / "share", lambda name: bool(_SHARED_FILE.fullmatch(name)), 0o755)
         except PrivilegeError as error:
-            raise StartError(str(error)) from None
+            no_log_files = f"No log files until the next start: {error}."  # the proxy works without them
+        account.become()
+        check_entry(options.cert_dir)
         return no_log_files
 
     return run(options, become_unprivileged, ingress=True)

@@ -51,12 +51,8 @@ class _Parser(argparse.ArgumentParser):
     """Prints an error in one line, without the usage before it."""
 
     def __init__(self, **settings: Any) -> None:
-        try:
-            width = os.get_terminal_size().columns - 2
-        except OSError:
-            width = 78
         # Without a width argparse loads shutil with each option, and that bz2 and lzma: 3 ms and 0.3 MB.
-        super().__init__(**settings, formatter_class=partial(argparse.HelpFormatter, width=width))
+        super().__init__(**settings, formatter_class=partial(argparse.HelpFormatter, width=78))
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_OPTIONS, f"smgw-proxy: {message} (smgw-proxy --help lists the options)\n")
@@ -83,14 +79,15 @@ def reported(start: Callable[[], int], name: Callable[[str], str] = str, *, in_a
 
     ``name`` spells an option as the user does.
     """
+    complain = _log if in_app else _complain
     try:
         return start()
     except OptionError as error:
         option = f"option {name(error.option)}" if error.option else "options"
-        (_log if in_app else _complain)(f"{option}: {error.problem}; allowed: {error.allowed}.")
+        complain(f"{option}: {error.problem}; allowed: {error.allowed}.")
         return EXIT_BAD_OPTIONS
     except StartError as error:
-        (_log if in_app else _complain)(str(error))
+        complain(str(error))
         return EXIT_FAILED
 
 
@@ -108,18 +105,15 @@ def _with_accounts(given: dict[str, object]) -> dict[str, object]:
     path = given.get("accounts")
     if not isinstance(path, str):
         return given
-    problem = None
+    allowed = next(option.allowed for option in COMMAND_LINE_OPTIONS if option.name == "accounts")
     try:
         with Path(path).open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             accounts = json.loads(file.read())
     except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
+        raise OptionError("accounts", f"{printable(path)} cannot be read ({error.strerror})", allowed) from None
     except (ValueError, RecursionError):  # their texts may quote the file
-        problem = "is not valid JSON"
-    if problem:
-        allowed = next(option.allowed for option in COMMAND_LINE_OPTIONS if option.name == "accounts")
-        raise OptionError("accounts", f"{printable(path)} {problem}", allowed)
+        raise OptionError("accounts", f"{printable(path)} is not valid JSON", allowed) from None
     if mode & _OTHERS:
         _complain(f"warning: others on this computer may read the passwords in {printable(path)}: chmod 600")
     return {**given, "accounts": accounts}
@@ -158,8 +152,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="run the proxy", allow_abbrev=False)
     running.add_argument("--app", action="store_true", help=argparse.SUPPRESS)  # inside the Home Assistant app
-    for option in COMMAND_LINE_OPTIONS:
-        _add(running, option)
     trust = commands.add_parser("trust", help="show or change the trusted certificate", allow_abbrev=False)
     trust.add_argument(
         "action",
@@ -169,11 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     trust.add_argument(
         "--fingerprint", dest="trust_fingerprint", metavar="SHA256", help="accept only if it is this one"
     )
-    for option in COMMAND_LINE_OPTIONS:
-        if option.name in _TRUST_OPTIONS:
-            _add(trust, option)
     doctor = commands.add_parser("doctor", help="examine the way to the gateway, step by step", allow_abbrev=False)
     for option in COMMAND_LINE_OPTIONS:
+        _add(running, option)
+        if option.name in _TRUST_OPTIONS:
+            _add(trust, option)
         if option.name in _DOCTOR_OPTIONS:
             _add(doctor, option)
     return parser
@@ -182,16 +174,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     default = "" if option.kind == "bool" or option.default in (None, ()) else f" (default: {option.default})"
     text = f"{option.allowed}{default}".replace("%", "%%")
-    flags = _flags(option.name)
+    add = partial(parser.add_argument, *_flags(option.name), dest=option.name)
     if option.kind == "bool":
-        action = "store_false" if option.default else "store_true"
-        parser.add_argument(*flags, dest=option.name, action=action, default=None, help=text)
-    elif option.kind == "accounts":
-        parser.add_argument(*flags, dest=option.name, metavar="FILE", help=text)
+        add(action="store_false" if option.default else "store_true", default=None, help=text)
     elif option.kind == "names":
-        parser.add_argument(*flags, dest=option.name, action="append", metavar="NAME", help=f"{text}; repeatable")
+        add(action="append", metavar="NAME", help=f"{text}; repeatable")
     else:
-        parser.add_argument(*flags, dest=option.name, metavar="VALUE", help=text)
+        add(metavar="FILE" if option.kind == "accounts" else "VALUE", help=text)
 
 
 def _flags(name: str) -> tuple[str, ...]:

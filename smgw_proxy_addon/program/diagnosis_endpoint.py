@@ -1,7 +1,7 @@
 """How ``smgw-proxy doctor`` asks a running proxy of this computer for its diagnosis, on the loopback address.
 
-One line asks: the token of the instance lock, a space, the language. The answer is JSON, up to the end of the
-connection. The gateway sees one connection, that of the running proxy.
+The lock file has its port and, behind a space, a token. One line asks: the token, a space, the language. The answer
+is JSON, up to the end of the connection. The gateway sees one connection, that of the running proxy.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from smgw_proxy_addon.program.instance_lock import Endpoint, InstanceError, InstanceLock
+from smgw_proxy_addon.program.instance_lock import InstanceError, InstanceLock
 
 LOOPBACK: Final = "127.0.0.1"
 _REQUEST_SECONDS: Final = 5.0
@@ -33,7 +33,7 @@ class DiagnosisEndpoint:
         """Listen and take the lock; False if another proxy holds it. Raises InstanceError and OSError."""
         self._server = await asyncio.start_server(self._answer, LOOPBACK, 0)
         port = self._server.sockets[0].getsockname()[1]
-        return await asyncio.to_thread(self._lock.acquire, Endpoint(port, self._token))
+        return await asyncio.to_thread(self._lock.acquire, f"{port} {self._token}")
 
     async def close(self) -> None:
         """Release the lock and stop listening; running requests get no answer."""
@@ -61,13 +61,17 @@ class DiagnosisEndpoint:
             writer.close()
 
 
-async def request_diagnosis(endpoint: Endpoint, language: str, seconds: float) -> list[dict[str, Any]]:
-    """Ask the running proxy for a diagnosis. Raises InstanceError without an answer in ``seconds``."""
+async def request_diagnosis(endpoint: str, language: str, seconds: float) -> list[dict[str, Any]]:
+    """Ask the running proxy for a diagnosis; ``endpoint`` is the line of its lock file.
+
+    Raises InstanceError without an answer in ``seconds``.
+    """
+    port, _, token = endpoint.partition(" ")
     try:
         async with asyncio.timeout(seconds):
-            reader, writer = await asyncio.open_connection(LOOPBACK, endpoint.port)
+            reader, writer = await asyncio.open_connection(LOOPBACK, int(port))
             try:
-                writer.write(f"{endpoint.token} {language}\n".encode())
+                writer.write(f"{token} {language}\n".encode())
                 answer: list[dict[str, Any]] = json.loads(await reader.read())
                 return answer
             finally:

@@ -17,7 +17,7 @@ from smgw_proxy_addon.locales.de import findings as german
 from smgw_proxy_addon.locales.en import findings as english
 from smgw_proxy_addon.program.background import gateway_doctor
 from smgw_proxy_addon.program.diagnosis_endpoint import request_diagnosis
-from smgw_proxy_addon.program.instance_lock import Endpoint, InstanceError, InstanceLock
+from smgw_proxy_addon.program.instance_lock import InstanceError, InstanceLock
 from smgw_proxy_addon.program.wiring import PATIENCE, gateway_side, gateway_tls
 from smgw_proxy_addon.status.doctor import StepReport
 from smgw_proxy_addon.trust.policy import Certificate, Engine, Pin
@@ -61,7 +61,7 @@ def run_doctor(options: Options, language: str, out: TextIO) -> int:
     tls = gateway_tls(options)
     try:
         endpoint = InstanceLock(options.cert_dir, options.target.name).read()
-        reports = asyncio.run(_ask(endpoint, language) if endpoint else _examine(options, tls, language))
+        reports = asyncio.run(_examine(options, tls, language) if endpoint is None else _ask(endpoint, language))
     except InstanceError as error:
         out.write(f"smgw-proxy: {error}.\n")
         return 1
@@ -69,7 +69,7 @@ def run_doctor(options: Options, language: str, out: TextIO) -> int:
     return int(any(report.ok is False for report in reports))
 
 
-async def _ask(endpoint: Endpoint, language: str) -> list[StepReport]:
+async def _ask(endpoint: str, language: str) -> list[StepReport]:
     try:
         return [StepReport(**each) for each in await request_diagnosis(endpoint, language, _EXAMINATION_SECONDS)]
     except TypeError:

@@ -1,14 +1,11 @@
 """The lock file of a running proxy: beside the pins, locked as long as the process lives, so that a kill frees it.
 
-It names the endpoint at which the process can be asked for a diagnosis. The endpoint's token is a secret: only who
-may read the pins may read it, and it is never logged or shown.
+It holds a line that says where the process can be asked for a diagnosis, with a secret: only who may read the pins
+may read it, and it is never logged or shown.
 """
 
 import fcntl
-import json
 import os
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +15,6 @@ _OPEN_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 class InstanceError(Exception):
     """The running proxy cannot be found or asked, or its lock file not used; the text is one plain line."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """The port on loopback at which a running proxy is asked, and the token that it wants."""
-
-    port: int
-    token: str = field(repr=False)
 
 
 class InstanceLock:
@@ -38,8 +27,8 @@ class InstanceLock:
         self._path = folder / f".running-{name}"
         self._descriptor: int | None = None
 
-    def acquire(self, endpoint: Endpoint) -> bool:
-        """Lock the file and write the endpoint; False if another proxy holds it. Raises InstanceError."""
+    def acquire(self, line: str) -> bool:
+        """Lock the file and write an ASCII line; False if another proxy holds it. Raises InstanceError."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | _OPEN_FLAGS, 0o600)
@@ -48,7 +37,7 @@ class InstanceLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(descriptor, 0)
-            os.write(descriptor, json.dumps(asdict(endpoint)).encode())
+            os.write(descriptor, line.encode())
         except OSError as error:
             os.close(descriptor)
             if isinstance(error, BlockingIOError):
@@ -58,15 +47,13 @@ class InstanceLock:
         return True
 
     def release(self) -> None:
-        """Empty and unlock the file. It stays: removing it could remove the file of the next process."""
+        """Unlock the file. It stays: removing it could remove the file of the next process."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            with suppress(OSError):
-                os.ftruncate(descriptor, 0)
             os.close(descriptor)
 
-    def read(self) -> Endpoint | None:
-        """Return the running proxy's endpoint, None if no proxy runs. Raises InstanceError, also without endpoint."""
+    def read(self) -> str | None:
+        """Return the running proxy's line, None if no proxy runs. Raises InstanceError."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | _OPEN_FLAGS)
         except FileNotFoundError:
@@ -76,11 +63,7 @@ class InstanceLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            with suppress(ValueError, TypeError):
-                return Endpoint(**json.loads(os.read(descriptor, _SIZE_LIMIT)))
-            raise InstanceError(
-                f"A proxy runs for this gateway, but {self._path} does not tell where to ask it"
-            ) from None
+            return os.read(descriptor, _SIZE_LIMIT).decode("ascii", "replace")
         except OSError as error:
             raise _unusable(self._path, error) from None
         finally:

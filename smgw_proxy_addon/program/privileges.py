@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from smgw_proxy_addon.files import remedy_for
+from smgw_proxy_addon.server.listeners import StartError
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class PrivilegeError(Exception):
+class PrivilegeError(StartError):
     """The user does not exist or a folder cannot be used; the text is one plain line."""
 
 

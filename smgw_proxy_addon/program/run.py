@@ -8,7 +8,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
-from smgw_proxy_addon.gateway.tls import GatewayTls
+from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
@@ -64,48 +64,32 @@ def run(
     certificate = user_certificate(options)
     tls = gateway_tls(options)
     no_log_files = become_unprivileged() if become_unprivileged else None
-    with _logging(options, page, no_log_files) as log_failure:
+    with closing(_logging(options, page, no_log_files)) as logging_:
         certificate = certificate or _own_certificate(options, required=not become_unprivileged)
         for line in _introduction(options, [each for each in listeners if certificate or not each.secure]):
             _LOGGER.info("%s", line)
         for line in options.warnings:
             _LOGGER.warning("%s", line)
-        served = _serve(
-            options,
-            listeners,
-            certificate,
-            page,
-            tls=tls,
-            may_restart=bool(become_unprivileged),
-            log_failure=log_failure,
-        )
+        token = os.environ.get("SUPERVISOR_TOKEN")
+        supervisor = Supervisor(token) if token else None
+        environment = Environment(partial(_report, page), supervisor, lambda: logging_.failure, gateway_tls=tls)
+        served = _serve(options, listeners, certificate, page, environment, may_restart=bool(become_unprivileged))
         code = asyncio.run(served)
         _LOGGER.info("Stopped")
     return code
 
 
-@contextmanager
-def _logging(
-    options: Options, page: "StatusPage | None", no_log_files: str | None
-) -> Iterator[Callable[[], str | None]]:
-    """Log to console, page and, unless ``no_log_files`` says why not, files; gives why none are written."""
-    logging_ = logs.setup(
-        level=options.log_level,
-        folder=None if no_log_files else options.log_dir,
-        file_name=options.log_file,
-        rotation=timedelta(hours=options.log_rotation_hours),
-        retention=timedelta(days=options.log_retention_days),
-    )
+def _logging(options: Options, page: "StatusPage | None", no_log_files: str | None) -> logs.Logging:
+    """Log to console, page and, unless ``no_log_files`` says why not, files."""
+    logging_ = logs.Logging(options.log_level, sys.stderr)
     if no_log_files:
         logging_.report(no_log_files, failure=True)
+    else:
+        limits = FileLimits(timedelta(hours=options.log_rotation_hours), timedelta(days=options.log_retention_days))
+        logging_.add_files(LogFiles(options.log_dir, options.log_file, limits, report=logging_.report))
     if page:
         logging.getLogger().addHandler(page.log)
-    try:
-        yield lambda: logging_.failure
-    finally:
-        if page:
-            logging.getLogger().removeHandler(page.log)
-        logging_.close()
+    return logging_
 
 
 def _own_certificate(options: Options, *, required: bool) -> ListenerCertificate | None:
@@ -136,10 +120,9 @@ async def _serve(
     listeners: list[Listener],
     certificate: ListenerCertificate | None,
     page: "StatusPage | None",
+    environment: Environment,
     *,
-    tls: GatewayTls,
     may_restart: bool,
-    log_failure: Callable[[], str | None],
 ) -> int:
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
@@ -151,15 +134,13 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, 0)
 
-    token = os.environ.get("SUPERVISOR_TOKEN")
-    restart = (lambda: end(EXIT_RESTART)) if may_restart else None
-    environment = Environment(partial(_report, page), Supervisor(token) if token else None, log_failure, restart, tls)
-    store = trust_store(options)
-    proxy = Proxy(options, listeners, certificate, store, environment)
+    if may_restart:
+        environment = environment._replace(restart=lambda: end(EXIT_RESTART))
+    proxy = Proxy(options, listeners, certificate, trust_store(options), environment)
     loop.set_exception_handler(partial(_on_fault, proxy.acceptor))
     await proxy.start()
     if page:
-        await page.start(proxy, store, environment)
+        await page.start(proxy)
     _LOGGER.info("Ready")
     code = await stop
     _LOGGER.info("Stopping")

@@ -6,9 +6,8 @@ Does not import the proxy: s6 gives the script ten seconds (``timeout-finish``),
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 EARLY_SECONDS: Final = 60.0
 """A failure within this time of the start is an early one."""
@@ -22,58 +21,43 @@ _BAD_OPTIONS: Final = 2
 _ASKS_TO_RESTART: Final = 75  # run.EXIT_RESTART, whose import would load the proxy
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramExit:
-    """How the program ended: exit code, or ``None`` and the signal; it ran for ``seconds``."""
+class Decision(NamedTuple):
+    """What to do, and why in words for the log; these are empty when nothing went wrong.
 
-    exit_code: int | None
-    signal: int
-    seconds: float
+    With an ``exit_code`` the app stops and has it as its own. Else the program starts again after ``pause`` seconds;
+    ``early_failures`` are those in a row so far.
+    """
 
-    @property
-    def code(self) -> int:
-        """The exit code as a shell reports it."""
-        return 128 + self.signal if self.exit_code is None else self.exit_code
-
-    @property
-    def words(self) -> str:
-        """What happened, for people."""
-        return f"was killed by signal {self.signal}" if self.exit_code is None else f"failed (exit code {self.code})"
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """Start again after ``pause`` seconds; ``early_failures`` in a row so far."""
-
-    pause: int
-    early_failures: int
     message: str
+    exit_code: int | None = None
+    pause: int = 0
+    early_failures: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop the app with this exit code; the message is empty when nothing went wrong."""
+def choose_action(exit_code: int, signal: int, seconds: float, early_failures: int) -> Decision:
+    """Return what to do after the program ran for ``seconds``.
 
-    exit_code: int
-    message: str
-
-
-def choose_action(ended: ProgramExit, early_failures: int) -> Restart | Stop:
-    """Return what to do; ``early_failures`` counts those in a row before this end."""
-    if ended.exit_code == 0 or ended.signal == _SIGTERM:
-        return Stop(0, "")
-    if ended.exit_code == _BAD_OPTIONS:
-        return Stop(_BAD_OPTIONS, "The app stops: the line above says what to correct in the Configuration tab")
-    if ended.exit_code == _ASKS_TO_RESTART:
-        return Restart(0, 0, "The proxy starts again, as it asked to")
-    early_failures = early_failures + 1 if ended.seconds < EARLY_SECONDS else 0
+    ``exit_code`` and ``signal`` are the arguments that s6 passes; ``early_failures`` counts those in a row before.
+    """
+    if exit_code == 0 or signal == _SIGTERM:
+        return Decision("", 0)
+    if exit_code == _BAD_OPTIONS:
+        return Decision("The app stops: the line above says what to correct in the Configuration tab", exit_code)
+    if exit_code == _ASKS_TO_RESTART:
+        return Decision("The proxy starts again, as it asked to")
+    ended = f"failed (exit code {exit_code})"
+    if exit_code == _SIGNALLED:
+        ended = f"was killed by signal {signal}"
+        exit_code = 128 + signal  # as a shell reports it
+    early_failures = early_failures + 1 if seconds < EARLY_SECONDS else 0
     if early_failures >= EARLY_FAILURES:
-        return Stop(ended.code, f"The app stops: the proxy {ended.words}, for the {EARLY_FAILURES}th time in a row")
+        message = f"The app stops: the proxy {ended}, for the {EARLY_FAILURES}th time in a row"
+        return Decision(message, exit_code)
     pause = 2 ** max(early_failures - 1, 0)
-    return Restart(pause, early_failures, f"The proxy {ended.words} and starts again in {pause} s")
+    return Decision(f"The proxy {ended} and starts again in {pause} s", None, pause, early_failures)
 
 
-def finish(exit_code: int, signal: int, uptime: float, run: Path) -> Restart | Stop:
+def finish(exit_code: int, signal: int, uptime: float, run: Path) -> Decision:
     """Decide, and leave the decision in the files of ``run`` (``/run``) for s6 and for the next start.
 
     ``exit_code`` and ``signal`` are the arguments that s6 passes, ``uptime`` the seconds since the machine's
@@ -83,9 +67,8 @@ def finish(exit_code: int, signal: int, uptime: float, run: Path) -> Restart | S
     seconds = uptime - _number(state / "started", uptime)
     # Negative: the machine was restarted in between, and the files are of an earlier run.
     early_failures = int(_number(state / "early_failures", 0)) if seconds >= 0 else 0
-    ended = ProgramExit(None if exit_code == _SIGNALLED else exit_code, signal, seconds)
-    decision = choose_action(ended, early_failures)
-    if isinstance(decision, Stop):
+    decision = choose_action(exit_code, signal, seconds, early_failures)
+    if decision.exit_code is not None:
         (run / "s6-linux-init-container-results" / "exitcode").write_text(f"{decision.exit_code}\n")
         return decision
     state.mkdir(exist_ok=True)
@@ -98,7 +81,7 @@ def main(arguments: Sequence[str], run: Path = Path("/run")) -> int:
     """Decide for the two arguments that s6 passes; print the line for the log, return what to exit with."""
     decision = finish(int(arguments[0]), int(arguments[1]), time.clock_gettime(time.CLOCK_BOOTTIME), run)
     sys.stdout.write(decision.message)
-    return STOP if isinstance(decision, Stop) else 0
+    return 0 if decision.exit_code is None else STOP
 
 
 def _number(path: Path, otherwise: float) -> float:

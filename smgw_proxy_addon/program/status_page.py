@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.config.options import Options
-from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import Listener, open_status_listeners
@@ -22,7 +21,6 @@ from smgw_proxy_addon.status.page.recorder import LogBuffer, RequestRecorder
 from smgw_proxy_addon.status.page.security import Guard
 from smgw_proxy_addon.status.page.state import Reader, RunningProxy
 from smgw_proxy_addon.status.supervisor import Supervisor
-from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.status.page.server import StatusServer
@@ -37,51 +35,44 @@ class StatusPage:
     """
 
     def __init__(self, options: Options, listeners: list[Listener], *, ingress: bool) -> None:
-        self._options = options
-        self._ingress = ingress
         self._sockets = open_status_listeners(options, ingress=ingress)
-        self._addresses: Sequence[ProxyAddress] = list(_addresses(options, listeners, ingress=ingress))
         self._listener: StatusListener | None = None
         self._asking: asyncio.Task[None] | None = None
+        self.ingress: Final = ingress
+        self.guard: Final = Guard(ingress=ingress)
+        self.addresses: Sequence[ProxyAddress] = list(_addresses(options, listeners, ingress=ingress))
+        """Those under which clients reach the proxy."""
         self.log: Final = LogBuffer()
         self.recorder: Final = RequestRecorder(_now)
         """Gets every finished request."""
 
-    async def start(self, proxy: Proxy, store: TrustStore, environment: Environment) -> None:
+    async def start(self, proxy: Proxy) -> None:
         """Listen. With a Supervisor the page learns at which port of the host clients reach the proxy."""
+        supervisor = proxy.environment.supervisor
         running = RunningProxy(
-            self._options.target,
-            store,
+            proxy.options.target,
+            proxy.store,
             proxy.trust,
             proxy.pool,
             serving=lambda: proxy.serving,
             logins=proxy.logins,
             held_back=proxy.held_back,
-            log_failure=environment.log_failure,
+            log_failure=proxy.environment.log_failure,
             connections=lambda: proxy.acceptor.counts,
-            suggestions=_suggestions(environment),
+            # In the app only, where an option can be set.
+            suggestions=suggestions.SuggestionFile(suggestions.FILE).read if supervisor else lambda: None,
         )
-        supervisor = environment.supervisor
-        diagnosis = Diagnosis(proxy.examine, _now)
-        reader = Reader(running, self.recorder, _now, diagnosis)
-        actions = Actions(reader, store, _now, diagnosis=diagnosis, logins=proxy.logins, supervisor=supervisor)
-        guard = Guard(ingress=self._ingress)
+        self.diagnosis = Diagnosis(lambda: proxy.doctor.examine(), _now)  # noqa: PLW0108 - the doctor is made when it is asked
+        self.reader = Reader(running, self.recorder, _now, self.diagnosis)
+        self.actions = Actions(
+            self.reader, proxy.store, _now, diagnosis=self.diagnosis, logins=proxy.logins, supervisor=supervisor
+        )
 
         async def serve() -> "StatusServer":
             make_server = await asyncio.to_thread(_load)
-            return await make_server(
-                reader,
-                actions,
-                guard,
-                proxy=proxy,
-                options=self._options,
-                supervisor=supervisor if self._ingress else None,
-                log=self.log,
-                addresses=lambda: self._addresses,
-                diagnosis=diagnosis,
-            )
+            return await make_server(self, proxy)
 
-        self._listener = StatusListener(guard, reader, serve)
+        self._listener = StatusListener(self.guard, self.reader, serve)
         await self._listener.start(self._sockets)
         if supervisor:
             self._asking = asyncio.create_task(self._ask_ports(supervisor))
@@ -101,25 +92,18 @@ class StatusPage:
         if ports is None:
             return
         addresses = []
-        for address in self._addresses:
+        for address in self.addresses:
             if address.kind == "inside":
                 addresses.append(address)
             elif (mapped := ports.get(f"{address.http_port}/tcp")) is not None:
                 addresses.append(replace(address, http_port=mapped, sure=True))
-        self._addresses = addresses
+        self.addresses = addresses
 
 
-def _load() -> "Callable[..., Awaitable[StatusServer]]":
+def _load() -> "Callable[[StatusPage, Proxy], Awaitable[StatusServer]]":
     from smgw_proxy_addon.program.page_server import make_server  # noqa: PLC0415 - aiohttp, Jinja2: 0.15 s, 15 MB
 
     return make_server
-
-
-def _suggestions(environment: Environment) -> Callable[[], suggestions.Suggestions | None]:
-    """Return what reads the file of SMGW Network: in the app only, where an option can be set."""
-    if environment.supervisor is None:
-        return lambda: None
-    return suggestions.SuggestionFile(suggestions.FILE).read
 
 
 def _now() -> datetime:

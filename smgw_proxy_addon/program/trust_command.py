@@ -14,7 +14,6 @@ from typing import Final, TextIO
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.trust.policy import (
-    Certificate,
     Decision,
     Expiry,
     Origin,
@@ -58,9 +57,8 @@ def run_trust(
         "accept": lambda: _accept(store, fingerprint, now),
         "forget": lambda: _forget(store),
     }
-    run = actions[action]
     try:
-        lines, code = list(run()), 0
+        lines, code = list(actions[action]()), 0
     except PinUnreadableError as error:
         lines, code = list(_unreadable(error, options)), 1
     except PinNotWrittenError as error:
@@ -122,18 +120,18 @@ def _not_accepted(error: TrustCommandError) -> Iterator[str]:
 
 
 def _table(pin: Pin | None, refused: Pin | None, now: datetime) -> Iterator[str]:
-    columns = [(title, each) for title, each in (("trusted", pin), ("refused", refused)) if each]
-    rows: list[tuple[str, list[str]]] = [("", [title for title, _ in columns])]
-    shown = [each.certificate for _, each in columns]
-    rows += [
+    columns = {title: each for title, each in (("trusted", pin), ("refused", refused)) if each}
+    shown = [each.certificate for each in columns.values()]
+    rows = [
+        ("", list(columns)),
         ("fingerprint", [grouped(each.fingerprint) for each in shown]),
         ("subject", [each.subject for each in shown]),
         ("issuer", [each.issuer for each in shown]),
         ("names", [", ".join(each.dns_names) for each in shown]),
         ("valid from", [_date(each.not_before) for each in shown]),
-        ("valid to", [_date(each.not_after) + _remark(each, now) for each in shown]),
-        ("first seen", [_date(each.first_seen) for _, each in columns]),
-        ("last seen", [_date(each.last_seen) for _, each in columns]),
+        ("valid to", [_date(each.not_after) + _EXPIRY[expiry(each, now)] for each in shown]),
+        ("first seen", [_date(each.first_seen) for each in columns.values()]),
+        ("last seen", [_date(each.last_seen) for each in columns.values()]),
     ]
     if pin:
         rows.append(("trusted as", [_ORIGIN[pin.origin]]))
@@ -142,10 +140,6 @@ def _table(pin: Pin | None, refused: Pin | None, now: datetime) -> Iterator[str]
         for number, line in enumerate(zip_longest(*wrapped, fillvalue="")):
             text = "  ".join(f"{cell:{_WIDTH}}" for cell in line)
             yield f"  {'' if number else label:11}  {text}".rstrip()
-
-
-def _remark(certificate: Certificate, now: datetime) -> str:
-    return _EXPIRY[expiry(certificate, now)]
 
 
 def _date(time: datetime | None) -> str:

@@ -39,7 +39,6 @@ from smgw_proxy_addon.trust.store import TrustStore
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.login_once import LoginOnce
     from smgw_proxy_addon.status.doctor import Doctor
-    from smgw_proxy_addon.status.findings import Finding
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -58,6 +57,9 @@ _RELOAD: Final = 30.0
 class Proxy:
     """Serves the listeners from ``start`` to ``stop``."""
 
+    serving = False
+    """Whether it takes requests."""
+
     def __init__(
         self,
         options: Options,
@@ -70,12 +72,11 @@ class Proxy:
         self.trust, self.pool = gateway_side(
             options, store, tuning.clock, tls=environment.gateway_tls, is_own=self._shows
         )
-        self.serving = False
-        """Whether it takes requests."""
-        self._options = options
+        self.options: Final = options
+        self.store: Final = store
+        self.environment: Final = environment
         self._listeners = listeners
         self._certificate = certificate
-        self._environment = environment
         self._login_store = LoginStore(options, tuning.files)
         self.login_once = _login_once(options, self.pool, self._login_store, tuning)
         self.logins = self.login_once.logins if self.login_once else None
@@ -95,7 +96,7 @@ class Proxy:
         self.host: Final = options.host_header or options.target.authority
         """The ``Host`` header of requests to the gateway."""
         self.names: Final = _names(options, self.host, self.trust)
-        self._handler = _handler(options, source, access, self, tuning.limits.slow_client)
+        self._handler = self._make_handler(source, access, tuning.limits.slow_client)
         self.acceptor = Acceptor(self._handler.handle, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
@@ -103,10 +104,6 @@ class Proxy:
     def doctor(self) -> "Doctor":
         """Examines the way to the gateway."""
         return self._background.doctor
-
-    async def examine(self) -> "Sequence[Finding]":
-        """Examine the way to the gateway; this makes the doctor."""
-        return await self.doctor.examine()
 
     async def start(self) -> None:
         """Listen."""
@@ -117,7 +114,7 @@ class Proxy:
         secure = [each for each in self._listeners if each.secure]
         if self._certificate:
             self._open_https(secure, self._certificate)
-        elif secure:
+        else:
             for each in secure:
                 each.refuse()
         if secure:
@@ -143,6 +140,19 @@ class Proxy:
             each.socket.close()
         await self.pool.close()
 
+    def _make_handler(self, source: Source, access: Access, slow_client_seconds: float) -> RequestHandler:
+        return RequestHandler(
+            source,
+            access,
+            self.names,
+            host=self.host.encode(),
+            read_timeout=self.options.read_timeout,
+            largest_body=self.options.max_body_mb * MB,
+            report=self.report,
+            slow_client_seconds=slow_client_seconds,
+            log_bodies=self.options.log_bodies,
+        )
+
     def _open_https(self, listeners: list[Listener], certificate: ListenerCertificate) -> None:
         self.acceptor.open([(each.socket, certificate.context) for each in listeners])
 
@@ -151,12 +161,12 @@ class Proxy:
         while self._certificate is None:
             await asyncio.sleep(_RELOAD)
             with suppress(ListenerCertificateError):  # the log said so at the start
-                self._certificate = await asyncio.to_thread(own_certificate, self._options)
+                self._certificate = await asyncio.to_thread(own_certificate, self.options)
             if self._certificate:
                 self._open_https(listeners, self._certificate)
                 for each in listeners:
                     _LOGGER.info("Listening at %s", each.url)
-        await _reload(self._certificate, self._environment.restart)
+        await _reload(self._certificate, self.environment.restart)
 
     def _shows(self, der: bytes) -> bool:
         return self._certificate is not None and self._certificate.shows(der)
@@ -166,7 +176,7 @@ class Proxy:
         if record.code == OutOfDescriptorsError.code:
             self.acceptor.fall_short(record.code)
         self._background.note(record)
-        self._environment.report(record)
+        self.environment.report(record)
 
 
 def gateway_tls(options: Options) -> GatewayTls:
@@ -219,12 +229,7 @@ def gateway_side(
     return trust, Pool(connector, scheduler, Lifetime(), clock=clock)
 
 
-def _login_once(
-    options: Options,
-    pool: Pool,
-    store: LoginStore,
-    tuning: Tuning,
-) -> "LoginOnce | None":
+def _login_once(options: Options, pool: Pool, store: LoginStore, tuning: Tuning) -> "LoginOnce | None":
     """Make what asks the gateway with the options' accounts, if there are any."""
     if not options.accounts:
         return None
@@ -250,26 +255,6 @@ def _names(options: Options, host: str, trust: GatewayTrust) -> Callable[[], Gat
         return configured.with_certificate(certificate.host_names if certificate else ())
 
     return lambda: names_with(trust.accepted)
-
-
-def _handler(
-    options: Options,
-    source: Source,
-    access: Access,
-    proxy: Proxy,
-    slow_client_seconds: float,
-) -> RequestHandler:
-    return RequestHandler(
-        source,
-        access,
-        proxy.names,
-        host=proxy.host.encode(),
-        read_timeout=options.read_timeout,
-        largest_body=options.max_body_mb * MB,
-        report=proxy.report,
-        slow_client_seconds=slow_client_seconds,
-        log_bodies=options.log_bodies,
-    )
 
 
 async def _reload(certificate: ListenerCertificate, restart: Callable[[], None] | None) -> None:

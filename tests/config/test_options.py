@@ -445,9 +445,9 @@ def test_an_unknown_option_of_the_app_is_ignored_with_a_warning() -> None:
     options = from_app(known | {"max_conections": 1, "\n\x00": 1, "log_level": "loud", "dropped": "", "gone": None})
     assert options._replace(warnings=()) == from_app(known)
     assert options.warnings == (
+        'Option "log_level": "loud" is not known; allowed: one of debug, info, warning, error; used instead: info.',
         'Option "max_conections": there is no such option, the nearest is "max_connections"; it is ignored.',
         'Option "\\n\\x00": there is no such option; it is ignored.',
-        'Option "log_level": "loud" is not known; allowed: one of debug, info, warning, error; used instead: info.',
     )
 
 

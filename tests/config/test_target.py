@@ -4,8 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.config.options import OptionError, parse_target
+from smgw_proxy_addon.config.options import OptionError, from_command_line
 from smgw_proxy_addon.config.target import Target
+
+
+def parse_target(text: str) -> Target:
+    return from_command_line({"target": text}).target
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ async def test_it_is_remembered_before_the_first_contact_is_allowed(
     picky.answers[OPENSSL] = alert(ILLEGAL_PARAMETER)
     async with proxy_for(picky.target, tmp_path) as rig:
         for _ in range(2):
-            assert "certificate_new" in {each.code for each in await rig.proxy.examine()}
+            assert "certificate_new" in {each.code for each in await rig.proxy.doctor.examine()}
     assert picky.hellos == [OPENSSL, COMPATIBLE, COMPATIBLE]
     assert caplog.text.count("which is used from now on") == 1
 

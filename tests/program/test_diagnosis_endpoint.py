@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smgw_proxy_addon.program.diagnosis_endpoint import DiagnosisEndpoint, request_diagnosis
-from smgw_proxy_addon.program.instance_lock import Endpoint, InstanceError, InstanceLock
+from smgw_proxy_addon.program.instance_lock import InstanceError, InstanceLock
 
 
 async def test_who_knows_the_token_is_answered(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ async def test_who_knows_the_token_is_answered(tmp_path: Path) -> None:
     assert endpoint
     assert await request_diagnosis(endpoint, "de", 5) == [{"language": "de"}]
     with pytest.raises(InstanceError):
-        await request_diagnosis(Endpoint(endpoint.port, "GET / HTTP/1.1"), "de", 5)
+        await request_diagnosis(f"{endpoint.split()[0]} GET / HTTP/1.1", "de", 5)
     await server.close()
     with pytest.raises(InstanceError):
         await request_diagnosis(endpoint, "de", 5)

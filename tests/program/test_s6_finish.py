@@ -11,9 +11,7 @@ from smgw_proxy_addon.program.s6_finish import (
     EARLY_FAILURES,
     EARLY_SECONDS,
     STOP,
-    ProgramExit,
-    Restart,
-    Stop,
+    Decision,
     choose_action,
     finish,
     main,
@@ -36,44 +34,44 @@ def exit_code(run: Path) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "code"),
+    ("exit_code", "signal", "seconds", "code"),
     [
-        (ProgramExit(0, 0, 5), 0),
-        (ProgramExit(0, SIGTERM, 5), 0),
-        (ProgramExit(None, SIGTERM, 5), 0),
-        (ProgramExit(2, 0, 5), 2),
-        (ProgramExit(2, 0, 5000), 2),
+        (0, 0, 5, 0),
+        (0, SIGTERM, 5, 0),
+        (SIGNALLED, SIGTERM, 5, 0),
+        (2, 0, 5, 2),
+        (2, 0, 5000, 2),
     ],
 )
-def test_some_ends_stop_the_app_at_once(ended: ProgramExit, code: int) -> None:
-    decision = choose_action(ended, 0)
-    assert isinstance(decision, Stop)
+def test_some_ends_stop_the_app_at_once(exit_code: int, signal: int, seconds: int, code: int) -> None:
+    decision = choose_action(exit_code, signal, seconds, 0)
     assert decision.exit_code == code
     assert bool(decision.message) == bool(code)
 
 
-@pytest.mark.parametrize(("exit_code", "signal", "code"), [(1, 0, 1), (None, SIGABRT, 134), (None, SIGKILL, 137)])
-def test_the_fifth_early_death_in_a_row_stops_the_app(exit_code: int | None, signal: int, code: int) -> None:
+@pytest.mark.parametrize(
+    ("exit_code", "signal", "code"), [(1, 0, 1), (SIGNALLED, SIGABRT, 134), (SIGNALLED, SIGKILL, 137)]
+)
+def test_the_fifth_early_death_in_a_row_stops_the_app(exit_code: int, signal: int, code: int) -> None:
     early_failures, pauses = 0, []
     for _ in range(EARLY_FAILURES - 1):
-        decision = choose_action(ProgramExit(exit_code, signal, EARLY_SECONDS - 1), early_failures)
-        assert isinstance(decision, Restart)
+        decision = choose_action(exit_code, signal, EARLY_SECONDS - 1, early_failures)
+        assert decision.exit_code is None
         early_failures = decision.early_failures
         pauses.append(decision.pause)
     assert pauses == [1, 2, 4, 8]
-    last = choose_action(ProgramExit(exit_code, signal, EARLY_SECONDS - 1), early_failures)
-    assert isinstance(last, Stop)
+    last = choose_action(exit_code, signal, EARLY_SECONDS - 1, early_failures)
     assert last.exit_code == code
 
 
 def test_a_long_life_starts_the_count_again() -> None:
-    decision = choose_action(ProgramExit(None, SIGKILL, EARLY_SECONDS), EARLY_FAILURES - 1)
-    assert decision == Restart(1, 0, "The proxy was killed by signal 9 and starts again in 1 s")
+    decision = choose_action(SIGNALLED, SIGKILL, EARLY_SECONDS, EARLY_FAILURES - 1)
+    assert decision == Decision("The proxy was killed by signal 9 and starts again in 1 s", None, 1, 0)
 
 
 def test_a_program_that_asks_for_it_is_started_again_at_once() -> None:
-    decision = choose_action(ProgramExit(EXIT_RESTART, 0, 40), EARLY_FAILURES - 1)
-    assert decision == Restart(0, 0, "The proxy starts again, as it asked to")
+    decision = choose_action(EXIT_RESTART, 0, 40, EARLY_FAILURES - 1)
+    assert decision == Decision("The proxy starts again, as it asked to", None, 0, 0)
 
 
 def test_a_restart_leaves_the_pause_and_no_exit_code(run: Path) -> None:
@@ -95,7 +93,7 @@ def test_ends_before_the_machine_was_restarted_do_not_count(run: Path) -> None:
     (run / "smgw-proxy" / "started").write_text("90000")
     (run / "smgw-proxy" / "early_failures").write_text("4")
     decision = finish(1, 0, 20.0, run)
-    assert isinstance(decision, Restart)
+    assert decision.exit_code is None
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "\x00"])
@@ -103,12 +101,11 @@ def test_a_damaged_state_counts_as_an_early_death(run: Path, content: str) -> No
     for name in ("started", "early_failures"):
         (run / "smgw-proxy" / name).write_text(content)
     decision = finish(1, 0, 20.0, run)
-    assert isinstance(decision, Restart)
-    assert decision.early_failures == 1
+    assert (decision.exit_code, decision.early_failures) == (None, 1)
 
 
 def test_the_state_folder_need_not_exist(tmp_path: Path) -> None:
-    assert isinstance(finish(1, 0, 20.0, tmp_path), Restart)
+    assert finish(1, 0, 20.0, tmp_path).exit_code is None
 
 
 def test_the_proxy_itself_is_not_loaded() -> None:

@@ -6,8 +6,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from smgw_proxy_addon.config.options import OptionError, from_command_line, parse_target
-from smgw_proxy_addon.config.target import with_port
+from smgw_proxy_addon.config.options import OptionError, from_command_line
+from smgw_proxy_addon.config.target import read_target, with_port
 from smgw_proxy_addon.server.interfaces import Interface
 from smgw_proxy_addon.server.listeners import Listener, check_target, open_listeners
 
@@ -41,17 +41,17 @@ def listening(*bind: str) -> Iterator[Listener]:
 )
 def test_a_target_that_is_a_listener_is_refused(bind: tuple[str, ...], host: str, own: bool) -> None:
     with listening(*bind) as listener:
-        other = parse_target(with_port(host, listener.port % 65535 + 1))
+        other = read_target(with_port(host, listener.port % 65535 + 1))
         check_target(other, [listener], lambda: INTERFACES)
-        target = parse_target(with_port(host, listener.port))
+        target = read_target(with_port(host, listener.port))
         if not own:
             check_target(target, [listener], lambda: INTERFACES)
             return
-        for each in (target, parse_target(f"10.11.120.2 via {with_port(host, listener.port)}")):
+        for each in (target, read_target(f"10.11.120.2 via {with_port(host, listener.port)}")):
             with pytest.raises(OptionError, match="this proxy itself listens"):
                 check_target(each, [listener], lambda: INTERFACES)
 
 
 def test_without_knowledge_of_interfaces_loopback_is_still_this_computer() -> None:
     with listening() as listener, pytest.raises(OptionError):
-        check_target(parse_target(f"127.0.0.1:{listener.port}"), [listener], lambda: None)
+        check_target(read_target(f"127.0.0.1:{listener.port}"), [listener], lambda: None)

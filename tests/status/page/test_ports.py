@@ -8,10 +8,8 @@ import httpx
 import pytest
 
 from smgw_proxy_addon.config.options import from_command_line
-from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.status_page import StatusPage
 from smgw_proxy_addon.server.listeners import open_listeners
-from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import proxy_for
 from tests.status.test_supervisor import client, stand_in, user
 
@@ -39,10 +37,14 @@ async def test_the_host_s_port_is_named_to_clients_outside(
     listeners = await asyncio.to_thread(open_listeners, options)
     page = await asyncio.to_thread(lambda: StatusPage(options, listeners, ingress=True))
     port = listeners[0].port
-    async with stand_in() as told, client(told.url) as supervisor, proxy_for("127.0.0.1:1", tmp_path) as rig:
+    async with (
+        stand_in() as told,
+        client(told.url) as supervisor,
+        proxy_for("127.0.0.1:1", tmp_path, supervisor=supervisor) as rig,
+    ):
         # What the Supervisor calls the port is the container's.
         told.ports = ports and {name.replace("8080", str(port)): value for name, value in ports.items()}
-        await page.start(rig.proxy, TrustStore(tmp_path, "gw"), Environment(lambda _record: None, supervisor))
+        await page.start(rig.proxy)
         try:
             url = caplog.text.partition("Status page at ")[2].split()[0].replace("[::]", "127.0.0.1")
             async with httpx.AsyncClient(trust_env=False) as browser, asyncio.timeout(10):
@@ -69,10 +71,10 @@ async def test_home_assistant_says_who_may_see_the_gateway_s_page(
     async with (
         stand_in() as told,
         client(told.url) as supervisor,
-        proxy_for("127.0.0.1:1", tmp_path, accounts=accounts) as rig,
+        proxy_for("127.0.0.1:1", tmp_path, accounts=accounts, supervisor=supervisor) as rig,
     ):
         told.users = [user("a", "system-admin"), user("b", "system-users")]
-        await page.start(rig.proxy, TrustStore(tmp_path, "gw"), Environment(lambda _record: None, supervisor))
+        await page.start(rig.proxy)
         try:
             url = caplog.text.partition("Status page at ")[2].split()[0].replace("[::]", "127.0.0.1")
             async with httpx.AsyncClient(trust_env=False) as browser:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from smgw_proxy_addon.auth.gateway_login import LoginStatus
-from smgw_proxy_addon.config.options import parse_target
+from smgw_proxy_addon.config.target import read_target
 from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import PoolStatus
 from smgw_proxy_addon.locales import Language
@@ -37,7 +37,7 @@ def state(*entries: Entry, **changes: Any) -> State:
     plain = State(
         now=NOW,
         started=NOW - timedelta(days=1),
-        target=parse_target("10.11.120.2"),
+        target=read_target("10.11.120.2"),
         trust=TrustState(NO_POLICY, PIN, shown=OLD),
         pool=PoolStatus(0, 1, 0, None),
         day=history.day(NOW),
