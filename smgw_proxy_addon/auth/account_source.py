@@ -17,8 +17,8 @@ from smgw_proxy_addon.auth.gateway_login import GatewayLogin, LoginStatus
 from smgw_proxy_addon.config.accounts import AccountOutcomes, LoginOutcomes
 from smgw_proxy_addon.gateway.bodies import chain, read_ahead
 from smgw_proxy_addon.http.headers import Headers
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.source import Client, Transparent
+from smgw_proxy_addon.http.messages import GatewayRequest
+from smgw_proxy_addon.proxy.source import Answered, Client, Transparent
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -31,9 +31,7 @@ _KEPT_FROM_CLIENTS: Final = frozenset({b"www-authenticate", b"authentication-inf
 class AccountSource(Protocol):
     """Gives the answer to a request of an account, which is given by its position."""
 
-    def ask(
-        self, account: int, request: GatewayRequest, client: Client
-    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
+    def ask(self, account: int, request: GatewayRequest, client: Client) -> AbstractAsyncContextManager[Answered]:
         """Ask as ``proxy.source.Source`` does; the request has no login."""
         ...
 
@@ -103,9 +101,7 @@ class GatewayLogins:
         return True
 
     @asynccontextmanager
-    async def ask(
-        self, account: int, request: GatewayRequest, client: Client
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+    async def ask(self, account: int, request: GatewayRequest, client: Client) -> AsyncIterator[Answered]:
         """Ask with the account's login; see ``AccountSource``.
 
         Raises ``GatewayLoginStoppedError`` and ``GatewayLoginPausedError`` before anything was sent,

@@ -20,8 +20,8 @@ from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.gateway.ppc_session import FIELD, PpcSession
 from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.headers import values
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.source import Client
+from smgw_proxy_addon.http.messages import GatewayRequest
+from smgw_proxy_addon.proxy.source import Answered, Client
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -68,9 +68,7 @@ class PpcLogout:
         self.silence, self.page_silence = SILENCE, PAGE_SILENCE
 
     @asynccontextmanager
-    async def ask(
-        self, account: int, request: GatewayRequest, client: Client
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+    async def ask(self, account: int, request: GatewayRequest, client: Client) -> AsyncIterator[Answered]:
         """Ask as the source does. Raises ``SessionBusyError`` for the session of another account."""
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
         owner = self._owner

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +23,7 @@ from smgw_proxy_addon.http.digest import Challenge, DigestError, parse_authoriza
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.proxy.login_guard import LoginGuard
-from smgw_proxy_addon.proxy.source import Client, Transparent
+from smgw_proxy_addon.proxy.source import Answered, Client, Transparent
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -58,9 +58,7 @@ class Guarded:
         """Return from where logins were held back and none was accepted since."""
         return self._guard.addresses(self._clock())
 
-    def ask(
-        self, request: GatewayRequest, client: Client
-    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
+    def ask(self, request: GatewayRequest, client: Client) -> AbstractAsyncContextManager[Answered]:
         """Ask as the source does. Raises ``LoginHeldBackError`` without asking the gateway."""
         login = self._login_of(request, client)
         if login:

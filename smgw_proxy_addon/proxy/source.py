@@ -19,6 +19,9 @@ from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
 
+Answered = tuple[Answer, AsyncIterator[bytes]]
+"""The head of an answer, and its body piece by piece."""
+
 
 @dataclass(slots=True)
 class Client:
@@ -33,9 +36,7 @@ class Client:
 class Source(Protocol):
     """Gives the answer to a request."""
 
-    def ask(
-        self, request: GatewayRequest, client: Client
-    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
+    def ask(self, request: GatewayRequest, client: Client) -> AbstractAsyncContextManager[Answered]:
         """Ask for an answer: its head, and its body piece by piece, to be read inside the context.
 
         Notes in the client's record how long each step took. Raises ``ProxyError``, also in the middle of the body.
@@ -62,7 +63,7 @@ class Transparent:
         exchange: Exchange = Connection.exchange,
         *,
         logs_in: bool = False,
-    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
+    ) -> AbstractAsyncContextManager[Answered]:
         """Wait for a place at the gateway, and send the request as ``exchange`` does, which ``logs_in`` or not.
 
         If a connection has ended and the request may be sent once more, it is, on a new one.
@@ -92,7 +93,7 @@ class _Asking:
     spent: float = 0.0
     """Seconds that the record had by then for waits and connecting."""
 
-    async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
+    async def __aenter__(self) -> Answered:
         client, record, pool = self.client, self.client.record, self.pool
         lease = self.lease = await pool.acquire(client.gone, record, address=client.address, cgi=self.cgi)
         client.slow_timeout.others_wait = pool.others_wait
