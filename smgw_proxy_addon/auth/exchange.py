@@ -14,7 +14,6 @@ from typing import Final
 
 from smgw_proxy_addon.auth.gateway_login import Attempt, GatewayLogin
 from smgw_proxy_addon.errors import (
-    ClientGoneError,
     ConnectionLostError,
     GatewayLoginPausedError,
     GatewayLoginRefusedError,
@@ -110,8 +109,7 @@ class AccountExchange:
                 raise GatewayLoginRefusedError
             if request.stream is not None:
                 raise LoginExpiredError
-            if self._client.gone.done():
-                raise ClientGoneError
+            self._client.check()
             if not await self._may_reuse(connection):
                 raise ClosedAfterChallengeError
             if attempt is None:
@@ -146,8 +144,7 @@ class AccountExchange:
             return
         async with self._lock.acquire(self._client, self._clock):
             self._check_allowed()
-            if self._client.gone.done():
-                raise ClientGoneError
+            self._client.check()
             yield
 
     async def _exchange(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
 
-from smgw_proxy_addon.errors import ClientGoneError, ConnectionLostError, LoginHeldBackError, SilentCloseError
+from smgw_proxy_addon.errors import ConnectionLostError, LoginHeldBackError, SilentCloseError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.ppc_session import PpcSession
@@ -105,8 +105,7 @@ class Guarded:
             await lock.acquire()
         try:
             self._check(login)  # again, after the waits
-            if client.gone.done():
-                raise ClientGoneError
+            client.check()
             return await self._judged(login, connection, request)
         finally:
             lock.release()

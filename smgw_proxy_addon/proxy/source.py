@@ -32,6 +32,11 @@ class Client:
     record: RequestRecord = field(default_factory=RequestRecord)
     slow_timeout: SlowClientTimeout = field(default_factory=SlowClientTimeout)
 
+    def check(self) -> None:
+        """Raise ``ClientGoneError`` if the client has left."""
+        if self.gone.done():
+            raise ClientGoneError
+
 
 class Source(Protocol):
     """Gives the answer to a request."""
@@ -100,11 +105,11 @@ class _Asking:
         self.began, self.spent = self.clock(), record.waiting + record.connecting
         try:
             record.reused = lease.reused
-            self._check_client()
+            client.check()
             try:
                 answer = await self.exchange(lease.connection, self.request)
             except StaleConnectionError:
-                self._check_client()
+                client.check()
                 await pool.reconnect(lease, record)
                 record.reused = False
                 answer = await self.exchange(lease.connection, self.request)
@@ -118,10 +123,6 @@ class _Asking:
             await self.__aexit__()
             raise
         return answer, body
-
-    def _check_client(self) -> None:
-        if self.client.gone.done():
-            raise ClientGoneError
 
     async def __aexit__(self, *_: object) -> None:
         record = self.client.record
