@@ -7,10 +7,10 @@ line or an error.
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError, LoginLock
 from smgw_proxy_addon.auth.gateway_login import GatewayLogin, LoginStatus
@@ -26,14 +26,6 @@ LARGEST_RESENT: Final = 1_000_000
 """Bytes of a body that are kept for the answer to a 401. A larger one is sent once, as it comes."""
 
 _KEPT_FROM_CLIENTS: Final = frozenset({b"www-authenticate", b"authentication-info"})
-
-
-class AccountSource(Protocol):
-    """Gives the answer to a request of an account, which is given by its position."""
-
-    def ask(self, account: int, request: GatewayRequest, client: Client) -> AbstractAsyncContextManager[Answered]:
-        """Ask as ``proxy.source.Source`` does; the request has no login."""
-        ...
 
 
 class GatewayLogins:
@@ -102,7 +94,7 @@ class GatewayLogins:
 
     @asynccontextmanager
     async def ask(self, account: int, request: GatewayRequest, client: Client) -> AsyncIterator[Answered]:
-        """Ask with the account's login; see ``AccountSource``.
+        """Ask as ``proxy.source.Source`` does, with the login of the account at this position; the request has none.
 
         Raises ``GatewayLoginStoppedError`` and ``GatewayLoginPausedError`` before anything was sent,
         ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.

@@ -12,7 +12,7 @@ right login. Of the others ``used_logins`` keeps which logins were used, so that
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
@@ -50,13 +50,13 @@ class ClientLogin:
     """Checks clients' logins against a list of accounts; ``random`` gives so many unpredictable bytes."""
 
     def __init__(self, accounts: Sequence[Account], random: Callable[[int], bytes]) -> None:
-        self._names = [list(_encode(account.username)) for account in accounts]
-        self._secrets = [list(_spell(account)) for account in accounts]
+        self._names = [list(map(_to_bytes, _encode(account.username))) for account in accounts]
+        self._secrets = [_spell(account) for account in accounts]
         self._random = random
         self._key = random(32)
         self._opaque = random(16).hex()
         # Checked for an unknown user, so that the time does not tell which names exist.
-        self._nobody = list(_spell(Account(random(16).hex(), random(16).hex())))
+        self._nobody = _spell(Account(random(16).hex(), random(16).hex()))
         self._used = UsedLogins(_to_milliseconds(-LIFETIME))
 
     def find_guessed_user(self, given: Authorization) -> str | None:
@@ -157,19 +157,17 @@ def _to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _encode(text: str) -> Iterator[bytes]:
-    """Yield a text as clients encode it: in UTF-8, and in Latin-1 as older ones do (RFC 7616 section 4)."""
-    yield text.encode()
+def _spell(account: Account) -> list[tuple[str, str]]:
+    """Return name and password in each encoding; always the same number of pairs."""
+    return list(zip(_encode(account.username), _encode(account.password), strict=True))
+
+
+def _encode(text: str) -> tuple[str, str]:
+    """Return a text as ``digest`` has it of clients that encode in UTF-8, and of older ones (RFC 7616 section 4)."""
     try:
-        yield text.encode("latin-1")
+        return text, text.encode("latin-1").decode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        yield text.encode()
-
-
-def _spell(account: Account) -> Iterator[tuple[str, str]]:
-    """Yield name and password in each encoding, as ``digest`` has them; always the same number of pairs."""
-    for name, password in zip(_encode(account.username), _encode(account.password), strict=True):
-        yield name.decode("utf-8", "surrogateescape"), password.decode("utf-8", "surrogateescape")
+        return text, text
 
 
 def _signed_methods(method: bytes, target: bytes) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from smgw_proxy_addon.auth.account_source import AccountSource
+from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
@@ -57,7 +57,7 @@ class _Owner:
 class PpcLogout:
     """Asks ``source``, and logs a holder of ``session`` out after ``silence`` seconds without a request."""
 
-    def __init__(self, source: AccountSource, session: PpcSession) -> None:
+    def __init__(self, source: GatewayLogins, session: PpcSession) -> None:
         self._source = source
         self._session = session
         self._last_owner: _Owner | None = None

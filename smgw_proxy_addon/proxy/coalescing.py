@@ -8,12 +8,13 @@ by then, so that those who joined have it. If it leaves before, the next of them
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from copy import copy
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from smgw_proxy_addon.errors import BusyError, ClientGoneError, ProxyError, RequestError
 from smgw_proxy_addon.gateway.bodies import chain
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.http.messages import GatewayRequest
 from smgw_proxy_addon.http.rewrite import shared_headers
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import (
@@ -34,8 +35,6 @@ Ask = Callable[[GatewayRequest, Client], AbstractAsyncContextManager[Answered]]
 
 _Outcome = asyncio.Future[StoredAnswer | ProxyError | None]
 """Of a request that others may join; ``None`` if there is nothing to share."""
-
-_OK: Final = 200
 
 
 class SharedAnswers:
@@ -91,7 +90,7 @@ class SharedAnswers:
         now = self._clock()
         reason = b"request" if read.fresh else b"uri-miss"
         stored = None if read.fresh else self._cache.get(read.key, now)
-        if stored and read.accepts(stored.headers):
+        if stored and read.accepts(stored.answer.headers):
             record.shared = "hit"
             age = now - stored.at
             yield _make_answer(stored, format_hit(self._cache.seconds - age), age=int(age))
@@ -100,7 +99,7 @@ class SharedAnswers:
         while stored is None and not read.fresh and (outcome := self._joinable.get(read.key)):
             with record.wait(self._clock):
                 stored = await _join(outcome, client.gone)
-            if stored and read.accepts(stored.headers):
+            if stored and read.accepts(stored.answer.headers):
                 record.shared = "collapsed"
                 yield _make_answer(stored, format_forward(reason, collapsed=True))
                 return
@@ -129,8 +128,8 @@ class SharedAnswers:
                     body = chain(begin, body)
                 if is_whole:
                     await stack.aclose()  # the place is free before the client reads
-                    body = _yield_once(begin)
-                    shared = StoredAnswer(answer.reason, answer.headers, begin, sent)
+                    answer, body = replace(answer, whole=begin), _yield_once(begin)
+                    shared = StoredAnswer(answer, sent)
                     if changes == self._changes and self._cache.put(key, shared, self._clock()):
                         record.shared = "stored"
             except ProxyError as error:
@@ -163,18 +162,13 @@ async def _join(outcome: _Outcome, gone: asyncio.Future[None]) -> StoredAnswer |
     if isinstance(shared, BusyError | RequestError):
         return None
     if isinstance(shared, ProxyError):
-        raise _copy(shared)
+        raise copy(shared)  # one object must not be raised in several tasks
     return shared
 
 
-def _copy(error: ProxyError) -> ProxyError:
-    """Make the same error anew: one object must not be raised in several tasks."""
-    return type(error)(error.detail, **error.facts)
-
-
 def _make_answer(stored: StoredAnswer, cache_status: bytes, *, age: int | None = None) -> Answered:
-    headers = shared_headers(stored.headers, cache_status=cache_status, age=age)
-    return Answer(_OK, stored.reason, headers, stored.body), _yield_once(stored.body)
+    headers = shared_headers(stored.answer.headers, cache_status=cache_status, age=age)
+    return replace(stored.answer, headers=headers), _yield_once(stored.answer.whole or b"")
 
 
 async def _yield_once(piece: bytes) -> AsyncIterator[bytes]:
