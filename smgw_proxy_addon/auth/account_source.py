@@ -12,12 +12,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError, LoginLock
+from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError
 from smgw_proxy_addon.auth.gateway_login import GatewayLogin, LoginStatus
 from smgw_proxy_addon.config.accounts import AccountOutcomes, LoginOutcomes
 from smgw_proxy_addon.gateway.bodies import chain, read_ahead
 from smgw_proxy_addon.http.headers import Headers
 from smgw_proxy_addon.http.messages import GatewayRequest
+from smgw_proxy_addon.proxy.guarded import LoginLock
 from smgw_proxy_addon.proxy.source import Answered, Client, Transparent
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -94,13 +95,13 @@ class GatewayLogins:
 
     @asynccontextmanager
     async def ask(self, account: int, request: GatewayRequest, client: Client) -> AsyncIterator[Answered]:
-        """Ask as ``proxy.source.Source`` does, with the login of the account at this position; the request has none.
+        """Ask as ``proxy.source.Ask`` says, with the login of the account at this position; the request has none.
 
         Raises ``GatewayLoginStoppedError`` and ``GatewayLoginPausedError`` before anything was sent,
         ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
-        exchange = AccountExchange(login, self._locks[account], client, self._clock, self._source.may_reuse)
+        exchange = AccountExchange(login, self._locks[account], client, self._clock, self._source.pool.may_reuse)
         request = await _read_body(request)
         async with AsyncExitStack() as stack:
             ask = partial(self._source.ask, request, client, logs_in=True)

@@ -28,10 +28,7 @@ from smgw_proxy_addon.proxy.cache import (
     may_change,
     recognise_read,
 )
-from smgw_proxy_addon.proxy.source import Answered, Client
-
-Ask = Callable[[GatewayRequest, Client], AbstractAsyncContextManager[Answered]]
-"""As ``Source.ask``."""
+from smgw_proxy_addon.proxy.source import Answered, Ask, Client
 
 _Outcome = asyncio.Future[StoredAnswer | ProxyError | None]
 """Of a request that others may join; ``None`` if there is nothing to share."""
@@ -55,7 +52,7 @@ class SharedAnswers:
 
     @asynccontextmanager
     async def ask(self, account: str, request: GatewayRequest, client: Client, fetch: Ask) -> AsyncIterator[Answered]:
-        """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Source.ask`` does.
+        """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Ask`` says.
 
         The answer must hold nothing that belongs to one login, such as ``Authentication-Info``. Raises
         ``ProxyError``.

@@ -1,13 +1,13 @@
 """How a request gets its answer from the gateway.
 
-A ``Source`` stands between the handler and the gateway's connections. It never talks to the client.
+A source, whose method is an ``Ask``, stands between the handler and the gateway's connections. It never talks to the
+client.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
@@ -38,28 +38,22 @@ class Client:
             raise ClientGoneError
 
 
-class Source(Protocol):
-    """Gives the answer to a request."""
+Ask = Callable[[GatewayRequest, Client], AbstractAsyncContextManager[Answered]]
+"""Asks for an answer: its head, and its body piece by piece, to be read inside the context.
 
-    def ask(self, request: GatewayRequest, client: Client) -> AbstractAsyncContextManager[Answered]:
-        """Ask for an answer: its head, and its body piece by piece, to be read inside the context.
-
-        Notes in the client's record how long each step took. Raises ``ProxyError``, also in the middle of the body.
-        """
-        ...
-
+Notes in the client's record how long each step took. Raises ``ProxyError``, also in the middle of the body.
+"""
 
 Exchange = Callable[[Connection, GatewayRequest], Awaitable[Answer]]
 """Sends a request over a connection and gives the head of its answer."""
 
 
+@dataclass(eq=False, repr=False)
 class Transparent:
-    """Hands each request to the gateway as it is."""
+    """Hands each request to the gateway as it is; ``clock`` gives monotonic seconds."""
 
-    def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
-        self.pool = pool
-        self.clock = clock
-        self.may_reuse = pool.may_reuse
+    pool: Pool
+    clock: Callable[[], float]
 
     def ask(
         self,
