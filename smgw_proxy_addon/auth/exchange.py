@@ -70,8 +70,7 @@ class AccountExchange:
             answer = await self._exchange(connection, request, attempt)
             if answer.status != _LOGIN_NEEDED:
                 return answer
-            if await self._read_challenge(connection, answer, attempt):
-                raise GatewayLoginRefusedError
+            await self._read_challenge(connection, answer, attempt)
             if request.stream is not None:
                 raise LoginExpiredError
             self.client.check()
@@ -96,8 +95,7 @@ class AccountExchange:
         answer = await self._exchange(connection, request, attempt)
         if answer.status != _LOGIN_NEEDED:
             return answer
-        if await self._read_challenge(connection, answer, attempt):
-            raise GatewayLoginRefusedError
+        await self._read_challenge(connection, answer, attempt)
         raise LoginExpiredError
 
     @asynccontextmanager
@@ -130,10 +128,11 @@ class AccountExchange:
             self.login.accepted(values(answer.headers, b"authentication-info"), attempt)
         return answer
 
-    async def _read_challenge(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
+    async def _read_challenge(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> None:
         refused = self.login.challenged(values(answer.headers, b"www-authenticate"), attempt, self.clock())
         await drain(connection.body(), limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
-        return refused
+        if refused:
+            raise GatewayLoginRefusedError
 
     def _check_allowed(self) -> None:
         if self.login.stopped:

@@ -6,7 +6,7 @@ Nothing is decided here that a pure module decides: who may come in is ``access`
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, cast
@@ -26,9 +26,9 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.headers import Fields, by_name
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.http.messages import GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.proxy.source import Ask, Client
+from smgw_proxy_addon.proxy.source import Answered, Ask, Client
 from smgw_proxy_addon.redaction import redact_body, redact_target
 from smgw_proxy_addon.server import error_answer, request_body
 from smgw_proxy_addon.server.access import Access
@@ -128,10 +128,10 @@ class RequestHandler:
         if http_11 and b"expect" in fields:
             _answer_expectation(fields[b"expect"][0], client)
         headers = rewrite.request_headers(request.headers, host=self.host)
-        slow_timeout = SlowClientTimeout(self.slow_client_seconds)
+        asking = Client(client.peer, client.gone, record, SlowClientTimeout(self.slow_client_seconds))
         body, stream = None, None
         if framing.has_body:
-            body, stream = await request_body.receive(client, self.largest_body, slow_timeout)
+            body, stream = await request_body.receive(client, self.largest_body, asking.slow_timeout)
         if body is not None:
             if framing.chunked:  # some firmware knows nothing but a length
                 headers.append((b"Content-Length", b"%d" % len(body)))
@@ -145,19 +145,11 @@ class RequestHandler:
             has_login=b"authorization" in fields,
             stream=stream,
         )
-        asking = Client(client.peer, client.gone, record, slow_timeout)
-        async with self.ask(outgoing, asking) as (answer, pieces):
-            await self._pass_on(request, client, answer, pieces, record, slow_timeout)
+        async with self.ask(outgoing, asking) as answered:
+            await self._pass_on(request, client, asking, answered)
 
-    async def _pass_on(
-        self,
-        request: Request,
-        client: ClientConnection,
-        answer: Answer,
-        pieces: AsyncIterator[bytes],
-        record: RequestRecord,
-        slow_timeout: SlowClientTimeout,
-    ) -> None:
+    async def _pass_on(self, request: Request, client: ClientConnection, asking: Client, answered: Answered) -> None:
+        record, (answer, pieces) = asking.record, answered
         headers = rewrite.response_headers(answer.headers, gateway=self.names(), plain=not client.secure)
         record.status = answer.status
         whole, excerpt = answer.whole, b""
@@ -168,7 +160,7 @@ class RequestHandler:
                 return
             client.answer(request, answer.status, answer.reason, headers)
             async for piece in pieces:
-                await client.send(piece, slow_timeout)
+                await client.send(piece, asking.slow_timeout)
                 record.bytes_sent += len(piece)
                 excerpt += piece[: _EXCERPT - len(excerpt)]
             client.finish()
