@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 LOGINS: Final = 8192
-"""Logins that are kept of all nonces together, at most about 4 MB: 27 for each second of a nonce's life."""
+"""Logins that are kept of all nonces together, at most about 5 MB: 27 for each second of a nonce's life."""
 
 
 @dataclass(slots=True)
@@ -28,12 +28,8 @@ class UsedLogins:
     def __init__(self, too_old: int) -> None:
         self._nonces: dict[bytes, _Used] = {}
         self._too_old = too_old
-        self._count = 0
-
-    @property
-    def size(self) -> int:
+        self.size = 0
         """How many logins are kept."""
-        return self._count
 
     def account_of(self, nonce: bytes) -> int | None:
         """Return the account that logged in with this nonce, None if none did."""
@@ -53,8 +49,8 @@ class UsedLogins:
         if known and (not owner or hash(cnonce) in known):
             return False
         known.append(hash(cnonce))
-        self._count += 1
-        if self._count > LOGINS:  # the older half of the nonces goes
+        self.size += 1
+        if self.size > LOGINS:  # the older half of the nonces goes
             self._drop(sorted(used.issued for used in self._nonces.values())[(len(self._nonces) - 1) // 2])
         return True
 
@@ -67,4 +63,4 @@ class UsedLogins:
     def _drop(self, too_old: int) -> None:
         self._too_old = max(self._too_old, too_old)
         self._nonces = {nonce: used for nonce, used in self._nonces.items() if used.issued > self._too_old}
-        self._count = sum(len(cnonces) for used in self._nonces.values() for cnonces in used.logins.values())
+        self.size = sum(len(cnonces) for used in self._nonces.values() for cnonces in used.logins.values())

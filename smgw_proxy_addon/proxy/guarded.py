@@ -22,7 +22,7 @@ from smgw_proxy_addon.gateway.ppc_session import PpcSession
 from smgw_proxy_addon.http.digest import Challenge, DigestError, parse_authorization, parse_challenges
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.login_guard import LoginGuard
+from smgw_proxy_addon.proxy.login_guard import LoginGuard, Who
 from smgw_proxy_addon.proxy.source import Answered, Client, Transparent
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -37,9 +37,8 @@ _USERNAME: Final = re.compile(rb'\busername\*?\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\
 class _Login:
     """A login of a client; ``who`` is ``LoginGuard.identify``."""
 
-    address: str
     header: bytes = field(repr=False)
-    who: bytes = field(repr=False)
+    who: Who = field(repr=False)
 
 
 class LoginLock:
@@ -80,7 +79,7 @@ class Guarded:
     guard: LoginGuard
     session: PpcSession
     clock: Callable[[], float]
-    _locks: WeakValueDictionary[bytes, LoginLock] = field(default_factory=WeakValueDictionary, init=False)
+    _locks: WeakValueDictionary[Who, LoginLock] = field(default_factory=WeakValueDictionary, init=False)
 
     def addresses(self) -> tuple[str, ...]:
         """Return from where logins were held back and none was accepted since."""
@@ -103,7 +102,7 @@ class Guarded:
         header = b", ".join(values(request.headers, b"authorization"))
         found = _USERNAME.search(header)
         username = (found[1] or found[2] or b"") if found else b""
-        return _Login(client.address, header, self.guard.identify(client.address, username))
+        return _Login(header, self.guard.identify(client.address, username))
 
     def _check(self, login: _Login) -> None:
         seconds = math.ceil(self.guard.seconds_left(login.who, self.clock()))
@@ -146,16 +145,16 @@ class Guarded:
             if not any(each.stale for each in _challenges(answer)):
                 self._refuse(login, _nonce_of(login))
         elif answer.status < _LOWEST_ERROR:
-            self.guard.accepted(login.who, login.address, self.clock())
+            self.guard.accepted(login.who, self.clock())
         return answer
 
     def _refuse(self, login: _Login, nonce: str | None) -> None:
-        seconds = self.guard.refused(login.who, login.address, nonce, self.clock())
+        seconds = self.guard.refused(login.who, nonce, self.clock())
         if seconds:
             _LOGGER.warning(
                 "The gateway refused several logins in a row from %s: a program there has a wrong password. Its "
                 "logins are held back for %.0f s, so that the gateway does not lock itself",
-                login.address,
+                login.who[0],
                 seconds,
             )
 

@@ -346,10 +346,13 @@ async def test_a_kept_answer_is_not_for_who_does_not_accept_its_coding() -> None
 async def test_an_error_of_ours_reaches_each_as_an_object_of_its_own() -> None:
     async with house(60) as one:
         askers = [one.come() for _ in range(10)]
-        (await one.asked(1)).head.set_exception(UnreachableError("no route", target="10.0.0.1"))
+        error = UnreachableError("no route", target="10.0.0.1")
+        error.retry_after = 7
+        (await one.asked(1)).head.set_exception(error)
         errors = [await outcome(each.task) for each in askers]
         assert {type(each) for each in errors} == {UnreachableError}
         assert {str(each.facts) for each in errors if isinstance(each, ProxyError)} == {"{'target': '10.0.0.1'}"}
+        assert {each.retry_after for each in errors if isinstance(each, ProxyError)} == {7}
         assert {str(each) for each in errors} == {"no route"}
         assert len({id(each) for each in errors}) == 10
         assert len(one.source.asked) == 1
