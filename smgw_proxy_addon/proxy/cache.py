@@ -100,15 +100,8 @@ def recognise_read(account: str, method: bytes, target: bytes, headers: Headers,
         ((name.lower(), value) for name, value in headers if name.lower() not in _NOT_IN_THE_KEY),
         key=lambda header: header[0],  # repeated ones keep their order
     )
-    parts = [
-        account.encode("utf-8", "surrogatepass"),
-        method,
-        target,
-        question,
-        *(each for pair in identifying for each in pair),
-    ]
-    # Each with its length: parts must not run into each other. Hashed: the key holds no more than 32 bytes.
-    key = hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
+    # As Python writes them: parts cannot run into each other. Hashed: the key holds no more than 32 bytes.
+    key = hashlib.sha256(repr((account, method, target, question, identifying)).encode()).digest()
     fresh = bool(names & {b"cache-control", b"pragma"})
     return Read(key, fresh, tuple(values(headers, b"accept-encoding")))
 

@@ -1,7 +1,7 @@
 """Keeps the wrong password of a client from locking the gateway: its logins are held back after some refusals.
 
-``login_guard`` decides; here is what a request and its answer tell it. Used without the option ``accounts`` only. No
-user name may get into a log line or an error.
+``login_guard`` decides; here is what a request and its answer tell it. ``Guarded`` is used without the option
+``accounts`` only, ``LoginLock`` also with it. No user name may get into a log line or an error.
 """
 
 import asyncio
