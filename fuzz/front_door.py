@@ -155,7 +155,7 @@ async def _knock(pieces: list[bytes], problems: list[str]) -> None:
     gateway = Gateway()
     reports: list[RequestRecord] = []
     handler = RequestHandler(
-        gateway,
+        gateway.ask,
         Access(),
         lambda: _NAMES,
         host=HOST,

@@ -6,15 +6,15 @@ They know nothing of the fuzzer, so that the tests run them, too.
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final
 
 from fuzz import front_door, gateway, tls_handshakes, tls_records
 from fuzz.promises import promise
 from smgw_proxy_addon import redaction
 from smgw_proxy_addon.auth import client_login
+from smgw_proxy_addon.config.accounts import Account
 from smgw_proxy_addon.config.options import OptionError, from_command_line, from_file_text, summary
-from smgw_proxy_addon.errors import BadRequestError, RequestError
+from smgw_proxy_addon.errors import BadRequestError, LoginRequiredError, RequestError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.http import digest, rewrite
 from smgw_proxy_addon.http.headers import Headers, by_name
@@ -158,18 +158,19 @@ def shared_reads(data: bytes) -> None:
     cache.may_be_shared(200, headers)
 
 
-@dataclass(frozen=True)
-class _Somebody:
-    username: str = "somebody"
-    password: str = field(default=SECRET, repr=False)
-
-
 def client_logins(data: bytes) -> None:
     """Log in at the proxy: with any bytes, and with the right password for any target."""
-    door = client_login.ClientLogin([_Somebody()], bytes)
-    refused = door.check(client_login.read_login([data]), b"GET", b"/", 1000.0, address="192.168.1.20")
-    promise(isinstance(refused, client_login.LoginNeeded), "nobody comes in without the password")
-    if not isinstance(refused, client_login.LoginNeeded):
+    door = client_login.ClientLogin([Account("somebody", SECRET)], bytes)
+
+    def ask(value: bytes, target: bytes, address: str = "192.168.1.20") -> int | LoginRequiredError:
+        try:
+            return door.check(client_login.read_login([value]), b"GET", target, 1000.0, address=address)
+        except LoginRequiredError as error:
+            return error
+
+    refused = ask(data, b"/")
+    promise(isinstance(refused, LoginRequiredError), "nobody comes in without the password")
+    if not isinstance(refused, LoginRequiredError):
         return
     target = "/" + "".join(chr(each) for each in data if 0x21 <= each <= 0x7E)  # noqa: PLR2004 - what a target may hold
     value = digest.authorize(
@@ -181,14 +182,12 @@ def client_logins(data: bytes) -> None:
         cnonce="0a4f113b",
         nc=1,
     ).encode()
-    login = client_login.read_login([value])
-    other = door.check(login, b"GET", target.encode() + b"x", 1001.0, address="192.168.1.20")
-    promise(isinstance(other, client_login.LoginNeeded), "a login is for one target")
-    first = door.check(login, b"GET", target.encode(), 1001.0, address="192.168.1.20")
-    promise(first == 0, "the right password comes in")
+    other = ask(value, target.encode() + b"x")
+    promise(isinstance(other, LoginRequiredError), "a login is for one target")
+    promise(ask(value, target.encode()) == 0, "the right password comes in")
     for address in ("192.168.1.20", "192.168.1.21"):
-        again = door.check(login, b"GET", target.encode(), 1001.0, address=address)
-        promise(isinstance(again, client_login.LoginNeeded), "a login counts once")
+        again = ask(value, target.encode(), address)
+        promise(isinstance(again, LoginRequiredError), "a login counts once")
 
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {

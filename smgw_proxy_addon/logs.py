@@ -58,13 +58,6 @@ class RequestRecord:
         finally:
             self.waiting += clock() - began
 
-    def add(self, other: "RequestRecord") -> None:
-        """Add the times of a request that was made for this one."""
-        self.waiting += other.waiting
-        self.connecting += other.connecting
-        self.answering += other.answering
-        self.reused, self.shared = other.reused, other.shared
-
 
 def request_line(record: RequestRecord) -> str:
     """Return the line of a request: who, what, outcome, bytes to the client, milliseconds, connection, error."""

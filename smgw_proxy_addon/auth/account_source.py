@@ -7,18 +7,19 @@ line or an error.
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError, LoginLock
+from smgw_proxy_addon.auth.exchange import AccountExchange, ClosedAfterChallengeError
 from smgw_proxy_addon.auth.gateway_login import GatewayLogin, LoginStatus
 from smgw_proxy_addon.config.accounts import AccountOutcomes, LoginOutcomes
 from smgw_proxy_addon.gateway.bodies import chain, read_ahead
 from smgw_proxy_addon.http.headers import Headers
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.source import Client, Transparent
+from smgw_proxy_addon.http.messages import GatewayRequest
+from smgw_proxy_addon.proxy.guarded import LoginLock
+from smgw_proxy_addon.proxy.source import Answered, Client, Transparent
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -26,16 +27,6 @@ LARGEST_RESENT: Final = 1_000_000
 """Bytes of a body that are kept for the answer to a 401. A larger one is sent once, as it comes."""
 
 _KEPT_FROM_CLIENTS: Final = frozenset({b"www-authenticate", b"authentication-info"})
-
-
-class AccountSource(Protocol):
-    """Gives the answer to a request of an account, which is given by its position."""
-
-    def ask(
-        self, account: int, request: GatewayRequest, client: Client
-    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
-        """Ask as ``proxy.source.Source`` does; the request has no login."""
-        ...
 
 
 class GatewayLogins:
@@ -103,16 +94,14 @@ class GatewayLogins:
         return True
 
     @asynccontextmanager
-    async def ask(
-        self, account: int, request: GatewayRequest, client: Client
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Ask with the account's login; see ``AccountSource``.
+    async def ask(self, account: int, request: GatewayRequest, client: Client) -> AsyncIterator[Answered]:
+        """Ask as ``proxy.source.Ask`` says, with the login of the account at this position; the request has none.
 
         Raises ``GatewayLoginStoppedError`` and ``GatewayLoginPausedError`` before anything was sent,
         ``GatewayLoginRefusedError``, and ``LoginExpiredError`` if the request could not be sent again.
         """
         login = self._logins[account]
-        exchange = AccountExchange(login, self._locks[account], client, self._clock, self._source.may_reuse)
+        exchange = AccountExchange(login, self._locks[account], client, self._clock, self._source.pool.may_reuse)
         request = await _read_body(request)
         async with AsyncExitStack() as stack:
             ask = partial(self._source.ask, request, client, logs_in=True)

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from smgw_proxy_addon.auth.client_login import ChallengeReason, ClientLogin, LoginNeeded, read_login
-from smgw_proxy_addon.auth.throttle import Reservation, Throttle
-from smgw_proxy_addon.errors import ClientGoneError, LoginRequiredError, TooManyLoginsError
+from smgw_proxy_addon.auth.client_login import ChallengeReason, ClientLogin, read_login
+from smgw_proxy_addon.auth.throttle import Throttle
+from smgw_proxy_addon.errors import LoginRequiredError, TooManyLoginsError
 from smgw_proxy_addon.http.digest import Authorization
 from smgw_proxy_addon.http.messages import GatewayRequest
 from smgw_proxy_addon.proxy.source import Client
@@ -36,7 +36,7 @@ class Authenticator:
         given = read_login(value for name, value in request.headers if name.lower() == b"authorization")
         guessed = None if isinstance(given, ChallengeReason) else self._clients.find_guessed_user(given)
         if guessed is None:
-            return _require_account(self._check(given, request, client))
+            return self._check(given, request, client)
         reservation = self._throttle.reserve(client.address, guessed, self._clock())
         if reservation is None:
             raise TooManyLoginsError
@@ -44,33 +44,21 @@ class Authenticator:
         try:
             if reservation.delay:
                 with client.record.wait(self._clock):
-                    await _wait(reservation, client)
-            result = self._check(given, request, client)
+                    await asyncio.wait({client.gone}, timeout=reservation.delay)
+                client.check()
+            account = self._check(given, request, client)
+        except LoginRequiredError as error:
             # Also with a forged nonce: the next challenge would say by "stale" that the password was right.
-            wrong = isinstance(result, LoginNeeded) and result.reason is ChallengeReason.WRONG
+            wrong = error.detail == ChallengeReason.WRONG
+            raise
         finally:
             self._throttle.settle(reservation, self._clock(), wrong=wrong)
-        account = _require_account(result)
         self._throttle.count_alone(client.address)
         return account
 
-    def _check(
-        self, given: Authorization | ChallengeReason, request: GatewayRequest, client: Client
-    ) -> int | LoginNeeded:
+    def _check(self, given: Authorization | ChallengeReason, request: GatewayRequest, client: Client) -> int:
         now = self._clock()
         return self._clients.check(given, request.method, request.target, now, address=client.address)
-
-
-def _require_account(result: int | LoginNeeded) -> int:
-    if isinstance(result, LoginNeeded):
-        raise LoginRequiredError(result.reason, challenge=result.challenge)
-    return result
-
-
-async def _wait(reservation: Reservation, client: Client) -> None:
-    await asyncio.wait({client.gone}, timeout=reservation.delay)
-    if client.gone.done():
-        raise ClientGoneError
 
 
 def _log_throttling(source: str, slowed: bool) -> None:

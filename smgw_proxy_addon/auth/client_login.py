@@ -1,8 +1,8 @@
 """The Digest login (RFC 7616) that the proxy demands from its own clients.
 
 Owns the challenge, the nonces and the check of a client's ``Authorization``. Passwords of clients are compared here
-only. Nothing that came in, and no user name, may get into a result's ``repr`` or reason. Pure: time (monotonic
-seconds) and randomness come from the caller.
+only. Nothing that came in, and no user name, may get into an error. Pure: time (monotonic seconds) and randomness
+come from the caller.
 
 There is one challenge, MD5 with ``qop="auth"``: the only one that every client understands. A nonce is the time of
 its issue, a random number and a tag of the client's address, signed, so that nothing is kept of a challenge without a
@@ -12,13 +12,14 @@ right login. Of the others ``used_logins`` keeps which logins were used, so that
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from smgw_proxy_addon.auth.used_logins import UsedLogins
-from smgw_proxy_addon.errors import BadRequestError
+from smgw_proxy_addon.config.accounts import Account
+from smgw_proxy_addon.errors import BadRequestError, LoginRequiredError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.http.digest import Authorization, Challenge, DigestError, parse_authorization, verify
 from smgw_proxy_addon.http.rewrite import origin_form
@@ -45,50 +46,18 @@ class ChallengeReason(StrEnum):
     MALFORMED = "malformed"
 
 
-@dataclass(frozen=True)
-class LoginNeeded:
-    """The client has to log in; ``challenge`` is the ``WWW-Authenticate`` value to send."""
-
-    reason: ChallengeReason
-    challenge: str = field(repr=False)
-
-
-class Account(Protocol):
-    """A user name and its password."""
-
-    @property
-    def username(self) -> str:
-        """The name, compared byte for byte."""
-        ...
-
-    @property
-    def password(self) -> str:
-        """The password."""
-        ...
-
-
 class ClientLogin:
     """Checks clients' logins against a list of accounts; ``random`` gives so many unpredictable bytes."""
 
     def __init__(self, accounts: Sequence[Account], random: Callable[[int], bytes]) -> None:
-        self._names = [list(_encode(account.username)) for account in accounts]
-        self._secrets = [list(_spell(account)) for account in accounts]
+        self._names = [list(map(_to_bytes, _encode(account.username))) for account in accounts]
+        self._secrets = [_spell(account) for account in accounts]
         self._random = random
         self._key = random(32)
         self._opaque = random(16).hex()
         # Checked for an unknown user, so that the time does not tell which names exist.
-        self._nobody = list(_spell(_Nobody(random(16).hex(), random(16).hex())))
+        self._nobody = _spell(Account(random(16).hex(), random(16).hex()))
         self._used = UsedLogins(_to_milliseconds(-LIFETIME))
-
-    @property
-    def nonces(self) -> int:
-        """How many nonces are kept that were used."""
-        return self._used.nonces
-
-    @property
-    def logins(self) -> int:
-        """How many used logins are kept."""
-        return self._used.logins
 
     def find_guessed_user(self, given: Authorization) -> str | None:
         """Return the user name whose password is tried, None if a login with this nonce was right before.
@@ -104,26 +73,28 @@ class ClientLogin:
 
     def check(
         self, given: Authorization | ChallengeReason, method: bytes, target: bytes, now: float, *, address: str
-    ) -> int | LoginNeeded:
-        """Return the position of the account that the request belongs to, or the challenge to answer it with.
+    ) -> int:
+        """Return the position of the account that the request belongs to.
 
         ``given`` is what ``read_login`` made of its headers, ``target`` is its target in origin form, ``now`` are
-        monotonic seconds, ``address`` is the client's.
+        monotonic seconds, ``address`` is the client's. Raises ``LoginRequiredError``, whose ``detail`` is a
+        ``ChallengeReason``.
         """
         if isinstance(given, ChallengeReason):
-            return self._challenge(given, now, address)
+            raise self._challenge(given, now, address)
         account = self._find_account(given, _signed_methods(method, target))
         if account is None or not _is_for_target(given, target):
-            return self._challenge(ChallengeReason.WRONG, now, address)
+            raise self._challenge(ChallengeReason.WRONG, now, address)
         if reason := self._use(given, account, now, address):
-            return self._challenge(reason, now, address)
+            raise self._challenge(reason, now, address)
         return account
 
-    def _challenge(self, reason: ChallengeReason, now: float, address: str) -> LoginNeeded:
+    def _challenge(self, reason: ChallengeReason, now: float, address: str) -> LoginRequiredError:
         # The password was right: the client can try again without asking a person (RFC 7616 section 3.3).
         stale = reason in (ChallengeReason.STALE, ChallengeReason.REPLAYED)
         nonce = self._make_nonce(now, address)
-        return LoginNeeded(reason, Challenge(REALM, nonce, "MD5", ("auth",), self._opaque, stale).header())
+        challenge = Challenge(REALM, nonce, "MD5", ("auth",), self._opaque, stale)
+        return LoginRequiredError(reason, challenge=challenge.header())
 
     def _find_account(self, given: Authorization, methods: Sequence[str]) -> int | None:
         name = _to_bytes(given.username)
@@ -169,12 +140,6 @@ class ClientLogin:
         return None if taken else ChallengeReason.REPLAYED
 
 
-@dataclass(frozen=True)
-class _Nobody:
-    username: str
-    password: str = field(repr=False)
-
-
 def _split_nonce(nonce: str) -> tuple[bytes, bytes]:
     """Split a nonce into its content and its seal, both empty if the proxy cannot have made it."""
     try:
@@ -192,19 +157,17 @@ def _to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _encode(text: str) -> Iterator[bytes]:
-    """Yield a text as clients encode it: in UTF-8, and in Latin-1 as older ones do (RFC 7616 section 4)."""
-    yield text.encode()
+def _spell(account: Account) -> list[tuple[str, str]]:
+    """Return name and password in each encoding; always the same number of pairs."""
+    return list(zip(_encode(account.username), _encode(account.password), strict=True))
+
+
+def _encode(text: str) -> tuple[str, str]:
+    """Return a text as ``digest`` has it of clients that encode in UTF-8, and of older ones (RFC 7616 section 4)."""
     try:
-        yield text.encode("latin-1")
+        return text, text.encode("latin-1").decode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        yield text.encode()
-
-
-def _spell(account: Account) -> Iterator[tuple[str, str]]:
-    """Yield name and password in each encoding, as ``digest`` has them; always the same number of pairs."""
-    for name, password in zip(_encode(account.username), _encode(account.password), strict=True):
-        yield name.decode("utf-8", "surrogateescape"), password.decode("utf-8", "surrogateescape")
+        return text, text
 
 
 def _signed_methods(method: bytes, target: bytes) -> tuple[str, ...]:

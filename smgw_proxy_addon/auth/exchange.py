@@ -5,16 +5,14 @@ after a 401; ``gateway.connection`` says when it is sent again after a connectio
 or nonce may get into a log line or an error.
 """
 
-import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from smgw_proxy_addon.auth.gateway_login import Attempt, GatewayLogin
 from smgw_proxy_addon.errors import (
-    ClientGoneError,
     ConnectionLostError,
     GatewayLoginPausedError,
     GatewayLoginRefusedError,
@@ -28,6 +26,7 @@ from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.http.headers import values
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.proxy.guarded import LoginLock
 from smgw_proxy_addon.proxy.source import Client
 
 _LOGIN_NEEDED: Final = 401
@@ -40,36 +39,7 @@ class ClosedAfterChallengeError(Exception):
     """The gateway asked for the login and closed the connection."""
 
 
-class LoginLock:
-    """Lets one login of an account go at a time, because gateways lock up after a few wrong ones."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._waiting = 0
-
-    @asynccontextmanager
-    async def acquire(self, client: Client, clock: Callable[[], float]) -> AsyncIterator[None]:
-        """Wait for the lock, and keep it until the end of the context.
-
-        A request that waits here may have a place at the gateway already: the scheduler does not count it as waiting,
-        the timeout of the slow client that has the lock does.
-        """
-        self._waiting += 1
-        try:
-            with client.record.wait(clock):
-                await self._lock.acquire()
-        finally:
-            self._waiting -= 1
-        timeout = client.slow_timeout
-        others_wait = timeout.others_wait
-        timeout.others_wait = lambda: self._waiting > 0 or bool(others_wait and others_wait())
-        try:
-            yield
-        finally:
-            timeout.others_wait = others_wait
-            self._lock.release()
-
-
+@dataclass(eq=False, repr=False)
 class AccountExchange:
     """One request of an account: sent, and once more if the gateway asks for the login.
 
@@ -77,19 +47,13 @@ class AccountExchange:
     the login may go out on the connection that asked for it.
     """
 
-    def __init__(
-        self,
-        login: GatewayLogin,
-        lock: LoginLock,
-        client: Client,
-        clock: Callable[[], float],
-        may_reuse: Callable[[Connection], Awaitable[bool]],
-    ) -> None:
-        self._login = login
-        self._lock = lock
-        self._may_reuse = may_reuse
-        self._client = client
-        self._clock = clock
+    login: GatewayLogin
+    lock: LoginLock
+    client: Client
+    clock: Callable[[], float]
+    may_reuse: Callable[[Connection], Awaitable[bool]]
+
+    def __post_init__(self) -> None:
         self._check_allowed()
 
     async def send(self, connection: Connection, request: GatewayRequest) -> Answer:
@@ -101,18 +65,16 @@ class AccountExchange:
             attempt = None
             # While the password may be wrong, it is sent only where it is asked for: a page that needs no login would
             # seem to prove it. A stream is the exception: it cannot be sent again.
-            if self._login.proven or request.stream is not None:
-                attempt = self._login.attempt(request.method, request.target, self._clock())
+            if self.login.proven or request.stream is not None:
+                attempt = self.login.attempt(request.method, request.target, self.clock())
             answer = await self._exchange(connection, request, attempt)
             if answer.status != _LOGIN_NEEDED:
                 return answer
-            if await self._read_challenge(connection, answer, attempt):
-                raise GatewayLoginRefusedError
+            await self._read_challenge(connection, answer, attempt)
             if request.stream is not None:
                 raise LoginExpiredError
-            if self._client.gone.done():
-                raise ClientGoneError
-            if not await self._may_reuse(connection):
+            self.client.check()
+            if not await self.may_reuse(connection):
                 raise ClosedAfterChallengeError
             if attempt is None:
                 self._check_allowed()
@@ -127,31 +89,29 @@ class AccountExchange:
             return await self._log_in(connection, request)
 
     async def _log_in(self, connection: Connection, request: GatewayRequest) -> Answer:
-        attempt = self._login.attempt(request.method, request.target, self._clock())
+        attempt = self.login.attempt(request.method, request.target, self.clock())
         if attempt is None:
             raise GatewayLoginRefusedError("no challenge that may be answered")
         answer = await self._exchange(connection, request, attempt)
         if answer.status != _LOGIN_NEEDED:
             return answer
-        if await self._read_challenge(connection, answer, attempt):
-            raise GatewayLoginRefusedError
+        await self._read_challenge(connection, answer, attempt)
         raise LoginExpiredError
 
     @asynccontextmanager
     async def _wait_until_allowed(self) -> AsyncIterator[None]:
         """Wait while another login shows whether the password is right, unless that is known."""
-        if self._login.proven:
+        if self.login.proven:
             self._check_allowed()  # again, after the wait for the gateway
             yield
             return
-        async with self._lock.acquire(self._client, self._clock):
+        async with self.lock.acquire(self.client, self.clock):
             self._check_allowed()
-            if self._client.gone.done():
-                raise ClientGoneError
+            self.client.check()
             yield
 
     async def _exchange(self, connection: Connection, request: GatewayRequest, attempt: Attempt | None) -> Answer:
-        proven = self._login.proven and attempt is not None and not attempt.fresh
+        proven = self.login.proven and attempt is not None and not attempt.fresh
         try:
             answer = await connection.exchange(replace(replace_login(request, attempt), login_proven=proven))
         except NotSentError:
@@ -159,24 +119,25 @@ class AccountExchange:
         except ConnectionLostError as error:
             # A gateway may refuse a login by closing before it has the whole body.
             idle = not isinstance(error, SilentCloseError)
-            if attempt and self._login.closed_silently(attempt, self._clock(), idle=idle):
+            if attempt and self.login.closed_silently(attempt, self.clock(), idle=idle):
                 raise GatewayLoginRefusedError("closed without an answer") from None
             if isinstance(error, StaleConnectionError):
                 raise
             raise ConnectionLostError(error.detail) from None
         if attempt and answer.status < _LOWEST_ERROR:
-            self._login.accepted(values(answer.headers, b"authentication-info"), attempt)
+            self.login.accepted(values(answer.headers, b"authentication-info"), attempt)
         return answer
 
-    async def _read_challenge(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> bool:
-        refused = self._login.challenged(values(answer.headers, b"www-authenticate"), attempt, self._clock())
+    async def _read_challenge(self, connection: Connection, answer: Answer, attempt: Attempt | None) -> None:
+        refused = self.login.challenged(values(answer.headers, b"www-authenticate"), attempt, self.clock())
         await drain(connection.body(), limit=DRAIN_LIMIT, seconds=_DRAIN_SECONDS)
-        return refused
+        if refused:
+            raise GatewayLoginRefusedError
 
     def _check_allowed(self) -> None:
-        if self._login.stopped:
+        if self.login.stopped:
             raise GatewayLoginStoppedError
-        if pause := math.ceil(self._login.pause_left(self._clock())):
+        if pause := math.ceil(self.login.pause_left(self.clock())):
             error = GatewayLoginPausedError(seconds=f"{pause}")
             error.retry_after = pause
             raise error

@@ -9,7 +9,7 @@ randomness come from the caller. No user name, password or nonce may get into a 
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Literal
@@ -47,12 +47,6 @@ By RFC 7616 the password is right then, but trying for ever may lock the gateway
 NO_ACCIDENT: Final = 30.0
 """Seconds since a nonce was used after which its refusal shows that the gateway had forgotten it."""
 
-_PREFERENCE: Final[Mapping[DigestAlgorithm, tuple[str, ...]]] = {
-    "auto": ("sha-256", "md5"),
-    "md5": ("md5",),
-    "sha-256": ("sha-256",),
-}
-_SESSION: Final = "-sess"
 _NEXT_NONCE: Final = re.compile(r'(?:^|[,\s])nextnonce\s*=\s*"([^"\\]+)"', re.IGNORECASE)
 
 
@@ -249,9 +243,9 @@ class GatewayLogin:
 
     def _choose(self, offered: Iterable[Challenge]) -> Challenge | None:
         answerable = [each for each in offered if self._can_answer(each)]
-        for algorithm in _PREFERENCE[self._algorithm]:
+        for algorithm in ("sha-256", "md5") if self._algorithm == "auto" else (self._algorithm,):
             for each in answerable:
-                if _algorithm_of(each) == algorithm:
+                if (each.algorithm or "md5").lower().removesuffix("-sess") == algorithm:
                     return each
         if self._algorithm == "md5" and answerable:
             return replace(answerable[0], algorithm="MD5")
@@ -265,7 +259,3 @@ class GatewayLogin:
         except DigestError:
             return False
         return True
-
-
-def _algorithm_of(challenge: Challenge) -> str:
-    return (challenge.algorithm or "md5").lower().removesuffix(_SESSION)

@@ -19,9 +19,9 @@ from smgw_proxy_addon.auth.ppc_logout import PpcLogout
 from smgw_proxy_addon.config.accounts import AccountOutcomes
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.gateway.pool import Pool
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.http.messages import GatewayRequest
 from smgw_proxy_addon.proxy.coalescing import SharedAnswers
-from smgw_proxy_addon.proxy.source import Client, Transparent
+from smgw_proxy_addon.proxy.source import Answered, Client, Transparent
 
 
 class LoginOnce:
@@ -53,12 +53,10 @@ class LoginOnce:
         self.ppc_logout = PpcLogout(self.logins, pool.session)
         pool.log_out_holders(self.ppc_logout.log_out_holder)
         self._authenticator = Authenticator(ClientLogin(options.accounts, secrets.token_bytes), clock)
-        self._shared = SharedAnswers(options.cache_seconds, clock, drain_timeout=options.read_timeout)
+        self._shared = SharedAnswers(options.cache_seconds, clock, slowest=options.read_timeout)
 
     @asynccontextmanager
-    async def ask(
-        self, request: GatewayRequest, client: Client
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+    async def ask(self, request: GatewayRequest, client: Client) -> AsyncIterator[Answered]:
         """Check the client's login, then ask.
 
         Raises what ``Authenticator.authenticate`` does before anything was done.
@@ -68,15 +66,12 @@ class LoginOnce:
             yield answered
 
     @asynccontextmanager
-    async def ask_as(
-        self, account: int, request: GatewayRequest, client: Client
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+    async def ask_as(self, account: int, request: GatewayRequest, client: Client) -> AsyncIterator[Answered]:
         """Ask for a client that is known to belong to the account with this position."""
         fetch = partial(self.ppc_logout.ask, account)
         async with self._shared.ask(str(account), replace_login(request, None), client, fetch) as answered:
             yield answered
 
     async def close(self) -> None:
-        """Cancel what is shared, and log out of a session that is still open."""
-        await self._shared.close()
+        """Log out of a session that is still open."""
         await self.ppc_logout.close()

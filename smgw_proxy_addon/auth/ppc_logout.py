@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from smgw_proxy_addon.auth.account_source import AccountSource
+from smgw_proxy_addon.auth.account_source import GatewayLogins
 from smgw_proxy_addon.errors import ProxyError, SessionBusyError
 from smgw_proxy_addon.gateway import ppc_session
 from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.gateway.ppc_session import FIELD, PpcSession
 from smgw_proxy_addon.gateway.scheduler import PAGE
 from smgw_proxy_addon.http.headers import values
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
-from smgw_proxy_addon.proxy.source import Client
+from smgw_proxy_addon.http.messages import GatewayRequest
+from smgw_proxy_addon.proxy.source import Answered, Client
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class _Owner:
 class PpcLogout:
     """Asks ``source``, and logs a holder of ``session`` out after ``silence`` seconds without a request."""
 
-    def __init__(self, source: AccountSource, session: PpcSession) -> None:
+    def __init__(self, source: GatewayLogins, session: PpcSession) -> None:
         self._source = source
         self._session = session
         self._last_owner: _Owner | None = None
@@ -68,9 +68,7 @@ class PpcLogout:
         self.silence, self.page_silence = SILENCE, PAGE_SILENCE
 
     @asynccontextmanager
-    async def ask(
-        self, account: int, request: GatewayRequest, client: Client
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+    async def ask(self, account: int, request: GatewayRequest, client: Client) -> AsyncIterator[Answered]:
         """Ask as the source does. Raises ``SessionBusyError`` for the session of another account."""
         cgi = ppc_session.read_request(request.target, request.headers, request.body)
         owner = self._owner

@@ -26,7 +26,7 @@ from smgw_proxy_addon.program.environment import Environment, Tuning
 from smgw_proxy_addon.proxy.guarded import Guarded
 from smgw_proxy_addon.proxy.handler import RequestHandler
 from smgw_proxy_addon.proxy.login_guard import LoginGuard
-from smgw_proxy_addon.proxy.source import Source, Transparent
+from smgw_proxy_addon.proxy.source import Ask, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
@@ -96,7 +96,7 @@ class Proxy:
         self.host: Final = options.host_header or options.target.authority
         """The ``Host`` header of requests to the gateway."""
         self.names: Final = _names(options, self.host, self.trust)
-        self._handler = self._make_handler(source, access, tuning.limits.slow_client)
+        self._handler = self._make_handler(source.ask, access, tuning.limits.slow_client)
         self.acceptor = Acceptor(self._handler.handle, tuning.limits)
         self._reloading: asyncio.Task[None] | None = None
 
@@ -140,9 +140,9 @@ class Proxy:
             each.socket.close()
         await self.pool.close()
 
-    def _make_handler(self, source: Source, access: Access, slow_client_seconds: float) -> RequestHandler:
+    def _make_handler(self, ask: Ask, access: Access, slow_client_seconds: float) -> RequestHandler:
         return RequestHandler(
-            source,
+            ask,
             access,
             self.names,
             host=self.host.encode(),

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from smgw_proxy_addon.http.headers import Headers, qualities, tokens, values
+from smgw_proxy_addon.http.messages import Answer
 
 LARGEST: Final = 1_000_000
 """Bytes of an answer's body that may be shared."""
@@ -99,15 +100,8 @@ def recognise_read(account: str, method: bytes, target: bytes, headers: Headers,
         ((name.lower(), value) for name, value in headers if name.lower() not in _NOT_IN_THE_KEY),
         key=lambda header: header[0],  # repeated ones keep their order
     )
-    parts = [
-        account.encode("utf-8", "surrogatepass"),
-        method,
-        target,
-        question,
-        *(each for pair in identifying for each in pair),
-    ]
-    # Each with its length: parts must not run into each other. Hashed: the key holds no more than 32 bytes.
-    key = hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
+    # As Python writes them: parts cannot run into each other. Hashed: the key holds no more than 32 bytes.
+    key = hashlib.sha256(repr((account, method, target, question, identifying)).encode()).digest()
     fresh = bool(names & {b"cache-control", b"pragma"})
     return Read(key, fresh, tuple(values(headers, b"accept-encoding")))
 
@@ -149,17 +143,15 @@ def format_forward(reason: bytes, *, stored: bool = False, collapsed: bool = Fal
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """A whole answer of status 200; ``at`` is when its request was sent (RFC 9111 section 4.2.3)."""
+    """An answer of status 200 with its ``whole`` body; ``at`` is when it was asked for (RFC 9111 section 4.2.3)."""
 
-    reason: bytes
-    headers: Headers = field(repr=False)
-    body: bytes = field(repr=False)
+    answer: Answer
     at: float
 
     @property
     def size(self) -> int:
         """Bytes that it takes, about."""
-        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.answer.whole or b"") + sum(len(name) + len(value) for name, value in self.answer.headers)
 
 
 @dataclass
@@ -170,7 +162,6 @@ class Cache:
     most: int = MOST
     most_bytes: int = MOST_BYTES
     _answers: dict[bytes, StoredAnswer] = field(default_factory=dict, repr=False)
-    _bytes: int = 0
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -178,7 +169,7 @@ class Cache:
     @property
     def size(self) -> int:
         """Bytes in all."""
-        return self._bytes
+        return sum(each.size for each in self._answers.values())
 
     def get(self, key: bytes, now: float) -> StoredAnswer | None:
         """Return the answer for a key unless it is too old."""
@@ -191,25 +182,18 @@ class Cache:
         before = self._answers.get(key)
         if now - answer.at >= self.seconds or answer.size > self.most_bytes or (before and before.at > answer.at):
             return False
-        self._drop(key)
+        self._answers.pop(key, None)
         self._answers[key] = answer
-        self._bytes += answer.size
-        while len(self._answers) > self.most or self._bytes > self.most_bytes:
-            self._drop(next(iter(self._answers)))
+        while len(self._answers) > self.most or self.size > self.most_bytes:
+            del self._answers[next(iter(self._answers))]
         return key in self._answers
 
     def clear(self) -> None:
         """Forget all."""
         self._answers.clear()
-        self._bytes = 0
 
     def _expire(self, now: float) -> None:
-        for key in [key for key, each in self._answers.items() if now - each.at >= self.seconds]:
-            self._drop(key)
-
-    def _drop(self, key: bytes) -> None:
-        if dropped := self._answers.pop(key, None):
-            self._bytes -= dropped.size
+        self._answers = {key: each for key, each in self._answers.items() if now - each.at < self.seconds}
 
 
 def _normalise(method: bytes, target: bytes, body: bytes | None) -> bytes | None:

@@ -1,19 +1,22 @@
 """Answers shared between clients: identical reads at the same time are asked once, and answers may be stored.
 
 Owns who asks the gateway, who joins another's request, and who is given what was stored. What may be shared is
-``cache``'s to say, and how one request serves several clients is a matter of ``single_flight``.
+``cache``'s to say. The client that asks holds its place at the gateway until its answer is read, also if it has left
+by then, so that those who joined have it. If it leaves before, the next of them asks.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from copy import copy
 from dataclasses import replace
-from typing import Final
+from typing import Any
 
-from smgw_proxy_addon.errors import BusyError, ProxyError, RequestError, ShuttingDownError
-from smgw_proxy_addon.gateway.bodies import read_ahead
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.errors import BusyError, ClientGoneError, ProxyError, RequestError
+from smgw_proxy_addon.gateway.bodies import chain
+from smgw_proxy_addon.http.messages import GatewayRequest
 from smgw_proxy_addon.http.rewrite import shared_headers
+from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
     Cache,
@@ -25,39 +28,34 @@ from smgw_proxy_addon.proxy.cache import (
     may_change,
     recognise_read,
 )
-from smgw_proxy_addon.proxy.single_flight import SharedFetch, UnsharedAnswer
-from smgw_proxy_addon.proxy.source import Client
+from smgw_proxy_addon.proxy.source import Answered, Ask, Client
 
-Ask = Callable[[GatewayRequest, Client], AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]]
-"""As ``Source.ask``."""
-
-_OK: Final = 200
+_Outcome = asyncio.Future[StoredAnswer | ProxyError | None]
+"""Of a request that others may join; ``None`` if there is nothing to share."""
 
 
 class SharedAnswers:
     """Shares the answers of a source among the clients of one ``account``.
 
-    ``cache_seconds`` is how long an answer is stored, 0 for not at all; ``drain_timeout`` how many seconds a fetch
-    gets to end when all its clients have left; ``clock`` is monotonic, in seconds.
+    ``cache_seconds`` is how long an answer is stored, 0 for not at all; ``slowest`` how many seconds the body of an
+    answer may take that is shared; ``clock`` is monotonic, in seconds.
     """
 
-    def __init__(self, cache_seconds: float, clock: Callable[[], float], *, drain_timeout: float) -> None:
+    def __init__(self, cache_seconds: float, clock: Callable[[], float], *, slowest: float) -> None:
         self._cache = Cache(cache_seconds)
         self._clock = clock
-        self._drain_timeout = drain_timeout
-        self._joinable: dict[bytes, SharedFetch] = {}
+        self._slowest = slowest
+        self._joinable: dict[bytes, _Outcome] = {}
         """By the key of their read."""
-        self._running: set[SharedFetch] = set()
-        self._closed = False
+        self._changes = 0
+        """How often the gateway may have changed."""
 
     @asynccontextmanager
-    async def ask(
-        self, account: str, request: GatewayRequest, client: Client, fetch: Ask
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
-        """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Source.ask`` does.
+    async def ask(self, account: str, request: GatewayRequest, client: Client, fetch: Ask) -> AsyncIterator[Answered]:
+        """Give a stored answer, that of another client's request, or the one of ``fetch``, as ``Ask`` says.
 
-        ``fetch`` may outlive this context; for a read its client is gone when all who wait for the answer are. The
-        answer must hold nothing that belongs to one login, such as ``Authentication-Info``. Raises ``ProxyError``.
+        The answer must hold nothing that belongs to one login, such as ``Authentication-Info``. Raises
+        ``ProxyError``.
         """
         method, target, body = request.method, request.target, request.body
         read = None
@@ -80,143 +78,94 @@ class SharedAnswers:
     def forget(self) -> None:
         """Drop all stored answers, and store none of those that were asked for before."""
         self._cache.clear()
-        for shared in self._running:
-            shared.outdated = True
         self._joinable.clear()
-
-    async def close(self) -> None:
-        """Cancel all fetches and drop all answers; no task is left."""
-        self._closed = True
-        tasks = [shared.task for shared in self._running]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._cache.clear()
+        self._changes += 1
 
     @asynccontextmanager
-    async def _read(
-        self, read: Read, request: GatewayRequest, client: Client, fetch: Ask
-    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+    async def _read(self, read: Read, request: GatewayRequest, client: Client, fetch: Ask) -> AsyncIterator[Answered]:
         record = client.record
         now = self._clock()
         reason = b"request" if read.fresh else b"uri-miss"
         stored = None if read.fresh else self._cache.get(read.key, now)
-        if stored and read.accepts(stored.headers):
+        if stored and read.accepts(stored.answer.headers):
             record.shared = "hit"
             age = now - stored.at
             yield _make_answer(stored, format_hit(self._cache.seconds - age), age=int(age))
             return
         # An answer that is not shared is for the one who asked: the next one asks, the others join again.
-        while stored is None and not read.fresh and (shared := self._joinable.get(read.key)):
+        while stored is None and not read.fresh and (outcome := self._joinable.get(read.key)):
             with record.wait(self._clock):
-                stored = await _join(shared, client)
-            if stored and read.accepts(stored.headers):
+                stored = await _join(outcome, client.gone)
+            if stored and read.accepts(stored.answer.headers):
                 record.shared = "collapsed"
                 yield _make_answer(stored, format_forward(reason, collapsed=True))
                 return
         if stored:
             reason = b"vary-miss"
-        async with self._lead(read, request, client, fetch) as answer:
+        async with self._lead(read.key, fetch(request, client), record) as (answer, body):
             status = format_forward(reason, stored=record.shared == "stored")
-            if isinstance(answer, StoredAnswer):
-                yield _make_answer(answer, status)
-            else:
-                head = answer.answer
-                headers = shared_headers(head.headers, cache_status=status, age=None)
-                yield replace(head, headers=headers), answer.body()
+            yield replace(answer, headers=shared_headers(answer.headers, cache_status=status, age=None)), body
 
     @asynccontextmanager
     async def _lead(
-        self, read: Read, request: GatewayRequest, client: Client, fetch: Ask
-    ) -> AsyncIterator[StoredAnswer | UnsharedAnswer]:
+        self, key: bytes, asking: AbstractAsyncContextManager[Answered], record: RequestRecord
+    ) -> AsyncIterator[Answered]:
         """Ask the gateway, so that others may join."""
-        if self._closed:
-            raise ShuttingDownError
-        record = client.record
-        began = self._clock()
-        shared = SharedFetch(
-            lambda shared: self._fetch(
-                shared, read.key, request, replace(client, gone=shared.gone, record=shared.record), fetch
-            ),
-            self._drain_timeout,
-        )
-        self._joinable[read.key] = shared
-        self._running.add(shared)
-        shared.task.add_done_callback(lambda _: self._forget(shared, read.key))
-        shared.join()
-        answer = None
-        try:
-            await shared.wait(client.gone)
-            if shared.answer.cancelled():
-                raise ShuttingDownError
-            answer = shared.answer.result()
-            record.shared = shared.record.shared
-            yield answer
-        finally:
-            shared.leave()
-            if isinstance(answer, UnsharedAnswer):
-                await asyncio.wait({shared.task})
-            record.add(shared.record)
-            if shared.record.reused is None and not shared.task.done():
-                record.waiting += self._clock() - began  # for a place, as those who stay still do
+        outcome: _Outcome = asyncio.get_running_loop().create_future()
+        self._joinable[key] = outcome
+        shared: StoredAnswer | ProxyError | None = None
+        changes, began = self._changes, self._clock() - record.waiting - record.connecting
+        async with AsyncExitStack() as stack:
+            try:
+                answer, body = await stack.enter_async_context(asking)
+                sent = min(began + record.waiting + record.connecting, self._clock())
+                begin, is_whole = b"", False
+                if may_be_shared(answer.status, answer.headers):
+                    begin, is_whole = await self._read_ahead(body)
+                    body = chain(begin, body)
+                if is_whole:
+                    await stack.aclose()  # the place is free before the client reads
+                    answer, body = replace(answer, whole=begin), _yield_once(begin)
+                    shared = StoredAnswer(answer, sent)
+                    if changes == self._changes and self._cache.put(key, shared, self._clock()):
+                        record.shared = "stored"
+            except ProxyError as error:
+                shared = error
+                raise
+            finally:
+                if self._joinable.get(key) is outcome:
+                    del self._joinable[key]
+                outcome.set_result(shared)
+            yield answer, body
 
-    async def _fetch(
-        self, shared: SharedFetch, key: bytes, request: GatewayRequest, client: Client, fetch: Ask
-    ) -> None:
-        began = self._clock()
-        async with fetch(request, client) as (answer, body):
-            sent = min(began + shared.record.waiting + shared.record.connecting, self._clock())
-            begin, is_whole = b"", False
-            if may_be_shared(answer.status, answer.headers):
-                begin, is_whole = await read_ahead(body, LARGEST)
-            if not is_whole:
-                self._let_nobody_join(shared, key)
-                await shared.hand_over(answer, begin, body)
-                return
-        stored = StoredAnswer(answer.reason, answer.headers, begin, sent)
-        if not shared.outdated and self._cache.put(key, stored, self._clock()):
-            shared.record.shared = "stored"
-        self._let_nobody_join(shared, key)
-        shared.answer.set_result(stored)
-
-    def _forget(self, shared: SharedFetch, key: bytes) -> None:
-        self._running.discard(shared)
-        self._let_nobody_join(shared, key)
-
-    def _let_nobody_join(self, shared: SharedFetch, key: bytes) -> None:
-        if self._joinable.get(key) is shared:
-            del self._joinable[key]
+    async def _read_ahead(self, body: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+        """Read a body that may be shared; also tell whether its end was reached."""
+        begin, began = bytearray(), self._clock()
+        async for piece in body:
+            begin += piece
+            if len(begin) > LARGEST or self._clock() - began > self._slowest:
+                return bytes(begin), False
+        return bytes(begin), True
 
 
-async def _join(shared: SharedFetch, client: Client) -> StoredAnswer | None:
+async def _join(outcome: _Outcome, gone: asyncio.Future[None]) -> StoredAnswer | None:
     """Wait for the answer to another client's request; ``None`` if there is none to share."""
-    shared.join()
-    try:
-        await shared.wait(client.gone)
-    finally:
-        shared.leave()
-    if shared.answer.cancelled():
-        return None
-    error = shared.answer.exception()
-    if error is None:
-        answer = shared.answer.result()
-        return answer if isinstance(answer, StoredAnswer) else None
+    awaited: set[asyncio.Future[Any]] = {outcome, gone}
+    await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+    if not outcome.done():
+        raise ClientGoneError
+    shared = outcome.result()
     # A fault of the gateway is the same for all. A full queue may be the other client's own limit.
-    if isinstance(error, ProxyError) and not isinstance(error, BusyError | RequestError):
-        raise _copy(error)
-    return None
+    if isinstance(shared, BusyError | RequestError):
+        return None
+    if isinstance(shared, ProxyError):
+        raise copy(shared)  # one object must not be raised in several tasks
+    return shared
 
 
-def _copy(error: ProxyError) -> ProxyError:
-    """Make the same error anew: one object must not be raised in several tasks."""
-    return type(error)(error.detail, **error.facts)
-
-
-def _make_answer(
-    stored: StoredAnswer, cache_status: bytes, *, age: int | None = None
-) -> tuple[Answer, AsyncIterator[bytes]]:
-    headers = shared_headers(stored.headers, cache_status=cache_status, age=age)
-    return Answer(_OK, stored.reason, headers, stored.body), _yield_once(stored.body)
+def _make_answer(stored: StoredAnswer, cache_status: bytes, *, age: int | None = None) -> Answered:
+    headers = shared_headers(stored.answer.headers, cache_status=cache_status, age=age)
+    return replace(stored.answer, headers=headers), _yield_once(stored.answer.whole or b"")
 
 
 async def _yield_once(piece: bytes) -> AsyncIterator[bytes]:

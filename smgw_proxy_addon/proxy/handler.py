@@ -6,8 +6,9 @@ Nothing is decided here that a pure module decides: who may come in is ``access`
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, cast
 
 from smgw_proxy_addon.errors import (
@@ -25,9 +26,9 @@ from smgw_proxy_addon.errors import (
 from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, drain
 from smgw_proxy_addon.http import rewrite
 from smgw_proxy_addon.http.headers import Fields, by_name
-from smgw_proxy_addon.http.messages import Answer, GatewayRequest
+from smgw_proxy_addon.http.messages import GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
-from smgw_proxy_addon.proxy.source import Client, Source
+from smgw_proxy_addon.proxy.source import Answered, Ask, Client
 from smgw_proxy_addon.redaction import redact_body, redact_target
 from smgw_proxy_addon.server import error_answer, request_body
 from smgw_proxy_addon.server.access import Access
@@ -51,36 +52,25 @@ _CLOSES: Final = (BadRequestError, ClientStalledError, ForeignNetworkError, Shut
 """Errors whose answer is the last one of a connection."""
 
 
+@dataclass(eq=False, repr=False)
 class RequestHandler:
     """Takes requests from clients to the gateway's pool and answers back."""
 
-    def __init__(
-        self,
-        source: Source,
-        access: Access,
-        names: Callable[[], rewrite.GatewayNames],
-        *,
-        host: bytes,
-        read_timeout: float,
-        largest_body: int,
-        report: Callable[[RequestRecord], None],
-        slow_client_seconds: float = LONGEST,
-        log_bodies: bool = False,
-    ) -> None:
-        self._source = source
-        self._access = access
-        self._names = names
-        self._host = host
-        self._read_timeout = read_timeout
-        self._largest_body = largest_body
-        self._report = report
-        self._slow_client_seconds = slow_client_seconds
-        self._log_bodies = log_bodies
-        self._running: set[asyncio.Task[Any]] = set()
-        """Of the connections whose requests are running; they go on behind these."""
-        self._stopping = False
-        self._none_runs = asyncio.Event()
-        """Once it stops."""
+    ask: Ask
+    access: Access
+    names: Callable[[], rewrite.GatewayNames]
+    _: KW_ONLY
+    host: bytes
+    read_timeout: float
+    largest_body: int
+    report: Callable[[RequestRecord], None]
+    slow_client_seconds: float = LONGEST
+    log_bodies: bool = False
+    _running: set[asyncio.Task[Any]] = field(default_factory=set, init=False)
+    """Of the connections whose requests are running; they go on behind these."""
+    _stopping: bool = field(default=False, init=False)
+    _none_runs: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Once it stops."""
 
     def refuse_requests(self) -> None:
         """Take no new requests; the running ones go on."""
@@ -120,7 +110,7 @@ class RequestHandler:
             self._running.discard(task)
             if self._stopping and not self._running:
                 self._none_runs.set()
-            self._report(record)
+            self.report(record)
 
     async def _forward(self, request: Request, client: ClientConnection, record: RequestRecord) -> None:
         if request.complete:
@@ -128,20 +118,20 @@ class RequestHandler:
         if self._stopping:
             raise ShuttingDownError
         fields, http_11 = by_name(request.headers), request.http_11
-        self._access.check(peer=client.peer, local=client.local, method=record.method, fields=fields, http_11=http_11)
+        self.access.check(peer=client.peer, local=client.local, method=record.method, fields=fields, http_11=http_11)
         if client.misplaced:
             raise _https_required(fields)
         target = rewrite.origin_form(request.target)
         framing = rewrite.request_framing(fields, http_11=http_11)
-        if framing.length and framing.length > self._largest_body:
-            raise request_body.too_large(self._largest_body)
+        if framing.length and framing.length > self.largest_body:
+            raise request_body.too_large(self.largest_body)
         if http_11 and b"expect" in fields:
             _answer_expectation(fields[b"expect"][0], client)
-        headers = rewrite.request_headers(request.headers, host=self._host)
-        slow_timeout = SlowClientTimeout(self._slow_client_seconds)
+        headers = rewrite.request_headers(request.headers, host=self.host)
+        asking = Client(client.peer, client.gone, record, SlowClientTimeout(self.slow_client_seconds))
         body, stream = None, None
         if framing.has_body:
-            body, stream = await request_body.receive(client, self._largest_body, slow_timeout)
+            body, stream = await request_body.receive(client, self.largest_body, asking.slow_timeout)
         if body is not None:
             if framing.chunked:  # some firmware knows nothing but a length
                 headers.append((b"Content-Length", b"%d" % len(body)))
@@ -155,20 +145,12 @@ class RequestHandler:
             has_login=b"authorization" in fields,
             stream=stream,
         )
-        asking = Client(client.peer, client.gone, record, slow_timeout)
-        async with self._source.ask(outgoing, asking) as (answer, pieces):
-            await self._pass_on(request, client, answer, pieces, record, slow_timeout)
+        async with self.ask(outgoing, asking) as answered:
+            await self._pass_on(request, client, asking, answered)
 
-    async def _pass_on(
-        self,
-        request: Request,
-        client: ClientConnection,
-        answer: Answer,
-        pieces: AsyncIterator[bytes],
-        record: RequestRecord,
-        slow_timeout: SlowClientTimeout,
-    ) -> None:
-        headers = rewrite.response_headers(answer.headers, gateway=self._names(), plain=not client.secure)
+    async def _pass_on(self, request: Request, client: ClientConnection, asking: Client, answered: Answered) -> None:
+        record, (answer, pieces) = asking.record, answered
+        headers = rewrite.response_headers(answer.headers, gateway=self.names(), plain=not client.secure)
         record.status = answer.status
         whole, excerpt = answer.whole, b""
         try:
@@ -178,17 +160,17 @@ class RequestHandler:
                 return
             client.answer(request, answer.status, answer.reason, headers)
             async for piece in pieces:
-                await client.send(piece, slow_timeout)
+                await client.send(piece, asking.slow_timeout)
                 record.bytes_sent += len(piece)
                 excerpt += piece[: _EXCERPT - len(excerpt)]
             client.finish()
         except ClientGoneError as error:
             record.fail(error)
-            await drain(pieces, limit=DRAIN_LIMIT, seconds=self._read_timeout)
+            await drain(pieces, limit=DRAIN_LIMIT, seconds=self.read_timeout)
         except ClientStalledError as error:
             record.fail(error)
             client.output.reset()
-            await drain(pieces, limit=DRAIN_LIMIT, seconds=min(self._read_timeout, _BRIEFLY))
+            await drain(pieces, limit=DRAIN_LIMIT, seconds=min(self.read_timeout, _BRIEFLY))
         except GatewayError as error:
             record.fail(error)
             # The client must see that its answer is not whole: without a length only a reset tells.
@@ -199,7 +181,7 @@ class RequestHandler:
             self._log_body("answer", record, excerpt)
 
     def _log_body(self, what: str, record: RequestRecord, body: bytes) -> None:
-        if self._log_bodies and body:
+        if self.log_bodies and body:
             target = redact_target(record.target)
             _LOGGER.info("Body of the %s (%s %s): %s", what, record.method, target, redact_body(body[:_EXCERPT]))
 

@@ -35,9 +35,12 @@ MOST: Final = 1024
 """Records that are kept: one for each user name and address."""
 
 
+Who = tuple[str, bytes]
+"""An address, and what stands for a user name there: nothing for a login without one."""
+
+
 @dataclass(slots=True)
 class _Record:
-    address: str
     changed: float
     accepted: float = -math.inf
     refusals: int = 0
@@ -53,7 +56,7 @@ class LoginGuard:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._records: dict[bytes, _Record] = {}
+        self._records: dict[Who, _Record] = {}
         """The one that was changed last at the end."""
         self._newest: tuple[int, float] = (0, -math.inf)
         """Hash of the nonce that the gateway handed out last, and when."""
@@ -63,18 +66,16 @@ class LoginGuard:
         """How many records are kept."""
         return len(self._records)
 
-    def identify(self, address: str, username: bytes) -> bytes:
-        """Return what stands for a user name at an address; an empty name stands for a login without one."""
-        if not username:
-            return address.encode()
-        return hmac.digest(self._key, b"%b\0%b" % (address.encode(), username), hashlib.sha256)[:16]
+    def identify(self, address: str, username: bytes) -> Who:
+        """Return who logs in; an empty name stands for a login without one."""
+        return address, username and hmac.digest(self._key, username, hashlib.sha256)[:16]
 
-    def seconds_left(self, who: bytes, now: float) -> float:
+    def seconds_left(self, who: Who, now: float) -> float:
         """Return for how long a login is held back, 0 if it may be sent."""
         record = self._records.get(who)
         return max(0.0, record.until - now) if record else 0.0
 
-    def trusts(self, who: bytes, now: float) -> bool:
+    def trusts(self, who: Who, now: float) -> bool:
         """Tell whether a login was accepted not long ago, and none was refused since."""
         record = self._records.get(who)
         return record is not None and not record.in_all and now - record.accepted < TRUSTED
@@ -83,22 +84,22 @@ class LoginGuard:
         """Note a nonce of the gateway's challenge."""
         self._newest = hash(nonce), now
 
-    def accepted(self, who: bytes, address: str, now: float) -> None:
+    def accepted(self, who: Who, now: float) -> None:
         """Note that the gateway took a login: all refusals before it are forgotten.
 
         Also those of logins without a user name from there: some clients try another scheme first.
         """
-        self._records.pop(self.identify(address, b""), None)
-        self._store(who, _Record(address, now, accepted=now))
+        self._records.pop((who[0], b""), None)
+        self._store(who, _Record(now, accepted=now))
 
-    def refused(self, who: bytes, address: str, nonce: str | None, now: float) -> float:
+    def refused(self, who: Who, nonce: str | None, now: float) -> float:
         """Note that the gateway refused a login, whose ``nonce`` is None if it had none or the close may be a fault.
 
         Returns for how many seconds further ones are held back from now on, 0 if they are not.
         """
         record = self._records.get(who)
         if record is None or now - max(record.changed, record.until) >= FORGOTTEN:
-            record = _Record(address, now)
+            record = _Record(now)
         record.changed = now
         record.in_all += 1
         if nonce is not None:
@@ -117,10 +118,10 @@ class LoginGuard:
 
     def addresses(self, now: float) -> tuple[str, ...]:
         """Return from where logins were held back and none was accepted since, in order."""
-        found = {each.address for each in self._records.values() if each.holds and now - each.until < FORGOTTEN}
-        return tuple(sorted(found))
+        held = {who[0] for who, each in self._records.items() if each.holds and now - each.until < FORGOTTEN}
+        return tuple(sorted(held))
 
-    def _store(self, who: bytes, record: _Record) -> None:
+    def _store(self, who: Who, record: _Record) -> None:
         self._records.pop(who, None)
         self._records[who] = record
         if len(self._records) > MOST:

@@ -1,13 +1,13 @@
 """How a request gets its answer from the gateway.
 
-A ``Source`` stands between the handler and the gateway's connections. It never talks to the client.
+A source, whose method is an ``Ask``, stands between the handler and the gateway's connections. It never talks to the
+client.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
@@ -19,6 +19,9 @@ from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.server.slow_clients import SlowClientTimeout
 
+Answered = tuple[Answer, AsyncIterator[bytes]]
+"""The head of an answer, and its body piece by piece."""
+
 
 @dataclass(slots=True)
 class Client:
@@ -29,31 +32,28 @@ class Client:
     record: RequestRecord = field(default_factory=RequestRecord)
     slow_timeout: SlowClientTimeout = field(default_factory=SlowClientTimeout)
 
+    def check(self) -> None:
+        """Raise ``ClientGoneError`` if the client has left."""
+        if self.gone.done():
+            raise ClientGoneError
 
-class Source(Protocol):
-    """Gives the answer to a request."""
 
-    def ask(
-        self, request: GatewayRequest, client: Client
-    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
-        """Ask for an answer: its head, and its body piece by piece, to be read inside the context.
+Ask = Callable[[GatewayRequest, Client], AbstractAsyncContextManager[Answered]]
+"""Asks for an answer: its head, and its body piece by piece, to be read inside the context.
 
-        Notes in the client's record how long each step took. Raises ``ProxyError``, also in the middle of the body.
-        """
-        ...
-
+Notes in the client's record how long each step took. Raises ``ProxyError``, also in the middle of the body.
+"""
 
 Exchange = Callable[[Connection, GatewayRequest], Awaitable[Answer]]
 """Sends a request over a connection and gives the head of its answer."""
 
 
+@dataclass(eq=False, repr=False)
 class Transparent:
-    """Hands each request to the gateway as it is."""
+    """Hands each request to the gateway as it is; ``clock`` gives monotonic seconds."""
 
-    def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
-        self.pool = pool
-        self.clock = clock
-        self.may_reuse = pool.may_reuse
+    pool: Pool
+    clock: Callable[[], float]
 
     def ask(
         self,
@@ -62,7 +62,7 @@ class Transparent:
         exchange: Exchange = Connection.exchange,
         *,
         logs_in: bool = False,
-    ) -> AbstractAsyncContextManager[tuple[Answer, AsyncIterator[bytes]]]:
+    ) -> AbstractAsyncContextManager[Answered]:
         """Wait for a place at the gateway, and send the request as ``exchange`` does, which ``logs_in`` or not.
 
         If a connection has ended and the request may be sent once more, it is, on a new one.
@@ -92,18 +92,18 @@ class _Asking:
     spent: float = 0.0
     """Seconds that the record had by then for waits and connecting."""
 
-    async def __aenter__(self) -> tuple[Answer, AsyncIterator[bytes]]:
+    async def __aenter__(self) -> Answered:
         client, record, pool = self.client, self.client.record, self.pool
         lease = self.lease = await pool.acquire(client.gone, record, address=client.address, cgi=self.cgi)
         client.slow_timeout.others_wait = pool.others_wait
         self.began, self.spent = self.clock(), record.waiting + record.connecting
         try:
             record.reused = lease.reused
-            self._check_client()
+            client.check()
             try:
                 answer = await self.exchange(lease.connection, self.request)
             except StaleConnectionError:
-                self._check_client()
+                client.check()
                 await pool.reconnect(lease, record)
                 record.reused = False
                 answer = await self.exchange(lease.connection, self.request)
@@ -117,10 +117,6 @@ class _Asking:
             await self.__aexit__()
             raise
         return answer, body
-
-    def _check_client(self) -> None:
-        if self.client.gone.done():
-            raise ClientGoneError
 
     async def __aexit__(self, *_: object) -> None:
         record = self.client.record

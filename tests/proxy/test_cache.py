@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.http.headers import Headers
+from smgw_proxy_addon.http.messages import Answer
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
     Cache,
@@ -357,7 +358,7 @@ def test_what_the_client_is_told() -> None:
 
 
 def kept(at: float = 0.0, size: int = 10) -> StoredAnswer:
-    return StoredAnswer(b"OK", [], bytes(size), at)
+    return StoredAnswer(Answer(200, b"OK", [], bytes(size)), at)
 
 
 def test_an_answer_is_kept_for_its_time_and_no_longer() -> None:
@@ -399,10 +400,10 @@ def test_all_are_forgotten_at_once() -> None:
 
 
 def test_an_answer_tells_nothing_in_a_log() -> None:
-    told = repr(StoredAnswer(b"OK", [(b"X", b"secret-1")], b"secret-2", 0))
+    told = repr(StoredAnswer(Answer(200, b"OK", [(b"X", b"secret-1")], b"secret-2"), 0))
     assert "secret" not in told
     cache = Cache(60)
-    cache.put(b"k", StoredAnswer(b"OK", [], b"secret-2", 0), 0)
+    cache.put(b"k", StoredAnswer(Answer(200, b"OK", [], b"secret-2"), 0), 0)
     assert "secret" not in repr(cache)
 
 

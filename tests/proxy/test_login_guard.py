@@ -23,7 +23,7 @@ class Played:
             self.nonces += 1
             nonce = f"nonce {self.nonces}"
             self.guard.handed_out(nonce, self.now)
-        return self.guard.refused(self.who, HERE, nonce, self.now)
+        return self.guard.refused(self.who, nonce, self.now)
 
     def left(self) -> float:
         return self.guard.seconds_left(self.who, self.now)
@@ -59,7 +59,7 @@ def test_a_success_in_between_begins_the_count_anew() -> None:
     played = Played()
     for _ in range(5):
         assert [played.fail(), played.fail()] == [0, 0]
-        played.guard.accepted(played.who, HERE, played.now)
+        played.guard.accepted(played.who, played.now)
     assert played.guard.addresses(played.now) == ()
 
 
@@ -68,14 +68,14 @@ def test_a_success_ends_a_hold() -> None:
     for _ in range(3):
         played.fail()
     assert played.guard.addresses(played.now) == (HERE,)
-    played.guard.accepted(played.who, HERE, played.now)
+    played.guard.accepted(played.who, played.now)
     assert played.left() == 0
     assert played.guard.addresses(played.now) == ()
 
 
 def test_a_name_that_was_accepted_lately_is_not_held_back() -> None:
     played = Played()
-    played.guard.accepted(played.who, HERE, played.now)
+    played.guard.accepted(played.who, played.now)
     assert [played.fail() for _ in range(50)] == [0] * 50
     assert not played.guard.trusts(played.who, played.now)
     played.now += TRUSTED
@@ -107,7 +107,7 @@ def test_a_nonce_is_new_for_a_minute_and_only_the_newest() -> None:
         if age < NEW:
             played.guard.handed_out("b", played.now)
         played.now += age
-        assert played.guard.refused(played.who, HERE, "a" if age < NEW else "b", played.now) == 0
+        assert played.guard.refused(played.who, "a" if age < NEW else "b", played.now) == 0
     assert [played.fail(), played.fail()] == [0, SHORTEST], "the first two count in all only"
 
 
@@ -129,7 +129,7 @@ def test_a_login_without_a_name_is_forgiven_by_any_success_from_there() -> None:
     for _ in range(3):
         played.fail()
     assert played.left() == SHORTEST
-    played.guard.accepted(played.guard.identify(HERE, b"demo"), HERE, played.now)
+    played.guard.accepted(played.guard.identify(HERE, b"demo"), played.now)
     assert played.left() == 0
 
 
@@ -144,7 +144,7 @@ def test_what_is_long_ago_is_forgotten() -> None:
 def test_the_memory_is_bounded_and_holds_no_name() -> None:
     guard = LoginGuard(bytes(32))
     for number in range(MOST + 10):
-        guard.refused(guard.identify(HERE, b"secret %d" % number), HERE, None, 1000.0)
+        guard.refused(guard.identify(HERE, b"secret %d" % number), None, 1000.0)
     assert guard.size == MOST
     assert "secret" not in repr(vars(guard))
 
