@@ -10,7 +10,6 @@ from smgw_proxy_addon.status.gateway_page.asking import GatewayAsker
 from smgw_proxy_addon.status.gateway_page.serving import GatewayPage, read_bridge
 from smgw_proxy_addon.status.gateway_page.users import Users
 from smgw_proxy_addon.status.page.actions import Actions
-from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
 from smgw_proxy_addon.status.page.pages import Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer
@@ -30,7 +29,6 @@ async def make_server(
     supervisor: Supervisor | None,
     log: LogBuffer,
     addresses: Callable[[], Sequence[ProxyAddress]],
-    diagnosis: Diagnosis,
 ) -> StatusServer:
     """Make it; with a ``supervisor`` (Home Assistant shows the page) also what serves the gateway's own page."""
     return StatusServer(
@@ -41,7 +39,6 @@ async def make_server(
         options=options,
         log=log,
         addresses=addresses,
-        diagnosis=diagnosis,
         gateway_page=await _gateway_page(options, proxy, supervisor) if supervisor else None,
     )
 

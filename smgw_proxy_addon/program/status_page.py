@@ -64,7 +64,7 @@ class StatusPage:
         supervisor = environment.supervisor
         diagnosis = Diagnosis(proxy.examine, _now)
         reader = Reader(running, self.recorder, _now, diagnosis)
-        actions = Actions(reader, store, _now, diagnosis=diagnosis, logins=proxy.logins, supervisor=supervisor)
+        actions = Actions(reader, store, _now, diagnosis, logins=proxy.logins, supervisor=supervisor)
         guard = Guard(ingress=self._ingress)
 
         async def serve() -> "StatusServer":
@@ -78,7 +78,6 @@ class StatusPage:
                 supervisor=supervisor if self._ingress else None,
                 log=self.log,
                 addresses=lambda: self._addresses,
-                diagnosis=diagnosis,
             )
 
         self._listener = StatusListener(guard, reader, serve)

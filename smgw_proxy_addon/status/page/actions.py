@@ -39,7 +39,7 @@ Action = Callable[[Form], Awaitable[str]]
 class Actions:
     """Carries out forms. ``now`` returns the time in UTC.
 
-    Without ``diagnosis`` none can be run, without ``logins`` none tried again, without ``supervisor`` no option set.
+    Without ``logins`` none can be tried again, without ``supervisor`` no option set.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class Actions:
         reader: Reader,
         store: TrustStore,
         now: Callable[[], datetime],
+        diagnosis: Diagnosis,
         *,
-        diagnosis: Diagnosis | None = None,
         logins: GatewayLogins | None = None,
         supervisor: Supervisor | None = None,
     ) -> None:
@@ -63,25 +63,26 @@ class Actions:
         """Whether an option was set and the app was not restarted then."""
         self.kept: KeptRefusal | None = None
         """The last decision to keep refusing a certificate."""
-        by_path: dict[str, Action] = {"/trust": self._trust, "/keep": self._keep, "/forget": self._forget}
-        if logins:
-            by_path["/retry"] = self._retry
-        if diagnosis:
-            by_path["/diagnose"] = self._diagnose
-        if supervisor:
-            by_path["/smgw-local"] = self._use_smgw_local
-            by_path["/use"] = self._use_offer
-        self.by_path: Final[Mapping[str, Action]] = by_path
+        self.by_path: Final[Mapping[str, Action]] = {
+            "/trust": self._trust,
+            "/keep": self._keep,
+            "/forget": self._forget,
+            "/retry": self._retry,
+            "/diagnose": self._diagnose,
+            "/smgw-local": self._use_smgw_local,
+            "/use": self._use_offer,
+        }
         """By the path that the form is sent to."""
 
     @property
     def offers_smgw_local(self) -> bool:
         """Whether the gateway was found to want the Host header that this app can set."""
-        result = self._diagnosis.result if self._diagnosis and self._supervisor else None
+        result = self._diagnosis.result if self._supervisor else None
         return any(each.code == WANTS_SMGW_LOCAL for each in (result.findings if result else None) or ())
 
     async def stop(self) -> None:
-        """Cancel a restart that has not begun."""
+        """Cancel a diagnosis that runs, and a restart that has not begun."""
+        await self._diagnosis.stop()
         if self._restarting:
             self._restarting.cancel()
             await asyncio.gather(self._restarting, return_exceptions=True)
@@ -165,8 +166,7 @@ class Actions:
         self._restarting = None
 
     async def _diagnose(self, _: Form) -> str:
-        if self._diagnosis:
-            await self._diagnosis.run()
+        await self._diagnosis.run()
         return "./diagnosis"
 
 

@@ -22,12 +22,11 @@ from smgw_proxy_addon.status.gateway_page.view import View
 from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.actions import Action, Actions
 from smgw_proxy_addon.status.page.bundle import write_bundle
-from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
 from smgw_proxy_addon.status.page.listener import report_health
-from smgw_proxy_addon.status.page.pages import NOTICES, RESTART_NOTICES, PageContext, Pages
+from smgw_proxy_addon.status.page.pages import RESTART_NOTICES, PageContext, Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer
-from smgw_proxy_addon.status.page.state import Reader, is_same
+from smgw_proxy_addon.status.page.state import Reader
 from smgw_proxy_addon.status.page.texts import Texts
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ class StatusServer:
     """Serves the page on connections that ``accept`` makes the protocol of, until ``stop``.
 
     ``options`` and ``log`` are for the diagnosis file; ``addresses`` returns those under which clients reach the
-    proxy, Home Assistant's inside first; without ``diagnosis`` the page has no such section; ``gateway_page`` serves
-    the gateway's own.
+    proxy, Home Assistant's inside first; ``gateway_page`` serves the gateway's own.
     """
 
     def __init__(
@@ -61,7 +59,6 @@ class StatusServer:
         options: Options,
         log: LogBuffer,
         addresses: Callable[[], Sequence[ProxyAddress]],
-        diagnosis: Diagnosis | None = None,
         gateway_page: "GatewayPage | None" = None,
     ) -> None:
         self._pages = pages
@@ -70,28 +67,20 @@ class StatusServer:
         self._options = options
         self._log = log
         self._addresses = addresses
-        self._diagnosis = diagnosis
         self._gateway_page = gateway_page
         self._headers = security.build_headers(self._pages.style, self._pages.script)
         self._guard = guard
         self.accept: Final = _Server(self)
+        paths = ("/", "/connect", "/diagnosis", "/live", "/requests", "/trust", "/forget")
         self._gets: dict[str, _Get] = {
-            "/": self._overview,
+            **dict.fromkeys(paths, self._page),
             "/gateway": self._gateway,
-            "/connect": self._connect,
-            "/diagnosis": self._diagnose,
-            "/live": self._live,
-            "/requests": self._requests,
-            "/trust": self._confirm_trust,
-            "/forget": self._confirm_forget,
             "/bundle": self._bundle,
             "/health": self._health,
         }
 
     async def stop(self) -> None:
         """Close all connections."""
-        if self._diagnosis:
-            await self._diagnosis.stop()
         await self._actions.stop()
         self.accept.pre_shutdown()
         await self.accept.shutdown(_CLOSING)
@@ -128,54 +117,18 @@ class StatusServer:
 
     # GET
 
-    async def _overview(self, request: web.BaseRequest) -> web.Response:
-        context = self._context(request)
-        page = self._pages.overview(
-            await self._reader.read(),
-            context,
-            kept=self._actions.kept,
-        )
-        return _html(page)
+    async def _page(self, request: web.BaseRequest) -> web.Response:
+        return await self._render(request, request.path[1:] or "overview")
 
     async def _gateway(self, request: web.BaseRequest) -> web.Response:
         view = await self._gateway_page.open(request) if self._gateway_page else View()
-        response = _html(self._pages.gateway(await self._reader.read(), self._context(request), view))
+        response = await self._render(request, "gateway", view=view)
         if view.jar:
             path = security.read_ingress_path(request) or "/"
             response.set_cookie(GATEWAY_COOKIE, view.jar.secret, path=path, httponly=True, samesite="Strict")
             policy = self._headers["Content-Security-Policy"]
             response.headers["Content-Security-Policy"] = security.frame_policy(request, policy, GATEWAY)
         return response
-
-    async def _connect(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.connect(await self._reader.read(), self._context(request)))
-
-    async def _diagnose(self, request: web.BaseRequest) -> web.Response:
-        result = self._diagnosis.result if self._diagnosis else None
-        page = self._pages.diagnosis(
-            await self._reader.read(),
-            self._context(request),
-            result,
-            diagnosable=self._diagnosis is not None,
-            offers_smgw_local=self._actions.offers_smgw_local,
-        )
-        return _html(page)
-
-    async def _live(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.live(await self._reader.read(), self._context(request), kept=self._actions.kept))
-
-    async def _requests(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.requests(await self._reader.read(), self._context(request)))
-
-    async def _confirm_trust(self, request: web.BaseRequest) -> web.Response:
-        state = await self._reader.read()
-        asked = request.query.get("fingerprint")
-        changed = state.trust.changed
-        other = changed is not None and asked is not None and not is_same(changed, asked)
-        return _html(self._pages.confirm_trust(state, self._context(request), other=other))
-
-    async def _confirm_forget(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.confirm_forget(await self._reader.read(), self._context(request)))
 
     async def _bundle(self, _: web.BaseRequest) -> web.Response:
         state = await self._reader.read()
@@ -189,13 +142,25 @@ class StatusServer:
         status, health = report_health(await self._reader.read())
         return web.json_response(health, status=status)
 
-    def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
+    async def _render(
+        self, request: web.BaseRequest, name: str, *, notice: str = "", view: View | None = None
+    ) -> web.Response:
+        state = await self._reader.read()
         notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
         if notice in RESTART_NOTICES and not self._reader.option_set:
             notice = ""  # the restart is done
         host = security.find_browser_host(request)
-        addresses = [address if address.host else replace(address, host=host) for address in self._addresses()]
-        return PageContext(_language(request), self._guard.token, addresses, notice if notice in NOTICES else "")
+        context = PageContext(
+            _language(request),
+            self._guard.token,
+            addresses=[address if address.host else replace(address, host=host) for address in self._addresses()],
+            notice=notice,
+            asked=request.query.get("fingerprint", ""),
+            view=view or View(),
+            kept=self._actions.kept,
+            offers_smgw_local=self._actions.offers_smgw_local,
+        )
+        return web.Response(text=self._pages.render(name, state, context), content_type="text/html")
 
     # POST
 
@@ -203,12 +168,7 @@ class StatusServer:
         form = await _form(request)
         if not self._guard.is_own_form(request, form.get("token", "")):
             # After a restart an open page holds the old token: its user gets the page again, and nothing is done.
-            page = self._pages.overview(
-                await self._reader.read(),
-                self._context(request, "form"),
-                kept=self._actions.kept,
-            )
-            response = _html(page)
+            response = await self._render(request, "overview", notice="form")
             response.set_status(403)
             return response
         # Relative to this path, as the browser knows it: the prefix of the ingress stays.
@@ -268,7 +228,3 @@ def _language(request: web.BaseRequest) -> Language:
 
 def _texts(request: web.BaseRequest) -> Texts:
     return Texts(_language(request))
-
-
-def _html(page: str) -> web.Response:
-    return web.Response(text=page, content_type="text/html")

@@ -13,7 +13,7 @@ from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
-from smgw_proxy_addon.status.page.diagnosis import Diagnosis
+from smgw_proxy_addon.status.page.diagnosis import Diagnosis, Result
 from smgw_proxy_addon.status.page.recorder import RequestRecorder
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
 from smgw_proxy_addon.status.suggestions import Suggestion, Suggestions
@@ -91,8 +91,8 @@ class State:
     """Why no log files are written."""
     connections: Counts = field(default_factory=Counts)
     """Those of clients."""
-    reached: datetime | None = None
-    """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
+    diagnosis: Result | None = None
+    """The last one."""
     accounts: tuple[AccountState, ...] = ()
     """Those that the proxy logs in with itself."""
     held_back: tuple[str, ...] = ()
@@ -101,6 +101,11 @@ class State:
     """Whether the proxy takes requests."""
     suggestions: Suggestions | None = None
     """What SMGW Network found; None where no option can be set from the page."""
+
+    @property
+    def reached(self) -> datetime | None:
+        """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
+        return self.diagnosis.when if self.diagnosis and self.diagnosis.good else None
 
     @property
     def offers(self) -> tuple[Suggestion, ...]:
@@ -143,14 +148,14 @@ class RunningProxy:
 
 
 class Reader:
-    """Reads the state. ``now`` returns the time in UTC; ``diagnosis`` is the page's, if it has one."""
+    """Reads the state. ``now`` returns the time in UTC; ``diagnosis`` is the page's."""
 
     def __init__(
         self,
         proxy: RunningProxy,
         recorder: RequestRecorder,
         now: Callable[[], datetime],
-        diagnosis: Diagnosis | None = None,
+        diagnosis: Diagnosis,
     ) -> None:
         self._proxy = proxy
         self._recorder = recorder
@@ -187,7 +192,7 @@ class Reader:
             accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
             held_back=tuple(proxy.held_back()),
             connections=replace(proxy.connections()),
-            reached=self._diagnosis.reached if self._diagnosis else None,
+            diagnosis=self._diagnosis.result,
             suggestions=None if self.option_set else suggestions,
         )
 

@@ -194,4 +194,4 @@ async def test_outside_of_home_assistant_nothing_leads_to_it(tmp_path: Path) -> 
         await browser.post("/diagnose", data=form)
         for path in ("/", "/diagnosis"):
             assert LINK not in (await browser.get(path)).text
-        assert (await browser.post("/use", data=form)).status_code == 404
+        assert (await browser.post("/use", data=form)).headers["Location"] == "./?notice=offer_gone"

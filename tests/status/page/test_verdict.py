@@ -12,7 +12,9 @@ from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import PoolStatus
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import ERRORS
+from smgw_proxy_addon.status.findings import Finding, Step
 from smgw_proxy_addon.status.history import Entry, History
+from smgw_proxy_addon.status.page.diagnosis import Result
 from smgw_proxy_addon.status.page.recorder import GATEWAY_CODES
 from smgw_proxy_addon.status.page.state import AccountState, State, TrustState
 from smgw_proxy_addon.status.page.texts import Texts
@@ -63,7 +65,7 @@ def row(status: int, code: str | None = None, count: int = SEVERAL) -> list[Entr
 
 
 YEAR = timedelta(days=365)
-REPAIRED = NOW - timedelta(seconds=10)
+REPAIRED = Result(NOW - timedelta(seconds=10), [Finding(Step.HTTP, True, "http_ok")])
 BEGINNINGS = [entry(401, ago=each + 0.5) for each in range(1, 7)]
 CHANGED = TrustState(NO_POLICY, PIN, Pin(Certificate(NEW)), NEW)
 UNREADABLE = TrustState(NO_POLICY, unreadable=PinUnreadableError("", file="/data/certs/x.json", problem="damaged"))
@@ -104,18 +106,18 @@ CASES: list[tuple[str, State, str, str, str | None]] = [
         "fails_sometimes",
         "gateway_connection_lost",
     ),
-    ("repaired", state(entry(502, "gateway_unreachable"), reached=REPAIRED), "idle", "reached", None),
-    ("its own error is over", state(entry(500), reached=REPAIRED), "idle", "reached", None),
+    ("repaired", state(entry(502, "gateway_unreachable"), diagnosis=REPAIRED), "idle", "reached", None),
+    ("its own error is over", state(entry(500), diagnosis=REPAIRED), "idle", "reached", None),
     (
         "broken since",
-        state(entry(502, "gateway_unreachable"), reached=NOW - timedelta(hours=1)),
+        state(entry(502, "gateway_unreachable"), diagnosis=replace(REPAIRED, when=NOW - timedelta(hours=1))),
         "bad",
         "fails",
         "gateway_unreachable",
     ),
     (
         "a password is not repaired by a diagnosis",
-        state(entry(0, "gateway_closed_without_answer"), reached=REPAIRED),
+        state(entry(0, "gateway_closed_without_answer"), diagnosis=REPAIRED),
         "bad",
         "fails",
         "gateway_closed_without_answer",
