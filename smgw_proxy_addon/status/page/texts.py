@@ -56,5 +56,6 @@ class Texts:
         for unit, key in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
             if seconds >= unit:
                 count = int(seconds // unit)
-                return self(f"span.{key}" if count != 1 else f"span.{key}.one", count=count)
+                one = self.get(f"span.{key}.one") if count == 1 else ""
+                return one or self(f"span.{key}", count=count)
         return self("span.seconds", count=int(max(0, seconds)))

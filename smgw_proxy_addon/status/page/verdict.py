@@ -100,12 +100,12 @@ def explain_verdict(verdict: Verdict, language: Language, texts: Texts) -> Words
 def _untrusted(state: State) -> Verdict | None:
     trust = state.trust
     if trust.unreadable:
-        return Verdict("bad", "unreadable", "pin_unreadable", dict(trust.unreadable.facts))
+        return Verdict("bad", "fails", "pin_unreadable", dict(trust.unreadable.facts))
     if trust.forbidden:
         facts = {"pinned": trust.policy.fingerprint or "", "presented": trust.shown or ""}
         return Verdict("bad", "fails", "certificate_not_allowed", facts)
     if trust.changed:
-        return Verdict("bad", "changed")
+        return Verdict("bad", "changed", "certificate_changed")
     if trust.not_stored:
         return Verdict("bad", "not_stored")
     return None
@@ -113,12 +113,14 @@ def _untrusted(state: State) -> Verdict | None:
 
 def _stopped(state: State) -> Verdict | None:
     stopped = [str(each.number) for each in state.accounts if each.status is LoginStatus.STOPPED]
-    return Verdict("bad", "login_stopped", facts={"accounts": ", ".join(stopped)}) if stopped else None
+    if not stopped:
+        return None
+    return Verdict("bad", "login_stopped", "gateway_login_stopped", {"accounts": ", ".join(stopped)})
 
 
 def _held_back(state: State) -> Verdict | None:
     addresses = ", ".join(state.held_back)
-    return Verdict("warn", "login_held_back", facts={"addresses": addresses}) if addresses else None
+    return Verdict("warn", "login_held_back", "login_held_back", {"addresses": addresses}) if addresses else None
 
 
 def _found(state: State) -> Verdict | None:
