@@ -102,11 +102,10 @@ class GatewayPage:
         return await self._ask(request, jar, made)
 
     async def _make(self, request: web.BaseRequest, target: str) -> GatewayRequest:
-        body = b""
-        while len(body) <= _LARGEST_BODY and (piece := await request.content.readany()):
-            body += piece
-        if len(body) > _LARGEST_BODY:
-            raise too_large(_LARGEST_BODY)
+        try:
+            body = await request.clone(client_max_size=_LARGEST_BODY).read()
+        except web.HTTPRequestEntityTooLarge:
+            raise too_large(_LARGEST_BODY) from None
         sent = body if request.method == "POST" else None
         return self.asker.make_request(request.method, target.encode("latin-1"), list(request.raw_headers), sent)
 

@@ -5,16 +5,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.http.headers import by_name
-from smgw_proxy_addon.locales import Language
+from smgw_proxy_addon.locales import Language, pick_language
 from smgw_proxy_addon.server.error_answer import choose_language
 from smgw_proxy_addon.status.gateway_page.view import COOKIE as GATEWAY_COOKIE
 from smgw_proxy_addon.status.gateway_page.view import PATH as GATEWAY
@@ -70,7 +69,7 @@ class StatusServer:
         self._gateway_page = gateway_page
         self._headers = security.build_headers(self._pages.style, self._pages.script)
         self._guard = guard
-        self.accept: Final = _Server(self)
+        self.accept: Final = _Server(self.handle)
         paths = ("/", "/connect", "/diagnosis", "/live", "/requests", "/trust", "/forget")
         self._gets: dict[str, _Get] = {
             **dict.fromkeys(paths, self._page),
@@ -178,51 +177,33 @@ class StatusServer:
 class _Connection(web.RequestHandler):
     """A browser's connection. What is not HTTP gets a constant answer: aiohttp's own echoes what came in."""
 
-    def __init__(self, manager: web.Server, **settings: Any) -> None:
-        super().__init__(manager, loop=asyncio.get_running_loop(), **settings)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
-        status: int = 500,  # noqa: ARG002 - see above
-        exc: BaseException | None = None,  # noqa: ARG002 - see above
-        message: str | None = None,  # noqa: ARG002 - it quotes what came in
-    ) -> web.StreamResponse:
+    def handle_error(self, *_: object, **__: object) -> web.StreamResponse:
         response = web.Response(status=400, text="Bad request\n")
         response.force_close()
         return response
 
 
 class _Server(web.Server):
-    def __init__(self, status: StatusServer) -> None:
-        super().__init__(status.handle)
-
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, access_log=None, logger=_LOGGER)
+        off: Any = None  # aiohttp takes it, its annotation does not
+        return _Connection(self, loop=asyncio.get_running_loop(), access_log=off, logger=_LOGGER)
 
 
-async def _form(request: web.BaseRequest) -> dict[str, str]:
+async def _form(request: web.BaseRequest) -> Mapping[str, str]:
     """Read a form; empty for a body that is not one of ours."""
     if request.content_type != "application/x-www-form-urlencoded":
         return {}
-    body = b""  # in pieces and without a length: that is how Home Assistant passes it on
-    while len(body) <= _LONGEST_FORM and (piece := await request.content.readany()):
-        body += piece
-    if len(body) > _LONGEST_FORM:
-        return {}
     try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=10)
-    except ValueError:
+        fields = await request.clone(client_max_size=_LONGEST_FORM).post()
+    except (LookupError, ValueError, web.HTTPException):  # no such coding; not in it; too long
         return {}
-    return {name: values[0] for name, values in fields.items()}
+    return {name: str(fields[name]) for name in fields}
 
 
 def _language(request: web.BaseRequest) -> Language:
     for chosen in (request.query.get("language"), request.cookies.get(_COOKIE)):
-        if chosen == "de":
-            return "de"
-        if chosen == "en":
-            return "en"
+        if chosen in ("de", "en"):
+            return pick_language(chosen)
     return choose_language(request.headers.get("Accept-Language"))
 
 
