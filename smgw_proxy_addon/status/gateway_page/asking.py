@@ -9,8 +9,7 @@ import base64
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from smgw_proxy_addon.errors import BadAnswerError, ProxyError
@@ -23,7 +22,7 @@ from smgw_proxy_addon.proxy.source import Client
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import Jar
 from smgw_proxy_addon.status.gateway_page.policy import request_headers
-from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources, read_text
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, read_text
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.login_once import LoginOnce
@@ -40,8 +39,6 @@ LARGEST_ADDED: Final = 4_000_000
 NOTHING: Final = "data:,"
 
 Pieces = AsyncIterator[bytes]
-
-_Read = TypeVar("_Read")
 
 
 class GatewayAsker:
@@ -102,18 +99,18 @@ class GatewayAsker:
             self._wanted[jar] = gone
         return gone
 
-    async def read(self, function: Callable[[str, Rewriter], _Read], text: str, rewriter: Rewriter) -> _Read:
-        """Have a page read in executor, one at a time: it takes up to 150 MB for one that is made to need much."""
+    async def rewrite(self, text: str, rewriter: Rewriter, insert: str = "") -> str:
+        """Rewrite a page in executor, one at a time: it takes up to 150 MB for one that is made to need much."""
         async with self._reading:
-            return await asyncio.to_thread(function, text, rewriter)
+            return await asyncio.to_thread(rewriter.page, text, insert)
 
     async def load(self, jar: Jar, text: str, rewriter: Rewriter) -> dict[str, str]:
         """Return the ``data:`` URLs of what a page loads, from the jar or the gateway."""
-        targets = await self.read(list_sources, text, rewriter)
+        await self.rewrite(text, rewriter)
         asked: set[str] = set()
-        for target in targets:
+        for target in rewriter.found:
             await self._load(jar, target, rewriter, asked)
-        return choose(jar.loaded, targets)
+        return choose(jar.loaded, rewriter.found)
 
     async def _load(self, jar: Jar, target: str, rewriter: Rewriter, asked: set[str]) -> None:
         """Ask for one file, and for what a style sheet loads. One that is not there is empty.
@@ -140,10 +137,10 @@ class GatewayAsker:
         if "css" in kind or target.partition("?")[0].endswith(".css"):
             text = read_text(body)
             own = Rewriter(rewriter.prefix, target, rewriter.names)
-            targets = list_css_sources(text, own)
-            for each in targets:
+            own.css(text)
+            for each in own.found:
                 await self._load(jar, each, rewriter, asked)
-            body = replace(own, loaded=choose(jar.loaded, targets)).css(text).encode("ascii", "surrogateescape")
+            body = own.with_loaded(choose(jar.loaded, own.found)).css(text).encode("ascii", "surrogateescape")
         elif "script" in kind or target.partition("?")[0].endswith(".js"):
             body = rewriter.script(body.decode("latin-1")).encode("latin-1")
         jar.keep_loaded(target, to_data_url(kind, body))

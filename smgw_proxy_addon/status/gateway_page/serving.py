@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Final
 
@@ -140,13 +140,12 @@ class GatewayPage:
 
     async def _rewrite(self, jar: Jar, answer: Answer, body: bytes, rewriter: Rewriter) -> web.Response:
         text = read_text(body)
-        loaded = await self.asker.load(jar, text, rewriter)
-        whole = replace(rewriter, loaded=loaded)
+        whole = rewriter.with_loaded(await self.asker.load(jar, text, rewriter))
         # The Supervisor drops the coding from Content-Type.
         coding = _CODING.search(b"".join(values(answer.headers, b"content-type")))
         head = f'<meta charset="{coding[1].decode()}">' if coding else ""
         insert = head + self._script(rewriter.prefix)
-        page = await self.asker.read(lambda given, how: how.page(given, insert), text, whole)
+        page = await self.asker.rewrite(text, whole, insert)
         if len(page) > LARGEST_REWRITTEN:
             raise BadAnswerError("a page that is too large")
         headers = response_headers(answer.headers)
