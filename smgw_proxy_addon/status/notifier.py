@@ -61,12 +61,8 @@ class Notifier:
         for cause, facts in find_causes(self._situation(), self._now(), self._notify_after).items():
             if cause in self._shown and self._shown[cause] == facts:
                 continue
-            if facts is None:
-                delivered = await self._supervisor.dismiss_notification(_identifier(cause))
-            else:
-                delivered = await self._supervisor.create_notification(
-                    _identifier(cause), await self._notice(cause, facts)
-                )
+            words = None if facts is None else await self._notice(cause, facts)
+            delivered = await self._supervisor.notify(_identifier(cause), words)
             if delivered:
                 self._shown[cause] = facts
                 self._sent[cause] = self._now()
@@ -75,7 +71,7 @@ class Notifier:
     async def withdraw(self) -> None:
         """Dismiss all notifications, as far as Home Assistant answers."""
         for cause in Cause:
-            await self._supervisor.dismiss_notification(_identifier(cause))
+            await self._supervisor.notify(_identifier(cause), None)
 
     def _log_outcome(self, *, delivered: bool, matters: bool) -> None:
         """Log the start and the end of a failure; a dismissal that fails (not ``matters``) is not logged."""
