@@ -80,6 +80,15 @@ class Actions:
         result = self._diagnosis.result if self._supervisor else None
         return any(each.code == WANTS_SMGW_LOCAL for each in (result.findings if result else None) or ())
 
+    async def run(self, action: Action, form: Form) -> str:
+        """Carry out an action; tell if the certificate's file prevents it."""
+        try:
+            return await action(form)
+        except PinNotWrittenError:
+            return _notice("not_written")
+        except PinUnreadableError:
+            return _notice("unreadable")
+
     async def stop(self) -> None:
         """Cancel a diagnosis that runs, and a restart that has not begun."""
         await self._diagnosis.stop()
@@ -99,8 +108,8 @@ class Actions:
             return _notice("trusted" if fingerprint and trust.pin and is_same(trust.pin, fingerprint) else "nothing")
         try:
             await asyncio.to_thread(self._store.accept, fingerprint, self._now())
-        except (TrustCommandError, PinNotWrittenError, PinUnreadableError, ValueError) as error:
-            return _notice(_accept_problem(error))
+        except TrustCommandError as error:
+            return _notice(_ACCEPT_NOTICES[error.problem])
         _LOGGER.warning("The certificate %s was trusted on the status page", fingerprint)
         return _notice("trusted")
 
@@ -118,11 +127,7 @@ class Actions:
         asked = form.get("fingerprint", "")
         if not is_same(trust.pin, asked) if trust.pin else asked:
             return _notice("not_this")
-        try:
-            forgotten = await asyncio.to_thread(self._store.forget)
-        except PinNotWrittenError:
-            return _notice("not_written")
-        if not forgotten:
+        if not await asyncio.to_thread(self._store.forget):
             return _notice("nothing")
         _LOGGER.warning("The trusted certificate was forgotten on the status page")
         return _notice("forgotten")
@@ -172,14 +177,3 @@ class Actions:
 
 def _notice(name: str) -> str:
     return f"./?notice={name}"
-
-
-def _accept_problem(error: Exception) -> str:
-    match error:
-        case TrustCommandError():
-            return _ACCEPT_NOTICES[error.problem]
-        case PinNotWrittenError():
-            return "not_written"
-        case PinUnreadableError():
-            return "unreadable"
-    return "nothing"

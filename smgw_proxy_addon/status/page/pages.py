@@ -104,7 +104,7 @@ class Pages:
             trust=state.trust,
             verdict=verdict,
             words=explain_verdict(verdict, context.language, texts),
-            offers=offers.list_offers(state.offers, texts),
+            offers=[offers.explain_offer(each, texts) for each in state.offers],
             offers_sentence=offers.explain_offers(state.offers, texts),
             offers_lead=offers.lead(state),
             store_link=offers.store_link(state, verdict.code),

@@ -171,7 +171,7 @@ class StatusServer:
             response.set_status(403)
             return response
         # Relative to this path, as the browser knows it: the prefix of the ingress stays.
-        return web.Response(status=303, headers={"Location": await action(form)})
+        return web.Response(status=303, headers={"Location": await self._actions.run(action, form)})
 
 
 class _Connection(web.RequestHandler):
