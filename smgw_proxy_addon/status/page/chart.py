@@ -36,7 +36,7 @@ class Chart:
 
 def draw(day: Day) -> Chart:
     """Lay the day out; buckets in which nothing happened are left out."""
-    scale = next((each for each in _SCALES if each >= day.answer_max), _SCALES[-1])
+    scale = next((each for each in _SCALES if each >= day.total.answer_max), _SCALES[-1])
     busy = ((position, bucket) for position, bucket in enumerate(day.buckets) if bucket.requests)
     return Chart(tuple(_bar(position, bucket, scale) for position, bucket in busy), scale)
 

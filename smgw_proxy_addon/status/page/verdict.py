@@ -191,10 +191,10 @@ def _doubtful(state: State) -> Verdict | None:
     dates = expiry(state.trust.pin.certificate, state.now) if state.trust.pin else None
     if dates in (Expiry.EXPIRED, Expiry.NOT_YET_VALID):
         return Verdict("warn", dates.value)
-    requests, errors = state.day.hour
-    if errors:
+    hour = state.day.hour
+    if hour.errors:
         code = state.last_failure.code if state.last_failure else None
-        return Verdict("warn", "some_failed", code, {"errors": str(errors), "requests": str(requests)})
+        return Verdict("warn", "some_failed", code, {"errors": str(hour.errors), "requests": str(hour.requests)})
     if state.day.polls_an_hour > MANY_POLLS:
         return Verdict("warn", "many_polls", facts={"polls": str(state.day.polls_an_hour)})
     if dates is Expiry.EXPIRES_SOON:
