@@ -4,10 +4,12 @@ Pure: entries carry their time. Targets in entries must be redacted.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from smgw_proxy_addon.errors import GatewayError, ProxyError
 
 LAST_REQUESTS: Final = 200
 """Entries that are kept."""
@@ -18,7 +20,8 @@ CLIENTS: Final = 50
 BUCKET: Final = 600
 """Seconds that one bucket of the day stands for."""
 
-_DAY: Final = 24 * 3600
+_HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
 BUCKETS: Final = _DAY // BUCKET
 """Buckets of a day."""
 
@@ -29,7 +32,16 @@ MANY_POLLS: Final = 10
 """Polls in an hour that gateways are known to bear. With two clients at ten minutes each, gateways locked themselves
 every 7 to 14 days. New readings appear every 15 minutes only."""
 
-_HOUR: Final = 3600
+
+def _codes(kind: type[ProxyError]) -> Iterator[str]:
+    yield kind.code
+    for each in kind.__subclasses__():
+        yield from _codes(each)
+
+
+GATEWAY_CODES: Final = frozenset(_codes(GatewayError))
+"""The codes of errors that are the gateway's, or of the way to it."""
+
 _NOT_A_FAILURE: Final = frozenset({"client_gone", "login_required"})
 _LOWEST_FAILURE: Final = 500
 
@@ -179,8 +191,8 @@ class History:
         self._day = _Ring(BUCKET)
         self._clients: dict[str, _Client] = {}
 
-    def add(self, entry: Entry, *, gateway_failed: bool = False) -> None:
-        """Count a finished request; ``gateway_failed``: its error is the gateway's, or of the way to it."""
+    def add(self, entry: Entry) -> None:
+        """Count a finished request."""
         self.count += 1
         self._entries.append(entry)
         bucket = self._day.at(entry.at)
@@ -188,7 +200,7 @@ class History:
         if entry.answered:
             self.last_answer = entry
             self.unanswered_logins = self.unanswered_logins + 1 if entry.status == 401 else 0  # noqa: PLR2004 - HTTP
-        if entry.answered or gateway_failed:
+        if entry.answered or entry.code in GATEWAY_CODES:
             self.last_outcome = entry
         if entry.failed:
             self.last_failure = entry

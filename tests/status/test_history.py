@@ -49,7 +49,7 @@ def test_what_a_failure_is(status: int, code: str | None, failed: bool, answered
 def test_a_kept_answer_is_none_of_the_gateway() -> None:
     history = History()
     history.add(entry(answering=0.5))
-    history.add(entry(status=502, code="gateway_refused"), gateway_failed=True)
+    history.add(entry(status=502, code="gateway_refused"))
     history.add(entry(at=NOW + timedelta(minutes=1), reused=None, answering=0.0))
     assert history.last_answer == entry(answering=0.5)
     assert history.last_outcome == entry(status=502, code="gateway_refused")
@@ -147,7 +147,7 @@ def test_what_never_reached_the_gateway_is_no_poll() -> None:
 def test_the_last_of_each_kind() -> None:
     history = History()
     history.add(answered := entry(target="/answered"))
-    history.add(lost := entry(status=502, code="gateway_refused"), gateway_failed=True)
+    history.add(lost := entry(status=502, code="gateway_refused"))
     history.add(refused := entry(status=421, code="misdirected_request"))
     history.add(entry(status=0, code="client_gone"))
     assert history.last_answer is answered

@@ -37,16 +37,12 @@ class TrustState:
     @property
     def forbidden(self) -> bool:
         """Whether the gateway shows another certificate than the one that the options name."""
-        return (
-            self.policy.fingerprint is not None and self.shown is not None and _differs(None, self.shown, self.policy)
-        )
+        return self.shown is not None and _differs(None, self.shown, self.policy)
 
     @property
     def not_stored(self) -> bool:
         """Whether the gateway shows a certificate that is refused, and that is not kept to be accepted."""
-        if self.pin is None or self.shown is None or self.changed is not None:
-            return False
-        return _differs(self.pin, self.shown, self.policy)
+        return bool(self.pin and self.shown and not self.changed and _differs(self.pin, self.shown, self.policy))
 
 
 @dataclass(frozen=True)

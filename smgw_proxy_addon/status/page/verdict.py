@@ -7,9 +7,8 @@ from typing import Final, Literal
 from smgw_proxy_addon.auth.gateway_login import LoginStatus
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
-from smgw_proxy_addon.status.history import MANY_POLLS, Entry
+from smgw_proxy_addon.status.history import GATEWAY_CODES, MANY_POLLS, Entry
 from smgw_proxy_addon.status.page import offers
-from smgw_proxy_addon.status.page.recorder import GATEWAY_CODES
 from smgw_proxy_addon.status.page.state import State
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.trust.policy import Expiry, expiry
@@ -70,8 +69,7 @@ def judge(state: State) -> Verdict:
     """Return the worst verdict that holds."""
     return (
         _untrusted(state)
-        or _stopped(state)
-        or _held_back(state)
+        or _refused_login(state)
         or _found(state)
         or _failing(state)
         or _not_reaching(state)
@@ -111,16 +109,13 @@ def _untrusted(state: State) -> Verdict | None:
     return None
 
 
-def _stopped(state: State) -> Verdict | None:
-    stopped = [str(each.number) for each in state.accounts if each.status is LoginStatus.STOPPED]
-    if not stopped:
-        return None
-    return Verdict("bad", "login_stopped", "gateway_login_stopped", {"accounts": ", ".join(stopped)})
-
-
-def _held_back(state: State) -> Verdict | None:
-    addresses = ", ".join(state.held_back)
-    return Verdict("warn", "login_held_back", "login_held_back", {"addresses": addresses}) if addresses else None
+def _refused_login(state: State) -> Verdict | None:
+    stopped = ", ".join(str(each.number) for each in state.accounts if each.status is LoginStatus.STOPPED)
+    if stopped:
+        return Verdict("bad", "login_stopped", "gateway_login_stopped", {"accounts": stopped})
+    if state.held_back:
+        return Verdict("warn", "login_held_back", "login_held_back", {"addresses": ", ".join(state.held_back)})
+    return None
 
 
 def _found(state: State) -> Verdict | None:
@@ -136,7 +131,7 @@ def _failing(state: State) -> Verdict | None:
     if last is None or not last.failed:
         return None
     if last.code in _DECIDED:
-        return Verdict("idle", _DECIDED[last.code])  # the cause is gone: see _untrusted and _stopped
+        return Verdict("idle", _DECIDED[last.code])  # the cause is gone: see _untrusted and _refused_login
     if last.code not in _LOGIN_CODES and state.reached and state.reached > last.at:
         return Verdict("idle", "reached", at=state.reached)
     if last.code is None:

@@ -15,7 +15,6 @@ from smgw_proxy_addon.locales.explain import ERRORS
 from smgw_proxy_addon.status.findings import Finding, Step
 from smgw_proxy_addon.status.history import Entry, History
 from smgw_proxy_addon.status.page.diagnosis import Result
-from smgw_proxy_addon.status.page.recorder import GATEWAY_CODES
 from smgw_proxy_addon.status.page.state import AccountState, State, TrustState
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import LOGINS, SEVERAL, explain_verdict, judge
@@ -35,7 +34,7 @@ def entry(status: int = 200, code: str | None = None, ago: float = 1.0, client: 
 def state(*entries: Entry, **changes: Any) -> State:
     history = History()
     for each in sorted(entries, key=lambda each: each.at):
-        history.add(each, gateway_failed=each.code in GATEWAY_CODES)
+        history.add(each)
     plain = State(
         now=NOW,
         started=NOW - timedelta(days=1),
