@@ -48,9 +48,12 @@ def explain_code(code: str, language: str, facts: Mapping[str, str]) -> Explanat
 def explain_finding(code: str, language: str, facts: Mapping[str, str]) -> Outcome:
     """Return sentence and remedy for a step of the network diagnosis; every fact that the text uses must be given.
 
-    Raises KeyError for an unknown code or a missing fact.
+    An error that is known to clients has their words. Raises KeyError for an unknown code or a missing fact.
     """
     chosen = pick_language(language)
+    if code in ERRORS[chosen]:
+        _, cause, remedy = explain_code(code, language, facts)
+        return Outcome(cause, remedy)
     sentence, remedy = FINDINGS[chosen][code]
     shown = {name: format_date(printable(value), chosen) for name, value in facts.items()}
     return Outcome(sentence.format_map(shown), remedy.format_map(shown))

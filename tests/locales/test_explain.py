@@ -31,6 +31,7 @@ FACTS = {
     "seconds": "how long was waited, without unit",
     "file": "the path of a stored certificate",
     "folder": "the path of the folder of stored certificates",
+    "problem": "why a file cannot be read or written, as the system has it",
     "pinned": "SHA-256 fingerprint of the trusted or configured certificate, 64 hexadecimal digits",
     "presented": "SHA-256 fingerprint of the certificate that the gateway shows, 64 hexadecimal digits",
     "pinned_not_before": "start of validity of the trusted certificate",
