@@ -170,7 +170,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "gateway_name_unknown": Explanation(
         "Der Name des Gateways ist unbekannt",
         "Zum Namen des Gateways[ ({target})] gibt es in Ihrem Netz keine Adresse.",
-        "Prüfen Sie die Schreibweise in der Option „target“ oder tragen Sie dort die IP-Adresse des Gateways ein.",
+        "Prüfen Sie die Schreibweise in der Option „target“, oder tragen Sie dort besser die IP-Adresse des Gateways "
+        "ein, aus dem Brief Ihres Messstellenbetreibers. Namen wie smgw.local gelten nur in dessen eigenem Netz.",
     ),
     "gateway_refused": Explanation(
         "Das Gateway lehnt die Verbindung ab",

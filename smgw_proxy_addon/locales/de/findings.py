@@ -50,12 +50,6 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     # Name
     "name_ok": Outcome("Der Name {host} gehört zur Adresse {addresses}."),
-    "name_unknown": Outcome(
-        "Niemand kennt eine Adresse zum Namen {host}.",
-        "Prüfen Sie die Schreibweise in der Option „target“, oder tragen Sie dort besser die IP-Adresse des "
-        "Gateways ein, aus dem Brief Ihres Messstellenbetreibers. Namen wie smgw.local gelten nur im Netz des "
-        "Gateways selbst.",
-    ),
     # Address
     "address_ok": Outcome("Dieser Rechner hat im Netz des Gateways die Adresse {own}, an {interface}."),
     "address_reached": Outcome("Dieser Rechner erreicht das Gateway."),
@@ -301,14 +295,5 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Das Gateway hat eine Anfrage angenommen und nicht innerhalb von {seconds} Sekunden geantwortet.",
         "Es ist überlastet oder mit einer längeren Aufgabe beschäftigt: Warten Sie eine Viertelstunde und versuchen "
         "Sie es noch einmal. Lassen Sie Ihre Programme seltener fragen.",
-    ),
-    "http_not_http": Outcome(
-        "Was das Gerät über die verschlüsselte Verbindung antwortet, ist kein HTTP; es ist also kein "
-        "Smart-Meter-Gateway.",
-        "Prüfen Sie Adresse und Port in der Option „target“.",
-    ),
-    "http_truncated": Outcome(
-        "Die Antwort des Gateways brach mittendrin ab.",
-        "Versuchen Sie es noch einmal. Geschieht es oft, prüfen Sie das Kabel.",
     ),
 }

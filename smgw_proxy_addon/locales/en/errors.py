@@ -159,7 +159,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "gateway_name_unknown": Explanation(
         "Nobody knows the gateway's name",
         "The name of the gateway[, {target},] has no address in your network.",
-        'Check the spelling in the option "target", or enter the gateway\'s IP address there.',
+        'Check the spelling in the option "target", or better enter the gateway\'s IP address there, from the letter '
+        "of your metering point operator. Names such as smgw.local work only inside the gateway's own network.",
     ),
     "gateway_refused": Explanation(
         "The gateway refuses the connection",

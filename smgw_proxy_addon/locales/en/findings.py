@@ -48,12 +48,6 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     # Name
     "name_ok": Outcome("The name {host} belongs to the address {addresses}."),
-    "name_unknown": Outcome(
-        "Nobody knows an address for the name {host}.",
-        'Check its spelling in the option "target", or better enter the gateway\'s IP address there, from the '
-        "letter of your metering point operator. Names such as smgw.local work only inside the gateway's own "
-        "network.",
-    ),
     # Address
     "address_ok": Outcome("This computer has the address {own} in the gateway's network, on {interface}."),
     "address_reached": Outcome("This computer reaches the gateway."),
@@ -280,13 +274,5 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "The gateway took a request and did not answer within {seconds} seconds.",
         "It is overloaded or at work on something long: wait for a quarter of an hour and try again. Let your "
         "programs ask less often.",
-    ),
-    "http_not_http": Outcome(
-        "What the device answers over the encrypted connection is not HTTP, so it is no Smart Meter Gateway.",
-        'Check address and port in the option "target".',
-    ),
-    "http_truncated": Outcome(
-        "The gateway's answer ended half-way.",
-        "Try again. If it happens often, check the cable.",
     ),
 }
