@@ -9,6 +9,7 @@ import base64
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -41,20 +42,16 @@ NOTHING: Final = "data:,"
 Pieces = AsyncIterator[bytes]
 
 
+@dataclass(eq=False, repr=False)
 class GatewayAsker:
     """Asks for jars; ``host`` is the ``Host`` header, ``report`` gets every finished request."""
 
-    def __init__(
-        self,
-        login_once: "LoginOnce",
-        host: bytes,
-        names: Callable[[], GatewayNames],
-        report: Callable[[RequestRecord], None],
-    ) -> None:
-        self._login_once = login_once
-        self._host = host
-        self.names = names
-        self._report = report
+    login_once: "LoginOnce"
+    host: bytes
+    names: Callable[[], GatewayNames]
+    report: Callable[[RequestRecord], None]
+
+    def __post_init__(self) -> None:
         self._wanted: WeakKeyDictionary[Jar, asyncio.Future[None]] = WeakKeyDictionary()
         """Of the page that each browser asked for last; done once it wants another one."""
         self._reading = asyncio.Lock()
@@ -62,7 +59,7 @@ class GatewayAsker:
     def make_request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> GatewayRequest:
         """Make the gateway's request; its cookies follow when it is sent."""
         length = None if body is None else len(body)
-        kept = request_headers(headers, host=self._host, length=length)
+        kept = request_headers(headers, host=self.host, length=length)
         return GatewayRequest(method.encode(), target, kept, body, chunked=False, has_login=False)
 
     @asynccontextmanager
@@ -79,7 +76,7 @@ class GatewayAsker:
         if cookie := jar.cookies_for(request.target):
             request.headers.append((b"Cookie", cookie))
         try:
-            async with self._login_once.ask_as(jar.account, request, client) as (answer, pieces):
+            async with self.login_once.ask_as(jar.account, request, client) as (answer, pieces):
                 record.status = answer.status
                 jar.take_cookies(answer.headers, request.target)
                 yield answer, _count(pieces, record)
@@ -88,7 +85,7 @@ class GatewayAsker:
             record.status = error.status
             raise
         finally:
-            self._report(record)
+            self.report(record)
 
     def _follow(self, jar: Jar, follows: bool) -> asyncio.Future[None]:
         gone = asyncio.get_running_loop().create_future()

@@ -6,7 +6,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -41,6 +41,7 @@ _CLOSING: Final = 0.2
 _Get = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
+@dataclass(eq=False, repr=False)
 class StatusServer:
     """Serves the page on connections that ``accept`` makes the protocol of, until ``stop``.
 
@@ -48,28 +49,18 @@ class StatusServer:
     proxy, Home Assistant's inside first; ``gateway_page`` serves the gateway's own.
     """
 
-    def __init__(
-        self,
-        pages: Pages,
-        reader: Reader,
-        actions: Actions,
-        guard: security.Guard,
-        *,
-        options: Options,
-        log: LogBuffer,
-        addresses: Callable[[], Sequence[ProxyAddress]],
-        gateway_page: "GatewayPage | None" = None,
-    ) -> None:
-        self._pages = pages
-        self._reader = reader
-        self._actions = actions
-        self._options = options
-        self._log = log
-        self._addresses = addresses
-        self._gateway_page = gateway_page
-        self._headers = security.build_headers(self._pages.style, self._pages.script)
-        self._guard = guard
-        self.accept: Final = _Server(self.handle)
+    pages: Pages
+    reader: Reader
+    actions: Actions
+    guard: security.Guard
+    options: Options
+    log: LogBuffer
+    addresses: Callable[[], Sequence[ProxyAddress]]
+    gateway_page: "GatewayPage | None" = None
+
+    def __post_init__(self) -> None:
+        self._headers = security.build_headers(self.pages.style, self.pages.script)
+        self.accept = _Server(self.handle)
         paths = ("/", "/connect", "/diagnosis", "/live", "/requests", "/trust", "/forget")
         self._gets: dict[str, _Get] = {
             **dict.fromkeys(paths, self._page),
@@ -80,7 +71,7 @@ class StatusServer:
 
     async def stop(self) -> None:
         """Close all connections."""
-        await self._actions.stop()
+        await self.actions.stop()
         self.accept.pre_shutdown()
         await self.accept.shutdown(_CLOSING)
 
@@ -97,11 +88,11 @@ class StatusServer:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         peer, fields = request.get_extra_info("peername"), by_name(request.raw_headers)
-        if not self._guard.admits(peer, request.method, fields, http_11=request.version >= (1, 1)):
+        if not self.guard.admits(peer, request.method, fields, http_11=request.version >= (1, 1)):
             return web.Response(status=403, text=f"{_texts(request)('error.forbidden')}\n")
-        if self._gateway_page and request.path.startswith(GATEWAY):
-            return await self._gateway_page.handle(request, _texts(request))
-        get, post = self._gets.get(request.path), self._actions.by_path.get(request.path)
+        if self.gateway_page and request.path.startswith(GATEWAY):
+            return await self.gateway_page.handle(request, _texts(request))
+        get, post = self._gets.get(request.path), self.actions.by_path.get(request.path)
         if request.method in ("GET", "HEAD") and get:
             response = await get(request)
             if "language" in request.query:
@@ -120,7 +111,7 @@ class StatusServer:
         return await self._render(request, request.path[1:] or "overview")
 
     async def _gateway(self, request: web.BaseRequest) -> web.Response:
-        view = await self._gateway_page.open(request) if self._gateway_page else View()
+        view = await self.gateway_page.open(request) if self.gateway_page else View()
         response = await self._render(request, "gateway", view=view)
         if view.jar:
             path = security.read_ingress_path(request) or "/"
@@ -130,48 +121,48 @@ class StatusServer:
         return response
 
     async def _bundle(self, _: web.BaseRequest) -> web.Response:
-        state = await self._reader.read()
+        state = await self.reader.read()
         name = f"smgw-proxy-diagnosis-{state.now:%Y-%m-%d}.txt"
         return web.Response(
-            text=write_bundle(state, self._options, self._log.lines()),
+            text=write_bundle(state, self.options, self.log.lines()),
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
     async def _health(self, _: web.BaseRequest) -> web.Response:
-        status, health = report_health(await self._reader.read())
+        status, health = report_health(await self.reader.read())
         return web.json_response(health, status=status)
 
     async def _render(
         self, request: web.BaseRequest, name: str, *, notice: str = "", view: View | None = None
     ) -> web.Response:
-        state = await self._reader.read()
-        notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
-        if notice in RESTART_NOTICES and not self._reader.option_set:
+        state = await self.reader.read()
+        notice = notice or ("restart_failed" if self.actions.restart_failed else request.query.get("notice", ""))
+        if notice in RESTART_NOTICES and not self.reader.option_set:
             notice = ""  # the restart is done
         host = security.find_browser_host(request)
         context = PageContext(
             _language(request),
-            self._guard.token,
-            addresses=[address if address.host else replace(address, host=host) for address in self._addresses()],
+            self.guard.token,
+            addresses=[address if address.host else replace(address, host=host) for address in self.addresses()],
             notice=notice,
             asked=request.query.get("fingerprint", ""),
             view=view or View(),
-            kept=self._actions.kept,
-            offers_smgw_local=self._actions.offers_smgw_local,
+            kept=self.actions.kept,
+            offers_smgw_local=self.actions.offers_smgw_local,
         )
-        return web.Response(text=self._pages.render(name, state, context), content_type="text/html")
+        return web.Response(text=self.pages.render(name, state, context), content_type="text/html")
 
     # POST
 
     async def _post(self, request: web.BaseRequest, action: Action) -> web.Response:
         form = await _form(request)
-        if not self._guard.is_own_form(request, form.get("token", "")):
+        if not self.guard.is_own_form(request, form.get("token", "")):
             # After a restart an open page holds the old token: its user gets the page again, and nothing is done.
             response = await self._render(request, "overview", notice="form")
             response.set_status(403)
             return response
         # Relative to this path, as the browser knows it: the prefix of the ingress stays.
-        return web.Response(status=303, headers={"Location": await self._actions.run(action, form)})
+        return web.Response(status=303, headers={"Location": await self.actions.run(action, form)})
 
 
 class _Connection(web.RequestHandler):

@@ -143,29 +143,23 @@ class RunningProxy:
     suggestions: Callable[[], Suggestions | None] = lambda: None
 
 
+@dataclass(eq=False, repr=False)
 class Reader:
     """Reads the state. ``now`` returns the time in UTC; ``diagnosis`` is the page's."""
 
-    def __init__(
-        self,
-        proxy: RunningProxy,
-        recorder: RequestRecorder,
-        now: Callable[[], datetime],
-        diagnosis: Diagnosis,
-    ) -> None:
-        self._proxy = proxy
-        self._recorder = recorder
-        self._now = now
-        self._diagnosis = diagnosis
-        self.option_set = False
-        """Whether an option was set that counts from the next start on: until then nothing is suggested."""
+    proxy: RunningProxy
+    recorder: RequestRecorder
+    now: Callable[[], datetime]
+    diagnosis: Diagnosis
+    option_set: bool = field(default=False, init=False)
+    """Whether an option was set that counts from the next start on: until then nothing is suggested."""
 
     async def read(self) -> State:
         """Read everything once."""
-        proxy, recorder, history = self._proxy, self._recorder, self._recorder.history
+        proxy, recorder, history = self.proxy, self.recorder, self.recorder.history
         trust = await asyncio.to_thread(read_trust, proxy.store, proxy.trust.policy, proxy.trust.shown)
         suggestions = await asyncio.to_thread(proxy.suggestions)
-        now = self._now()
+        now = self.now()
         stored = trust.pin or trust.changed
         return State(
             now=now,
@@ -188,7 +182,7 @@ class Reader:
             accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
             held_back=tuple(proxy.held_back()),
             connections=replace(proxy.connections()),
-            diagnosis=self._diagnosis.result,
+            diagnosis=self.diagnosis.result,
             suggestions=None if self.option_set else suggestions,
         )
 
