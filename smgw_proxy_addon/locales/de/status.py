@@ -76,7 +76,6 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.waiting.detail": "Seit dem Start hat noch kein Programm das Gateway abgefragt.",
     "verdict.waiting.remedy": "Richten Sie ein Programm ein: Die Adressen stehen unter „Verbinden“.",
     "verdict.found": "SMGW Network hat ein Gateway von {maker} gefunden: {address}.",
-    "verdict.found.an": "SMGW Network hat ein Gateway von {maker} gefunden: {address}.",
     "verdict.found.unknown": "SMGW Network hat ein Gateway gefunden: {address}.",
     "verdict.found.several": "SMGW Network hat {count} Gateways gefunden: Wählen Sie eines.",
     "verdict.decided": "Die nächste Anfrage wird zeigen, ob es funktioniert.",

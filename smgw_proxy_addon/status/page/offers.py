@@ -33,7 +33,7 @@ def describe(found: Sequence[Suggestion]) -> tuple[str, dict[str, str]]:
     maker, address = found[0].maker, found[0].target.name
     if not maker:
         return "found.unknown", {"address": address}
-    return "found.an" if maker[0] in "AEIOU" else "found", {"maker": maker, "address": address}
+    return "found", {"maker": maker, "address": address}
 
 
 def explain_offers(found: Sequence[Suggestion], texts: Texts) -> str:
