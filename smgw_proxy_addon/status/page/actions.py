@@ -95,7 +95,7 @@ class Actions:
         trust = (await self.reader.read()).trust
         # Only what is refused at this moment: a certificate that was shown once in between is none to trust.
         if trust.unreadable:
-            return _notice("unreadable")
+            raise trust.unreadable
         if not (fingerprint and trust.changed and is_same(trust.changed, fingerprint)):
             if trust.changed or trust.not_stored:
                 return _notice("other")
