@@ -94,8 +94,8 @@ async def status_for(
 ) -> AsyncIterator[Status]:
     """Run a proxy for the simulator with its status page at a free port of ``host``.
 
-    The page sets options through the ``supervisor``, and without ``diagnose`` runs the proxy's own diagnosis then;
-    it offers what the file ``suggestions`` has. With ``accounts`` it has the gateway's page, for ``admins`` or for
+    The page sets options through the ``supervisor``; without ``diagnose`` it runs the proxy's own diagnosis. It
+    offers what the file ``suggestions`` has. With ``accounts`` it has the gateway's page, for ``admins`` or for
     everyone; ``clock`` is that page's.
     """
     recorder = RequestRecorder(utc_now)
@@ -115,9 +115,7 @@ async def status_for(
             held_back=rig.proxy.held_back,
             suggestions=SuggestionFile(suggestions).read if suggestions else lambda: None,
         )
-        if supervisor:
-            diagnose = diagnose or rig.proxy.doctor.examine
-        diagnosis = Diagnosis(diagnose, utc_now) if diagnose else None
+        diagnosis = Diagnosis(diagnose or rig.proxy.doctor.examine, utc_now)
         reader = Reader(running, recorder, utc_now, diagnosis)
         guard = Guard(ingress=ingress)
         addresses = (ProxyAddress("inside", "local-smgw-proxy", 8080, 443), ProxyAddress("network", None, 8080))
@@ -128,12 +126,11 @@ async def status_for(
             return StatusServer(
                 await asyncio.to_thread(Pages),
                 reader,
-                Actions(reader, store, utc_now, diagnosis=diagnosis, logins=rig.proxy.logins, supervisor=supervisor),
+                Actions(reader, store, utc_now, diagnosis, logins=rig.proxy.logins, supervisor=supervisor),
                 guard,
                 options=checked,
                 log=log,
                 addresses=lambda: addresses,
-                diagnosis=diagnosis,
                 gateway_page=gateway_page,
             )
 

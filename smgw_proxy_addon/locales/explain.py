@@ -24,24 +24,6 @@ FINDINGS: Final[Mapping[Language, Mapping[str, Outcome]]] = {
 }
 _STEPS: Final[Mapping[Language, Mapping[str, str]]] = {"en": english_findings.STEPS, "de": german_findings.STEPS}
 
-FACTS: Final[Mapping[str, str]] = {
-    "target": "the gateway's address as configured",
-    "peer": "the address that the request came from",
-    "host": "the name that the client used for the proxy",
-    "limit": "the size that is allowed, in MB, without unit",
-    "seconds": "how long was waited, without unit",
-    "file": "the path of a stored certificate",
-    "folder": "the path of the folder of stored certificates",
-    "pinned": "SHA-256 fingerprint of the trusted or configured certificate, 64 hexadecimal digits",
-    "presented": "SHA-256 fingerprint of the certificate that the gateway shows, 64 hexadecimal digits",
-    "pinned_not_before": "start of validity of the trusted certificate",
-    "pinned_not_after": "end of validity of the trusted certificate",
-    "presented_not_before": "start of validity of the certificate that the gateway shows",
-    "presented_not_after": "end of validity of the certificate that the gateway shows",
-    "presented_subject": "subject of the certificate that the gateway shows",
-}
-"""The facts that the texts of errors can use; each may be missing, then the words around it are left out."""
-
 _FACT_LIMIT: Final = 200
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
@@ -66,9 +48,12 @@ def explain_code(code: str, language: str, facts: Mapping[str, str]) -> Explanat
 def explain_finding(code: str, language: str, facts: Mapping[str, str]) -> Outcome:
     """Return sentence and remedy for a step of the network diagnosis; every fact that the text uses must be given.
 
-    Raises KeyError for an unknown code or a missing fact.
+    An error that is known to clients has their words. Raises KeyError for an unknown code or a missing fact.
     """
     chosen = pick_language(language)
+    if code in ERRORS[chosen]:
+        _, cause, remedy = explain_code(code, language, facts)
+        return Outcome(cause, remedy)
     sentence, remedy = FINDINGS[chosen][code]
     shown = {name: format_date(printable(value), chosen) for name, value in facts.items()}
     return Outcome(sentence.format_map(shown), remedy.format_map(shown))

@@ -25,7 +25,6 @@ async def make_server(page: "StatusPage", proxy: Proxy) -> StatusServer:
         options=proxy.options,
         log=page.log,
         addresses=lambda: page.addresses,
-        diagnosis=page.diagnosis,
         gateway_page=await _gateway_page(proxy) if page.ingress else None,
     )
 

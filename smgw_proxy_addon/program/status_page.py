@@ -62,11 +62,9 @@ class StatusPage:
             # In the app only, where an option can be set.
             suggestions=suggestions.SuggestionFile(suggestions.FILE).read if supervisor else lambda: None,
         )
-        self.diagnosis = Diagnosis(lambda: proxy.doctor.examine(), _now)  # noqa: PLW0108 - the doctor is made when it is asked
-        self.reader = Reader(running, self.recorder, _now, self.diagnosis)
-        self.actions = Actions(
-            self.reader, proxy.store, _now, diagnosis=self.diagnosis, logins=proxy.logins, supervisor=supervisor
-        )
+        diagnosis = Diagnosis(lambda: proxy.doctor.examine(), _now)  # noqa: PLW0108 - the doctor is made when it is asked
+        self.reader = Reader(running, self.recorder, _now, diagnosis)
+        self.actions = Actions(self.reader, proxy.store, _now, diagnosis, logins=proxy.logins, supervisor=supervisor)
 
         async def serve() -> "StatusServer":
             make_server = await asyncio.to_thread(_load)

@@ -7,7 +7,7 @@ a second one beside it. Its requests carry no login.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -224,8 +224,6 @@ class Doctor:
         if isinstance(error, CertificateChangedError | CertificateNotAllowedError | TargetIsProxyError):
             # Our own verdict ended the handshake: its step was not noted.
             run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))
-            facts = {**finding.facts, **_groups(finding.facts)}
-            finding = replace(finding, facts=facts)
         self._note_steps(run)
         # In TLS 1.3 the gateway judges the proxy's certificate behind a handshake that was noted as fine.
         run.found[finding.step] = replace(finding, seconds=self._clock() - begun - sum(run.done.values()))
@@ -259,10 +257,6 @@ def _ordered(run: _Examination) -> Iterator[Finding]:
             yield run.found[step]
         elif step is not Step.NAME:
             yield Finding(step, None, "not_tried")
-
-
-def _groups(facts: Mapping[str, str]) -> dict[str, str]:
-    return {f"{name}_groups": grouped(facts.get(name, "")) for name in ("pinned", "presented")}
 
 
 def report_findings(findings: Iterable[Finding], language: str) -> list[StepReport]:

@@ -190,7 +190,7 @@ def judge_answer(
 
 
 _FAILURES: Final[tuple[tuple[type[ProxyError], Step, str], ...]] = (
-    (NameUnknownError, Step.NAME, "name_unknown"),
+    (NameUnknownError, Step.NAME, "gateway_name_unknown"),
     (BusyError, Step.TCP, "tcp_busy"),
     (GatewayWantsCertificateError, Step.TLS, "tls_client_certificate"),
     (TargetIsProxyError, Step.CERTIFICATE, "target_is_proxy"),
@@ -200,8 +200,8 @@ _FAILURES: Final[tuple[tuple[type[ProxyError], Step, str], ...]] = (
     (PinNotWrittenError, Step.CERTIFICATE, "pin_not_written"),
     (ConnectionLostError, Step.HTTP, "http_closed"),
     (ReadTimeoutError, Step.HTTP, "http_silent"),
-    (BadAnswerError, Step.HTTP, "http_not_http"),
-    (TruncatedAnswerError, Step.HTTP, "http_truncated"),
+    (BadAnswerError, Step.HTTP, "gateway_bad_answer"),
+    (TruncatedAnswerError, Step.HTTP, "gateway_answer_truncated"),
 )
 
 _NOBODY_THERE: Final = frozenset({"tcp_timeout", "tcp_no_route", "tcp_nobody"})

@@ -4,10 +4,12 @@ Pure: entries carry their time. Targets in entries must be redacted.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from smgw_proxy_addon.errors import GatewayError, ProxyError
 
 LAST_REQUESTS: Final = 200
 """Entries that are kept."""
@@ -18,7 +20,9 @@ CLIENTS: Final = 50
 BUCKET: Final = 600
 """Seconds that one bucket of the day stands for."""
 
-BUCKETS: Final = 24 * 3600 // BUCKET
+_HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
+BUCKETS: Final = _DAY // BUCKET
 """Buckets of a day."""
 
 POLL: Final = 60.0
@@ -28,7 +32,16 @@ MANY_POLLS: Final = 10
 """Polls in an hour that gateways are known to bear. With two clients at ten minutes each, gateways locked themselves
 every 7 to 14 days. New readings appear every 15 minutes only."""
 
-_HOUR: Final = 3600
+
+def _codes(kind: type[ProxyError]) -> Iterator[str]:
+    yield kind.code
+    for each in kind.__subclasses__():
+        yield from _codes(each)
+
+
+GATEWAY_CODES: Final = frozenset(_codes(GatewayError))
+"""The codes of errors that are the gateway's, or of the way to it."""
+
 _NOT_A_FAILURE: Final = frozenset({"client_gone", "login_required"})
 _LOWEST_FAILURE: Final = 500
 
@@ -64,9 +77,9 @@ class Entry:
 
 @dataclass(slots=True)
 class Bucket:
-    """Ten minutes; ``number`` counts them from the epoch on, answer times are seconds."""
+    """A stretch of time; ``begin`` is in seconds from the epoch on, answer times are in seconds."""
 
-    number: int = -1
+    begin: int = 0
     requests: int = 0
     errors: int = 0
     polls: int = 0
@@ -82,21 +95,61 @@ class Bucket:
     @property
     def start(self) -> datetime:
         """When it began."""
-        return datetime.fromtimestamp(self.number * BUCKET, UTC)
+        return datetime.fromtimestamp(self.begin, UTC)
+
+    def count(self, entry: Entry) -> None:
+        """Count a request, but for its poll."""
+        self.requests += 1
+        self.errors += entry.failed
+        if entry.answered:
+            self.answered += 1
+            self.answer_sum += entry.answering
+            self.answer_max = max(self.answer_max, entry.answering)
 
 
-@dataclass(slots=True)
-class _Hour:
-    number: int
-    requests: int = 0
-    errors: int = 0
+def _add_up(buckets: Sequence[Bucket]) -> Bucket:
+    return Bucket(
+        begin=buckets[0].begin,
+        requests=sum(each.requests for each in buckets),
+        errors=sum(each.errors for each in buckets),
+        polls=sum(each.polls for each in buckets),
+        answered=sum(each.answered for each in buckets),
+        answer_sum=sum(each.answer_sum for each in buckets),
+        answer_max=max(each.answer_max for each in buckets),
+    )
+
+
+class _Ring:
+    """The buckets of one day, each of so many seconds, a part of the hour."""
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+        self._buckets: dict[int, Bucket] = {}
+
+    def at(self, when: datetime) -> Bucket:
+        """Return the bucket of a moment, to count in."""
+        begin = self._begin(when)
+        bucket = self._buckets[begin % _DAY] = self._find(begin)
+        return bucket
+
+    def until(self, now: datetime) -> tuple[Bucket, ...]:
+        """Return the buckets of the 24 hours until ``now``, the current one last."""
+        end = self._begin(now) + self._seconds
+        return tuple(self._find(begin) for begin in range(end - _DAY, end, self._seconds))
+
+    def _begin(self, when: datetime) -> int:
+        return int(when.timestamp()) // self._seconds * self._seconds
+
+    def _find(self, begin: int) -> Bucket:
+        kept = self._buckets.get(begin % _DAY)
+        return kept if kept and kept.begin == begin else Bucket(begin)
 
 
 @dataclass(slots=True)
 class _Client:
     last: datetime
     poll: datetime | None = None
-    hours: deque[_Hour] = field(default_factory=lambda: deque(maxlen=25))
+    hours: _Ring = field(default_factory=lambda: _Ring(_HOUR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,38 +167,11 @@ class Day:
     """The last 24 hours: ``buckets`` in order, one for each ten minutes, the current one last."""
 
     buckets: tuple[Bucket, ...]
-
-    @property
-    def requests(self) -> int:
-        """How many there were."""
-        return sum(each.requests for each in self.buckets)
-
-    @property
-    def errors(self) -> int:
-        """How many of them failed."""
-        return sum(each.errors for each in self.buckets)
-
-    @property
-    def answer_mean(self) -> float | None:
-        """Mean time to the end of an answer."""
-        answered = sum(each.answered for each in self.buckets)
-        return sum(each.answer_sum for each in self.buckets) / answered if answered else None
-
-    @property
-    def answer_max(self) -> float:
-        """The longest time to the end of an answer."""
-        return max((each.answer_max for each in self.buckets), default=0.0)
-
-    @property
-    def polls_an_hour(self) -> int:
-        """How often clients polled in the last full hour, in whole buckets."""
-        return sum(each.polls for each in self.buckets[-1 - _HOUR // BUCKET : -1])
-
-    @property
-    def hour(self) -> tuple[int, int]:
-        """Requests and errors of the last hour, the current bucket included."""
-        last = self.buckets[-_HOUR // BUCKET :]
-        return sum(each.requests for each in last), sum(each.errors for each in last)
+    total: Bucket
+    hour: Bucket
+    """The last hour, the current bucket included."""
+    polls_an_hour: int
+    """How often clients polled in the last full hour, in whole buckets."""
 
 
 class History:
@@ -162,23 +188,19 @@ class History:
         self.unanswered_logins = 0
         """How many of the gateway's last answers in a row were 401."""
         self._entries: deque[Entry] = deque(maxlen=LAST_REQUESTS)
-        self._ring = [Bucket() for _ in range(BUCKETS)]
+        self._day = _Ring(BUCKET)
         self._clients: dict[str, _Client] = {}
 
-    def add(self, entry: Entry, *, gateway_failed: bool = False) -> None:
-        """Count a finished request; ``gateway_failed``: its error is the gateway's, or of the way to it."""
+    def add(self, entry: Entry) -> None:
+        """Count a finished request."""
         self.count += 1
         self._entries.append(entry)
-        bucket = self._bucket(entry.at)
-        bucket.requests += 1
-        bucket.errors += entry.failed
+        bucket = self._day.at(entry.at)
+        bucket.count(entry)
         if entry.answered:
-            bucket.answered += 1
-            bucket.answer_sum += entry.answering
-            bucket.answer_max = max(bucket.answer_max, entry.answering)
             self.last_answer = entry
             self.unanswered_logins = self.unanswered_logins + 1 if entry.status == 401 else 0  # noqa: PLR2004 - HTTP
-        if entry.answered or gateway_failed:
+        if entry.answered or entry.code in GATEWAY_CODES:
             self.last_outcome = entry
         if entry.failed:
             self.last_failure = entry
@@ -190,32 +212,19 @@ class History:
 
     def day(self, now: datetime) -> Day:
         """Return the 24 hours until ``now``."""
-        last = _number(now)
-        return Day(tuple(self._at(number) for number in range(last - BUCKETS + 1, last + 1)))
+        buckets = self._day.until(now)
+        hour = _HOUR // BUCKET
+        return Day(buckets, _add_up(buckets), _add_up(buckets[-hour:]), _add_up(buckets[-1 - hour : -1]).polls)
 
     def clients(self, now: datetime) -> list[ClientSummary]:
         """Return the clients of the 24 hours until ``now``, the busiest first."""
-        summaries = list(self._summaries(now))
+        totals = ((address, client, _add_up(client.hours.until(now))) for address, client in self._clients.items())
+        summaries = [
+            ClientSummary(address, total.requests, total.errors, client.last)
+            for address, client, total in totals
+            if total.requests
+        ]
         return sorted(summaries, key=lambda each: (-each.requests, each.address))
-
-    def _summaries(self, now: datetime) -> Iterator[ClientSummary]:
-        oldest = int(now.timestamp()) // _HOUR - 23
-        for address, client in self._clients.items():
-            hours = [hour for hour in client.hours if hour.number >= oldest]
-            if hours:
-                requests = sum(hour.requests for hour in hours)
-                yield ClientSummary(address, requests, sum(hour.errors for hour in hours), client.last)
-
-    def _bucket(self, at: datetime) -> Bucket:
-        number = _number(at)
-        bucket = self._ring[number % BUCKETS]
-        if bucket.number != number:
-            bucket = self._ring[number % BUCKETS] = Bucket(number)
-        return bucket
-
-    def _at(self, number: int) -> Bucket:
-        bucket = self._ring[number % BUCKETS]
-        return bucket if bucket.number == number else Bucket(number)
 
     def _count_client(self, entry: Entry) -> bool:
         """Count for the client; return whether a poll of the gateway begins with this request."""
@@ -224,18 +233,10 @@ class History:
         if len(self._clients) > CLIENTS:
             del self._clients[next(iter(self._clients))]
         client.last = entry.at
-        number = int(entry.at.timestamp()) // _HOUR
-        if not client.hours or client.hours[-1].number != number:
-            client.hours.append(_Hour(number))
-        client.hours[-1].requests += 1
-        client.hours[-1].errors += entry.failed
+        client.hours.at(entry.at).count(entry)
         if entry.reused is None:
             return False  # it did not reach the gateway
         if client.poll is not None and timedelta(0) <= entry.at - client.poll < timedelta(seconds=POLL):
             return False
         client.poll = entry.at
         return True
-
-
-def _number(at: datetime) -> int:
-    return int(at.timestamp()) // BUCKET

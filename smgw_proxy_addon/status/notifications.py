@@ -13,6 +13,7 @@ from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.locales import Language, Notice, format_date, pick_language
 from smgw_proxy_addon.locales.de import notifications as german
 from smgw_proxy_addon.locales.en import notifications as english
+from smgw_proxy_addon.status.history import GATEWAY_CODES
 from smgw_proxy_addon.trust.policy import Certificate, Expiry, expiry, utc_if_set
 
 TEXTS: Final[Mapping[Language, Mapping[str, Notice]]] = {"en": english.WORDS, "de": german.WORDS}
@@ -21,19 +22,14 @@ _LINK: Final[Mapping[Language, str]] = {"en": english.LINK, "de": german.LINK}
 # A path or a name must not be taken for Markdown.
 _MARKUP: Final = str.maketrans({letter: f"\\{letter}" for letter in "[]()<>*_`#|\\"})
 
-UNREACHABLE: Final = frozenset(
-    {"gateway_unreachable", "gateway_name_unknown", "gateway_refused", "gateway_connect_timeout"}
-    | {"gateway_tls_failed", "gateway_timeout", "gateway_connection_lost", "gateway_bad_answer"}
-    | {"gateway_answer_truncated", "gateway_error", "pin_unreadable", "pin_not_written", "target_is_proxy"}
-    | {"gateway_wants_certificate"}
-)
-"""Codes of errors with which the gateway cannot be used."""
-
 REACHED: Final = frozenset(
     {"certificate_changed", "certificate_not_allowed", "gateway_closed_without_answer"}
     | {"gateway_login_refused", "login_expired"}
 )
 """Codes of errors that only a device within reach can cause; they have causes of their own."""
+
+UNREACHABLE: Final = GATEWAY_CODES - REACHED - {"gateway_login_paused", "gateway_login_stopped"}
+"""Codes of errors with which the gateway cannot be used; with the last two the proxy did not ask it."""
 
 
 class Cause(StrEnum):

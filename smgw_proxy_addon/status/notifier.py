@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,6 +20,7 @@ REPEAT: Final = timedelta(hours=24)
 """How often a notification is sent again: Home Assistant forgets all of them when it restarts."""
 
 
+@dataclass(eq=False, repr=False)
 class Notifier:
     """Sends and dismisses notifications until Home Assistant shows those that there are causes for.
 
@@ -27,18 +29,12 @@ class Notifier:
     after it did not answer, and every ``REPEAT`` in case a restart was not noticed. ``now`` is an aware local time.
     """
 
-    def __init__(
-        self,
-        supervisor: Supervisor,
-        situation: Callable[[], Situation],
-        *,
-        notify_after: timedelta,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._supervisor = supervisor
-        self._situation = situation
-        self._notify_after = notify_after
-        self._now = now
+    supervisor: Supervisor
+    situation: Callable[[], Situation]
+    notify_after: timedelta
+    now: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
         self._shown: dict[Cause, Mapping[str, str] | None] = {}
         self._sent: dict[Cause, datetime] = {}
         self._unreachable = False
@@ -58,24 +54,20 @@ class Notifier:
     async def update(self) -> None:
         """Send and dismiss what has changed."""
         await self._forget_lost()
-        for cause, facts in find_causes(self._situation(), self._now(), self._notify_after).items():
+        for cause, facts in find_causes(self.situation(), self.now(), self.notify_after).items():
             if cause in self._shown and self._shown[cause] == facts:
                 continue
-            if facts is None:
-                delivered = await self._supervisor.dismiss_notification(_identifier(cause))
-            else:
-                delivered = await self._supervisor.create_notification(
-                    _identifier(cause), await self._notice(cause, facts)
-                )
+            words = None if facts is None else await self._notice(cause, facts)
+            delivered = await self.supervisor.notify(_identifier(cause), words)
             if delivered:
                 self._shown[cause] = facts
-                self._sent[cause] = self._now()
+                self._sent[cause] = self.now()
             self._log_outcome(delivered=delivered, matters=facts is not None)
 
     async def withdraw(self) -> None:
         """Dismiss all notifications, as far as Home Assistant answers."""
         for cause in Cause:
-            await self._supervisor.dismiss_notification(_identifier(cause))
+            await self.supervisor.notify(_identifier(cause), None)
 
     def _log_outcome(self, *, delivered: bool, matters: bool) -> None:
         """Log the start and the end of a failure; a dismissal that fails (not ``matters``) is not logged."""
@@ -92,18 +84,18 @@ class Notifier:
         if not active:
             self._unreachable = False
             return
-        if await self._supervisor.fetch_language() is None:
+        if await self.supervisor.fetch_language() is None:
             self._unreachable = True
             self._log_outcome(delivered=False, matters=True)
             return
         for cause in active:
-            if self._unreachable or self._now() - self._sent[cause] >= REPEAT:
+            if self._unreachable or self.now() - self._sent[cause] >= REPEAT:
                 del self._shown[cause]
         self._unreachable = False
 
     async def _notice(self, cause: Cause, facts: Mapping[str, str]) -> Notice:
-        self._language = self._language or await self._supervisor.fetch_language()
-        self._page = self._page or await self._supervisor.fetch_page_path()
+        self._language = self._language or await self.supervisor.fetch_language()
+        self._page = self._page or await self.supervisor.fetch_page_path()
         return explain_cause(cause, facts, self._language or "en", self._page)
 
 

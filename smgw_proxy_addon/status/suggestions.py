@@ -113,16 +113,6 @@ def parse(data: bytes) -> tuple[Suggestion, ...]:
         raise ValueError(f"{where}: {error.msg}") from None
 
 
-def _read_name(value: object) -> str:
-    """Read a name that may be missing."""
-    if value in (None, ""):
-        return ""
-    text = read_line(value)
-    if len(text) > _LONGEST_NAME:
-        raise vol.Invalid(f"{echo(text)} is longer than {_LONGEST_NAME} characters")
-    return text
-
-
 def _read_gateway_address(value: object) -> Address:
     text = read_line(value)
     try:
@@ -154,15 +144,16 @@ def _read_gateway(value: object) -> Suggestion:
     return Suggestion(target, fields["interface"], way, fields["name"], fields["fingerprint"], fields["maker"])
 
 
+_NAME: Final = vol.All(vol.DefaultTo(""), vol.Any(read_line, ""), vol.Length(max=_LONGEST_NAME))
 _GATEWAY: Final = vol.Schema(
     {
         "target": read_line,
         "host": _read_gateway_address,
-        "interface": _read_name,
+        "interface": _NAME,
         "way": vol.In(("direct", "peer", "relay")),
-        "name": _read_name,
+        "name": _NAME,
         "fingerprint": read_fingerprint,
-        "maker": _read_name,
+        "maker": _NAME,
     },
     required=True,
     extra=vol.REMOVE_EXTRA,

@@ -27,10 +27,10 @@ CALL_SECONDS: Final = 5.0
 
 _ANSWER_LIMIT: Final = 1_000_000
 _OK: Final = range(200, 300)
-_FAILURES: Final = (ImportError, OSError, TimeoutError, ValueError)
+# The last two: an answer of another form, also where a WebSocket ended.
+_FAILURES: Final = (ImportError, OSError, TimeoutError, ValueError, KeyError, TypeError)
 _ADMINS: Final = "system-admin"
 """Home Assistant's group of administrators; its owner is in it, too."""
-_SERVICE: Final = "/core/api/services/persistent_notification"
 
 
 class Supervisor:
@@ -53,8 +53,8 @@ class Supervisor:
 
     async def fetch_page_path(self) -> str | None:
         """Return the path of the app's page, as Home Assistant has it since 2026.2, None without an answer."""
-        slug = (await self._app()).get("slug")
-        return f"/app/{slug}" if isinstance(slug, str) and slug.replace("_", "").isalnum() else None
+        slug = _text(await self._app(), "slug")
+        return f"/app/{slug}" if slug.replace("_", "").isalnum() else None
 
     async def fetch_ports(self) -> dict[str, int | None] | None:
         """Return the host's port for each of the container's (``8080/tcp``), None without an answer.
@@ -84,18 +84,13 @@ class Supervisor:
 
     async def fetch_language(self) -> str | None:
         """Return the language that Home Assistant is set to, such as ``de``, None without an answer."""
-        answer = await self._call("GET", "/core/api/config")
-        language = answer.get("language") if isinstance(answer, dict) else None
-        return language if isinstance(language, str) else None
+        return _text(await self._call("GET", "/core/api/config"), "language") or None
 
-    async def create_notification(self, identifier: str, words: Notice) -> bool:
-        """Show a notification, replacing one with the same identifier; return whether that succeeded."""
-        body = {"notification_id": identifier, "title": words.title, "message": words.message}
-        return await self._call("POST", f"{_SERVICE}/create", body) is not None
-
-    async def dismiss_notification(self, identifier: str) -> bool:
-        """Remove a notification, if there is one; return whether that succeeded."""
-        return await self._call("POST", f"{_SERVICE}/dismiss", {"notification_id": identifier}) is not None
+    async def notify(self, identifier: str, words: Notice | None) -> bool:
+        """Show a notification in place of one with this identifier, or remove that; return whether that succeeded."""
+        body = {"notification_id": identifier, **(words._asdict() if words else {})}
+        service = "create" if words else "dismiss"
+        return await self._call("POST", f"/core/api/services/persistent_notification/{service}", body) is not None
 
     async def fetch_admins(self) -> frozenset[str] | None:
         """Return the ids of Home Assistant's administrators, None without an answer.
@@ -111,11 +106,12 @@ class Supervisor:
                 if _text(await connection.receive_json(), "type") != "auth_ok":
                     return None
                 await connection.send_json({"id": 1, "type": "config/auth/list"})
-                return _admins(await connection.receive_json())
+                users = (await connection.receive_json())["result"]
+                return frozenset(
+                    str(user["id"]) for user in users if user["is_active"] and _ADMINS in user["group_ids"]
+                )
         except self._failures as error:
             _LOGGER.debug("Home Assistant did not list its users: %s", type(error).__name__)
-            return None
-        except TypeError:  # a message that is no text: the connection ended
             return None
 
     async def close(self) -> None:
@@ -182,18 +178,9 @@ def _addresses(part: Mapping[str, Any]) -> Iterator[InterfaceAddress]:
             yield ipaddress.ip_interface(text)
 
 
-def _admins(answer: Any) -> frozenset[str] | None:
-    """Read the administrators out of Home Assistant's list of users."""
-    try:
-        return frozenset(
-            str(user["id"]) for user in answer["result"] if user["is_active"] and _ADMINS in user["group_ids"]
-        )
-    except (KeyError, TypeError):
-        return None
-
-
 def _text(value: Any, name: str) -> str:
-    return str(value.get(name)) if isinstance(value, dict) else ""
+    text = value.get(name) if isinstance(value, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def _part(value: Any, name: str) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ AXE: Final = files("axe_playwright_python").joinpath("axe.min.js").read_text("ut
 TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 REFRESH: Final = "document.dispatchEvent(new Event('visibilitychange'))"
 BUTTON: Final = {"en-GB": "Use it", "de-DE": "Übernehmen"}
-FOUND: Final = {"en-GB": "found a Theben gateway at 192.168.1.200", "de-DE": "ein Gateway von Theben gefunden"}
+FOUND: Final = {"en-GB": "found a gateway by Theben at 192.168.1.200", "de-DE": "ein Gateway von Theben gefunden"}
 DONE: Final = {"en-GB": "The app restarts now", "de-DE": "Die App startet jetzt neu"}
 
 
@@ -123,7 +123,7 @@ async def test_it_is_readable_on_a_phone(
             await expect(page.locator("#diagnosis a.button")).to_be_visible()
         if name == "second":  # only for who looks for it
             await expect(page.get_by_role("button", name="Use it")).to_be_hidden()
-            await page.locator("summary", has_text="found an EMH gateway").click()
+            await page.locator("summary", has_text="found a gateway by EMH").click()
             await expect(page.get_by_role("button", name="Use it")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await page.add_script_tag(content=AXE)

@@ -9,7 +9,7 @@ import pytest
 from smgw_proxy_addon import errors
 from smgw_proxy_addon.errors import CertificateChangedError, ProxyError
 from smgw_proxy_addon.locales import Language, format_date
-from smgw_proxy_addon.locales.explain import ERRORS, FACTS, explain
+from smgw_proxy_addon.locales.explain import ERRORS, explain
 
 OLD = "0123456789abcdef" * 4
 NEW = "fedcba9876543210" * 4
@@ -23,6 +23,24 @@ CHANGED = {
     "presented_not_after": "2033-01-02 00:00:00+00:00",
     "presented_subject": "CN=ETHE0300186023.SMGW,O=SMGW,C=DE",
 }
+FACTS = {
+    "target": "the gateway's address as configured",
+    "peer": "the address that the request came from",
+    "host": "the name that the client used for the proxy",
+    "limit": "the size that is allowed, in MB, without unit",
+    "seconds": "how long was waited, without unit",
+    "file": "the path of a stored certificate",
+    "folder": "the path of the folder of stored certificates",
+    "problem": "why a file cannot be read or written, as the system has it",
+    "pinned": "SHA-256 fingerprint of the trusted or configured certificate, 64 hexadecimal digits",
+    "presented": "SHA-256 fingerprint of the certificate that the gateway shows, 64 hexadecimal digits",
+    "pinned_not_before": "start of validity of the trusted certificate",
+    "pinned_not_after": "end of validity of the trusted certificate",
+    "presented_not_before": "start of validity of the certificate that the gateway shows",
+    "presented_not_after": "end of validity of the certificate that the gateway shows",
+    "presented_subject": "subject of the certificate that the gateway shows",
+}
+"""The facts that the texts of errors can use; each may be missing, then the words around it are left out."""
 LANGUAGES: tuple[Language, ...] = ("en", "de")
 
 

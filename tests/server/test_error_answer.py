@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from smgw_proxy_addon import errors
 from smgw_proxy_addon.errors import CertificateChangedError, ProxyError
 from smgw_proxy_addon.locales import Language
-from smgw_proxy_addon.locales.explain import FACTS, explain
+from smgw_proxy_addon.locales.explain import explain
 from smgw_proxy_addon.server.error_answer import body, choose_language, wants_html
-from tests.locales.test_explain import ALL, CHANGED, LANGUAGES
+from tests.locales.test_explain import ALL, CHANGED, FACTS, LANGUAGES
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 

@@ -155,7 +155,7 @@ async def test_filtered(tmp_path: Path) -> None:
 
 async def test_an_unknown_name(tmp_path: Path) -> None:
     findings = await examine(options_for("gateway.invalid", tmp_path))
-    assert (fault(findings).step, fault(findings).code) == (Step.NAME, "name_unknown")
+    assert (fault(findings).step, fault(findings).code) == (Step.NAME, "gateway_name_unknown")
     assert codes(findings)[1:] == ["address_not_known", *["not_tried"] * 4]
 
 
@@ -303,7 +303,7 @@ async def test_a_device_that_refuses_smgw_local_too_is_no_gateway(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"), [("drop", "http_closed"), ("reset", "http_closed"), ("garbage", "http_not_http")]
+    ("kind", "code"), [("drop", "http_closed"), ("reset", "http_closed"), ("garbage", "gateway_bad_answer")]
 )
 async def test_a_gateway_that_gives_no_answer(tmp_path: Path, kind: str, code: str) -> None:
     async with Simulator() as sim:
@@ -327,7 +327,7 @@ async def test_a_gateway_that_takes_too_long(tmp_path: Path) -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "http_not_a_gateway"),
         (b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n", "http_other_login"),
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "http_error"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", "http_truncated"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", "gateway_answer_truncated"),
     ],
 )
 async def test_a_device_that_is_no_gateway(tmp_path: Path, answer: bytes, code: str) -> None:

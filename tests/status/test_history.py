@@ -1,13 +1,12 @@
 """The history of requests counts right and is bounded."""
 
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smgw_proxy_addon.status.history import BUCKETS, CLIENTS, LAST_REQUESTS, MANY_POLLS, Entry, History
+from smgw_proxy_addon.status.history import BUCKETS, CLIENTS, LAST_REQUESTS, MANY_POLLS, Bucket, Entry, History
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 
@@ -50,12 +49,12 @@ def test_what_a_failure_is(status: int, code: str | None, failed: bool, answered
 def test_a_kept_answer_is_none_of_the_gateway() -> None:
     history = History()
     history.add(entry(answering=0.5))
-    history.add(entry(status=502, code="gateway_refused"), gateway_failed=True)
+    history.add(entry(status=502, code="gateway_refused"))
     history.add(entry(at=NOW + timedelta(minutes=1), reused=None, answering=0.0))
     assert history.last_answer == entry(answering=0.5)
     assert history.last_outcome == entry(status=502, code="gateway_refused")
     day = history.day(NOW)
-    assert (day.requests, day.answer_mean) == (3, 0.5)
+    assert (day.total.requests, day.total.answer_mean) == (3, 0.5)
 
 
 def test_the_newest_comes_first_and_only_so_many_are_kept() -> None:
@@ -76,9 +75,9 @@ def test_the_day_counts_by_ten_minutes() -> None:
     history.add(entry(NOW, status=502, code="gateway_refused"))
     day = history.day(NOW)
     assert len(day.buckets) == BUCKETS
-    assert (day.requests, day.errors) == (3, 1)
-    assert (day.answer_mean, day.answer_max) == (2.0, 3.0)
-    assert day.hour == (1, 1)
+    assert (day.total.requests, day.total.errors) == (3, 1)
+    assert (day.total.answer_mean, day.total.answer_max) == (2.0, 3.0)
+    assert (day.hour.requests, day.hour.errors) == (1, 1)
     assert day.buckets[-1].errors == 1
     assert day.buckets[-1].answer_mean is None
     assert day.buckets[-13].requests == 2
@@ -87,14 +86,15 @@ def test_the_day_counts_by_ten_minutes() -> None:
 
 def test_an_empty_day_has_no_mean() -> None:
     day = History().day(NOW)
-    assert (day.requests, day.answer_mean, day.answer_max, day.polls_an_hour, day.hour) == (0, None, 0.0, 0, (0, 0))
+    assert (day.total, day.polls_an_hour) == (Bucket(day.buckets[0].begin), 0)
+    assert day.total.answer_mean is None
 
 
 def test_a_clock_that_jumps_leaves_nothing_of_the_future() -> None:
     history = History()
     history.add(entry(NOW + timedelta(days=3)))
     history.add(entry(NOW))
-    assert history.day(NOW).requests == 1
+    assert history.day(NOW).total.requests == 1
 
 
 def test_clients_are_counted_for_a_day_the_busiest_first() -> None:
@@ -147,7 +147,7 @@ def test_what_never_reached_the_gateway_is_no_poll() -> None:
 def test_the_last_of_each_kind() -> None:
     history = History()
     history.add(answered := entry(target="/answered"))
-    history.add(lost := entry(status=502, code="gateway_refused"), gateway_failed=True)
+    history.add(lost := entry(status=502, code="gateway_refused"))
     history.add(refused := entry(status=421, code="misdirected_request"))
     history.add(entry(status=0, code="client_gone"))
     assert history.last_answer is answered
@@ -175,7 +175,7 @@ def test_nothing_grows_past_its_limit(events: list[tuple[int, int, int]]) -> Non
     assert len(history.clients(now)) <= CLIENTS
     day = history.day(now)
     assert sum(each.requests for each in history.clients(now)) <= len(events)
-    assert day.errors <= day.requests <= len(events)
+    assert day.total.errors <= day.total.requests <= len(events)
 
 
 def test_a_busy_month_takes_no_more_than_a_busy_day() -> None:
@@ -185,5 +185,5 @@ def test_a_busy_month_takes_no_more_than_a_busy_day() -> None:
         history.add(entry(at, client=f"10.0.{number % 256}.1", target="/" + "x" * 199))
     clients = history._clients.values()  # noqa: SLF001 - the bound is on what is held, not on what is shown
     assert len(clients) == CLIENTS
-    assert max(len(client.hours) for client in clients) <= 25
-    assert sys.getsizeof(history._ring) < 10_000  # noqa: SLF001 - see above
+    assert max(len(client.hours._buckets) for client in clients) <= 24  # noqa: SLF001 - see above
+    assert len(history._day._buckets) <= BUCKETS  # noqa: SLF001 - see above

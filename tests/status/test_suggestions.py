@@ -57,7 +57,7 @@ def test_gateways_are_read_with_their_own_names(tmp_path: Path) -> None:
         ({"way": "magic"}, "way"),
         ({"name": "a\nb"}, "cannot be printed"),
         ({"name": "\N{RIGHT-TO-LEFT OVERRIDE}WGMS"}, "cannot be printed"),
-        ({"maker": "x" * 65}, "longer than"),
+        ({"maker": "x" * 65}, "maker: length of value must be at most 64"),
         ({"interface": ["end0"]}, "interface"),
         ({"fingerprint": "ab"}, "fingerprint"),
         ({"host": None}, "host"),

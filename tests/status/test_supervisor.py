@@ -201,7 +201,7 @@ async def test_without_a_supervisor_there_is_silence(caplog: pytest.LogCaptureFi
         url = told.url
         async with client(url, token="wrong") as supervisor:
             assert await supervisor.fetch_interfaces() is None
-            assert not await supervisor.dismiss_notification("x")
+            assert not await supervisor.notify("x", None)
     async with client(url) as supervisor:
         assert await supervisor.fetch_interfaces() is None
         assert await supervisor.fetch_language() is None

@@ -170,7 +170,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "gateway_name_unknown": Explanation(
         "Der Name des Gateways ist unbekannt",
         "Zum Namen des Gateways[ ({target})] gibt es in Ihrem Netz keine Adresse.",
-        "Prüfen Sie die Schreibweise in der Option „target“ oder tragen Sie dort die IP-Adresse des Gateways ein.",
+        "Prüfen Sie die Schreibweise in der Option „target“, oder tragen Sie dort besser die IP-Adresse des Gateways "
+        "ein, aus dem Brief Ihres Messstellenbetreibers. Namen wie smgw.local gelten nur in dessen eigenem Netz.",
     ),
     "gateway_refused": Explanation(
         "Das Gateway lehnt die Verbindung ab",
@@ -241,16 +242,17 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "pin_unreadable": Explanation(
         "Das gespeicherte Zertifikat ist nicht lesbar",
         "Die Datei mit dem vertrauten Zertifikat des Gateways[ ({file})] ist beschädigt oder darf nicht gelesen "
-        "werden. Zur Sicherheit sendet der Proxy nichts an das Gateway.",
+        "werden[: {problem}]. Zur Sicherheit sendet der Proxy nichts an das Gateway.",
         "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy das Zertifikat vergessen; "
         "dann wird dem nächsten vertraut, das das Gateway zeigt.\n"
         "In der Home-Assistant-App: Benutzeroberfläche öffnen → Zertifikat → Vergessen …\n"
-        "Auf der Befehlszeile, mit demselben --cert-dir und --target wie der Proxy: smgw-proxy trust forget",
+        "Auf der Befehlszeile, mit demselben --cert-dir und --target wie der Proxy: smgw-proxy trust forget"
+        "[ --target {target}]",
     ),
     "pin_not_written": Explanation(
         "Das Zertifikat des Gateways lässt sich nicht speichern",
-        "Der Proxy konnte das Zertifikat des Gateways nicht in seinen Ordner[ {folder}] schreiben. Zur Sicherheit "
-        "sendet er nichts an das Gateway.",
+        "Der Proxy konnte das Zertifikat des Gateways nicht in seinen Ordner[ {folder}] schreiben[: {problem}]. Zur "
+        "Sicherheit sendet er nichts an das Gateway.",
         "Prüfen Sie, ob der Datenträger voll ist und ob der Proxy in diesen Ordner schreiben darf.",
     ),
     "gateway_connection_lost": Explanation(

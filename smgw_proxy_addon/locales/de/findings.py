@@ -50,12 +50,6 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     # Name
     "name_ok": Outcome("Der Name {host} gehört zur Adresse {addresses}."),
-    "name_unknown": Outcome(
-        "Niemand kennt eine Adresse zum Namen {host}.",
-        "Prüfen Sie die Schreibweise in der Option „target“, oder tragen Sie dort besser die IP-Adresse des "
-        "Gateways ein, aus dem Brief Ihres Messstellenbetreibers. Namen wie smgw.local gelten nur im Netz des "
-        "Gateways selbst.",
-    ),
     # Address
     "address_ok": Outcome("Dieser Rechner hat im Netz des Gateways die Adresse {own}, an {interface}."),
     "address_reached": Outcome("Dieser Rechner erreicht das Gateway."),
@@ -260,42 +254,6 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "({subject}).",
         "Prüfen Sie Datum und Uhrzeit dieses Rechners.",
     ),
-    "target_is_proxy": Outcome(
-        "Unter {at} antwortet dieser Proxy selbst. Es wurde ihm nichts gesendet und sein Zertifikat nicht "
-        "gespeichert.",
-        "Tragen Sie in die Option „target“ die Adresse des Gateways ein; die des Proxys gehört in die Programme, die "
-        "ihn fragen.",
-    ),
-    "certificate_changed": Outcome(
-        "Das Gerät zeigt ein anderes Zertifikat als das vertraute. Es wurde ihm nichts gesendet.\n"
-        "Vertraut: {pinned_groups}\n"
-        "Gezeigt: {presented_groups} ({presented_subject})",
-        "Hat Ihr Messstellenbetreiber das Gateway getauscht oder aktualisiert, oder bestätigt er das neue "
-        "Zertifikat, dann vertrauen Sie ihm.\n"
-        "Auf der Seite des Proxys: Zertifikat → Dem neuen Zertifikat vertrauen …\n"
-        "Auf der Befehlszeile, mit demselben --cert-dir wie der Proxy: smgw-proxy trust accept --target {target} "
-        "--fingerprint {presented}\n"
-        "Wenn nicht, vertrauen Sie ihm nicht: Prüfen Sie, was angeschlossen ist, und fragen Sie Ihren "
-        "Messstellenbetreiber.",
-    ),
-    "certificate_not_allowed": Outcome(
-        "Das Gerät zeigt ein anderes Zertifikat als das eingetragene. Es wurde ihm nichts gesendet.\n"
-        "Eingetragen: {pinned_groups}\n"
-        "Gezeigt: {presented_groups} ({presented_subject})",
-        "Ist das gezeigte richtig, tragen Sie es in die Option „certificate_fingerprint“ ein, oder lassen Sie diese "
-        "Option leer.",
-    ),
-    "pin_unreadable": Outcome(
-        "Das gespeicherte Zertifikat ist nicht lesbar: {file} ({problem}). Das Gateway wurde nicht gefragt.",
-        "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy das Zertifikat vergessen; "
-        "dann wird dem nächsten vertraut.\n"
-        "Auf der Seite des Proxys: Zertifikat → Vergessen …\n"
-        "Auf der Befehlszeile, mit demselben --cert-dir wie der Proxy: smgw-proxy trust forget --target {target}",
-    ),
-    "pin_not_written": Outcome(
-        "Das Zertifikat lässt sich nicht in {folder} speichern ({problem}); an das Gateway wird nichts gesendet.",
-        "Prüfen Sie, ob der Datenträger voll ist und ob der Proxy in diesen Ordner schreiben darf.",
-    ),
     # HTTP
     "http_ok": Outcome(
         "Es verlangt Benutzername und Passwort, wie ein Smart-Meter-Gateway es tut. Alles ist bereit.",
@@ -337,14 +295,5 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "Das Gateway hat eine Anfrage angenommen und nicht innerhalb von {seconds} Sekunden geantwortet.",
         "Es ist überlastet oder mit einer längeren Aufgabe beschäftigt: Warten Sie eine Viertelstunde und versuchen "
         "Sie es noch einmal. Lassen Sie Ihre Programme seltener fragen.",
-    ),
-    "http_not_http": Outcome(
-        "Was das Gerät über die verschlüsselte Verbindung antwortet, ist kein HTTP; es ist also kein "
-        "Smart-Meter-Gateway.",
-        "Prüfen Sie Adresse und Port in der Option „target“.",
-    ),
-    "http_truncated": Outcome(
-        "Die Antwort des Gateways brach mittendrin ab.",
-        "Versuchen Sie es noch einmal. Geschieht es oft, prüfen Sie das Kabel.",
     ),
 }

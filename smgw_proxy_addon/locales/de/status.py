@@ -6,7 +6,6 @@ from typing import Final
 WORDS: Final[Mapping[str, str]] = {
     "title": "SMGW-Proxy",
     "unknown": "unbekannt",
-    "none": "keine",
     "language": "Sprache",
     "language.en": "English",
     "language.de": "Deutsch",
@@ -55,15 +54,12 @@ WORDS: Final[Mapping[str, str]] = {
     "stale": "Der Proxy antwortet gerade nicht. Was Sie sehen, kann veraltet sein.",
     "span.seconds": "{count} s",
     "span.minutes": "{count} min",
-    "span.minutes.one": "{count} min",
     "span.hours": "{count} h",
-    "span.hours.one": "{count} h",
     "span.days": "{count} Tagen",
-    "span.days.one": "{count} Tag",
+    "span.days.one": "1 Tag",
     "ago": "vor {span}",
     "footer": "smgw-proxy {version}, läuft seit {since}",
     # Urteil
-    "verdict.title": "Überblick",
     "verdict.remedy": "Was zu tun ist",
     "verdict.level.good": "Alles in Ordnung",
     "verdict.level.idle": "Wartet",
@@ -80,7 +76,6 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.waiting.detail": "Seit dem Start hat noch kein Programm das Gateway abgefragt.",
     "verdict.waiting.remedy": "Richten Sie ein Programm ein: Die Adressen stehen unter „Verbinden“.",
     "verdict.found": "SMGW Network hat ein Gateway von {maker} gefunden: {address}.",
-    "verdict.found.an": "SMGW Network hat ein Gateway von {maker} gefunden: {address}.",
     "verdict.found.unknown": "SMGW Network hat ein Gateway gefunden: {address}.",
     "verdict.found.several": "SMGW Network hat {count} Gateways gefunden: Wählen Sie eines.",
     "verdict.decided": "Die nächste Anfrage wird zeigen, ob es funktioniert.",
@@ -106,12 +101,7 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.not_found.detail": "Die letzten Anfragen galten einem Pfad, den dieses Gateway nicht hat, oder waren "
     "von einer Art, die es nicht annimmt.",
     "verdict.not_found.remedy": "Vergleichen Sie die Adresse in Ihrem Programm mit der unter „Verbinden“.",
-    "verdict.unreadable": "Es funktioniert nicht: {reason}.",
-    "verdict.unreadable.remedy": "Stellen Sie die Datei aus einer Sicherung wieder her, oder lassen Sie den Proxy "
-    "das Zertifikat neu lernen: Drücken Sie unter „Zertifikat“ auf „Vergessen“.",
     "verdict.changed": "Es funktioniert nicht, weil das Gateway ein anderes Zertifikat zeigt als bisher.",
-    "verdict.changed.detail": "Entweder wurde das Gateway oder sein Zertifikat ausgetauscht, oder ein anderes Gerät "
-    "gibt sich als Ihr Gateway aus. Es wurde ihm nichts gesendet, nicht einmal ein Passwort.",
     "verdict.changed.remedy": "Sehen Sie sich unter „Zertifikat“ beide Zertifikate an. Vertrauen Sie dem neuen nur, "
     "wenn Sie wissen, warum es ausgetauscht wurde.",
     "verdict.not_stored": "Es funktioniert nicht: Das Gateway zeigt ein anderes Zertifikat als das, dem vertraut "
@@ -130,16 +120,10 @@ WORDS: Final[Mapping[str, str]] = {
     "Ihres Messstellenbetreibers, nicht die eines Kundenportals.",
     "verdict.login_stopped": "Es funktioniert nicht: Das Gateway hat die Anmeldung zweimal hintereinander abgelehnt "
     "(Zugang {accounts}).",
-    "verdict.login_stopped.detail": "Seitdem sendet der Proxy mit diesem Zugang nichts mehr, weil sich Gateways nach "
-    "mehreren falschen Anmeldungen sperren.",
     "verdict.login_stopped.remedy": "Berichtigen Sie Benutzername und Passwort in der Option accounts: Es sind die "
     "HAN-Zugangsdaten Ihres Messstellenbetreibers. Sind sie richtig, warten Sie einige Minuten und drücken Sie unter "
     "„Gateway“ auf „Erneut versuchen“.",
     "verdict.login_held_back": "Ein Programm hat ein falsches Passwort: {addresses}.",
-    "verdict.login_held_back.detail": "Das Gateway hat seine Anmeldungen mehrmals hintereinander abgelehnt. Damit "
-    "sich das Gateway nicht sperrt, hält der Proxy weitere eine Weile zurück. Andere Programme betrifft das nicht.",
-    "verdict.login_held_back.remedy": "Berichtigen Sie Benutzername und Passwort in dem Programm mit dieser Adresse: "
-    "Es sind die HAN-Zugangsdaten Ihres Messstellenbetreibers, nicht die eines Kundenportals.",
     "verdict.login_retried": "Die nächste Anfrage wird zeigen, ob das Gateway die Anmeldung annimmt.",
     "verdict.login_retried.detail": "Sie haben sie noch einmal erlaubt. Seitdem hat kein Programm abgefragt.",
     "verdict.expired": "Es funktioniert, aber das Zertifikat des Gateways ist abgelaufen.",
@@ -352,7 +336,6 @@ WORDS: Final[Mapping[str, str]] = {
     "requests.connecting": "Verbinden",
     "requests.answering": "Antworten",
     "requests.kept": "gehaltene Verbindung",
-    "requests.new": "neue Verbindung",
     "requests.all": "Die letzten {count} Anfragen zeigen",
     "requests.bundle": "Diagnosedatei herunterladen",
     "requests.bundle.note": "Versionen, Optionen, Zustand und die letzten Zeilen des Protokolls, ohne Geheimnisse "

@@ -159,7 +159,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
     "gateway_name_unknown": Explanation(
         "Nobody knows the gateway's name",
         "The name of the gateway[, {target},] has no address in your network.",
-        'Check the spelling in the option "target", or enter the gateway\'s IP address there.',
+        'Check the spelling in the option "target", or better enter the gateway\'s IP address there, from the letter '
+        "of your metering point operator. Names such as smgw.local work only inside the gateway's own network.",
     ),
     "gateway_refused": Explanation(
         "The gateway refuses the connection",
@@ -224,17 +225,18 @@ WORDS: Final[Mapping[str, Explanation]] = {
     ),
     "pin_unreadable": Explanation(
         "The stored certificate cannot be read",
-        "The file with the gateway's trusted certificate[ ({file})] is damaged or must not be read. To be safe, the "
-        "proxy sends nothing to the gateway.",
+        "The file with the gateway's trusted certificate[ ({file})] is damaged or must not be read[: {problem}]. To "
+        "be safe, the proxy sends nothing to the gateway.",
         "Restore the file from a backup, or have the proxy forget the certificate; then the next one that the "
         "gateway shows will be trusted.\n"
         "In the Home Assistant app: Open Web UI → Certificate → Forget…\n"
-        "On the command line, with the same --cert-dir and --target as the proxy: smgw-proxy trust forget",
+        "On the command line, with the same --cert-dir and --target as the proxy: smgw-proxy trust forget"
+        "[ --target {target}]",
     ),
     "pin_not_written": Explanation(
         "The gateway's certificate cannot be stored",
-        "The proxy could not write the gateway's certificate into its folder[ {folder}]. To be safe, it sends "
-        "nothing to the gateway.",
+        "The proxy could not write the gateway's certificate into its folder[ {folder}][: {problem}]. To be "
+        "safe, it sends nothing to the gateway.",
         "Check that the disk is not full and that the proxy may write into this folder.",
     ),
     "gateway_connection_lost": Explanation(

@@ -48,12 +48,6 @@ WORDS: Final[Mapping[str, Outcome]] = {
     ),
     # Name
     "name_ok": Outcome("The name {host} belongs to the address {addresses}."),
-    "name_unknown": Outcome(
-        "Nobody knows an address for the name {host}.",
-        'Check its spelling in the option "target", or better enter the gateway\'s IP address there, from the '
-        "letter of your metering point operator. Names such as smgw.local work only inside the gateway's own "
-        "network.",
-    ),
     # Address
     "address_ok": Outcome("This computer has the address {own} in the gateway's network, on {interface}."),
     "address_reached": Outcome("This computer reaches the gateway."),
@@ -244,39 +238,6 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "It is the trusted certificate, but by this computer's clock it is not valid yet: {groups} ({subject}).",
         "Check date and time of this computer.",
     ),
-    "target_is_proxy": Outcome(
-        "What answers at {at} is this proxy itself. Nothing was sent to it, and its certificate was not stored.",
-        'Enter the address of the gateway in the option "target"; the proxy\'s own address belongs into the programs '
-        "that ask.",
-    ),
-    "certificate_changed": Outcome(
-        "The device shows another certificate than the trusted one. Nothing was sent to it.\n"
-        "Trusted: {pinned_groups}\n"
-        "Shown: {presented_groups} ({presented_subject})",
-        "If your metering point operator replaced or updated the gateway, or confirms the new certificate, trust "
-        "it.\n"
-        "On the proxy's page: Certificate → Trust the new certificate…\n"
-        "On the command line, with the same --cert-dir as the proxy: smgw-proxy trust accept --target {target} "
-        "--fingerprint {presented}\n"
-        "If not, do not: check what is connected, and ask your metering point operator.",
-    ),
-    "certificate_not_allowed": Outcome(
-        "The device shows another certificate than the one that you entered. Nothing was sent to it.\n"
-        "Entered: {pinned_groups}\n"
-        "Shown: {presented_groups} ({presented_subject})",
-        'If the one shown is right, enter it in the option "certificate_fingerprint", or leave that option empty.',
-    ),
-    "pin_unreadable": Outcome(
-        "The stored certificate cannot be read: {file} ({problem}). The gateway was not asked.",
-        "Restore the file from a backup, or have the proxy forget the certificate; then the next one will be "
-        "trusted.\n"
-        "On the proxy's page: Certificate → Forget…\n"
-        "On the command line, with the same --cert-dir as the proxy: smgw-proxy trust forget --target {target}",
-    ),
-    "pin_not_written": Outcome(
-        "The certificate cannot be stored in {folder} ({problem}), so nothing is sent to the gateway.",
-        "Check that the disk is not full and that the proxy may write into this folder.",
-    ),
     # HTTP
     "http_ok": Outcome("It asks for user name and password as a Smart Meter Gateway does. All is ready."),
     "http_certificate": Outcome("It lets the proxy in by its certificate. All is ready."),
@@ -313,13 +274,5 @@ WORDS: Final[Mapping[str, Outcome]] = {
         "The gateway took a request and did not answer within {seconds} seconds.",
         "It is overloaded or at work on something long: wait for a quarter of an hour and try again. Let your "
         "programs ask less often.",
-    ),
-    "http_not_http": Outcome(
-        "What the device answers over the encrypted connection is not HTTP, so it is no Smart Meter Gateway.",
-        'Check address and port in the option "target".',
-    ),
-    "http_truncated": Outcome(
-        "The gateway's answer ended half-way.",
-        "Try again. If it happens often, check the cable.",
     ),
 }

@@ -6,7 +6,6 @@ from typing import Final
 WORDS: Final[Mapping[str, str]] = {
     "title": "SMGW Proxy",
     "unknown": "unknown",
-    "none": "none",
     "language": "Language",
     "language.en": "English",
     "language.de": "Deutsch",
@@ -55,15 +54,12 @@ WORDS: Final[Mapping[str, str]] = {
     "stale": "The proxy does not answer at the moment. What you see may be out of date.",
     "span.seconds": "{count} s",
     "span.minutes": "{count} min",
-    "span.minutes.one": "{count} min",
     "span.hours": "{count} h",
-    "span.hours.one": "{count} h",
     "span.days": "{count} days",
-    "span.days.one": "{count} day",
+    "span.days.one": "1 day",
     "ago": "{span} ago",
     "footer": "smgw-proxy {version}, running since {since}",
     # Verdict
-    "verdict.title": "Overview",
     "verdict.remedy": "What to do",
     "verdict.level.good": "All is well",
     "verdict.level.idle": "Waiting",
@@ -79,8 +75,7 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.waiting": "The proxy is ready and waits for the first request.",
     "verdict.waiting.detail": "Since its start, no client has asked the gateway for anything.",
     "verdict.waiting.remedy": "Set up a client: the addresses are under “Connect”.",
-    "verdict.found": "SMGW Network found a {maker} gateway at {address}.",
-    "verdict.found.an": "SMGW Network found an {maker} gateway at {address}.",
+    "verdict.found": "SMGW Network found a gateway by {maker} at {address}.",
     "verdict.found.unknown": "SMGW Network found a gateway at {address}.",
     "verdict.found.several": "SMGW Network found {count} gateways: choose one.",
     "verdict.decided": "The next request will show whether it works.",
@@ -103,12 +98,7 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.not_found.detail": "The last requests were for a path that this gateway does not have, or of a kind "
     "that it does not take.",
     "verdict.not_found.remedy": "Compare the address in your program with the one under “Connect”.",
-    "verdict.unreadable": "It does not work: {reason}.",
-    "verdict.unreadable.remedy": "Restore the file from a backup, or have the proxy learn the certificate again: "
-    "press “Forget” under “Certificate”.",
     "verdict.changed": "It does not work because the gateway shows another certificate than before.",
-    "verdict.changed.detail": "Either the gateway or its certificate was replaced, or another device pretends to be "
-    "your gateway. Nothing was sent to it, not even a password.",
     "verdict.changed.remedy": "Look at both certificates under “Certificate”. Trust the new one only if you know "
     "why it changed.",
     "verdict.not_stored": "It does not work: the gateway shows another certificate than the trusted one, and it "
@@ -125,16 +115,10 @@ WORDS: Final[Mapping[str, str]] = {
     "verdict.login.remedy": "Check user name and password in your client: they are the HAN credentials of your "
     "metering point operator, not those of a customer portal.",
     "verdict.login_stopped": "It does not work: the gateway refused the login twice in a row (account {accounts}).",
-    "verdict.login_stopped.detail": "Since then the proxy sends nothing with this account, because gateways lock "
-    "themselves after several wrong logins.",
     "verdict.login_stopped.remedy": "Correct user name and password in the option accounts: they are the HAN "
     "credentials of your metering point operator. If they are right, wait some minutes and press “Try again” under "
     "“Gateway”.",
     "verdict.login_held_back": "A program has a wrong password: {addresses}.",
-    "verdict.login_held_back.detail": "The gateway refused its logins several times in a row. So that the gateway "
-    "does not lock itself, the proxy holds further ones back for a while. Other programs are not concerned.",
-    "verdict.login_held_back.remedy": "Correct user name and password in the program at that address: they are the "
-    "HAN credentials of your metering point operator, not those of a customer portal.",
     "verdict.login_retried": "The next request will show whether the gateway takes the login.",
     "verdict.login_retried.detail": "You have said that it may be tried again. No client has asked since.",
     "verdict.expired": "It works, but the gateway's certificate has expired.",
@@ -331,7 +315,6 @@ WORDS: Final[Mapping[str, str]] = {
     "requests.connecting": "Connecting",
     "requests.answering": "Answering",
     "requests.kept": "kept connection",
-    "requests.new": "new connection",
     "requests.all": "Show the last {count} requests",
     "requests.bundle": "Download a diagnosis file",
     "requests.bundle.note": "Versions, options, state and the last log lines, without secrets and "

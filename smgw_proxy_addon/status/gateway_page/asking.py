@@ -9,8 +9,8 @@ import base64
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from smgw_proxy_addon.errors import BadAnswerError, ProxyError
@@ -23,7 +23,7 @@ from smgw_proxy_addon.proxy.source import Client
 from smgw_proxy_addon.status.gateway_page.confirmation import restarts
 from smgw_proxy_addon.status.gateway_page.jars import Jar
 from smgw_proxy_addon.status.gateway_page.policy import request_headers
-from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources, read_text
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, read_text
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.auth.login_once import LoginOnce
@@ -41,23 +41,17 @@ NOTHING: Final = "data:,"
 
 Pieces = AsyncIterator[bytes]
 
-_Read = TypeVar("_Read")
 
-
+@dataclass(eq=False, repr=False)
 class GatewayAsker:
     """Asks for jars; ``host`` is the ``Host`` header, ``report`` gets every finished request."""
 
-    def __init__(
-        self,
-        login_once: "LoginOnce",
-        host: bytes,
-        names: Callable[[], GatewayNames],
-        report: Callable[[RequestRecord], None],
-    ) -> None:
-        self._login_once = login_once
-        self._host = host
-        self.names = names
-        self._report = report
+    login_once: "LoginOnce"
+    host: bytes
+    names: Callable[[], GatewayNames]
+    report: Callable[[RequestRecord], None]
+
+    def __post_init__(self) -> None:
         self._wanted: WeakKeyDictionary[Jar, asyncio.Future[None]] = WeakKeyDictionary()
         """Of the page that each browser asked for last; done once it wants another one."""
         self._reading = asyncio.Lock()
@@ -65,7 +59,7 @@ class GatewayAsker:
     def make_request(self, method: str, target: bytes, headers: Headers, body: bytes | None) -> GatewayRequest:
         """Make the gateway's request; its cookies follow when it is sent."""
         length = None if body is None else len(body)
-        kept = request_headers(headers, host=self._host, length=length)
+        kept = request_headers(headers, host=self.host, length=length)
         return GatewayRequest(method.encode(), target, kept, body, chunked=False, has_login=False)
 
     @asynccontextmanager
@@ -82,7 +76,7 @@ class GatewayAsker:
         if cookie := jar.cookies_for(request.target):
             request.headers.append((b"Cookie", cookie))
         try:
-            async with self._login_once.ask_as(jar.account, request, client) as (answer, pieces):
+            async with self.login_once.ask_as(jar.account, request, client) as (answer, pieces):
                 record.status = answer.status
                 jar.take_cookies(answer.headers, request.target)
                 yield answer, _count(pieces, record)
@@ -91,7 +85,7 @@ class GatewayAsker:
             record.status = error.status
             raise
         finally:
-            self._report(record)
+            self.report(record)
 
     def _follow(self, jar: Jar, follows: bool) -> asyncio.Future[None]:
         gone = asyncio.get_running_loop().create_future()
@@ -102,18 +96,18 @@ class GatewayAsker:
             self._wanted[jar] = gone
         return gone
 
-    async def read(self, function: Callable[[str, Rewriter], _Read], text: str, rewriter: Rewriter) -> _Read:
-        """Have a page read in executor, one at a time: it takes up to 150 MB for one that is made to need much."""
+    async def rewrite(self, text: str, rewriter: Rewriter, insert: str = "") -> str:
+        """Rewrite a page in executor, one at a time: it takes up to 150 MB for one that is made to need much."""
         async with self._reading:
-            return await asyncio.to_thread(function, text, rewriter)
+            return await asyncio.to_thread(rewriter.page, text, insert)
 
     async def load(self, jar: Jar, text: str, rewriter: Rewriter) -> dict[str, str]:
         """Return the ``data:`` URLs of what a page loads, from the jar or the gateway."""
-        targets = await self.read(list_sources, text, rewriter)
+        await self.rewrite(text, rewriter)
         asked: set[str] = set()
-        for target in targets:
+        for target in rewriter.found:
             await self._load(jar, target, rewriter, asked)
-        return choose(jar.loaded, targets)
+        return choose(jar.loaded, rewriter.found)
 
     async def _load(self, jar: Jar, target: str, rewriter: Rewriter, asked: set[str]) -> None:
         """Ask for one file, and for what a style sheet loads. One that is not there is empty.
@@ -140,10 +134,10 @@ class GatewayAsker:
         if "css" in kind or target.partition("?")[0].endswith(".css"):
             text = read_text(body)
             own = Rewriter(rewriter.prefix, target, rewriter.names)
-            targets = list_css_sources(text, own)
-            for each in targets:
+            own.css(text)
+            for each in own.found:
                 await self._load(jar, each, rewriter, asked)
-            body = replace(own, loaded=choose(jar.loaded, targets)).css(text).encode("ascii", "surrogateescape")
+            body = own.with_loaded(choose(jar.loaded, own.found)).css(text).encode("ascii", "surrogateescape")
         elif "script" in kind or target.partition("?")[0].endswith(".js"):
             body = rewriter.script(body.decode("latin-1")).encode("latin-1")
         jar.keep_loaded(target, to_data_url(kind, body))

@@ -5,7 +5,7 @@ nobody can guess.
 """
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -101,36 +101,26 @@ class Jars:
         self._random = random
         self._jars: dict[str, Jar] = {}
 
-    def __len__(self) -> int:
-        return len(self._jars)
-
-    def open(self, secrets: Iterable[str], owner: str, account: int, now: float) -> Jar:
-        """Return this browser's jar for an account, by one of the cookies it sent; a new one if it has none."""
+    def open(self, secret: str, owner: str, account: int, now: float) -> Jar:
+        """Return this browser's jar for an account, by its cookie, empty without one; a new one if it has none."""
         self._expire(now)
-        given = list(secrets)
-        jar = next(
-            (each for each in self._jars.values() if each.account == account and _is_of(each, given, owner)), None
-        )
+        own = [each for each in self._jars.values() if _is_of(each, secret, owner)]
+        jar = next((each for each in own if each.account == account), None)
         if jar is None:
             while len(self._jars) >= MOST_JARS:
                 del self._jars[next(iter(self._jars))]
-            jar = Jar(
-                self._random(), given[0] if self._is_known(given, owner) else self._random(), owner, account, now
-            )
+            jar = Jar(self._random(), secret if own else self._random(), owner, account, now)
         self._touch(jar, now)
         return jar
 
-    def find(self, key: str, secrets: Iterable[str], owner: str, now: float) -> Jar | None:
+    def find(self, key: str, secret: str, owner: str, now: float) -> Jar | None:
         """Return the jar of a request, None unless key, cookie and user all belong to the same one."""
         self._expire(now)
         jar = self._jars.get(key)
-        if jar is None or not _is_of(jar, secrets, owner):
+        if jar is None or not _is_of(jar, secret, owner):
             return None
         self._touch(jar, now)
         return jar
-
-    def _is_known(self, given: list[str], owner: str) -> bool:
-        return len(given) == 1 and any(_is_of(each, given, owner) for each in self._jars.values())
 
     def _touch(self, jar: Jar, now: float) -> None:
         jar.used = now
@@ -142,9 +132,8 @@ class Jars:
             del self._jars[jar.key]
 
 
-def _is_of(jar: Jar, secrets: Iterable[str], owner: str) -> bool:
-    same = [hmac.compare_digest(each.encode(), jar.secret.encode()) for each in secrets]
-    return any(same) and jar.owner == owner
+def _is_of(jar: Jar, secret: str, owner: str) -> bool:
+    return hmac.compare_digest(secret.encode(), jar.secret.encode()) and jar.owner == owner
 
 
 def _path(attributes: list[bytes], target: bytes) -> bytes:

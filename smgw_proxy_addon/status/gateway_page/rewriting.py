@@ -52,6 +52,12 @@ class Rewriter:
     target: str
     names: GatewayNames
     loaded: Mapping[str, str] = field(default_factory=dict)
+    found: Counter[str] = field(default_factory=Counter)
+    """How often what was rewritten loads each target at the gateway, in the order of the page."""
+
+    def with_loaded(self, loaded: Mapping[str, str]) -> "Rewriter":
+        """Return one for the same page that puts into it what it loads."""
+        return Rewriter(self.prefix, self.target, self.names, loaded)
 
     def link(self, value: str) -> str:
         """Return a URL with the prefix if it is absolute and leads to the gateway, else as it is."""
@@ -68,9 +74,9 @@ class Rewriter:
 
     def source(self, value: str) -> str:
         """Return what the browser is to load in place of a URL."""
-        target = self.locate(value)
-        loaded = None if target is None else self.loaded.get(target)
-        return self.link(value) if loaded is None else loaded
+        if target := self.locate(value):
+            self.found[target] += 1
+        return self.loaded.get(target or "") or self.link(value)
 
     def locate(self, value: str) -> str | None:
         """Return the gateway's target that a URL of this page leads to, None if it leads elsewhere."""
@@ -125,36 +131,12 @@ def write_text(page: str) -> bytes:
 
 def normalise(path: str) -> str:
     """Take dot segments out of an absolute path, also escaped ones: it must not lead above the prefix."""
-    bare, mark, rest = _split_query(path)
+    bare = re.split("[?#]", path, maxsplit=1)[0]
     decoded = _ESCAPED_SLASH.sub("/", _ESCAPED_DOT.sub(".", bare))
     if not re.search(r"/\.\.?(/|$)", decoded):
         return path
     slash = "/" if decoded.endswith(("/", "/.", "/..")) else ""
-    return (posixpath.normpath("/" + decoded.lstrip("/")).rstrip("/") + slash or "/") + mark + rest
-
-
-def list_sources(text: str, rewriter: Rewriter) -> Counter[str]:
-    """Return how often a page loads each target at the gateway, in the order of the page."""
-    listing = _Listing(rewriter.prefix, rewriter.target, rewriter.names)
-    _Page(text, listing)
-    return listing.found
-
-
-def list_css_sources(text: str, rewriter: Rewriter) -> Counter[str]:
-    """Return how often a style sheet loads each target at the gateway."""
-    listing = _Listing(rewriter.prefix, rewriter.target, rewriter.names)
-    listing.css(text)
-    return listing.found
-
-
-@dataclass(frozen=True)
-class _Listing(Rewriter):
-    found: Counter[str] = field(default_factory=Counter)
-
-    def source(self, value: str) -> str:
-        if target := self.locate(value):
-            self.found[target] += 1
-        return value
+    return (posixpath.normpath("/" + decoded.lstrip("/")).rstrip("/") + slash or "/") + path[len(bare) :]
 
 
 class _Page:
@@ -229,8 +211,3 @@ def _keep_comma(candidate: str, source: Callable[[str], str]) -> str:
     bare = candidate.rstrip(",")
     # A number with a unit is a descriptor; no image of a gateway is named so.
     return candidate if re.fullmatch(r"[\d.]+[wxh]", bare) else source(bare) + candidate[len(bare) :]
-
-
-def _split_query(path: str) -> tuple[str, str, str]:
-    found = re.search("[?#]", path)
-    return (path[: found.start()], path[found.start()], path[found.end() :]) if found else (path, "", "")

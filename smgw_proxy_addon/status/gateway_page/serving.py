@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Final
 
@@ -71,13 +71,13 @@ class GatewayPage:
             return View(refusal=refusal)
         number = read_number(request.query.get("account", "")) or 1
         account = number - 1 if number <= self.accounts else 0
-        return View(self.jars.open(_secrets(request), user, account, self.clock()))
+        return View(self.jars.open(request.cookies.get(COOKIE, ""), user, account, self.clock()))
 
     async def handle(self, request: web.BaseRequest, texts: Texts) -> web.StreamResponse:
         """Answer a request of the frame. The caller has checked who connects."""
         key, slash, _ = request.path.removeprefix(PATH).partition("/")
         user = _user(request)
-        jar = self.jars.find(key, _secrets(request), user, self.clock())
+        jar = self.jars.find(key, request.cookies.get(COOKIE, ""), user, self.clock())
         is_own = security.is_own_site(request) and _is_framed(request)
         if jar is None or not slash or not is_own or await self.users.judge(user):
             return _plain(403, texts("page.gone"))
@@ -89,65 +89,64 @@ class GatewayPage:
             return _explain(error, request, texts)
 
     async def _answer(self, request: web.BaseRequest, jar: Jar, target: str, texts: Texts) -> web.StreamResponse:
+        prefix = f"{security.read_ingress_path(request)}{PATH}{jar.key}"
         if target.startswith(CONFIRM):
             held = jar.held.pop(target.removeprefix(CONFIRM), None) if request.method == "POST" else None
-            return await self._ask(request, jar, held) if held else _plain(404, texts("page.gone"))
+            return await self._ask(request, jar, held, prefix) if held else _plain(404, texts("page.gone"))
         if number := _PAGE.search(target):
             target = target[: number.start()]
             if request.method != "POST":
-                return await self._show_kept(request, jar, target, jar.pages.get(number[1]))
+                kept = jar.pages.get(number[1])
+                if kept is None:
+                    return _plain(303, "", Location=prefix + target)
+                return await self._rewrite(jar, kept, self._rewriter(prefix, target))
         made = await self._make(request, target)
         if restarts(made):
-            return self._ask_first(jar, made, texts, _prefix(request, jar))
-        return await self._ask(request, jar, made)
+            return self._ask_first(jar, made, texts, prefix)
+        return await self._ask(request, jar, made, prefix)
 
     async def _make(self, request: web.BaseRequest, target: str) -> GatewayRequest:
-        body = b""
-        while len(body) <= _LARGEST_BODY and (piece := await request.content.readany()):
-            body += piece
-        if len(body) > _LARGEST_BODY:
-            raise too_large(_LARGEST_BODY)
+        try:
+            body = await request.clone(client_max_size=_LARGEST_BODY).read()
+        except web.HTTPRequestEntityTooLarge:
+            raise too_large(_LARGEST_BODY) from None
         sent = body if request.method == "POST" else None
         return self.asker.make_request(request.method, target.encode("latin-1"), list(request.raw_headers), sent)
 
-    async def _ask(self, request: web.BaseRequest, jar: Jar, asked: GatewayRequest) -> web.StreamResponse:
-        prefix = _prefix(request, jar)
+    async def _ask(
+        self, request: web.BaseRequest, jar: Jar, asked: GatewayRequest, prefix: str
+    ) -> web.StreamResponse:
         target = asked.target.decode("latin-1")
         rewriter = self._rewriter(prefix, target)
         async with self.asker.ask(jar, asked, follows=_is_navigation(request)) as (answer, pieces):
             if answer.status in range(300, 400) and (location := values(answer.headers, b"location")):
-                return _redirect(answer.status, read_text(location[0]), rewriter)
+                # Whatever the form of the URL, the frame stays below its prefix. The browser follows with the user's
+                # cookie of Home Assistant.
+                leads_to = rewriter.locate(read_text(location[0]))
+                if leads_to is None:
+                    raise BadAnswerError("a redirect to another host")
+                return _plain(answer.status, "", Location=prefix + leads_to)
             if not _is_page(answer) or asked.method == b"HEAD":
                 return await _pass_on(request, answer, pieces)
-            body = await read_whole(answer, pieces, LARGEST_PAGE)
+            page = KeptPage(answer, await read_whole(answer, pieces, LARGEST_PAGE))
         if asked.method == b"POST" and answer.status == 200 and _is_navigation(request):  # noqa: PLR2004 - HTTP
             # A step back must neither send a form again nor show the browser's error: the address is one to get.
             number = secrets.token_urlsafe(8)
-            jar.keep_page(number, KeptPage(answer, body))
-            mark = f"{'&' if '?' in target else '?'}~page={number}"
-            return web.Response(status=303, headers={**HEADERS, "Location": prefix + target + mark})
-        return await self._rewrite(jar, answer, body, rewriter)
-
-    async def _show_kept(
-        self, request: web.BaseRequest, jar: Jar, target: str, kept: KeptPage | None
-    ) -> web.StreamResponse:
-        prefix = _prefix(request, jar)
-        if kept is None:
-            return web.Response(status=303, headers={**HEADERS, "Location": prefix + target})
-        return await self._rewrite(jar, kept.answer, kept.body, self._rewriter(prefix, target))
+            jar.keep_page(number, page)
+            return _plain(303, "", Location=f"{prefix}{target}{'&' if '?' in target else '?'}~page={number}")
+        return await self._rewrite(jar, page, rewriter)
 
     def _rewriter(self, prefix: str, target: str) -> Rewriter:
         return Rewriter(prefix, target.partition("?")[0], self.asker.names())
 
-    async def _rewrite(self, jar: Jar, answer: Answer, body: bytes, rewriter: Rewriter) -> web.Response:
-        text = read_text(body)
-        loaded = await self.asker.load(jar, text, rewriter)
-        whole = replace(rewriter, loaded=loaded)
+    async def _rewrite(self, jar: Jar, kept: KeptPage, rewriter: Rewriter) -> web.Response:
+        answer, text = kept.answer, read_text(kept.body)
+        whole = rewriter.with_loaded(await self.asker.load(jar, text, rewriter))
         # The Supervisor drops the coding from Content-Type.
         coding = _CODING.search(b"".join(values(answer.headers, b"content-type")))
         head = f'<meta charset="{coding[1].decode()}">' if coding else ""
         insert = head + self._script(rewriter.prefix)
-        page = await self.asker.read(lambda given, how: how.page(given, insert), text, whole)
+        page = await self.asker.rewrite(text, whole, insert)
         if len(page) > LARGEST_REWRITTEN:
             raise BadAnswerError("a page that is too large")
         headers = response_headers(answer.headers)
@@ -227,21 +226,6 @@ def _is_page(answer: Answer) -> bool:
     return readable and bool(kinds) and b"html" in kinds[0].lower() and not disposition.startswith(b"attachment")
 
 
-def _redirect(status: int, location: str, rewriter: Rewriter) -> web.Response:
-    """Redirect the frame, whatever the form of the URL, to a path below its prefix and nowhere else.
-
-    The browser follows with the user's cookie of Home Assistant.
-    """
-    target = rewriter.locate(location)
-    if target is None:
-        raise BadAnswerError("a redirect to another host")
-    return web.Response(status=status, headers={**HEADERS, "Location": rewriter.prefix + target})
-
-
-def _prefix(request: web.BaseRequest, jar: Jar) -> str:
-    return f"{security.read_ingress_path(request)}{PATH}{jar.key}"
-
-
 def _user(request: web.BaseRequest) -> str:
     """Return who asks, empty unless exactly one says so.
 
@@ -249,7 +233,3 @@ def _user(request: web.BaseRequest) -> str:
     """
     given = request.headers.getall("X-Remote-User-Id", [])
     return given[0] if len(given) == 1 else ""
-
-
-def _secrets(request: web.BaseRequest) -> list[str]:
-    return [value for name, value in request.cookies.items() if name == COOKIE]

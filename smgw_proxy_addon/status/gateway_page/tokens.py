@@ -12,10 +12,12 @@ from html import unescape
 from typing import Final
 
 _NAME: Final = re.compile(r"[A-Za-z][^\t\n\f\r />]*+")
-_BETWEEN: Final = re.compile(r"[\t\n\f\r /]*+")
-_ATTRIBUTE_NAME: Final = re.compile(r"=?[^\t\n\f\r />=]*+")
-_EQUALS: Final = re.compile(r"[\t\n\f\r ]*+=[\t\n\f\r ]*+")
-_UNQUOTED: Final = re.compile(r"[^\t\n\f\r >]*+")
+_ATTRIBUTE: Final = re.compile(
+    r"""[\t\n\f\r /]*+(?=[^>])(=?[^\t\n\f\r />=]*+)"""
+    r"""(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+("[^"]*+"?+|'[^']*+'?+|[^\t\n\f\r >]*+))?+"""
+)
+"""Name and value; a quote that nobody closes takes the rest of the page."""
+_TAG_END: Final = re.compile(r"[\t\n\f\r /]*+>")
 _COMMENT_END: Final = re.compile("--!?>")
 _RAW: Final = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "noscript"})
 """Elements whose content is text up to their end tag; ``noscript``, because scripts run."""
@@ -91,24 +93,9 @@ def _read_tag(text: str, start: int, name: re.Match[str]) -> Tag | None:
 
 def _read_attributes(text: str, position: int) -> tuple[tuple[Attribute, ...], int]:
     """Return the attributes of a tag, and where it ends; -1 if the page ends before."""
-    attributes: list[Attribute] = []
-    while (position := _end(_BETWEEN, text, position)) < len(text):
-        if text[position] == ">":
-            return tuple(attributes), position + 1
-        start, position = position, _end(_ATTRIBUTE_NAME, text, position)
-        name, value_start, end = text[start:position].lower(), position, position
-        if equals := _EQUALS.match(text, position):
-            value_start = equals.end()
-            quote = text[value_start : value_start + 1]
-            end = text.find(quote, value_start + 1) + 1 if quote in ("'", '"') else _end(_UNQUOTED, text, value_start)
-            if not end:
-                break
-        attributes.append(Attribute(name, start, text[value_start:end], value_start))
-        position = end
-    return (), -1
-
-
-def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    """Return where a pattern that matches everywhere ends."""
-    found = pattern.match(text, position)
-    return found.end() if found else position
+    attributes = []
+    while found := _ATTRIBUTE.match(text, position):
+        attributes.append(Attribute(found[1].lower(), found.start(1), found[2] or "", found.start(2)))
+        position = found.end()
+    end = _TAG_END.match(text, position)
+    return tuple(attributes), end.end() if end else -1

@@ -6,6 +6,7 @@ Pins are changed by the store only. The caller has checked that the form is the 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -36,116 +37,115 @@ Action = Callable[[Form], Awaitable[str]]
 """Does what a form asks for; returns where the browser is sent then, relative to the form's path."""
 
 
+@dataclass(eq=False, repr=False)
 class Actions:
     """Carries out forms. ``now`` returns the time in UTC.
 
-    Without ``diagnosis`` none can be run, without ``logins`` none tried again, without ``supervisor`` no option set.
+    Without ``logins`` none can be tried again, without ``supervisor`` no option set.
     """
 
-    def __init__(
-        self,
-        reader: Reader,
-        store: TrustStore,
-        now: Callable[[], datetime],
-        *,
-        diagnosis: Diagnosis | None = None,
-        logins: GatewayLogins | None = None,
-        supervisor: Supervisor | None = None,
-    ) -> None:
-        self._reader = reader
-        self._store = store
-        self._now = now
-        self._diagnosis = diagnosis
-        self._logins = logins
-        self._supervisor = supervisor
-        self._restarting: asyncio.Task[None] | None = None
-        self.restart_failed = False
-        """Whether an option was set and the app was not restarted then."""
-        self.kept: KeptRefusal | None = None
-        """The last decision to keep refusing a certificate."""
-        by_path: dict[str, Action] = {"/trust": self._trust, "/keep": self._keep, "/forget": self._forget}
-        if logins:
-            by_path["/retry"] = self._retry
-        if diagnosis:
-            by_path["/diagnose"] = self._diagnose
-        if supervisor:
-            by_path["/smgw-local"] = self._use_smgw_local
-            by_path["/use"] = self._use_offer
-        self.by_path: Final[Mapping[str, Action]] = by_path
+    reader: Reader
+    store: TrustStore
+    now: Callable[[], datetime]
+    diagnosis: Diagnosis
+    logins: GatewayLogins | None = None
+    supervisor: Supervisor | None = None
+    restart_failed: bool = field(default=False, init=False)
+    """Whether an option was set and the app was not restarted then."""
+    kept: KeptRefusal | None = field(default=None, init=False)
+    """The last decision to keep refusing a certificate."""
+    _restarting: asyncio.Task[None] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.by_path: Mapping[str, Action] = {
+            "/trust": self._trust,
+            "/keep": self._keep,
+            "/forget": self._forget,
+            "/retry": self._retry,
+            "/diagnose": self._diagnose,
+            "/smgw-local": self._use_smgw_local,
+            "/use": self._use_offer,
+        }
         """By the path that the form is sent to."""
 
     @property
     def offers_smgw_local(self) -> bool:
         """Whether the gateway was found to want the Host header that this app can set."""
-        result = self._diagnosis.result if self._diagnosis and self._supervisor else None
+        result = self.diagnosis.result if self.supervisor else None
         return any(each.code == WANTS_SMGW_LOCAL for each in (result.findings if result else None) or ())
 
+    async def run(self, action: Action, form: Form) -> str:
+        """Carry out an action; tell if the certificate's file prevents it."""
+        try:
+            return await action(form)
+        except PinNotWrittenError:
+            return _notice("not_written")
+        except PinUnreadableError:
+            return _notice("unreadable")
+
     async def stop(self) -> None:
-        """Cancel a restart that has not begun."""
+        """Cancel a diagnosis that runs, and a restart that has not begun."""
+        await self.diagnosis.stop()
         if self._restarting:
             self._restarting.cancel()
             await asyncio.gather(self._restarting, return_exceptions=True)
 
     async def _trust(self, form: Form) -> str:
         fingerprint = form.get("fingerprint")
-        trust = (await self._reader.read()).trust
+        trust = (await self.reader.read()).trust
         # Only what is refused at this moment: a certificate that was shown once in between is none to trust.
         if trust.unreadable:
-            return _notice("unreadable")
+            raise trust.unreadable
         if not (fingerprint and trust.changed and is_same(trust.changed, fingerprint)):
             if trust.changed or trust.not_stored:
                 return _notice("other")
             return _notice("trusted" if fingerprint and trust.pin and is_same(trust.pin, fingerprint) else "nothing")
         try:
-            await asyncio.to_thread(self._store.accept, fingerprint, self._now())
-        except (TrustCommandError, PinNotWrittenError, PinUnreadableError, ValueError) as error:
-            return _notice(_accept_problem(error))
+            await asyncio.to_thread(self.store.accept, fingerprint, self.now())
+        except TrustCommandError as error:
+            return _notice(_ACCEPT_NOTICES[error.problem])
         _LOGGER.warning("The certificate %s was trusted on the status page", fingerprint)
         return _notice("trusted")
 
     async def _keep(self, _: Form) -> str:
-        changed = (await self._reader.read()).trust.changed
+        changed = (await self.reader.read()).trust.changed
         if changed is None:
             return _notice("nothing")
-        self.kept = KeptRefusal(changed.certificate.fingerprint, self._now())
+        self.kept = KeptRefusal(changed.certificate.fingerprint, self.now())
         return _notice("kept")
 
     async def _forget(self, form: Form) -> str:
-        trust = (await self._reader.read()).trust
+        trust = (await self.reader.read()).trust
         if not trust.pin and not trust.unreadable:
             return _notice("nothing")
         asked = form.get("fingerprint", "")
         if not is_same(trust.pin, asked) if trust.pin else asked:
             return _notice("not_this")
-        try:
-            forgotten = await asyncio.to_thread(self._store.forget)
-        except PinNotWrittenError:
-            return _notice("not_written")
-        if not forgotten:
+        if not await asyncio.to_thread(self.store.forget):
             return _notice("nothing")
         _LOGGER.warning("The trusted certificate was forgotten on the status page")
         return _notice("forgotten")
 
     async def _retry(self, form: Form) -> str:
         number = read_number(form.get("account", ""))
-        if number is None or not self._logins or not self._logins.retry(number - 1):
+        if number is None or not self.logins or not self.logins.retry(number - 1):
             return _notice("not_stopped")
         _LOGGER.warning("The login of account %s may be tried again: somebody said so on the status page", number)
         return _notice("retried")
 
     async def _use_smgw_local(self, _: Form) -> str:
-        if self._supervisor is None or not self.offers_smgw_local:
+        if self.supervisor is None or not self.offers_smgw_local:
             return _notice("not_offered")
-        done = await self._set_option(self._supervisor, "host_header", SMGW_LOCAL)
+        done = await self._set_option(self.supervisor, "host_header", SMGW_LOCAL)
         return _notice("restarting" if done else "option_failed")
 
     async def _use_offer(self, form: Form) -> str:
         """Make a gateway that SMGW Network found the target: only one that it still reports, unchanged."""
         asked = (form.get("target"), form.get("fingerprint"))
-        offers = {(each.target.text, each.fingerprint): each for each in (await self._reader.read()).offers}
-        if self._supervisor is None or asked not in offers:
+        offers = {(each.target.text, each.fingerprint): each for each in (await self.reader.read()).offers}
+        if self.supervisor is None or asked not in offers:
             return _notice("offer_gone")
-        done = await self._set_option(self._supervisor, "target", offers[asked].target.text)
+        done = await self._set_option(self.supervisor, "target", offers[asked].target.text)
         return _notice("target_set" if done else "target_failed")
 
     async def _set_option(self, supervisor: Supervisor, name: str, value: str) -> bool:
@@ -153,7 +153,7 @@ class Actions:
         if not await supervisor.change_option(name, value):
             return False
         _LOGGER.warning("The option %s was set to %s on the status page: the app is restarted", name, value)
-        self._reader.option_set, self.restart_failed = True, False
+        self.reader.option_set, self.restart_failed = True, False
         self._restarting = self._restarting or asyncio.create_task(self._restart(supervisor))
         return True
 
@@ -165,21 +165,9 @@ class Actions:
         self._restarting = None
 
     async def _diagnose(self, _: Form) -> str:
-        if self._diagnosis:
-            await self._diagnosis.run()
+        await self.diagnosis.run()
         return "./diagnosis"
 
 
 def _notice(name: str) -> str:
     return f"./?notice={name}"
-
-
-def _accept_problem(error: Exception) -> str:
-    match error:
-        case TrustCommandError():
-            return _ACCEPT_NOTICES[error.problem]
-        case PinNotWrittenError():
-            return "not_written"
-        case PinUnreadableError():
-            return "unreadable"
-    return "nothing"

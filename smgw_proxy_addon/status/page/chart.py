@@ -12,6 +12,7 @@ FLOOR: Final = 128
 """Where the zero of the answer times is."""
 
 _STEP: Final = WIDTH / BUCKETS
+BAR_WIDTH: Final = round(_STEP - 1, 1)
 _SCALES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
@@ -20,10 +21,8 @@ class Bar:
     """One bucket: ``x`` its left edge; ``mean`` and ``longest`` are the y of answer times, none without."""
 
     x: float
-    width: float
     mean: float | None
     longest: float | None
-    errors: int
     bucket: Bucket
 
 
@@ -37,7 +36,7 @@ class Chart:
 
 def draw(day: Day) -> Chart:
     """Lay the day out; buckets in which nothing happened are left out."""
-    scale = next((each for each in _SCALES if each >= day.answer_max), _SCALES[-1])
+    scale = next((each for each in _SCALES if each >= day.total.answer_max), _SCALES[-1])
     busy = ((position, bucket) for position, bucket in enumerate(day.buckets) if bucket.requests)
     return Chart(tuple(_bar(position, bucket, scale) for position, bucket in busy), scale)
 
@@ -46,10 +45,8 @@ def _bar(position: int, bucket: Bucket, scale: float) -> Bar:
     mean = bucket.answer_mean
     return Bar(
         x=round(position * _STEP, 1),
-        width=round(_STEP - 1, 1),
         mean=None if mean is None else _height(mean, scale),
         longest=None if mean is None else _height(bucket.answer_max, scale),
-        errors=bucket.errors,
         bucket=bucket,
     )
 

@@ -41,11 +41,6 @@ class Diagnosis:
         self._running: asyncio.Task[None] | None = None
         self.result: Result | None = None
 
-    @property
-    def reached(self) -> datetime | None:
-        """When the last one ended, if it found nothing wrong."""
-        return self.result.when if self.result and self.result.good else None
-
     async def run(self) -> None:
         """Run it, or wait for the one that runs already; a browser that leaves does not stop it."""
         if self._running is None:

@@ -34,14 +34,10 @@ class ProxyAddress:
         """Whether the browser that shows the page reaches the proxy at this address."""
         return self.kind == "network" and self.host is not None and self.sure
 
-    def authority(self, texts: Texts) -> str:
-        """Write host and port for a plain URL."""
-        host = self.shown_host(texts)
-        return bracketed(host) if self.http_port == _HTTP_PORT else with_port(host, self.http_port)
-
     def base(self, texts: Texts) -> str:
         """Write the URL without a path."""
-        return f"http://{self.authority(texts)}"
+        host = self.shown_host(texts)
+        return f"http://{bracketed(host) if self.http_port == _HTTP_PORT else with_port(host, self.http_port)}"
 
     def shown_host(self, texts: Texts) -> str:
         """Write the host, or what stands for it."""

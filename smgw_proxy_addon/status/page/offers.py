@@ -9,7 +9,6 @@ from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.suggestions import STORE_LINK, Suggestion
 
 _UNREACHED: Final = frozenset({"gateway_unreachable", "gateway_connect_timeout"})
-_WITH_VOWEL: Final = "AEIOU"
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,7 @@ def describe(found: Sequence[Suggestion]) -> tuple[str, dict[str, str]]:
     maker, address = found[0].maker, found[0].target.name
     if not maker:
         return "found.unknown", {"address": address}
-    return "found.an" if maker[0] in _WITH_VOWEL else "found", {"maker": maker, "address": address}
-
-
-def list_offers(found: Sequence[Suggestion], texts: Texts) -> list[Offer]:
-    """Put gateways into words."""
-    return [_offer(each, texts) for each in found]
+    return "found", {"maker": maker, "address": address}
 
 
 def explain_offers(found: Sequence[Suggestion], texts: Texts) -> str:
@@ -56,7 +50,8 @@ def store_link(state: State, code: str | None) -> str | None:
     return STORE_LINK if missing and code in _UNREACHED else None
 
 
-def _offer(found: Suggestion, texts: Texts) -> Offer:
+def explain_offer(found: Suggestion, texts: Texts) -> Offer:
+    """Put a gateway into words."""
     title = ", ".join(each for each in (found.maker, found.target.name) if each)
     details = [texts("offer.certificate", name=found.name or texts("unknown"))]
     if found.interface:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final
 
@@ -20,36 +19,37 @@ from smgw_proxy_addon.status.gateway_page.policy import SANDBOX
 from smgw_proxy_addon.status.gateway_page.view import View
 from smgw_proxy_addon.status.history import LAST_REQUESTS, MANY_POLLS
 from smgw_proxy_addon.status.page import chart, guides, offers
-from smgw_proxy_addon.status.page.diagnosis import Result
 from smgw_proxy_addon.status.page.state import KeptRefusal, State, is_same
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.vendor import Vendor
 from smgw_proxy_addon.status.page.verdict import explain_verdict, judge
 from smgw_proxy_addon.status.suggestions import STORE_LINK
-from smgw_proxy_addon.trust.policy import Certificate, expiry
+from smgw_proxy_addon.trust.policy import expiry
 
 SHORT: Final = 15
 """Requests on the page itself; all of them have a page of their own."""
 
-NOTICES: Final = frozenset(
-    {"trusted", "kept", "forgotten", "nothing", "other", "not_this", "not_written", "unreadable", "form"}
-    | {"retried", "not_stopped", "restarting", "restart_failed", "option_failed", "not_offered"}
-    | {"target_set", "target_failed", "offer_gone"},
-)
-"""Notices that may be shown at the top of the page."""
-
 RESTART_NOTICES: Final = frozenset({"restarting", "target_set"})
-"""Those that hold until the app has restarted."""
+"""Notices that hold until the app has restarted."""
 
 
 @dataclass(frozen=True)
 class PageContext:
-    """What one request gives the page: its language, the form token, the addresses of the proxy, a notice."""
+    """What a request gives the page beside the state: its language, the form token, the addresses of the proxy.
+
+    ``notice`` is the key of what is said at the top; ``asked`` the fingerprint that the user had looked at before the
+    question; ``view`` is for the tab with the gateway's page; ``offers_smgw_local``: the diagnosis has a button that
+    sets the option ``host_header``.
+    """
 
     language: Language
     token: str
     addresses: Sequence[guides.ProxyAddress]
-    notice: str = ""
+    notice: str
+    asked: str
+    view: View
+    kept: KeptRefusal | None
+    offers_smgw_local: bool
 
 
 class Pages:
@@ -79,124 +79,68 @@ class Pages:
             last_requests=LAST_REQUESTS,
             chart_size=chart,
             page_client=PAGE,
+            many_polls=MANY_POLLS,
+            restart_notices=RESTART_NOTICES,
+            sandbox=SANDBOX,
+            remark=expiry,
         )
         self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
 
-    def overview(
-        self,
-        state: State,
-        context: PageContext,
-        *,
-        kept: KeptRefusal | None,
-    ) -> str:
-        """Render the first tab."""
-        return self._render(
-            "overview.html.j2",
-            context,
-            **self._view(state, context, kept),
-            notice=context.notice,
-            restart_notices=RESTART_NOTICES,
-        )
-
-    def gateway(self, state: State, context: PageContext, view: View) -> str:
-        """Render the tab with the gateway's own page."""
-        first = CGI.decode() if state.vendor is Vendor.PPC else "/"
-        url = _page_url(context, Texts(context.language))
-        return self._render(
-            "gateway.html.j2", context, state=state, view=view, first=first, sandbox=SANDBOX, page_url=url
-        )
-
-    def connect(self, state: State, context: PageContext) -> str:
-        """Render the tab with the addresses for clients."""
-        return self._render("connect.html.j2", context, **self._view(state, context, None))
-
-    def diagnosis(
-        self,
-        state: State,
-        context: PageContext,
-        result: Result | None,
-        *,
-        diagnosable: bool,
-        offers_smgw_local: bool,
-    ) -> str:
-        """Render the last tab; ``offers_smgw_local``: with a button that sets the option ``host_header``."""
-        found = result.findings if result else None
-        needs_network_app = state.suggestions is not None and any(
-            each.code in NEEDS_NETWORK_APP for each in found or ()
-        )
-        return self._render(
-            "diagnosis.html.j2",
-            context,
-            **self._view(state, context, None),
-            diagnosis=result,
-            checks=None if found is None else report_findings(found, context.language),
-            diagnosable=diagnosable,
-            offers_smgw_local=offers_smgw_local,
-            network_app=STORE_LINK if needs_network_app else None,
-        )
-
-    def live(self, state: State, context: PageContext, *, kept: KeptRefusal | None) -> str:
-        """Render the parts that the page refreshes by itself."""
-        return self._render("live.html.j2", context, **self._view(state, context, kept))
-
-    def requests(self, state: State, context: PageContext) -> str:
-        """Render the page of the last requests."""
-        return self._render("requests.html.j2", context, entries=state.entries, now=state.now)
-
-    def confirm_trust(self, state: State, context: PageContext, *, other: bool) -> str:
-        """Ask once more before a certificate is trusted; ``other``: not the one that the user had looked at."""
-        return self._render("trust.html.j2", context, pin=state.trust.changed, other=other, now=state.now)
-
-    def confirm_forget(self, state: State, context: PageContext) -> str:
-        """Ask once more before the certificate is forgotten."""
-        return self._render("forget.html.j2", context, trust=state.trust, pin=state.trust.pin, now=state.now)
-
-    def _view(self, state: State, context: PageContext, kept: KeptRefusal | None) -> dict[str, Any]:
+    def render(self, name: str, state: State, context: PageContext) -> str:
+        """Render the page of this name."""
         texts = Texts(context.language)
         verdict = judge(state)
-        vendor = state.vendor
-        shown = list(guides.list_guides(vendor, context.addresses, state.user_paths, texts))
-        others = list(guides.list_other_guides(vendor, context.addresses, texts)) if vendor else []
-        changed = state.trust.changed
-        return {
-            "state": state,
-            "trust": state.trust,
-            "verdict": verdict,
-            "words": explain_verdict(verdict, context.language, texts),
-            "offers": offers.list_offers(state.offers, texts),
-            "offers_sentence": offers.explain_offers(state.offers, texts),
-            "offers_lead": offers.lead(state),
-            "store_link": offers.store_link(state, verdict.code),
-            "chart": chart.draw(state.day),
-            "guides": shown,
-            "other_guides": others,
-            "placeholder": any(address.host is None for address in context.addresses),
-            "user_needed": guides.needs_user([*shown, *others], texts),
-            "unsure_port": next((address.http_port for address in context.addresses if not address.sure), None),
-            "page_url": _page_url(context, texts),
-            "steps": list_steps(state),
-            "entries": state.entries[:SHORT],
-            "kept": kept if changed and kept and is_same(changed, kept.fingerprint) else None,
-            "many_polls": MANY_POLLS,
-            "now": state.now,
-        }
+        changed, kept = state.trust.changed, context.kept
 
-    def _render(self, name: str, context: PageContext, **view: Any) -> str:
         def reason(code: str) -> str:
             return explain_code(code, context.language, {}).title
 
-        def remark(certificate: Certificate, now: datetime) -> str:
-            dates = expiry(certificate, now)
-            return dates.value if dates else ""
-
-        return self._templates[name].render(
-            t=Texts(context.language),
-            language=context.language,
-            token=context.token,
+        return self._templates[f"{name}.html.j2"].render(
+            vars(context),
+            t=texts,
             reason=reason,
-            remark=remark,
-            **view,
+            state=state,
+            now=state.now,
+            trust=state.trust,
+            verdict=verdict,
+            words=explain_verdict(verdict, context.language, texts),
+            offers=[offers.explain_offer(each, texts) for each in state.offers],
+            offers_sentence=offers.explain_offers(state.offers, texts),
+            offers_lead=offers.lead(state),
+            store_link=offers.store_link(state, verdict.code),
+            chart=chart.draw(state.day),
+            steps=list_steps(state),
+            entries=state.entries[:SHORT],
+            other=changed and context.asked and not is_same(changed, context.asked),
+            kept=kept if changed and kept and is_same(changed, kept.fingerprint) else None,
+            **_view_addresses(state, context.addresses, texts),
+            **_view_diagnosis(state, context.language),
         )
+
+
+def _view_addresses(state: State, addresses: Sequence[guides.ProxyAddress], texts: Texts) -> dict[str, Any]:
+    """Return what the templates tell of the addresses: for clients, and for the browser itself."""
+    vendor = state.vendor
+    shown = list(guides.list_guides(vendor, addresses, state.user_paths, texts))
+    others = list(guides.list_other_guides(vendor, addresses, texts)) if vendor else []
+    return {
+        "guides": shown,
+        "other_guides": others,
+        "placeholder": any(address.host is None for address in addresses),
+        "user_needed": guides.needs_user([*shown, *others], texts),
+        "unsure_port": next((address.http_port for address in addresses if not address.sure), None),
+        "page_url": next((f"{each.base(texts)}/" for each in addresses if each.opens_in_browser), None),
+        "first": CGI.decode() if vendor is Vendor.PPC else "/",
+    }
+
+
+def _view_diagnosis(state: State, language: Language) -> dict[str, Any]:
+    found = state.diagnosis.findings if state.diagnosis else None
+    needs_network_app = state.suggestions is not None and any(each.code in NEEDS_NETWORK_APP for each in found or ())
+    return {
+        "checks": None if found is None else report_findings(found, language),
+        "network_app": STORE_LINK if needs_network_app else None,
+    }
 
 
 def list_steps(state: State) -> list[tuple[str, bool]]:
@@ -210,11 +154,6 @@ def list_steps(state: State) -> list[tuple[str, bool]]:
     first_seen = trust.pin.first_seen if trust.pin else None  # in whole seconds
     known = first_seen is not None and first_seen < state.started.replace(microsecond=0)
     return [] if known or all(done for _, done in steps) else steps
-
-
-def _page_url(context: PageContext, texts: Texts) -> str | None:
-    """Return where the browser reaches the proxy itself, if that is known."""
-    return next((f"{each.base(texts)}/" for each in context.addresses if each.opens_in_browser), None)
 
 
 def _groups(fingerprint: str) -> list[str]:

@@ -5,11 +5,10 @@ All of it is bounded, and redacted when it is recorded, a request's line of the 
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from smgw_proxy_addon.errors import GatewayError, ProxyError
 from smgw_proxy_addon.log_writer import LineFormatter, complete
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.redaction import redact_target
@@ -34,8 +33,9 @@ class RequestRecorder:
         self.history = History()
         self.started = now()
         self.vendor: Vendor | None = None
+        self.user_paths: tuple[str, ...] = ()
+        """Theben's paths of users, the last one first."""
         self._now = now
-        self._user_paths: dict[str, None] = {}
 
     def record(self, record: RequestRecord) -> None:
         """Record a finished request."""
@@ -51,19 +51,12 @@ class RequestRecorder:
             reused=record.reused,
             code=record.code,
         )
-        self.history.add(entry, gateway_failed=entry.code in GATEWAY_CODES)
+        self.history.add(entry)
         if entry.answered:
             self.vendor = from_answer(entry.target, entry.status) or self.vendor
             if path := find_user_path(entry.target, entry.status):
-                self._user_paths.pop(path, None)
-                self._user_paths[path] = None
-                if len(self._user_paths) > USERS:
-                    del self._user_paths[next(iter(self._user_paths))]
-
-    @property
-    def user_paths(self) -> tuple[str, ...]:
-        """Theben's paths of users, the last one first."""
-        return tuple(reversed(self._user_paths))
+                others = (each for each in self.user_paths if each != path)
+                self.user_paths = (path, *others)[:USERS]
 
 
 class LogBuffer(logging.Handler):
@@ -85,13 +78,3 @@ class LogBuffer(logging.Handler):
     def lines(self) -> list[str]:
         """Return the lines, the newest last."""
         return [self.format(record)[:_LONGEST_LINE] for record in list(self._records)]
-
-
-def _codes(kind: type[ProxyError]) -> Iterator[str]:
-    yield kind.code
-    for each in kind.__subclasses__():
-        yield from _codes(each)
-
-
-GATEWAY_CODES: Final = frozenset(_codes(GatewayError))
-"""The codes of errors that are the gateway's, or of the way to it."""

@@ -5,16 +5,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from smgw_proxy_addon.config.options import Options
 from smgw_proxy_addon.http.headers import by_name
-from smgw_proxy_addon.locales import Language
+from smgw_proxy_addon.locales import Language, pick_language
 from smgw_proxy_addon.server.error_answer import choose_language
 from smgw_proxy_addon.status.gateway_page.view import COOKIE as GATEWAY_COOKIE
 from smgw_proxy_addon.status.gateway_page.view import PATH as GATEWAY
@@ -22,12 +21,11 @@ from smgw_proxy_addon.status.gateway_page.view import View
 from smgw_proxy_addon.status.page import security
 from smgw_proxy_addon.status.page.actions import Action, Actions
 from smgw_proxy_addon.status.page.bundle import write_bundle
-from smgw_proxy_addon.status.page.diagnosis import Diagnosis
 from smgw_proxy_addon.status.page.guides import ProxyAddress
 from smgw_proxy_addon.status.page.listener import report_health
-from smgw_proxy_addon.status.page.pages import NOTICES, RESTART_NOTICES, PageContext, Pages
+from smgw_proxy_addon.status.page.pages import RESTART_NOTICES, PageContext, Pages
 from smgw_proxy_addon.status.page.recorder import LogBuffer
-from smgw_proxy_addon.status.page.state import Reader, is_same
+from smgw_proxy_addon.status.page.state import Reader
 from smgw_proxy_addon.status.page.texts import Texts
 
 if TYPE_CHECKING:
@@ -43,56 +41,37 @@ _CLOSING: Final = 0.2
 _Get = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
+@dataclass(eq=False, repr=False)
 class StatusServer:
     """Serves the page on connections that ``accept`` makes the protocol of, until ``stop``.
 
     ``options`` and ``log`` are for the diagnosis file; ``addresses`` returns those under which clients reach the
-    proxy, Home Assistant's inside first; without ``diagnosis`` the page has no such section; ``gateway_page`` serves
-    the gateway's own.
+    proxy, Home Assistant's inside first; ``gateway_page`` serves the gateway's own.
     """
 
-    def __init__(
-        self,
-        pages: Pages,
-        reader: Reader,
-        actions: Actions,
-        guard: security.Guard,
-        *,
-        options: Options,
-        log: LogBuffer,
-        addresses: Callable[[], Sequence[ProxyAddress]],
-        diagnosis: Diagnosis | None = None,
-        gateway_page: "GatewayPage | None" = None,
-    ) -> None:
-        self._pages = pages
-        self._reader = reader
-        self._actions = actions
-        self._options = options
-        self._log = log
-        self._addresses = addresses
-        self._diagnosis = diagnosis
-        self._gateway_page = gateway_page
-        self._headers = security.build_headers(self._pages.style, self._pages.script)
-        self._guard = guard
-        self.accept: Final = _Server(self)
+    pages: Pages
+    reader: Reader
+    actions: Actions
+    guard: security.Guard
+    options: Options
+    log: LogBuffer
+    addresses: Callable[[], Sequence[ProxyAddress]]
+    gateway_page: "GatewayPage | None" = None
+
+    def __post_init__(self) -> None:
+        self._headers = security.build_headers(self.pages.style, self.pages.script)
+        self.accept = _Server(self.handle)
+        paths = ("/", "/connect", "/diagnosis", "/live", "/requests", "/trust", "/forget")
         self._gets: dict[str, _Get] = {
-            "/": self._overview,
+            **dict.fromkeys(paths, self._page),
             "/gateway": self._gateway,
-            "/connect": self._connect,
-            "/diagnosis": self._diagnose,
-            "/live": self._live,
-            "/requests": self._requests,
-            "/trust": self._confirm_trust,
-            "/forget": self._confirm_forget,
             "/bundle": self._bundle,
             "/health": self._health,
         }
 
     async def stop(self) -> None:
         """Close all connections."""
-        if self._diagnosis:
-            await self._diagnosis.stop()
-        await self._actions.stop()
+        await self.actions.stop()
         self.accept.pre_shutdown()
         await self.accept.shutdown(_CLOSING)
 
@@ -109,11 +88,11 @@ class StatusServer:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         peer, fields = request.get_extra_info("peername"), by_name(request.raw_headers)
-        if not self._guard.admits(peer, request.method, fields, http_11=request.version >= (1, 1)):
+        if not self.guard.admits(peer, request.method, fields, http_11=request.version >= (1, 1)):
             return web.Response(status=403, text=f"{_texts(request)('error.forbidden')}\n")
-        if self._gateway_page and request.path.startswith(GATEWAY):
-            return await self._gateway_page.handle(request, _texts(request))
-        get, post = self._gets.get(request.path), self._actions.by_path.get(request.path)
+        if self.gateway_page and request.path.startswith(GATEWAY):
+            return await self.gateway_page.handle(request, _texts(request))
+        get, post = self._gets.get(request.path), self.actions.by_path.get(request.path)
         if request.method in ("GET", "HEAD") and get:
             response = await get(request)
             if "language" in request.query:
@@ -128,18 +107,12 @@ class StatusServer:
 
     # GET
 
-    async def _overview(self, request: web.BaseRequest) -> web.Response:
-        context = self._context(request)
-        page = self._pages.overview(
-            await self._reader.read(),
-            context,
-            kept=self._actions.kept,
-        )
-        return _html(page)
+    async def _page(self, request: web.BaseRequest) -> web.Response:
+        return await self._render(request, request.path[1:] or "overview")
 
     async def _gateway(self, request: web.BaseRequest) -> web.Response:
-        view = await self._gateway_page.open(request) if self._gateway_page else View()
-        response = _html(self._pages.gateway(await self._reader.read(), self._context(request), view))
+        view = await self.gateway_page.open(request) if self.gateway_page else View()
+        response = await self._render(request, "gateway", view=view)
         if view.jar:
             path = security.read_ingress_path(request) or "/"
             response.set_cookie(GATEWAY_COOKIE, view.jar.secret, path=path, httponly=True, samesite="Strict")
@@ -147,128 +120,83 @@ class StatusServer:
             response.headers["Content-Security-Policy"] = security.frame_policy(request, policy, GATEWAY)
         return response
 
-    async def _connect(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.connect(await self._reader.read(), self._context(request)))
-
-    async def _diagnose(self, request: web.BaseRequest) -> web.Response:
-        result = self._diagnosis.result if self._diagnosis else None
-        page = self._pages.diagnosis(
-            await self._reader.read(),
-            self._context(request),
-            result,
-            diagnosable=self._diagnosis is not None,
-            offers_smgw_local=self._actions.offers_smgw_local,
-        )
-        return _html(page)
-
-    async def _live(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.live(await self._reader.read(), self._context(request), kept=self._actions.kept))
-
-    async def _requests(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.requests(await self._reader.read(), self._context(request)))
-
-    async def _confirm_trust(self, request: web.BaseRequest) -> web.Response:
-        state = await self._reader.read()
-        asked = request.query.get("fingerprint")
-        changed = state.trust.changed
-        other = changed is not None and asked is not None and not is_same(changed, asked)
-        return _html(self._pages.confirm_trust(state, self._context(request), other=other))
-
-    async def _confirm_forget(self, request: web.BaseRequest) -> web.Response:
-        return _html(self._pages.confirm_forget(await self._reader.read(), self._context(request)))
-
     async def _bundle(self, _: web.BaseRequest) -> web.Response:
-        state = await self._reader.read()
+        state = await self.reader.read()
         name = f"smgw-proxy-diagnosis-{state.now:%Y-%m-%d}.txt"
         return web.Response(
-            text=write_bundle(state, self._options, self._log.lines()),
+            text=write_bundle(state, self.options, self.log.lines()),
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
     async def _health(self, _: web.BaseRequest) -> web.Response:
-        status, health = report_health(await self._reader.read())
+        status, health = report_health(await self.reader.read())
         return web.json_response(health, status=status)
 
-    def _context(self, request: web.BaseRequest, notice: str = "") -> PageContext:
-        notice = notice or ("restart_failed" if self._actions.restart_failed else request.query.get("notice", ""))
-        if notice in RESTART_NOTICES and not self._reader.option_set:
+    async def _render(
+        self, request: web.BaseRequest, name: str, *, notice: str = "", view: View | None = None
+    ) -> web.Response:
+        state = await self.reader.read()
+        notice = notice or ("restart_failed" if self.actions.restart_failed else request.query.get("notice", ""))
+        if notice in RESTART_NOTICES and not self.reader.option_set:
             notice = ""  # the restart is done
         host = security.find_browser_host(request)
-        addresses = [address if address.host else replace(address, host=host) for address in self._addresses()]
-        return PageContext(_language(request), self._guard.token, addresses, notice if notice in NOTICES else "")
+        context = PageContext(
+            _language(request),
+            self.guard.token,
+            addresses=[address if address.host else replace(address, host=host) for address in self.addresses()],
+            notice=notice,
+            asked=request.query.get("fingerprint", ""),
+            view=view or View(),
+            kept=self.actions.kept,
+            offers_smgw_local=self.actions.offers_smgw_local,
+        )
+        return web.Response(text=self.pages.render(name, state, context), content_type="text/html")
 
     # POST
 
     async def _post(self, request: web.BaseRequest, action: Action) -> web.Response:
         form = await _form(request)
-        if not self._guard.is_own_form(request, form.get("token", "")):
+        if not self.guard.is_own_form(request, form.get("token", "")):
             # After a restart an open page holds the old token: its user gets the page again, and nothing is done.
-            page = self._pages.overview(
-                await self._reader.read(),
-                self._context(request, "form"),
-                kept=self._actions.kept,
-            )
-            response = _html(page)
+            response = await self._render(request, "overview", notice="form")
             response.set_status(403)
             return response
         # Relative to this path, as the browser knows it: the prefix of the ingress stays.
-        return web.Response(status=303, headers={"Location": await action(form)})
+        return web.Response(status=303, headers={"Location": await self.actions.run(action, form)})
 
 
 class _Connection(web.RequestHandler):
     """A browser's connection. What is not HTTP gets a constant answer: aiohttp's own echoes what came in."""
 
-    def __init__(self, manager: web.Server, **settings: Any) -> None:
-        super().__init__(manager, loop=asyncio.get_running_loop(), **settings)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
-        status: int = 500,  # noqa: ARG002 - see above
-        exc: BaseException | None = None,  # noqa: ARG002 - see above
-        message: str | None = None,  # noqa: ARG002 - it quotes what came in
-    ) -> web.StreamResponse:
+    def handle_error(self, *_: object, **__: object) -> web.StreamResponse:
         response = web.Response(status=400, text="Bad request\n")
         response.force_close()
         return response
 
 
 class _Server(web.Server):
-    def __init__(self, status: StatusServer) -> None:
-        super().__init__(status.handle)
-
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, access_log=None, logger=_LOGGER)
+        off: Any = None  # aiohttp takes it, its annotation does not
+        return _Connection(self, loop=asyncio.get_running_loop(), access_log=off, logger=_LOGGER)
 
 
-async def _form(request: web.BaseRequest) -> dict[str, str]:
+async def _form(request: web.BaseRequest) -> Mapping[str, str]:
     """Read a form; empty for a body that is not one of ours."""
     if request.content_type != "application/x-www-form-urlencoded":
         return {}
-    body = b""  # in pieces and without a length: that is how Home Assistant passes it on
-    while len(body) <= _LONGEST_FORM and (piece := await request.content.readany()):
-        body += piece
-    if len(body) > _LONGEST_FORM:
-        return {}
     try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=10)
-    except ValueError:
+        fields = await request.clone(client_max_size=_LONGEST_FORM).post()
+    except (LookupError, ValueError, web.HTTPException):  # no such coding; not in it; too long
         return {}
-    return {name: values[0] for name, values in fields.items()}
+    return {name: str(fields[name]) for name in fields}
 
 
 def _language(request: web.BaseRequest) -> Language:
     for chosen in (request.query.get("language"), request.cookies.get(_COOKIE)):
-        if chosen == "de":
-            return "de"
-        if chosen == "en":
-            return "en"
+        if chosen in ("de", "en"):
+            return pick_language(chosen)
     return choose_language(request.headers.get("Accept-Language"))
 
 
 def _texts(request: web.BaseRequest) -> Texts:
     return Texts(_language(request))
-
-
-def _html(page: str) -> web.Response:
-    return web.Response(text=page, content_type="text/html")

@@ -13,7 +13,7 @@ from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import Pool, PoolStatus
 from smgw_proxy_addon.server.limits import Counts
 from smgw_proxy_addon.status.history import ClientSummary, Day, Entry
-from smgw_proxy_addon.status.page.diagnosis import Diagnosis
+from smgw_proxy_addon.status.page.diagnosis import Diagnosis, Result
 from smgw_proxy_addon.status.page.recorder import RequestRecorder
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
 from smgw_proxy_addon.status.suggestions import Suggestion, Suggestions
@@ -37,16 +37,12 @@ class TrustState:
     @property
     def forbidden(self) -> bool:
         """Whether the gateway shows another certificate than the one that the options name."""
-        return (
-            self.policy.fingerprint is not None and self.shown is not None and _differs(None, self.shown, self.policy)
-        )
+        return self.shown is not None and _differs(None, self.shown, self.policy)
 
     @property
     def not_stored(self) -> bool:
         """Whether the gateway shows a certificate that is refused, and that is not kept to be accepted."""
-        if self.pin is None or self.shown is None or self.changed is not None:
-            return False
-        return _differs(self.pin, self.shown, self.policy)
+        return bool(self.pin and self.shown and not self.changed and _differs(self.pin, self.shown, self.policy))
 
 
 @dataclass(frozen=True)
@@ -91,8 +87,8 @@ class State:
     """Why no log files are written."""
     connections: Counts = field(default_factory=Counts)
     """Those of clients."""
-    reached: datetime | None = None
-    """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
+    diagnosis: Result | None = None
+    """The last one."""
     accounts: tuple[AccountState, ...] = ()
     """Those that the proxy logs in with itself."""
     held_back: tuple[str, ...] = ()
@@ -101,6 +97,11 @@ class State:
     """Whether the proxy takes requests."""
     suggestions: Suggestions | None = None
     """What SMGW Network found; None where no option can be set from the page."""
+
+    @property
+    def reached(self) -> datetime | None:
+        """When the last diagnosis ended, if it found nothing wrong on the whole way to the gateway."""
+        return self.diagnosis.when if self.diagnosis and self.diagnosis.good else None
 
     @property
     def offers(self) -> tuple[Suggestion, ...]:
@@ -142,29 +143,23 @@ class RunningProxy:
     suggestions: Callable[[], Suggestions | None] = lambda: None
 
 
+@dataclass(eq=False, repr=False)
 class Reader:
-    """Reads the state. ``now`` returns the time in UTC; ``diagnosis`` is the page's, if it has one."""
+    """Reads the state. ``now`` returns the time in UTC; ``diagnosis`` is the page's."""
 
-    def __init__(
-        self,
-        proxy: RunningProxy,
-        recorder: RequestRecorder,
-        now: Callable[[], datetime],
-        diagnosis: Diagnosis | None = None,
-    ) -> None:
-        self._proxy = proxy
-        self._recorder = recorder
-        self._now = now
-        self._diagnosis = diagnosis
-        self.option_set = False
-        """Whether an option was set that counts from the next start on: until then nothing is suggested."""
+    proxy: RunningProxy
+    recorder: RequestRecorder
+    now: Callable[[], datetime]
+    diagnosis: Diagnosis
+    option_set: bool = field(default=False, init=False)
+    """Whether an option was set that counts from the next start on: until then nothing is suggested."""
 
     async def read(self) -> State:
         """Read everything once."""
-        proxy, recorder, history = self._proxy, self._recorder, self._recorder.history
+        proxy, recorder, history = self.proxy, self.recorder, self.recorder.history
         trust = await asyncio.to_thread(read_trust, proxy.store, proxy.trust.policy, proxy.trust.shown)
         suggestions = await asyncio.to_thread(proxy.suggestions)
-        now = self._now()
+        now = self.now()
         stored = trust.pin or trust.changed
         return State(
             now=now,
@@ -187,7 +182,7 @@ class Reader:
             accounts=tuple(_accounts(proxy.logins)) if proxy.logins else (),
             held_back=tuple(proxy.held_back()),
             connections=replace(proxy.connections()),
-            reached=self._diagnosis.reached if self._diagnosis else None,
+            diagnosis=self.diagnosis.result,
             suggestions=None if self.option_set else suggestions,
         )
 

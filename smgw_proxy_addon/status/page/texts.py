@@ -8,9 +8,6 @@ from smgw_proxy_addon.locales.de import status as german
 from smgw_proxy_addon.locales.en import status as english
 
 _WORDS: Final = {"en": english.WORDS, "de": german.WORDS}
-_MINUTE: Final = 60
-_HOUR: Final = 3600
-_DAY: Final = 86400
 
 
 class Texts:
@@ -53,8 +50,9 @@ class Texts:
 
     def span(self, seconds: float) -> str:
         """Write a time as people say it: 40 s, 12 min, 3 h, 2 days."""
-        for unit, key in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
+        for unit, key in ((86400, "days"), (3600, "hours"), (60, "minutes")):
             if seconds >= unit:
                 count = int(seconds // unit)
-                return self(f"span.{key}" if count != 1 else f"span.{key}.one", count=count)
+                one = self.get(f"span.{key}.one") if count == 1 else ""
+                return one or self(f"span.{key}", count=count)
         return self("span.seconds", count=int(max(0, seconds)))

@@ -7,9 +7,8 @@ from typing import Final, Literal
 from smgw_proxy_addon.auth.gateway_login import LoginStatus
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import explain_code
-from smgw_proxy_addon.status.history import MANY_POLLS, Entry
+from smgw_proxy_addon.status.history import GATEWAY_CODES, MANY_POLLS, Entry
 from smgw_proxy_addon.status.page import offers
-from smgw_proxy_addon.status.page.recorder import GATEWAY_CODES
 from smgw_proxy_addon.status.page.state import State
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.trust.policy import Expiry, expiry
@@ -70,8 +69,7 @@ def judge(state: State) -> Verdict:
     """Return the worst verdict that holds."""
     return (
         _untrusted(state)
-        or _stopped(state)
-        or _held_back(state)
+        or _refused_login(state)
         or _found(state)
         or _failing(state)
         or _not_reaching(state)
@@ -100,25 +98,24 @@ def explain_verdict(verdict: Verdict, language: Language, texts: Texts) -> Words
 def _untrusted(state: State) -> Verdict | None:
     trust = state.trust
     if trust.unreadable:
-        return Verdict("bad", "unreadable", "pin_unreadable", dict(trust.unreadable.facts))
+        return Verdict("bad", "fails", "pin_unreadable", dict(trust.unreadable.facts))
     if trust.forbidden:
         facts = {"pinned": trust.policy.fingerprint or "", "presented": trust.shown or ""}
         return Verdict("bad", "fails", "certificate_not_allowed", facts)
     if trust.changed:
-        return Verdict("bad", "changed")
+        return Verdict("bad", "changed", "certificate_changed")
     if trust.not_stored:
         return Verdict("bad", "not_stored")
     return None
 
 
-def _stopped(state: State) -> Verdict | None:
-    stopped = [str(each.number) for each in state.accounts if each.status is LoginStatus.STOPPED]
-    return Verdict("bad", "login_stopped", facts={"accounts": ", ".join(stopped)}) if stopped else None
-
-
-def _held_back(state: State) -> Verdict | None:
-    addresses = ", ".join(state.held_back)
-    return Verdict("warn", "login_held_back", facts={"addresses": addresses}) if addresses else None
+def _refused_login(state: State) -> Verdict | None:
+    stopped = ", ".join(str(each.number) for each in state.accounts if each.status is LoginStatus.STOPPED)
+    if stopped:
+        return Verdict("bad", "login_stopped", "gateway_login_stopped", {"accounts": stopped})
+    if state.held_back:
+        return Verdict("warn", "login_held_back", "login_held_back", {"addresses": ", ".join(state.held_back)})
+    return None
 
 
 def _found(state: State) -> Verdict | None:
@@ -134,7 +131,7 @@ def _failing(state: State) -> Verdict | None:
     if last is None or not last.failed:
         return None
     if last.code in _DECIDED:
-        return Verdict("idle", _DECIDED[last.code])  # the cause is gone: see _untrusted and _stopped
+        return Verdict("idle", _DECIDED[last.code])  # the cause is gone: see _untrusted and _refused_login
     if last.code not in _LOGIN_CODES and state.reached and state.reached > last.at:
         return Verdict("idle", "reached", at=state.reached)
     if last.code is None:
@@ -189,10 +186,10 @@ def _doubtful(state: State) -> Verdict | None:
     dates = expiry(state.trust.pin.certificate, state.now) if state.trust.pin else None
     if dates in (Expiry.EXPIRED, Expiry.NOT_YET_VALID):
         return Verdict("warn", dates.value)
-    requests, errors = state.day.hour
-    if errors:
+    hour = state.day.hour
+    if hour.errors:
         code = state.last_failure.code if state.last_failure else None
-        return Verdict("warn", "some_failed", code, {"errors": str(errors), "requests": str(requests)})
+        return Verdict("warn", "some_failed", code, {"errors": str(hour.errors), "requests": str(hour.requests)})
     if state.day.polls_an_hour > MANY_POLLS:
         return Verdict("warn", "many_polls", facts={"polls": str(state.day.polls_an_hour)})
     if dates is Expiry.EXPIRES_SOON:

@@ -78,35 +78,34 @@ def test_what_stands_in_a_page_many_times_does_not_make_it_too_large() -> None:
 
 def test_a_browser_finds_its_own_jar_for_each_account() -> None:
     jars = Jars(numbers())
-    first = jars.open([], "user", 0, 0)
-    assert jars.open([first.secret], "user", 0, 1) is first
-    second = jars.open([first.secret], "user", 1, 1)
+    first = jars.open("", "user", 0, 0)
+    assert jars.open(first.secret, "user", 0, 1) is first
+    second = jars.open(first.secret, "user", 1, 1)
     assert second is not first
     assert second.secret == first.secret  # one browser, one cookie
-    assert jars.find(second.key, [first.secret], "user", 1) is second
-    foreign = jars.open([first.secret], "other", 0, 1)
+    assert jars.find(second.key, first.secret, "user", 1) is second
+    foreign = jars.open(first.secret, "other", 0, 1)
     assert foreign.secret != first.secret
-    for key, secrets, owner in (
-        (first.key, [], "user"),
-        (first.key, ["x"], "user"),
-        (first.key, [first.secret], "other"),
-        (first.key, [foreign.secret], "other"),
-        (first.secret, [first.secret], "user"),
+    for key, secret, owner in (
+        (first.key, "", "user"),
+        (first.key, "x", "user"),
+        (first.key, first.secret, "other"),
+        (first.key, foreign.secret, "other"),
+        (first.secret, first.secret, "user"),
     ):
-        assert jars.find(key, secrets, owner, 1) is None
+        assert jars.find(key, secret, owner, 1) is None
 
 
 def test_jars_are_few_and_the_one_that_was_not_used_for_long_goes_first() -> None:
     jars = Jars(numbers())
-    first, second = jars.open([], "a", 0, 0), jars.open([], "b", 0, 0)
-    assert jars.find(first.key, [first.secret], "a", 1) is first
+    first, second = jars.open("", "a", 0, 0), jars.open("", "b", 0, 0)
+    assert jars.find(first.key, first.secret, "a", 1) is first
     for each in range(MOST_JARS - 1):
-        jars.open([], f"{each}", 0, 2)
-    assert len(jars) == MOST_JARS
-    assert jars.find(second.key, [second.secret], "b", 2) is None
-    assert jars.find(first.key, [first.secret], "a", 2) is first
-    assert jars.find(first.key, [first.secret], "a", 2 + LONGEST_IDLE) is first
-    assert jars.find(first.key, [first.secret], "a", 3 + 2 * LONGEST_IDLE) is None
+        jars.open("", f"{each}", 0, 2)
+    assert jars.find(second.key, second.secret, "b", 2) is None
+    assert jars.find(first.key, first.secret, "a", 2) is first
+    assert jars.find(first.key, first.secret, "a", 2 + LONGEST_IDLE) is first
+    assert jars.find(first.key, first.secret, "a", 3 + 2 * LONGEST_IDLE) is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What is changed in the gateway's pages, and that nothing else is."""
 
 import html
+from collections import Counter
 from html.parser import HTMLParser
 from typing import Final
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smgw_proxy_addon.http.rewrite import GatewayNames
-from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, list_css_sources, list_sources, read_text
+from smgw_proxy_addon.status.gateway_page.rewriting import Rewriter, read_text
 from smgw_proxy_addon.status.gateway_page.tokens import find_tags
 
 P: Final = "/api/hassio_ingress/Fv5/gateway/K"
@@ -73,21 +74,29 @@ def test_all_else_stays_byte_for_byte(page: str) -> None:
     assert AT.page(page) == page
 
 
+def list_sources(page: str) -> Counter[str]:
+    rewriter = AT.with_loaded({})
+    rewriter.page(page)
+    return rewriter.found
+
+
 def test_what_a_page_loads_is_listed_and_put_into_it() -> None:
     page = (
         '<link rel="stylesheet" href="/a.css?v=1"><img src="i.png"><script src="../s.js"></script>'
         "<style>b{c:url(/d.png)}</style><img src='https://example.org/i.png'><iframe src='/f'></iframe>"
     )
-    assert list(list_sources(page, AT)) == ["/a.css?v=1", "/cgi-bin/i.png", "/s.js", "/d.png"]
+    assert list(list_sources(page)) == ["/a.css?v=1", "/cgi-bin/i.png", "/s.js", "/d.png"]
     other = read_text(b'<img src="/a b.png?\xc3\xa4"><img src="/x/../a b.png?&auml;">')
-    assert list_sources(other, AT) == {"/a%20b.png?%C3%A4": 2}
-    assert list_sources(read_text(b"<img src=/\xe4>"), AT) == {"/%E4": 1}
+    assert list_sources(other) == {"/a%20b.png?%C3%A4": 2}
+    assert list_sources(read_text(b"<img src=/\xe4>")) == {"/%E4": 1}
     loaded = {"/s.js": "data:x,s", "/d.png": "data:x,d"}
     rewritten = Rewriter(P, CGI, NAMES, loaded).page(page)
     assert '<script src="data:x,s">' in rewritten
     assert "url(data:x,d)" in rewritten
     css = "a{b:url(i.png)} c{d:url( '/e.png' )} e{f:url(data:,)} g{h:url(#i)} i{j:url(i.png)}"
-    assert list_css_sources(css, AT) == {"/cgi-bin/i.png": 2, "/e.png": 1}
+    sheet = AT.with_loaded({})
+    sheet.css(css)
+    assert sheet.found == {"/cgi-bin/i.png": 2, "/e.png": 1}
 
 
 @pytest.mark.parametrize(

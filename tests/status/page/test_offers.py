@@ -105,12 +105,12 @@ async def test_what_has_changed_since_is_not_used(tmp_path: Path) -> None:
     [
         (
             [THEBEN],
-            "SMGW Network found a Theben gateway at 192.168.1.200.",
+            "SMGW Network found a gateway by Theben at 192.168.1.200.",
             "SMGW Network hat ein Gateway von Theben gefunden: 192.168.1.200.",
         ),
         (
             [RELAYED],
-            "SMGW Network found an EMH gateway at fe80::2.",
+            "SMGW Network found a gateway by EMH at fe80::2.",
             "SMGW Network hat ein Gateway von EMH gefunden: fe80::2.",
         ),
         (
@@ -148,7 +148,7 @@ async def test_it_does_not_push_itself_to_the_front_of_a_proxy_in_use(tmp_path: 
     async with status_for(target, tmp_path, suggestions=path) as status, visitor(status) as browser:
         page = (await browser.get("/")).text
         assert BUTTON in page
-        assert "found a Theben" not in page.partition("</h1>")[0]
+        assert "by Theben" not in page.partition("</h1>")[0]
         if pinned:  # the certificate stays
             assert await asyncio.to_thread(status.store.load)
 
@@ -194,4 +194,4 @@ async def test_outside_of_home_assistant_nothing_leads_to_it(tmp_path: Path) -> 
         await browser.post("/diagnose", data=form)
         for path in ("/", "/diagnosis"):
             assert LINK not in (await browser.get(path)).text
-        assert (await browser.post("/use", data=form)).status_code == 404
+        assert (await browser.post("/use", data=form)).headers["Location"] == "./?notice=offer_gone"

@@ -196,7 +196,7 @@ def test_the_chart_leaves_out_where_nothing_was() -> None:
     assert answered.longest is not None
     assert answered.mean is not None
     assert chart.TOP <= answered.longest < answered.mean <= chart.FLOOR
-    assert (failed.mean, failed.errors) == (None, 1)
+    assert (failed.mean, failed.bucket.errors) == (None, 1)
 
 
 def test_what_is_longer_than_any_scale_ends_at_the_top() -> None:

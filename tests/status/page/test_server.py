@@ -384,7 +384,7 @@ async def test_other_methods_and_pages(tmp_path: Path) -> None:
         assert (await client.get("/nothing")).status_code == 404
         assert (await client.get("/keep")).status_code == 405
         assert (await client.post("/health")).status_code == 405
-        assert (await client.post("/diagnose")).status_code == 404  # there is no diagnosis here
+        assert (await client.post("/nothing")).status_code == 404
         head = await client.head("/")
         assert (head.status_code, head.content) == (200, b"")
 
@@ -703,4 +703,5 @@ async def test_without_accounts_there_is_nothing_to_try_again(tmp_path: Path) ->
         page = (await client.get("/")).text
         assert "Accounts" not in text_of(page)
         assert "retry" not in page.partition("<body>")[2].partition("<script>")[0]
-        assert (await client.post("/retry")).status_code == 404
+        retried = await client.post("/retry", data={"token": await token_of(client), "account": "1"})
+        assert retried.headers["Location"] == "./?notice=not_stopped"

@@ -74,4 +74,4 @@ async def test_without_a_supervisor_there_is_no_button(tmp_path: Path) -> None:
         page = (await browser.get("/diagnosis")).text
         assert "takes those for smgw.local" in page
         assert BUTTON not in page
-        assert (await browser.post("/smgw-local", data=form)).status_code == 404
+        assert (await browser.post("/smgw-local", data=form)).headers["Location"] == "./?notice=not_offered"

@@ -12,8 +12,9 @@ from smgw_proxy_addon.errors import PinUnreadableError
 from smgw_proxy_addon.gateway.pool import PoolStatus
 from smgw_proxy_addon.locales import Language
 from smgw_proxy_addon.locales.explain import ERRORS
+from smgw_proxy_addon.status.findings import Finding, Step
 from smgw_proxy_addon.status.history import Entry, History
-from smgw_proxy_addon.status.page.recorder import GATEWAY_CODES
+from smgw_proxy_addon.status.page.diagnosis import Result
 from smgw_proxy_addon.status.page.state import AccountState, State, TrustState
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import LOGINS, SEVERAL, explain_verdict, judge
@@ -33,7 +34,7 @@ def entry(status: int = 200, code: str | None = None, ago: float = 1.0, client: 
 def state(*entries: Entry, **changes: Any) -> State:
     history = History()
     for each in sorted(entries, key=lambda each: each.at):
-        history.add(each, gateway_failed=each.code in GATEWAY_CODES)
+        history.add(each)
     plain = State(
         now=NOW,
         started=NOW - timedelta(days=1),
@@ -63,7 +64,7 @@ def row(status: int, code: str | None = None, count: int = SEVERAL) -> list[Entr
 
 
 YEAR = timedelta(days=365)
-REPAIRED = NOW - timedelta(seconds=10)
+REPAIRED = Result(NOW - timedelta(seconds=10), [Finding(Step.HTTP, True, "http_ok")])
 BEGINNINGS = [entry(401, ago=each + 0.5) for each in range(1, 7)]
 CHANGED = TrustState(NO_POLICY, PIN, Pin(Certificate(NEW)), NEW)
 UNREADABLE = TrustState(NO_POLICY, unreadable=PinUnreadableError("", file="/data/certs/x.json", problem="damaged"))
@@ -80,8 +81,8 @@ CASES: list[tuple[str, State, str, str, str | None]] = [
     ("works, the client left", state(entry(), entry(0, "client_gone")), "good", "works", None),
     ("works, an error long ago", state(entry(), entry(502, "gateway_refused", 90)), "good", "works", None),
     ("nobody asks", state(entry(ago=200)), "idle", "quiet", None),
-    ("changed", state(entry(502, "certificate_changed"), trust=CHANGED), "bad", "changed", None),
-    ("changed before the start", state(trust=CHANGED), "bad", "changed", None),
+    ("changed", state(entry(502, "certificate_changed"), trust=CHANGED), "bad", "changed", "certificate_changed"),
+    ("changed before the start", state(trust=CHANGED), "bad", "changed", "certificate_changed"),
     ("accepted since", state(entry(502, "certificate_changed")), "idle", "decided", None),
     ("accepted, and it works", state(entry(502, "certificate_changed", 90), entry()), "good", "works", None),
     (
@@ -91,7 +92,7 @@ CASES: list[tuple[str, State, str, str, str | None]] = [
         "not_stored",
         None,
     ),
-    ("unreadable", state(entry(), trust=UNREADABLE), "bad", "unreadable", "pin_unreadable"),
+    ("unreadable", state(entry(), trust=UNREADABLE), "bad", "fails", "pin_unreadable"),
     ("not allowed", state(entry(), trust=FORBIDDEN), "bad", "fails", "certificate_not_allowed"),
     ("not written", state(entry(502, "pin_not_written")), "bad", "fails", "pin_not_written"),
     ("unreachable", state(entry(502, "gateway_unreachable")), "bad", "fails", "gateway_unreachable"),
@@ -104,18 +105,18 @@ CASES: list[tuple[str, State, str, str, str | None]] = [
         "fails_sometimes",
         "gateway_connection_lost",
     ),
-    ("repaired", state(entry(502, "gateway_unreachable"), reached=REPAIRED), "idle", "reached", None),
-    ("its own error is over", state(entry(500), reached=REPAIRED), "idle", "reached", None),
+    ("repaired", state(entry(502, "gateway_unreachable"), diagnosis=REPAIRED), "idle", "reached", None),
+    ("its own error is over", state(entry(500), diagnosis=REPAIRED), "idle", "reached", None),
     (
         "broken since",
-        state(entry(502, "gateway_unreachable"), reached=NOW - timedelta(hours=1)),
+        state(entry(502, "gateway_unreachable"), diagnosis=replace(REPAIRED, when=NOW - timedelta(hours=1))),
         "bad",
         "fails",
         "gateway_unreachable",
     ),
     (
         "a password is not repaired by a diagnosis",
-        state(entry(0, "gateway_closed_without_answer"), reached=REPAIRED),
+        state(entry(0, "gateway_closed_without_answer"), diagnosis=REPAIRED),
         "bad",
         "fails",
         "gateway_closed_without_answer",
@@ -145,7 +146,7 @@ CASES: list[tuple[str, State, str, str, str | None]] = [
         state(entry(0, "gateway_closed_without_answer"), held_back=("192.168.1.20",)),
         "warn",
         "login_held_back",
-        None,
+        "login_held_back",
     ),
     ("login", state(*[entry(401, ago=each) for each in range(LOGINS)]), "bad", "login", None),
     ("one refused before", state(entry(), entry(503, "queue_full", 30)), "warn", "some_failed", "queue_full"),
@@ -184,7 +185,7 @@ def test_every_verdict_has_words_and_the_bad_ones_a_remedy(now: State, language:
     assert "{" not in told.sentence + told.detail + told.remedy
     if verdict.level == "bad" or verdict.code:
         assert told.remedy
-    if verdict.code and verdict.level == "bad":
+    if verdict.code and verdict.key in ("fails", "fails_sometimes", "not_reaching"):
         assert ERRORS[language][verdict.code].title in told.sentence
     assert Texts("de")("verdict.works") not in told.sentence or language == "de"
 
