@@ -65,7 +65,6 @@ class CompatibleContext:
 
     def __init__(self, login: tuple[bytes, bytes] | None = None) -> None:
         self.transport_class = CompatibleTransport
-        self.sslobject_class: type[CompatibleObject] = CompatibleObject
         self._login: tuple[Any, Any] | None = None
         if login:
             try:
@@ -85,7 +84,7 @@ class CompatibleContext:
         server_hostname: str | None = None,
     ) -> "CompatibleObject":
         """Return the client's side of a new connection, as ``ssl.SSLContext.wrap_bio`` does."""
-        return self.sslobject_class(_Socket(incoming, outgoing), server_hostname, self._login)
+        return CompatibleObject(_Socket(incoming, outgoing), server_hostname, self._login)
 
 
 class CompatibleTransport(TlsTransport):

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal
 
 from smgw_proxy_addon.errors import (
-    CertificateChangedError,
     ConnectTimeoutError,
+    GatewayError,
     GatewayWantsCertificateError,
     HandshakeError,
     NameUnknownError,
@@ -20,15 +20,7 @@ from smgw_proxy_addon.errors import (
     UnreachableError,
 )
 from smgw_proxy_addon.gateway.connection import Connection
-from smgw_proxy_addon.gateway.tls import (
-    CertificateWantedError,
-    GatewayTls,
-    Refusal,
-    RefusedHelloError,
-    UntrustedError,
-    judge_certificates,
-    refused_hello,
-)
+from smgw_proxy_addon.gateway.tls import GatewayTls, Refusal, refusal_of, wants_certificate
 from smgw_proxy_addon.tls_transport import TlsTransport
 from smgw_proxy_addon.trust.pinning import GatewayTrust
 from smgw_proxy_addon.trust.policy import Engine
@@ -66,7 +58,6 @@ class Connector:
         self._clock = clock
         self._tls = tls
         self._contexts: dict[Engine, ssl.SSLContext | CompatibleContext] = {Engine.OPENSSL: self._tls.openssl}
-        judge_certificates(self._tls.openssl, trust.judge)
         self._engine: Engine | None = None
         """Which has worked since the start."""
 
@@ -75,17 +66,12 @@ class Connector:
 
         Raises ``GatewayError``, ``OutOfDescriptorsError`` and ``FirstContactError`` (see ``GatewayTrust``).
         """
-        with self.trust.handshake():
-            connection, engine = await self._choose(on_step or _ignore)
-            self._engine = engine
-            der = connection.transport.certificate()
-            try:
-                connection.certificate = await self.trust.settle(der, engine)
-            except BaseException as error:
-                connection.abort()
-                if isinstance(error, CertificateChangedError):
-                    await self.trust.report(error, der, engine)
-                raise
+        connection, self._engine = await self._choose(on_step or _ignore)
+        try:
+            connection.certificate = await self.trust.settle(connection.transport.certificate(), self._engine)
+        except BaseException:
+            connection.abort()
+            raise
         return connection
 
     async def _choose(self, on_step: OnStep) -> tuple[Connection, Engine]:
@@ -116,11 +102,9 @@ class Connector:
     async def _context(self, engine: Engine) -> "ssl.SSLContext | CompatibleContext":
         if engine not in self._contexts:
             try:
-                context = await asyncio.to_thread(self._tls.compatible)
+                self._contexts[engine] = await asyncio.to_thread(self._tls.compatible)
             except ValueError as error:
                 raise HandshakeError(str(error), target=self._host) from None
-            judge_certificates(context, self.trust.judge)
-            self._contexts[engine] = context
         return self._contexts[engine]
 
     async def _shake_hands(self, engine: Engine, on_step: OnStep) -> Connection:
@@ -130,17 +114,11 @@ class Connector:
                 return await self._open(context, on_step)
         except TimeoutError:
             raise ConnectTimeoutError(target=self._host, seconds=f"{self._connect_timeout:g}") from None
-        except UntrustedError as error:
-            traceback.clear_frames(error.__traceback__)
-            problem, der = error.problem, error.der
-            self._engine = engine  # it came to the certificate: the next request makes one connection, not two
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, GatewayError) as error:
             # A frame in the error's traceback holds the error itself. This cycle would keep the connection and its
             # buffer of 256 kB until the garbage collector runs, which counts objects and not bytes.
             traceback.clear_frames(error.__traceback__)
             raise _translated(error, self._host) from None
-        await self.trust.report(problem, der, engine)
-        raise problem
 
     async def _open(self, context: "ssl.SSLContext | CompatibleContext", on_step: OnStep) -> Connection:
         loop = asyncio.get_running_loop()
@@ -168,7 +146,7 @@ class Connector:
             await tls.handshake
         except ssl.SSLError as error:
             tls.raw.abort()
-            raise refused_hello(error, tls.heard) or error from None
+            raise _failed_handshake(error, tls, self._host) from None
         except BaseException:
             tls.raw.abort()
             raise
@@ -182,14 +160,14 @@ class _RefusedHello(HandshakeError):  # noqa: N818 - the reason to try another e
         self.refusal = refusal
 
 
-def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
-    """Return the proxy's error for one of the operating system or of TLS."""
+def _translated(error: OSError | UnicodeError | GatewayError, target: str) -> ProxyError:
+    """Return the proxy's error for one of the operating system."""
+    if isinstance(error, GatewayError):
+        return error
     if OutOfDescriptorsError.is_behind(error):
         return OutOfDescriptorsError(str(error))
     if isinstance(error, socket.gaierror | UnicodeError):
         return NameUnknownError(str(error), target=target)
-    if isinstance(error, ssl.SSLError):
-        return _translated_tls(error, target)
     if isinstance(error, ConnectionRefusedError):
         return RefusedError(target=target)
     if isinstance(error, ConnectionError):
@@ -197,12 +175,13 @@ def _translated(error: OSError | UnicodeError, target: str) -> ProxyError:
     return UnreachableError(error.strerror or str(error), target=target)
 
 
-def _translated_tls(error: ssl.SSLError, target: str) -> ProxyError:
+def _failed_handshake(error: ssl.SSLError, tls: TlsTransport, target: str) -> GatewayError:
     reason = error.reason or type(error).__name__
-    if isinstance(error, RefusedHelloError):
-        return _RefusedHello(reason, error.refusal, target=target)
-    kind = GatewayWantsCertificateError if isinstance(error, CertificateWantedError) else HandshakeError
-    return kind(reason, target=target)
+    if refusal := refusal_of(tls.heard):
+        return _RefusedHello(reason, refusal, target=target)
+    # With a cipher the proxy has sent its own half of the handshake, with its certificate.
+    wants = tls.has_cipher and wants_certificate(error)
+    return (GatewayWantsCertificateError if wants else HandshakeError)(reason, target=target)
 
 
 def _ignore(_step: str, _seconds: float) -> None:

@@ -222,8 +222,6 @@ class Doctor:
         own = judge_address(run.destination, run.interfaces, reached=None)
         finding = judge_failure(error, run.destination, run.done, own_address=own.code == "address_ok")
         if isinstance(error, CertificateChangedError | CertificateNotAllowedError | TargetIsProxyError):
-            # Our own verdict ended the handshake: its step was not noted.
-            run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))
             facts = {**finding.facts, **_groups(finding.facts)}
             finding = replace(finding, facts=facts)
         self._note_steps(run)

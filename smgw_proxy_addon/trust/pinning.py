@@ -1,7 +1,7 @@
-"""The pin of a running proxy: in memory, kept in step with its file, compared in each handshake.
+"""The pin of a running proxy: in memory, kept in step with its file, compared with each handshake.
 
-A handshake is synchronous, so ``judge`` decides from memory. Files are read before the handshake (``refresh``) and
-written after it (``settle``), in an executor; a connection carries requests only once the pin is on disk.
+Files are read before the handshake (``refresh``) and written after it (``settle``), in an executor; a connection
+carries requests only once its certificate was compared and the pin is on disk.
 """
 
 import asyncio
@@ -64,9 +64,8 @@ class FirstContactError(Exception):
 class GatewayTrust:
     """The pin of one gateway in memory.
 
-    Call ``refresh`` before a connection is made, and now and then while it is used; ``judge`` inside its handshake,
-    ``settle`` before its first request, ``report`` when its certificate was refused. ``is_own`` recognises a
-    certificate of the proxy's own listeners.
+    Call ``refresh`` before a connection is made, and now and then while it is used; ``settle`` behind its handshake,
+    before its first request. ``is_own`` recognises a certificate of the proxy's own listeners.
     """
 
     def __init__(
@@ -84,8 +83,6 @@ class GatewayTrust:
         self._target = target
         self._now = now
         self._pin: Pin | None = None
-        self._candidate: Certificate | None = None
-        self._handshakes = 0
         self._not_learning: set[asyncio.Task[Any] | None] = set()
         self._signature: object = None  # equal to no signature: the next refresh reads the file
         self._file_lock = asyncio.Lock()
@@ -148,17 +145,6 @@ class GatewayTrust:
         return judge_certificate(self._pin, certificate, self._policy) is Decision.ACCEPT
 
     @contextmanager
-    def handshake(self) -> Iterator[None]:
-        """Keep the first contact's certificate from ``judge`` to ``settle``; if it was not stored, forget it."""
-        self._handshakes += 1
-        try:
-            yield
-        finally:
-            self._handshakes -= 1
-            if not self._handshakes:
-                self._candidate = None
-
-    @contextmanager
     def without_learning(self) -> Iterator[None]:
         """End each first contact of the current task with ``FirstContactError``; nothing is stored then."""
         task = asyncio.current_task()
@@ -168,39 +154,24 @@ class GatewayTrust:
         finally:
             self._not_learning.discard(task)
 
-    def judge(self, der: bytes) -> None:
-        """Accept a certificate for now; called inside the handshake.
+    async def settle(self, der: bytes, engine: Engine = Engine.OPENSSL) -> Certificate:
+        """Decide about the certificate of a new connection, and store it if it is the first.
 
-        Raises ``CertificateChangedError``, ``CertificateNotAllowedError`` or ``TargetIsProxyError``.
+        Only after this may requests be sent. ``engine`` is what has seen it. Raises ``CertificateChangedError``,
+        ``CertificateNotAllowedError`` or ``TargetIsProxyError``; ``PinNotWrittenError``, ``PinUnreadableError`` or
+        ``OutOfDescriptorsError``; ``FirstContactError`` inside ``without_learning``.
         """
         if self._is_own(der):
-            raise TargetIsProxyError(target=self._target)
+            raise TargetIsProxyError(target=self._target)  # and nobody is to trust it: it is not stored as refused
         certificate = describe(der, self._pin)
-        known = self._pin or (Pin(self._candidate) if self._candidate else None)
-        decision = judge_certificate(known, certificate, self._policy)
-        if decision.rejects:
-            raise self._rejection(decision, known, certificate)
-        if decision is Decision.LEARN:
-            # Handshakes that end before it is on disk are compared with it, too.
-            self._candidate = certificate
-
-    async def settle(self, der: bytes, engine: Engine = Engine.OPENSSL) -> Certificate:
-        """Store what ``judge`` accepted, and which engine saw it. Only after this may requests be sent.
-
-        Raises ``PinNotWrittenError`` or ``OutOfDescriptorsError``, ``CertificateChangedError`` when another process
-        learnt another one, and ``FirstContactError`` inside ``without_learning``.
-        """
-        certificate = describe(der, self._pin)
-        if self.learns and asyncio.current_task() in self._not_learning:
-            raise FirstContactError(certificate)
-        if self._policy.fingerprint is None:
-            with _naming_exhaustion():
-                async with self._file_lock:
-                    known = self._pin or await self._learn(certificate, engine)
-                    # The pin may have changed since the handshake.
-                    decision = judge_certificate(known, certificate, self._policy)
-                    if decision.rejects:
-                        raise self._rejection(decision, known, certificate)
+        # One at a time: of two first certificates one is stored, and the other one is compared with it.
+        with _naming_exhaustion():
+            async with self._file_lock:
+                if self.learns:
+                    await self._learn(certificate, engine)
+                if not self.accepts(certificate):
+                    raise await self._refuse(certificate, engine)
+                if self._policy.fingerprint is None:
                     await self._note(self._store.seen, certificate, engine)
         if self._refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
@@ -209,11 +180,12 @@ class GatewayTrust:
         self._warn_of_expiry(certificate)
         return certificate
 
-    async def report(self, problem: GatewayError, der: bytes, engine: Engine = Engine.OPENSSL) -> None:
-        """Store a refused certificate for ``trust accept``, and log it if it is another one than the last."""
-        if isinstance(problem, TargetIsProxyError):
-            return  # nobody is to trust it
-        certificate = describe(der)
+    async def _refuse(self, certificate: Certificate, engine: Engine) -> GatewayError:
+        """Store a refused certificate for ``trust accept``, and log it if it is another one than the last.
+
+        Returns the error, and does not raise it: it would refer to the frame here, and this to it.
+        """
+        problem = self._rejection(certificate)
         if certificate.fingerprint != self._refused:
             self._refused = certificate.fingerprint
             _LOGGER.error(
@@ -225,9 +197,12 @@ class GatewayTrust:
             )
         if isinstance(problem, CertificateChangedError):
             await self._note(self._store.refuse, certificate, engine)
+        return problem
 
-    async def _learn(self, certificate: Certificate, engine: Engine) -> Pin:
-        """Store the first certificate; returns the pin, which another process may have stored before."""
+    async def _learn(self, certificate: Certificate, engine: Engine) -> None:
+        """Pin the first certificate, or the one that another process has stored before."""
+        if asyncio.current_task() in self._not_learning:
+            raise FirstContactError(certificate)
         self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now(), engine)
         # The next refresh must read the file: it may have changed since, or be missing as before.
         self._signature = None
@@ -238,7 +213,6 @@ class GatewayTrust:
                 certificate.fingerprint,
                 certificate.subject,
             )
-        return self._pin
 
     async def _note(
         self, change: Callable[[Certificate, datetime, Engine], None], certificate: Certificate, engine: Engine
@@ -271,7 +245,7 @@ class GatewayTrust:
             certificate.not_after,
         )
 
-    def _rejection(self, decision: Decision, pin: Pin | None, shown: Certificate) -> GatewayError:
+    def _rejection(self, shown: Certificate) -> GatewayError:
         facts = {
             "target": self._target,
             "presented": shown.fingerprint,
@@ -279,11 +253,11 @@ class GatewayTrust:
             "presented_not_before": str(shown.not_before or ""),
             "presented_not_after": str(shown.not_after or ""),
         }
-        if decision is Decision.NOT_ALLOWED or pin is None:
+        if self._pin is None or self._policy.fingerprint is not None:
             return CertificateNotAllowedError(pinned=self._policy.fingerprint or "", **facts)
         return CertificateChangedError(
-            pinned=pin.certificate.fingerprint,
-            pinned_not_before=str(pin.certificate.not_before or ""),
-            pinned_not_after=str(pin.certificate.not_after or ""),
+            pinned=self._pin.certificate.fingerprint,
+            pinned_not_before=str(self._pin.certificate.not_before or ""),
+            pinned_not_after=str(self._pin.certificate.not_after or ""),
             **facts,
         )

@@ -214,23 +214,19 @@ def trust_of(folder: Path) -> GatewayTrust:
 
 async def test_of_two_certificates_at_first_contact_the_first_handshake_wins(tmp_path: Path) -> None:
     trust = trust_of(tmp_path)
-    trust.judge(b"first")
+    first, second = await asyncio.gather(trust.settle(b"first"), trust.settle(b"second"), return_exceptions=True)
+    assert first == describe(b"first")
+    assert isinstance(second, CertificateChangedError)
     with pytest.raises(CertificateChangedError):
-        trust.judge(b"second")
-    await trust.settle(b"first")
-    with pytest.raises(CertificateChangedError):
-        trust.judge(b"second")
+        await trust.settle(b"second")
 
 
 async def test_of_two_programs_at_first_contact_the_first_on_disk_wins(tmp_path: Path) -> None:
     ours, theirs = trust_of(tmp_path), trust_of(tmp_path)
-    ours.judge(b"first")
-    theirs.judge(b"second")
     await theirs.settle(b"second")
-    with pytest.raises(CertificateChangedError):
-        await ours.settle(b"first")
-    with pytest.raises(CertificateChangedError):
-        ours.judge(b"first")
+    for _ in range(2):
+        with pytest.raises(CertificateChangedError):
+            await ours.settle(b"first")
 
 
 async def test_a_configured_fingerprint_accepts_only_that_certificate_and_learns_nothing(tmp_path: Path) -> None:
@@ -327,11 +323,9 @@ async def test_a_folder_that_vanishes_is_no_reason_to_learn_again(tmp_path: Path
 
 async def test_a_pin_that_changes_between_handshake_and_request_is_compared_again(tmp_path: Path) -> None:
     trust = trust_of(tmp_path)
-    trust.judge(b"first")
     await trust.settle(b"first")
     store = TrustStore(tmp_path, "gw")
     await asyncio.to_thread(store.refuse, describe(b"second"), datetime(2026, 11, 2, tzinfo=UTC))
-    trust.judge(b"first")
     await asyncio.to_thread(store.accept, None, datetime(2026, 11, 2, tzinfo=UTC))
     await trust.refresh()
     with pytest.raises(CertificateChangedError):
