@@ -13,16 +13,7 @@ from typing import Final, TextIO
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.fingerprint import grouped
-from smgw_proxy_addon.trust.policy import (
-    Certificate,
-    Decision,
-    Expiry,
-    Origin,
-    Pin,
-    Policy,
-    expiry,
-    judge_certificate,
-)
+from smgw_proxy_addon.trust.policy import Certificate, Expiry, Origin, Pin, expiry, matches
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 
 _WIDTH: Final = 39  # eight groups of a fingerprint
@@ -75,7 +66,7 @@ def run_trust(
 
 def _show(store: TrustStore, options: str, now: datetime) -> Iterator[str]:
     pin, refused = store.load(), store.refused()
-    if pin and refused and judge_certificate(pin, refused.certificate, Policy()) is Decision.ACCEPT:
+    if refused and matches(pin, refused.certificate.fingerprint):
         refused = None  # accepted since
     yield f"Gateway {store.name}"
     yield ""

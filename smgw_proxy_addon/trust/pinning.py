@@ -20,17 +20,7 @@ from smgw_proxy_addon.errors import (
     PinUnreadableError,
     TargetIsProxyError,
 )
-from smgw_proxy_addon.trust.policy import (
-    Certificate,
-    Decision,
-    Engine,
-    Expiry,
-    Pin,
-    Policy,
-    describe,
-    expiry,
-    judge_certificate,
-)
+from smgw_proxy_addon.trust.policy import Certificate, Engine, Expiry, Pin, describe, expiry, matches
 from smgw_proxy_addon.trust.store import TrustStore
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -65,84 +55,66 @@ class GatewayTrust:
     """The pin of one gateway in memory.
 
     Call ``refresh`` before a connection is made, and now and then while it is used; ``settle`` behind its handshake,
-    before its first request. ``is_own`` recognises a certificate of the proxy's own listeners.
+    before its first request. ``configured`` is the fingerprint of the only certificate that is accepted, None if the
+    first one that is shown is to be learnt; ``is_own`` recognises a certificate of the proxy's own listeners.
+
+    ``pin`` is what was last read or learnt, ``accepted`` the trusted certificate that the gateway showed last,
+    ``refused`` the fingerprint of the one that was refused last, until a trusted one is shown again.
     """
 
     def __init__(
         self,
         store: TrustStore,
-        policy: Policy,
         *,
+        configured: str | None,
         target: str,
         now: Callable[[], datetime],
         is_own: Callable[[bytes], bool] = lambda _der: False,
     ) -> None:
         self._store = store
         self._is_own = is_own
-        self._policy = policy
+        self.configured = configured
         self._target = target
         self._now = now
-        self._pin: Pin | None = None
+        self.pin: Pin | None = None
         self._not_learning: set[asyncio.Task[Any] | None] = set()
         self._signature: object = None  # equal to no signature: the next refresh reads the file
         self._file_lock = asyncio.Lock()
-        self._accepted: Certificate | None = None
-        self._refused: str | None = None
+        self.accepted: Certificate | None = None
+        self.refused: str | None = None
         self._warned: tuple[str, Expiry] | None = None
         self._unwritable = False
 
     @property
-    def pin(self) -> Pin | None:
-        """The pin as last read or learnt."""
-        return self._pin
-
-    @property
-    def policy(self) -> Policy:
-        """The configured policy."""
-        return self._policy
-
-    @property
     def shown(self) -> str | None:
         """The fingerprint of the certificate that was shown last, trusted or not; None before the first."""
-        if self._refused is not None:
-            return self._refused
-        return self._accepted.fingerprint if self._accepted else None
+        return self.refused or (self.accepted and self.accepted.fingerprint)
 
     @property
     def learns(self) -> bool:
         """Whether the next certificate will be trusted, because none is pinned or configured."""
-        return self._pin is None and self._policy.fingerprint is None
-
-    @property
-    def accepted(self) -> Certificate | None:
-        """The trusted certificate that the gateway showed last."""
-        return self._accepted
-
-    @property
-    def refused(self) -> str | None:
-        """The fingerprint of the certificate that was refused last, until a trusted one is shown again."""
-        return self._refused
+        return self.pin is None and self.configured is None
 
     async def refresh(self) -> None:
         """Read the pin again if its file changed, as it does under the ``trust`` command.
 
         Raises ``PinUnreadableError`` or ``OutOfDescriptorsError``: nothing may be forwarded then.
         """
-        if self._policy.fingerprint is not None:
+        if self.configured is not None:
             return
         async with self._file_lock:
             signature = await asyncio.to_thread(self._store.signature)
             if signature != self._signature:
                 with _naming_exhaustion():
                     pin = await asyncio.to_thread(self._store.load)
-                if pin is None and self._pin and await asyncio.to_thread(self._store.gone):
+                if pin is None and self.pin and await asyncio.to_thread(self._store.gone):
                     # The disk is not mounted: the pin still exists, so nothing may be learnt.
                     raise PinUnreadableError(file=self._target, problem="its folder is gone")
-                self._pin, self._signature = pin, signature
+                self.pin, self._signature = pin, signature
 
     def accepts(self, certificate: Certificate) -> bool:
         """Tell whether a connection with this certificate may still be used."""
-        return judge_certificate(self._pin, certificate, self._policy) is Decision.ACCEPT
+        return matches(self.pin, certificate.fingerprint, self.configured)
 
     @contextmanager
     def without_learning(self) -> Iterator[None]:
@@ -163,7 +135,7 @@ class GatewayTrust:
         """
         if self._is_own(der):
             raise TargetIsProxyError(target=self._target)  # and nobody is to trust it: it is not stored as refused
-        certificate = describe(der, self._pin)
+        certificate = describe(der, self.pin)
         # One at a time: of two first certificates one is stored, and the other one is compared with it.
         with _naming_exhaustion():
             async with self._file_lock:
@@ -171,12 +143,12 @@ class GatewayTrust:
                     await self._learn(certificate, engine)
                 if not self.accepts(certificate):
                     raise await self._refuse(certificate, engine)
-                if self._policy.fingerprint is None:
+                if self.configured is None:
                     await self._note(self._store.seen, certificate, engine)
-        if self._refused is not None:
+        if self.refused is not None:
             _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
-            self._refused = None
-        self._accepted = certificate
+            self.refused = None
+        self.accepted = certificate
         self._warn_of_expiry(certificate)
         return certificate
 
@@ -186,8 +158,8 @@ class GatewayTrust:
         Returns the error, and does not raise it: it would refer to the frame here, and this to it.
         """
         problem = self._rejection(certificate)
-        if certificate.fingerprint != self._refused:
-            self._refused = certificate.fingerprint
+        if certificate.fingerprint != self.refused:
+            self.refused = certificate.fingerprint
             _LOGGER.error(
                 "Certificate of the gateway %s refused (%s): shown %s, expected %s. Nothing was sent to it.",
                 self._target,
@@ -203,7 +175,7 @@ class GatewayTrust:
         """Pin the first certificate, or the one that another process has stored before."""
         if asyncio.current_task() in self._not_learning:
             raise FirstContactError(certificate)
-        self._pin = await asyncio.to_thread(self._store.learn, certificate, self._now(), engine)
+        self.pin = await asyncio.to_thread(self._store.learn, certificate, self._now(), engine)
         # The next refresh must read the file: it may have changed since, or be missing as before.
         self._signature = None
         if self.accepts(certificate):
@@ -253,11 +225,11 @@ class GatewayTrust:
             "presented_not_before": str(shown.not_before or ""),
             "presented_not_after": str(shown.not_after or ""),
         }
-        if self._pin is None or self._policy.fingerprint is not None:
-            return CertificateNotAllowedError(pinned=self._policy.fingerprint or "", **facts)
+        if self.pin is None or self.configured is not None:
+            return CertificateNotAllowedError(pinned=self.configured or "", **facts)
         return CertificateChangedError(
-            pinned=self._pin.certificate.fingerprint,
-            pinned_not_before=str(self._pin.certificate.not_before or ""),
-            pinned_not_after=str(self._pin.certificate.not_after or ""),
+            pinned=self.pin.certificate.fingerprint,
+            pinned_not_before=str(self.pin.certificate.not_before or ""),
+            pinned_not_after=str(self.pin.certificate.not_after or ""),
             **facts,
         )

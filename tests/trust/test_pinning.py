@@ -14,7 +14,7 @@ from simulator.gateway import Simulator
 from smgw_proxy_addon.errors import CertificateChangedError
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.trust.pinning import GatewayTrust
-from smgw_proxy_addon.trust.policy import Policy, describe
+from smgw_proxy_addon.trust.policy import describe
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
 
@@ -208,7 +208,7 @@ async def test_two_first_connections_at_once_end_in_one_pin(tmp_path: Path) -> N
 
 def trust_of(folder: Path) -> GatewayTrust:
     return GatewayTrust(
-        TrustStore(folder, "gw"), Policy(), target="gw", now=lambda: datetime(2026, 11, 1, tzinfo=UTC)
+        TrustStore(folder, "gw"), configured=None, target="gw", now=lambda: datetime(2026, 11, 1, tzinfo=UTC)
     )
 
 
