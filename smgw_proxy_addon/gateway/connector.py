@@ -6,6 +6,7 @@ import socket
 import ssl
 import traceback
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from smgw_proxy_addon.errors import (
@@ -34,39 +35,29 @@ OnStep = Callable[[Literal["tcp", "tls"], float], None]
 """Called after each step of a new connection with the seconds that it took."""
 
 
+@dataclass(eq=False, repr=False)
 class Connector:
-    """Makes connections to one gateway, with the engine for TLS that it takes."""
+    """Makes connections to one gateway, with the engine for TLS that it takes. Timeouts are in seconds."""
 
-    def __init__(
-        self,
-        trust: GatewayTrust,
-        *,
-        host: str,
-        port: int,
-        server_name: str | None,
-        connect_timeout: float,
-        read_timeout: float,
-        clock: Callable[[], float],
-        tls: GatewayTls,
-    ) -> None:
-        self.trust = trust
-        self._host = host
-        self._port = port
-        self._server_name = server_name
-        self._connect_timeout = connect_timeout
-        self._read_timeout = read_timeout
-        self._clock = clock
-        self._tls = tls
-        self._contexts: dict[Engine, ssl.SSLContext | CompatibleContext] = {Engine.OPENSSL: self._tls.openssl}
-        self._engine: Engine | None = None
-        """Which has worked since the start."""
+    trust: GatewayTrust
+    _: KW_ONLY
+    host: str
+    port: int
+    server_name: str | None
+    connect_timeout: float
+    read_timeout: float
+    clock: Callable[[], float]
+    tls: GatewayTls
+    _compatible: "CompatibleContext | None" = field(default=None, init=False)
+    _engine: Engine | None = field(default=None, init=False)
+    """Which has worked since the start."""
 
     async def connect(self, on_step: OnStep | None = None) -> Connection:
         """Connect, check the certificate and store it if it is new: after this, requests may be sent.
 
         Raises ``GatewayError``, ``OutOfDescriptorsError`` and ``FirstContactError`` (see ``GatewayTrust``).
         """
-        connection, self._engine = await self._choose(on_step or _ignore)
+        connection, self._engine = await self._choose(on_step or (lambda _step, _seconds: None))
         try:
             connection.certificate = await self.trust.settle(connection.transport.certificate(), self._engine)
         except BaseException:
@@ -78,11 +69,11 @@ class Connector:
         """Connect with the engine that has worked before; with the other one if the gateway refuses that."""
         pin = self.trust.pin
         known = self._engine or (pin.engine if pin else None)
-        engine = self._tls.engine or known or Engine.OPENSSL
+        engine = self.tls.engine or known or Engine.OPENSSL
         try:
             return await self._shake_hands(engine, on_step), engine
         except _RefusedHello as error:
-            other = self._tls.other_than(engine, known, error.refusal)
+            other = self.tls.other_than(engine, known, error.refusal)
             if other is None:
                 raise
             refusal = error
@@ -92,7 +83,7 @@ class Connector:
             raise refusal from None
         _LOGGER.warning(
             'The gateway %s refuses the TLS engine "%s" (%s) and takes "%s", which is used from now on',
-            self._host,
+            self.host,
             engine.value,
             refusal.detail,
             other.value,
@@ -100,35 +91,37 @@ class Connector:
         return connection, other
 
     async def _context(self, engine: Engine) -> "ssl.SSLContext | CompatibleContext":
-        if engine not in self._contexts:
+        if engine is Engine.OPENSSL:
+            return self.tls.openssl
+        if self._compatible is None:
             try:
-                self._contexts[engine] = await asyncio.to_thread(self._tls.compatible)
+                self._compatible = await asyncio.to_thread(self.tls.compatible)
             except ValueError as error:
-                raise HandshakeError(str(error), target=self._host) from None
-        return self._contexts[engine]
+                raise HandshakeError(str(error), target=self.host) from None
+        return self._compatible
 
     async def _shake_hands(self, engine: Engine, on_step: OnStep) -> Connection:
         try:
             context = await self._context(engine)
-            async with asyncio.timeout(self._connect_timeout):
+            async with asyncio.timeout(self.connect_timeout):
                 return await self._open(context, on_step)
         except TimeoutError:
-            raise ConnectTimeoutError(target=self._host, seconds=f"{self._connect_timeout:g}") from None
+            raise ConnectTimeoutError(target=self.host, seconds=f"{self.connect_timeout:g}") from None
         except (OSError, UnicodeError, GatewayError) as error:
             # A frame in the error's traceback holds the error itself. This cycle would keep the connection and its
             # buffer of 256 kB until the garbage collector runs, which counts objects and not bytes.
             traceback.clear_frames(error.__traceback__)
-            raise _translated(error, self._host) from None
+            raise _translated(error, self.host) from None
 
     async def _open(self, context: "ssl.SSLContext | CompatibleContext", on_step: OnStep) -> Connection:
         loop = asyncio.get_running_loop()
         # As bytes: for a text, Python loads its codec for international names, 0.3 MB in 2 ms.
-        addresses = await loop.getaddrinfo(self._host.encode(), self._port, type=socket.SOCK_STREAM)
+        addresses = await loop.getaddrinfo(self.host.encode(), self.port, type=socket.SOCK_STREAM)
         # One address after the other, no race (RFC 8305): the gateway must never see two connections at once.
         for position, (family, *_, address) in enumerate(addresses, start=1):
             connecting = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY
             connecting.setblocking(False)
-            begun = self._clock()
+            begun = self.clock()
             try:
                 await loop.sock_connect(connecting, address)
                 break
@@ -136,21 +129,21 @@ class Connector:
                 connecting.close()
                 if position == len(addresses) or not isinstance(error, OSError):
                     raise
-        connected = self._clock()
+        connected = self.clock()
         on_step("tcp", connected - begun)
-        connection = Connection(read_timeout=self._read_timeout, clock=self._clock)
+        connection = Connection(read_timeout=self.read_timeout, clock=self.clock)
         kind = TlsTransport if isinstance(context, ssl.SSLContext) else context.transport_class
-        tls = kind(context, self._server_name, connection)
+        tls = kind(context, self.server_name, connection)
         await loop.create_connection(lambda: tls, sock=connecting)
         try:
             await tls.handshake
         except ssl.SSLError as error:
             tls.raw.abort()
-            raise _failed_handshake(error, tls, self._host) from None
+            raise _failed_handshake(error, tls, self.host) from None
         except BaseException:
             tls.raw.abort()
             raise
-        on_step("tls", self._clock() - connected)
+        on_step("tls", self.clock() - connected)
         return connection
 
 
@@ -182,7 +175,3 @@ def _failed_handshake(error: ssl.SSLError, tls: TlsTransport, target: str) -> Ga
     # With a cipher the proxy has sent its own half of the handshake, with its certificate.
     wants = tls.has_cipher and wants_certificate(error)
     return (GatewayWantsCertificateError if wants else HandshakeError)(reason, target=target)
-
-
-def _ignore(_step: str, _seconds: float) -> None:
-    """Stand in for ``OnStep``."""

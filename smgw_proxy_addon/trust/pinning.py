@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ class FirstContactError(Exception):
         self.certificate = certificate
 
 
+@dataclass(eq=False, repr=False)
 class GatewayTrust:
     """The pin of one gateway in memory.
 
@@ -62,28 +64,20 @@ class GatewayTrust:
     ``refused`` the fingerprint of the one that was refused last, until a trusted one is shown again.
     """
 
-    def __init__(
-        self,
-        store: TrustStore,
-        *,
-        configured: str | None,
-        target: str,
-        now: Callable[[], datetime],
-        is_own: Callable[[bytes], bool] = lambda _der: False,
-    ) -> None:
-        self._store = store
-        self._is_own = is_own
-        self.configured = configured
-        self._target = target
-        self._now = now
-        self.pin: Pin | None = None
-        self._not_learning: set[asyncio.Task[Any] | None] = set()
-        self._signature: object = None  # equal to no signature: the next refresh reads the file
-        self._file_lock = asyncio.Lock()
-        self.accepted: Certificate | None = None
-        self.refused: str | None = None
-        self._warned: tuple[str, Expiry] | None = None
-        self._unwritable = False
+    store: TrustStore
+    _: KW_ONLY
+    configured: str | None
+    target: str
+    now: Callable[[], datetime]
+    is_own: Callable[[bytes], bool] = lambda _der: False
+    pin: Pin | None = field(default=None, init=False)
+    accepted: Certificate | None = field(default=None, init=False)
+    refused: str | None = field(default=None, init=False)
+    _not_learning: set[asyncio.Task[Any] | None] = field(default_factory=set, init=False)
+    _signature: object = field(default=None, init=False)  # equal to no signature: the next refresh reads
+    _file_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _warned: tuple[str, Expiry] | None = field(default=None, init=False)
+    _unwritable: bool = field(default=False, init=False)
 
     @property
     def shown(self) -> str | None:
@@ -103,13 +97,13 @@ class GatewayTrust:
         if self.configured is not None:
             return
         async with self._file_lock:
-            signature = await asyncio.to_thread(self._store.signature)
+            signature = await asyncio.to_thread(self.store.signature)
             if signature != self._signature:
                 with _naming_exhaustion():
-                    pin = await asyncio.to_thread(self._store.load)
-                if pin is None and self.pin and await asyncio.to_thread(self._store.gone):
+                    pin = await asyncio.to_thread(self.store.load)
+                if pin is None and self.pin and await asyncio.to_thread(self.store.gone):
                     # The disk is not mounted: the pin still exists, so nothing may be learnt.
-                    raise PinUnreadableError(file=self._target, problem="its folder is gone")
+                    raise PinUnreadableError(file=self.target, problem="its folder is gone")
                 self.pin, self._signature = pin, signature
 
     def accepts(self, certificate: Certificate) -> bool:
@@ -133,8 +127,8 @@ class GatewayTrust:
         ``CertificateNotAllowedError`` or ``TargetIsProxyError``; ``PinNotWrittenError``, ``PinUnreadableError`` or
         ``OutOfDescriptorsError``; ``FirstContactError`` inside ``without_learning``.
         """
-        if self._is_own(der):
-            raise TargetIsProxyError(target=self._target)  # and nobody is to trust it: it is not stored as refused
+        if self.is_own(der):
+            raise TargetIsProxyError(target=self.target)  # and nobody is to trust it: it is not stored as refused
         certificate = describe(der, self.pin)
         # One at a time: of two first certificates one is stored, and the other one is compared with it.
         with _naming_exhaustion():
@@ -144,9 +138,9 @@ class GatewayTrust:
                 if not self.accepts(certificate):
                     raise await self._refuse(certificate, engine)
                 if self.configured is None:
-                    await self._note(self._store.seen, certificate, engine)
+                    await self._note(self.store.seen, certificate, engine)
         if self.refused is not None:
-            _LOGGER.warning("The gateway %s shows the trusted certificate again", self._target)
+            _LOGGER.warning("The gateway %s shows the trusted certificate again", self.target)
             self.refused = None
         self.accepted = certificate
         self._warn_of_expiry(certificate)
@@ -162,26 +156,26 @@ class GatewayTrust:
             self.refused = certificate.fingerprint
             _LOGGER.error(
                 "Certificate of the gateway %s refused (%s): shown %s, expected %s. Nothing was sent to it.",
-                self._target,
+                self.target,
                 problem.code,
                 certificate.fingerprint,
                 problem.facts["pinned"],
             )
         if isinstance(problem, CertificateChangedError):
-            await self._note(self._store.refuse, certificate, engine)
+            await self._note(self.store.refuse, certificate, engine)
         return problem
 
     async def _learn(self, certificate: Certificate, engine: Engine) -> None:
         """Pin the first certificate, or the one that another process has stored before."""
         if asyncio.current_task() in self._not_learning:
             raise FirstContactError(certificate)
-        self.pin = await asyncio.to_thread(self._store.learn, certificate, self._now(), engine)
+        self.pin = await asyncio.to_thread(self.store.learn, certificate, self.now(), engine)
         # The next refresh must read the file: it may have changed since, or be missing as before.
         self._signature = None
         if self.accepts(certificate):
             _LOGGER.warning(
                 "First contact with the gateway %s: its certificate is trusted from now on: %s (%s)",
-                self._target,
+                self.target,
                 certificate.fingerprint,
                 certificate.subject,
             )
@@ -191,7 +185,7 @@ class GatewayTrust:
     ) -> None:
         """Store what no decision depends on. A failure is logged once, and its end."""
         try:
-            await asyncio.to_thread(change, certificate, self._now(), engine)
+            await asyncio.to_thread(change, certificate, self.now(), engine)
         except PinNotWrittenError as error:
             if not self._unwritable:
                 _LOGGER.warning(
@@ -205,13 +199,13 @@ class GatewayTrust:
             self._unwritable = False
 
     def _warn_of_expiry(self, certificate: Certificate) -> None:
-        state = expiry(certificate, self._now())
+        state = expiry(certificate, self.now())
         if state is None or self._warned == (certificate.fingerprint, state):
             return
         self._warned = (certificate.fingerprint, state)
         _LOGGER.warning(
             "The certificate of the gateway %s %s (valid from %s to %s); it stays trusted",
-            self._target,
+            self.target,
             _EXPIRY_WORDS[state],
             certificate.not_before,
             certificate.not_after,
@@ -219,7 +213,7 @@ class GatewayTrust:
 
     def _rejection(self, shown: Certificate) -> GatewayError:
         facts = {
-            "target": self._target,
+            "target": self.target,
             "presented": shown.fingerprint,
             "presented_subject": shown.subject,
             "presented_not_before": str(shown.not_before or ""),
