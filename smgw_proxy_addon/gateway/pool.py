@@ -11,7 +11,7 @@ from typing import Final
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.connector import Connector, OnStep
 from smgw_proxy_addon.gateway.learnt_limit import LearntLimit
-from smgw_proxy_addon.gateway.ppc_session import CgiRequest, PpcSession, read_answer
+from smgw_proxy_addon.gateway.ppc_session import CgiRequest, read_answer
 from smgw_proxy_addon.gateway.queue import PlaceQueue
 from smgw_proxy_addon.gateway.scheduler import QueuedRequest, Scheduler
 from smgw_proxy_addon.http.messages import Answer
@@ -134,6 +134,8 @@ class Pool:
     def __post_init__(self) -> None:
         """Make the queue."""
         self._queue = PlaceQueue(self.scheduler, self.clock)
+        self.session = self.scheduler.session
+        """PPC's session and who holds it; to be read only."""
 
     @asynccontextmanager
     async def lease(self, gone: asyncio.Future[None], on_step: OnStep | None = None) -> AsyncIterator[Lease]:
@@ -197,13 +199,8 @@ class Pool:
 
     def log_out_holders(self, log_out: Callable[[], None]) -> None:
         """Have ``log_out`` called, also repeatedly, while the holder of PPC's session must yield to others."""
-        self.scheduler.session.proxy_logs_out = True
+        self.session.proxy_logs_out = True
         self._queue.on_session_yield = log_out
-
-    @property
-    def session(self) -> PpcSession:
-        """PPC's session and who holds it; to be read only."""
-        return self.scheduler.session
 
     def status(self) -> PoolStatus:
         """Tell how busy the gateway is."""
