@@ -215,40 +215,14 @@ class TrustStore:
             self._files.sync_folder(self._folder)
 
 
-def stored_pins(folder: Path) -> list[tuple[str, Pin | PinUnreadableError]]:
-    """List all pins of ``folder`` by name, none if it is missing. Must be run in executor.
-
-    Raises PinUnreadableError if the folder cannot be read.
-    """
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json" and path.name[0] != ".")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    entries = ((path.stem, _entry(path)) for path in paths)
-    return [(name, entry) for name, entry in entries if entry is not None]
-
-
-def _entry(path: Path) -> Pin | PinUnreadableError | None:
-    try:
-        return _load(Files(), path)
-    except PinUnreadableError as error:
-        return error
-
-
 def _load(files: Files, path: Path) -> Pin | None:
     try:
         return decode(files.read(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError | ValueError) -> PinUnreadableError:
-    problem = cause_of(error)
-    return PinUnreadableError(f"{path}: {problem}", file=str(path), problem=problem)
+        problem = cause_of(error)
+        raise PinUnreadableError(f"{path}: {problem}", file=str(path), problem=problem) from error
 
 
 def _stat(path: Path) -> tuple[int, ...]:
