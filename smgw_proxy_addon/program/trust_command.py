@@ -13,16 +13,10 @@ from typing import Final, TextIO
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.fingerprint import grouped
-from smgw_proxy_addon.trust.policy import Certificate, Expiry, Origin, Pin, expiry, matches
+from smgw_proxy_addon.trust.policy import Certificate, Origin, Pin, expiry, matches
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 
 _WIDTH: Final = 39  # eight groups of a fingerprint
-_EXPIRY: Final = {
-    None: "",
-    Expiry.EXPIRED: " (expired)",
-    Expiry.EXPIRES_SOON: " (expires soon)",
-    Expiry.NOT_YET_VALID: " (not yet valid)",
-}
 _ORIGIN: Final = {
     None: "written by the Go proxy",
     Origin.FIRST_USE: "learnt on first use",
@@ -136,7 +130,8 @@ def _table(pin: Pin | None, refused: Pin | None, now: datetime) -> Iterator[str]
 
 
 def _remark(certificate: Certificate, now: datetime) -> str:
-    return _EXPIRY[expiry(certificate, now)]
+    state = expiry(certificate, now)
+    return f" ({state})" if state else ""
 
 
 def _date(time: datetime | None) -> str:

@@ -26,12 +26,6 @@ from smgw_proxy_addon.trust.store import TrustStore
 
 _LOGGER: Final = logging.getLogger(__name__)
 
-_EXPIRY_WORDS: Final = {
-    Expiry.EXPIRED: "has expired",
-    Expiry.EXPIRES_SOON: "expires soon",
-    Expiry.NOT_YET_VALID: "is not valid yet",
-}
-
 
 @contextmanager
 def _naming_exhaustion() -> Iterator[None]:
@@ -204,9 +198,9 @@ class GatewayTrust:
             return
         self._warned = (certificate.fingerprint, state)
         _LOGGER.warning(
-            "The certificate of the gateway %s %s (valid from %s to %s); it stays trusted",
+            "The certificate of the gateway %s is trusted, but %s (valid from %s to %s)",
             self.target,
-            _EXPIRY_WORDS[state],
+            state,
             certificate.not_before,
             certificate.not_after,
         )

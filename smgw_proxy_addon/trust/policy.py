@@ -82,6 +82,10 @@ class Expiry(Enum):
     """In the next 30 days."""
     NOT_YET_VALID = "not_yet_valid"
 
+    def __str__(self) -> str:
+        """Return it in words, for a log or a terminal."""
+        return self.value.replace("_", " ")
+
 
 def matches(pin: Pin | None, fingerprint: str, configured: str | None = None) -> bool:
     """Tell whether a certificate is the ``configured`` one; where none is configured, whether it is the pinned one.

@@ -256,7 +256,7 @@ async def test_an_expired_certificate_is_served_and_warned_about_once(
             assert (await get(rig)).status_code == 200
             sim.close_connections()
             await sim.wait_for_open(0)
-        assert len([record for record in caplog.records if "has expired" in record.getMessage()]) == 1
+        assert len([record for record in caplog.records if "is trusted, but expired" in record.getMessage()]) == 1
 
 
 @pytest.mark.parametrize("curve", ["P-256", "P-384", "P-521", "RSA"])
