@@ -136,7 +136,7 @@ def ppc_sessions(data: bytes) -> None:
         if answer.meaning is ppc_session.Meaning.OPENED:
             holder = ppc_session.CgiRequest((answer.opened,))
             promise(answer.opened and session.may_start(holder), "who opened the session holds it")
-        session.expire(ppc_session.MAX_DURATION + ppc_session.IDLE_TIMEOUT, holder_waits=False)
+        session.expire(session.max_duration + session.idle_timeout, holder_waits=False)
         promise(session.free, "every session ends")
         promise(not answer.opened or repr(answer.opened) not in repr(answer), "no cookie is in a repr")
 

@@ -12,9 +12,9 @@ from tlslite.recordlayer import ConnectionState
 from fuzz.promises import promise
 from fuzz.tls_rig import Proxy, foreseeable, loop, turns
 
-INSIDER, REFUSED, LOGIN, IMPATIENT, ENDLESS = 1, 2, 4, 8, 16
-"""Bits: an insider; a certificate that is not the pinned one; a certificate for the gateway; bytes that come while
-the engine works; the last bytes come again and again."""
+INSIDER, LOGIN, IMPATIENT, ENDLESS = 1, 4, 8, 16
+"""Bits: an insider; a certificate for the gateway; bytes that come while the engine works; the last bytes come again
+and again."""
 HEAD: Final = 2
 SUITES: Final = frozenset({0xC02C, 0xC02B, 0xC024, 0xC023, 0xC030, 0xC02F, 0xC028, 0xC027})
 CURVES: Final = frozenset({23, 24, 26, 27, 28})
@@ -36,12 +36,11 @@ async def shake_hands(bits: int, size: int, data: bytes) -> Proxy:
     if bits & ENDLESS:
         data += data[-_TAIL:] * (_ALL // len(data[-_TAIL:]))
     prepare = _read_plain if bits & INSIDER else _leave
-    proxy = Proxy(prepare, refused=bool(bits & REFUSED), login=bool(bits & LOGIN))
+    proxy = Proxy(prepare, login=bool(bits & LOGIN))
     await turns()
     await proxy.take(data, size, patient=not bits & IMPATIENT)
     await proxy.end()
     promise(bits & INSIDER or not proxy.above.made, "nobody comes in without the keys")
-    promise(not bits & REFUSED or not proxy.above.made, "nobody comes in with another certificate")
     if proxy.above.made:
         version, suite, curve = proxy.chosen
         promise(version == (3, 3) and suite in SUITES and curve in CURVES, f"{proxy.chosen} was offered")

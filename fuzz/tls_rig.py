@@ -17,9 +17,7 @@ from tlslite.keyexchange import ECDHKeyExchange, KeyExchange
 from fuzz.front_door import Wire
 from fuzz.promises import promise
 from simulator.certificates import CertificateOptions, make_identity
-from smgw_proxy_addon.errors import CertificateNotAllowedError
-from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext, CompatibleObject, CompatibleTransport
-from smgw_proxy_addon.gateway.tls import judge_certificates
+from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext, CompatibleTransport
 
 RECORD: Final = 16384
 """Bytes of the longest record, before it is encrypted."""
@@ -57,20 +55,14 @@ class Proxy:
         self,
         prepare: Callable[[Any], None],
         *,
-        refused: bool = False,
         login: bool = False,
         answers: bool = False,
     ) -> None:
-        self.judged = False
         self.chosen: tuple[Any, ...] = ()
-        """Version, suite and curve, once judged."""
-        self._refused = refused
-        context = _context(login=login)
-        judge_certificates(context, self._judge)
+        """Version, suite and curve, once the connection is made."""
         self.above = Above(self, answers=answers)
         self.wire = Socket()
-        self.tls = CompatibleTransport(context, "gateway", self.above)
-        context.sslobject_class = CompatibleObject  # the context is kept: nothing of this proxy may stay in it
+        self.tls = CompatibleTransport(_context(login=login), "gateway", self.above)
         self._engine: Any = self.tls._tls  # noqa: SLF001 - what it holds is to be measured
         prepare(self._engine)
         self.wire.lost = lambda: self.tls.connection_lost(None)
@@ -106,10 +98,8 @@ class Proxy:
         promise((problem is None) == self.above.made, "what has failed was never made")
         promise(self.above.lost == self.above.made, "the end of a connection is told")
 
-    def _judge(self, _der: bytes) -> None:
-        if self._refused:
-            raise CertificateNotAllowedError(expected="", presented="")
-        self.judged = True
+    def note_chosen(self) -> None:
+        """Keep what was chosen, when the connection is made: its end forgets it."""
         tls = self._engine._tls  # noqa: SLF001 - the engine tells nobody else what was chosen
         self.chosen = tls.version, tls.session and tls.session.cipherSuite, tls.ecdhCurve
 
@@ -122,7 +112,7 @@ class Proxy:
 
 
 class Above(asyncio.Protocol):
-    """The protocol above, which is told of nothing before the gateway has been judged."""
+    """The protocol above, which is told of nothing before the handshake is complete."""
 
     def __init__(self, proxy: Proxy, *, answers: bool) -> None:
         self._proxy = proxy
@@ -132,7 +122,8 @@ class Above(asyncio.Protocol):
 
     def connection_made(self, _transport: asyncio.BaseTransport) -> None:
         """Hold it against the promises, as all the others do."""
-        promise(self._proxy.judged and not self.made, "a connection is made once, after the judgement")
+        promise(not self.made, "a connection is made once")
+        self._proxy.note_chosen()
         self.made = True
 
     def data_received(self, data: bytes) -> None:

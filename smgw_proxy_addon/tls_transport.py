@@ -60,6 +60,11 @@ class TlsTransport(BufferedReader):
         """Return the certificate (DER) that the other side showed."""
         return self._tls.getpeercert(binary_form=True) or b""
 
+    @property
+    def has_cipher(self) -> bool:
+        """Whether this side has sent its half of the handshake, which perhaps went wrong behind that."""
+        return bool(self._tls.cipher())
+
     def write(self, data: bytes) -> None:
         """Send data, without waiting."""
         self._tls.write(data)

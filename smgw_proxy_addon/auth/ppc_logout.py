@@ -25,7 +25,7 @@ from smgw_proxy_addon.proxy.source import Answered, Client
 
 _LOGGER: Final = logging.getLogger(__name__)
 
-SILENCE: Final = ppc_session.IDLE_TIMEOUT - 1
+SILENCE: Final = PpcSession.idle_timeout - 1
 """Seconds after which a holder is logged out: just before others may go, who would be refused by the gateway."""
 
 PAGE_SILENCE: Final = 60.0

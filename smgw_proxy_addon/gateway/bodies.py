@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from smgw_proxy_addon.errors import GatewayError
-from smgw_proxy_addon.http.messages import Answer
 
 DRAIN_LIMIT: Final = 1_000_000
 """Bytes that are worth reading to save a TLS handshake: a connection carries another request only behind them."""
@@ -33,14 +32,6 @@ async def discard(body: AsyncIterator[bytes], *, limit: int) -> bool:
         if limit < 0:
             return False
     return True
-
-
-async def read_begin(answer: Answer, body: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
-    """Return the begin of an answer's body, and the whole body again. Raises what ``body`` raises."""
-    if answer.whole is not None:
-        return answer.whole, body
-    begin, _ = await read_ahead(body, LONGEST_BEGIN)
-    return begin, chain(begin, body)
 
 
 async def read_ahead(body: AsyncIterator[bytes], limit: int) -> tuple[bytes, bool]:

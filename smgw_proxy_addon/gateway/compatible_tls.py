@@ -44,12 +44,8 @@ _HANDSHAKE_LIMIT: Final = 65536
 _RSA_EXPONENT_LIMIT: Final = 2**64
 """As OpenSSL has it for long keys. One as long as the key takes seconds, in which Python runs nothing else."""
 _PIECE: Final = 4096
-_DIGESTS: Final[dict[int, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]]] = {
-    32: hashes.SHA256,
-    48: hashes.SHA384,
-    64: hashes.SHA512,
-}
-
+_DIGESTS: Final[dict[int, hashes.HashAlgorithm]] = {32: hashes.SHA256(), 48: hashes.SHA384(), 64: hashes.SHA512()}
+"""By size in bytes: tlslite-ng cuts what is too long for a key."""
 _ECDSA_NAMES: Final = {"secp256r1": "prime256v1"}
 """Where a curve's name differs from that of ``cryptography``."""
 
@@ -65,7 +61,6 @@ class CompatibleContext:
 
     def __init__(self, login: tuple[bytes, bytes] | None = None) -> None:
         self.transport_class = CompatibleTransport
-        self.sslobject_class: type[CompatibleObject] = CompatibleObject
         self._login: tuple[Any, Any] | None = None
         if login:
             try:
@@ -85,7 +80,7 @@ class CompatibleContext:
         server_hostname: str | None = None,
     ) -> "CompatibleObject":
         """Return the client's side of a new connection, as ``ssl.SSLContext.wrap_bio`` does."""
-        return self.sslobject_class(_Socket(incoming, outgoing), server_hostname, self._login)
+        return CompatibleObject(_Socket(incoming, outgoing), server_hostname, self._login)
 
 
 class CompatibleTransport(TlsTransport):
@@ -359,7 +354,7 @@ class _EcKey(Python_ECDSAKey):
         self._signer = signer
 
     def _sign(self, data: bytearray, hAlg: str) -> bytearray:  # noqa: ARG002, N803
-        return bytearray(self._signer.sign(bytes(data), ec.ECDSA(utils.Prehashed(_DIGESTS[len(data)]()))))
+        return bytearray(self._signer.sign(bytes(data), ec.ECDSA(utils.Prehashed(_DIGESTS[len(data)]))))
 
 
 def _warns_of_name(result: Any) -> bool:

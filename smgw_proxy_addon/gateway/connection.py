@@ -151,11 +151,10 @@ class Connection(asyncio.Protocol):
         self.on_idle_end = None
         self.transport.raw.abort()
 
-    async def wait_ended(self, seconds: float) -> bool:
-        """Wait until the connection has ended, at most for so long; tell whether it has."""
+    async def wait_ended(self, seconds: float) -> None:
+        """Wait until the connection has ended, at most for so long."""
         if not self._ended and seconds > 0:
             await asyncio.wait({self._lost}, timeout=seconds)
-        return self._ended
 
     # Called by the event loop
 

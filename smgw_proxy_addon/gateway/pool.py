@@ -5,13 +5,13 @@ import logging
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Final
 
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.connector import Connector, OnStep
 from smgw_proxy_addon.gateway.learnt_limit import LearntLimit
-from smgw_proxy_addon.gateway.ppc_session import CgiRequest, PpcSession, read_answer
+from smgw_proxy_addon.gateway.ppc_session import CgiRequest, read_answer
 from smgw_proxy_addon.gateway.queue import PlaceQueue
 from smgw_proxy_addon.gateway.scheduler import QueuedRequest, Scheduler
 from smgw_proxy_addon.http.messages import Answer
@@ -115,28 +115,27 @@ class PoolStatus:
     closes_each: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class Pool:
     """Gives each request a place at the gateway and a connection."""
 
-    def __init__(
-        self,
-        connector: Connector,
-        scheduler: Scheduler,
-        lifetime: Lifetime,
-        *,
-        clock: Callable[[], float],
-    ) -> None:
-        self._connector = connector
-        self._scheduler = scheduler
-        self._queue = PlaceQueue(scheduler, clock)
-        self._lifetime = lifetime
-        self._clock = clock
-        self._idle: dict[Connection, float] = {}
-        """Each with the time until which it is kept."""
-        self._closing: set[asyncio.Task[None]] = set()
-        self._sweep_timer: asyncio.TimerHandle | None = None
-        self._sweep_due = 0.0
-        self._pin_known_until = -math.inf
+    connector: Connector
+    scheduler: Scheduler
+    lifetime: Lifetime
+    _: KW_ONLY
+    clock: Callable[[], float]
+    _idle: dict[Connection, float] = field(default_factory=dict, init=False)
+    """Each with the time until which it is kept."""
+    _closing: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _sweep_timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _sweep_due: float = field(default=0.0, init=False)
+    _pin_known_until: float = field(default=-math.inf, init=False)
+
+    def __post_init__(self) -> None:
+        """Make the queue."""
+        self._queue = PlaceQueue(self.scheduler, self.clock)
+        self.session = self.scheduler.session
+        """PPC's session and who holds it; to be read only."""
 
     @asynccontextmanager
     async def lease(self, gone: asyncio.Future[None], on_step: OnStep | None = None) -> AsyncIterator[Lease]:
@@ -163,11 +162,11 @@ class Pool:
         wait was too long, ``SessionBusyError`` when it was for another client's session; ``GatewayError`` or
         ``OutOfDescriptorsError`` when no connection can be made; ``ShuttingDownError``.
         """
-        asked = self._clock()
+        asked = self.clock()
         try:
             request = await self._queue.acquire(gone, address=address, cgi=cgi)
         finally:
-            record.waiting += self._clock() - asked
+            record.waiting += self.clock() - asked
         try:
             connection, reused = await self._connection(record, on_step)
         except BaseException:
@@ -196,24 +195,19 @@ class Pool:
         """
         if (cgi := lease.request.cgi) is not None:
             meaning = read_answer(cgi, answer.status, answer.headers, page)
-            self._scheduler.record_answer(lease.request, meaning, self._clock())
+            self.scheduler.record_answer(lease.request, meaning, self.clock())
 
     def log_out_holders(self, log_out: Callable[[], None]) -> None:
         """Have ``log_out`` called, also repeatedly, while the holder of PPC's session must yield to others."""
-        self._scheduler.session.proxy_logs_out = True
+        self.session.proxy_logs_out = True
         self._queue.on_session_yield = log_out
-
-    @property
-    def session(self) -> PpcSession:
-        """PPC's session and who holds it; to be read only."""
-        return self._scheduler.session
 
     def status(self) -> PoolStatus:
         """Tell how busy the gateway is."""
         oldest = min((connection.opened for connection in self._idle), default=None)
-        kept_for = None if oldest is None else self._clock() - oldest
-        closes_each = self._lifetime.closes_each(self._clock())
-        scheduler = self._scheduler
+        kept_for = None if oldest is None else self.clock() - oldest
+        closes_each = self.lifetime.closes_each(self.clock())
+        scheduler = self.scheduler
         return PoolStatus(scheduler.running, scheduler.places, scheduler.waiting, kept_for, closes_each)
 
     async def may_reuse(self, connection: Connection) -> bool:
@@ -221,16 +215,16 @@ class Pool:
 
         Waits first while the gateway may be one that closes after each answer.
         """
-        if self._lifetime.closes_each(self._clock()):
+        if self.lifetime.closes_each(self.clock()):
             return False
-        if self._lifetime.watched:
+        if self.lifetime.watched:
             await self._wait_watched(connection)
         # Unread is perhaps the end of the connection: a login that is lost with it would count as refused.
         return connection.reusable and not connection.has_unread_input()
 
     def others_wait(self) -> bool:
         """Tell whether any request waits for a place."""
-        return self._scheduler.waiting > 0
+        return self.scheduler.waiting > 0
 
     def cancel_waiting(self) -> None:
         """End the wait of all requests with ``ShuttingDownError``."""
@@ -247,8 +241,8 @@ class Pool:
 
     async def _connection(self, record: RequestRecord, on_step: OnStep | None = None) -> tuple[Connection, bool]:
         """Return a connection whose certificate is trusted now, and whether it was kept from before."""
-        trust = self._connector.trust
-        now = self._clock()
+        trust = self.connector.trust
+        now = self.clock()
         try:
             known = bool(self._idle) and now < self._pin_known_until
             if not known:
@@ -260,7 +254,7 @@ class Pool:
                     # A close, or bytes that nobody asked for: let the event loop read them.
                     await asyncio.sleep(0)
                     await asyncio.sleep(0)
-                if self._lifetime.watched:
+                if self.lifetime.watched:
                     await self._wait_watched(connection)
                 if connection not in self._idle:
                     continue
@@ -273,9 +267,9 @@ class Pool:
             if known:
                 await trust.refresh()
             self._pin_known_until = -math.inf  # the handshake may change it
-            return await self._connector.connect(on_step), False
+            return await self.connector.connect(on_step), False
         finally:
-            record.connecting += self._clock() - now
+            record.connecting += self.clock() - now
 
     async def _put_back(self, connection: Connection) -> None:
         if not self._keep(connection):
@@ -289,8 +283,8 @@ class Pool:
             # The gateway may still work on the request, or be in the middle of its answer.
             connection.abort()
             return True
-        now = self._clock()
-        keep = self._lifetime.keep(now - connection.opened, now)
+        now = self.clock()
+        keep = self.lifetime.keep(now - connection.opened, now)
         if keep <= 0:
             return False
         self._idle[connection] = now + keep
@@ -302,7 +296,7 @@ class Pool:
     def _idle_ended(self, connection: Connection, since: float, *, closed: bool) -> None:
         """Remove an idle connection that has ended; if the gateway closed it in order, learn its limit."""
         if closed:
-            self._gateway_closed(self._clock() - since)
+            self._gateway_closed(self.clock() - since)
         self._retire(connection)
 
     def _gateway_closed(self, idle: float, *, lost: bool = False) -> None:
@@ -310,13 +304,13 @@ class Pool:
 
         ``lost``: with a request on it.
         """
-        now = self._clock()
-        known = self._lifetime.closes_each(now)
+        now = self.clock()
+        known = self.lifetime.closes_each(now)
         if lost:
-            self._lifetime.request_lost(idle)
+            self.lifetime.request_lost(idle)
         else:
-            self._lifetime.gateway_closed(idle, now)
-        if self._lifetime.closes_each(now) and not known:
+            self.lifetime.gateway_closed(idle, now)
+        if self.lifetime.closes_each(now) and not known:
             _LOGGER.warning(
                 "The gateway closes its connection after each answer without saying so: for a day, each request gets "
                 "a connection of its own, which takes longer"
@@ -325,13 +319,13 @@ class Pool:
     async def _wait_watched(self, connection: Connection) -> None:
         """Give the gateway time to close after its answer."""
         if connection.answered is not None:
-            await connection.wait_ended(self._lifetime.watched - (self._clock() - connection.answered))
+            await connection.wait_ended(self.lifetime.watched - (self.clock() - connection.answered))
             if connection.reusable:
-                self._lifetime.left_open(self._clock() - connection.answered)
+                self.lifetime.left_open(self.clock() - connection.answered)
 
     def _sweep(self) -> None:
         """Close what was idle for long enough. One timer serves all: requests come far more often than it fires."""
-        now = self._clock()
+        now = self.clock()
         for connection in [connection for connection, until in self._idle.items() if until <= now]:
             self._retire(connection)
         if self._sweep_timer:

@@ -18,21 +18,6 @@ from urllib.parse import parse_qsl
 CGI: Final = b"/cgi-bin/hanservice.cgi"
 """The one program that a PPC gateway serves."""
 
-IDLE_TIMEOUT: Final = 30.0
-"""Seconds without a request after which a holder is taken to have left without a logout."""
-
-SILENCE: Final = 2.0
-"""Seconds without a request after which the proxy may log a holder out for others: programs ask without a pause."""
-
-READING_TIME: Final = 20.0
-"""The same for a browser, whose person reads in between."""
-
-MAX_DURATION: Final = 300.0
-"""Seconds after which a session is over for the proxy when others wait."""
-
-LOGIN_TIMEOUT: Final = 3.0
-"""Seconds that a holder has to log in after a 401: clients do it at once or never."""
-
 _BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
@@ -152,14 +137,21 @@ class PpcSession:
     others it is over after ``silence``, or ``reading_time`` of a browser, and at once if the page holds it.
     """
 
-    idle_timeout: float = IDLE_TIMEOUT
-    silence: float = SILENCE
-    reading_time: float = READING_TIME
-    max_duration: float = MAX_DURATION
-    login_timeout: float = LOGIN_TIMEOUT
+    idle_timeout: float = 30.0
+    """Seconds without a request after which a holder is taken to have left without a logout."""
+    silence: float = 2.0
+    """Seconds without a request after which the proxy may log a holder out for others: programs make no pause."""
+    reading_time: float = 20.0
+    """The same for a browser, whose person reads in between."""
+    max_duration: float = 300.0
+    """Seconds after which a session is over for the proxy when others wait."""
+    login_timeout: float = 3.0
+    """Seconds that a holder has to log in after a 401: clients do it at once or never."""
     proxy_logs_out: bool = False
-    _holder: bytes | None = field(default=None, init=False, repr=False)
-    _in_form: bool = field(default=False, init=False)
+    holder: bytes | None = field(default=None, init=False, repr=False)
+    """The key of the holder's session; not to be set from outside."""
+    in_form: bool = field(default=False, init=False)
+    """Whether that is a form field, and no cookie; not to be set from outside."""
     _in_browser: bool = field(default=False, init=False)
     _in_page: bool = field(default=False, init=False)
     _opened_at: float = field(default=0.0, init=False)
@@ -175,26 +167,16 @@ class PpcSession:
     @property
     def free(self) -> bool:
         """Whether any request may start: nobody holds the session, may open it just now, or has to yield it."""
-        return self._holder is None and not self._running and self._yielding is None
-
-    @property
-    def holder(self) -> bytes | None:
-        """The key of the holder's session."""
-        return self._holder
-
-    @property
-    def in_form(self) -> bool:
-        """Whether that is a form field, and no cookie."""
-        return self._in_form
+        return self.holder is None and not self._running and self._yielding is None
 
     @property
     def must_yield(self) -> bool:
         """Whether the session of the holder is over because others wait."""
-        return self._holder is not None and self._holder == self._yielding
+        return self.holder is not None and self.holder == self._yielding
 
     def is_held_by(self, request: CgiRequest | None) -> bool:
         """Tell whether a request is the holder's."""
-        return request is not None and self._holder is not None and self._holder in request.sessions
+        return request is not None and self.holder is not None and self.holder in request.sessions
 
     def needs_page(self, request: CgiRequest | None, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Tell whether only the page of an answer can say that its request opened a session (firmware of 2018)."""
@@ -214,7 +196,7 @@ class PpcSession:
             return True
         if self.must_yield:
             return self.is_held_by(request) and request.ends and not self._running
-        if self._holder is None and not self._running:
+        if self.holder is None and not self._running:
             return not self._yields(request)
         return self.is_held_by(request)
 
@@ -239,7 +221,7 @@ class PpcSession:
                 self._hold(request.sessions[0], request, now, in_form=request.in_form)
         elif self.is_held_by(request):
             if answer.meaning is Meaning.ENDED:
-                self._holder = None
+                self.holder = None
             elif answer.meaning is Meaning.SERVED:
                 self._challenged_at = None
             elif answer.meaning is Meaning.CHALLENGED and self._challenged_at is None:
@@ -252,7 +234,7 @@ class PpcSession:
         self._running -= 1
         self._last_end = now
         if self.must_yield and request.ends and self.is_held_by(request):
-            self._holder = None  # whether or not the logout was answered: nobody else can end this session
+            self.holder = None  # whether or not the logout was answered: nobody else can end this session
         if request is self._opener:
             self._opener = None
 
@@ -263,7 +245,7 @@ class PpcSession:
             return
         yields = self.yields_at(holder_waits=holder_waits)
         if yields is not None and now >= yields:
-            self._yielding = self._holder
+            self._yielding = self.holder
 
     def yields_at(self, *, holder_waits: bool) -> float | None:
         """Return when the holder must yield to others, None if it must already or there is none.
@@ -271,7 +253,7 @@ class PpcSession:
         A holder with a request at the gateway or one that waits (``holder_waits``) is not silent; the page's wait is
         no reason for others to wait.
         """
-        if self._holder is None or self.must_yield:
+        if self.holder is None or self.must_yield:
             return None
         yields = self._opened_at + self.max_duration
         if self.proxy_logs_out and not self._running and (self._in_page or not holder_waits):
@@ -284,7 +266,7 @@ class PpcSession:
 
         A holder with a request that waits (``holder_waits``) is not idle.
         """
-        if self._holder is None or self._running:
+        if self.holder is None or self._running:
             return None
         if self.proxy_logs_out and self.must_yield:
             return self._last_end + self.idle_timeout  # no logout was sent
@@ -299,12 +281,12 @@ class PpcSession:
         """End the session if its time is over."""
         expires = self.expires_at(holder_waits=holder_waits)
         if expires is not None and now >= expires:
-            self._holder = None
+            self.holder = None
 
     def _hold(self, session: bytes, request: CgiRequest, now: float, *, in_form: bool) -> None:
-        self._in_form = in_form
-        if session != self._holder:
-            self._holder, self._opened_at, self._in_browser = session, now, request.browser
+        self.in_form = in_form
+        if session != self.holder:
+            self.holder, self._opened_at, self._in_browser = session, now, request.browser
             self._in_page = request.page
         self._challenged_at = None
 

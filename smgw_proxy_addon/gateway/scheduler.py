@@ -16,15 +16,6 @@ from typing import Final
 
 from smgw_proxy_addon.gateway.ppc_session import CgiAnswer, CgiRequest, PpcSession
 
-OVERFLOW_SIZE: Final = 256
-"""Requests in the overflow queue."""
-
-OVERFLOW_TIMEOUT: Final = 2.0
-"""Seconds that a request waits in the overflow queue: a burst on a fast gateway is over by then."""
-
-SESSION_TIMEOUT: Final = 8.0
-"""Seconds that a request waits for somebody else's session to end: clients give up at 10 s."""
-
 PAGE: Final = "page"
 """The address of the gateway's page in Home Assistant: its requests go behind all others."""
 
@@ -124,9 +115,11 @@ class Scheduler:
     places: int
     queue_size: int
     queue_timeout: float
-    overflow_size: int = OVERFLOW_SIZE
-    overflow_timeout: float = OVERFLOW_TIMEOUT
-    session_timeout: float = SESSION_TIMEOUT
+    overflow_size: int = 256
+    overflow_timeout: float = 2.0
+    """A burst on a fast gateway is over by then."""
+    session_timeout: float = 8.0
+    """For somebody else's session to end: clients give up at 10 s."""
     session: PpcSession = field(default_factory=PpcSession)
     _running: set[QueuedRequest] = field(default_factory=set, init=False)
     _queue: _FairQueue = field(default_factory=_FairQueue, init=False)
@@ -145,13 +138,7 @@ class Scheduler:
     def acquire(self, address: str, cgi: CgiRequest | None, now: float) -> QueuedRequest:
         """Ask for a place; the ``state`` of the result is the answer."""
         request = QueuedRequest(address, cgi, now)
-        if not self.session.free:
-            contends = self.session.contends(cgi)
-            others_wait = contends or self._others_wait()
-            holder_waits = self._holder_waits() or self.session.is_held_by(cgi)
-            self.session.update_yielding(now, others_wait=others_wait, holder_waits=holder_waits)
-            if contends and not self.waiting:
-                self.session.expire(now, holder_waits=False)
+        self._update_session(now, request)
         if len(self._running) < self.places and self.session.may_start(cgi):
             self._start(request)
         elif self._fits(request):
@@ -200,7 +187,7 @@ class Scheduler:
             blocked = [each.arrived for each in self._all_waiting() if not self.session.may_start(each.cgi)]
             if blocked:
                 changes.append(min(blocked) + self.session_timeout)
-                holder_waits = self._holder_waits()
+                holder_waits = any(self.session.is_held_by(each.cgi) for each in self._all_waiting())
                 expires = self.session.expires_at(holder_waits=holder_waits)
                 yields = self.session.yields_at(holder_waits=holder_waits)
                 changes += [each for each in (expires, yields) if each is not None]
@@ -210,11 +197,7 @@ class Scheduler:
         """Give the free places to waiting requests."""
         if not self.waiting:
             return []
-        if not self.session.free:
-            others_wait, holder_waits = self._others_wait(), self._holder_waits()
-            self.session.update_yielding(now, others_wait=others_wait, holder_waits=holder_waits)
-            if others_wait:
-                self.session.expire(now, holder_waits=holder_waits)
+        self._update_session(now)
         started = []
         while len(self._running) < self.places:
             # One of the overflow queue only if the whole queue waits for a session.
@@ -226,6 +209,17 @@ class Scheduler:
             started.append(request)
         self._refill()
         return started
+
+    def _update_session(self, now: float, *newcomers: QueuedRequest) -> None:
+        """Have the session yield or end for those who wait, but not end for a newcomer that would go before them."""
+        if self.session.free:
+            return
+        requests = [*newcomers, *self._all_waiting()]
+        others_wait = any(self.session.contends(request.cgi) for request in requests)
+        holder_waits = any(self.session.is_held_by(request.cgi) for request in requests)
+        self.session.update_yielding(now, others_wait=others_wait, holder_waits=holder_waits)
+        if others_wait and not (newcomers and self.waiting):
+            self.session.expire(now, holder_waits=holder_waits)
 
     def _refill(self) -> None:
         """Move requests from the overflow queue to the queue while there is space."""
@@ -260,12 +254,6 @@ class Scheduler:
     def _remove(self, request: QueuedRequest) -> None:
         self._queue.remove(request)
         self._overflow.remove(request)
-
-    def _holder_waits(self) -> bool:
-        return any(self.session.is_held_by(request.cgi) for request in self._all_waiting())
-
-    def _others_wait(self) -> bool:
-        return any(self.session.contends(request.cgi) for request in self._all_waiting())
 
     def _all_waiting(self) -> Iterator[QueuedRequest]:
         yield from self._queue

@@ -1,19 +1,13 @@
-"""TLS to the gateway: what is offered, by which engine, and where in the handshake the certificate is judged.
-
-No public client can verify a gateway's certificate (its name is a device id), so the pin is the only protection:
-it is compared before one byte of a request is sent.
-"""
+"""TLS to the gateway: what is offered, by which engine, and what the alerts mean that end a handshake."""
 
 import re
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from smgw_proxy_addon.errors import GatewayError
 from smgw_proxy_addon.key_files import load_key_files
 from smgw_proxy_addon.trust.policy import Engine
 
@@ -40,26 +34,6 @@ _SUPPORTED_GROUPS: Final = b"\x00\x0a"
 _BRAINPOOL: Final = frozenset({b"\x00\x1a", b"\x00\x1b", b"\x00\x1c"})  # RFC 7027 section 2
 
 
-class UntrustedError(ssl.SSLCertVerificationError):
-    """Ends the handshake: ``problem`` is the error for the client, ``der`` the refused certificate.
-
-    A subclass of ``ssl.SSLError``, because asyncio catches nothing else that ``do_handshake`` raises.
-    """
-
-    def __init__(self, problem: GatewayError, der: bytes) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
-        self.der = der
-
-
-class CertificateWantedError(ssl.SSLError):
-    """The gateway ends the handshake because of the proxy's certificate: it got none, or not one that it takes."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class Refusal(Enum):
     """The fatal alert by which a gateway refuses a ClientHello (RFC 5246 section 7.2)."""
 
@@ -67,15 +41,6 @@ class Refusal(Enum):
     ILLEGAL_PARAMETER = 47
     """Nothing but the ClientHello is a reason for it."""
     PROTOCOL_VERSION = 70
-
-
-class RefusedHelloError(ssl.SSLError):
-    """The gateway answers the ClientHello itself with an alert: perhaps it takes that of another engine."""
-
-    def __init__(self, reason: str, refusal: Refusal) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -113,7 +78,8 @@ def client_context(
 ) -> ssl.SSLContext:
     """Make OpenSSL's context for a gateway: TLS 1.2 to ``newest``, no host name check, perhaps with a certificate.
 
-    ``judge_certificates`` must come before a connection. Raises KeyFilesError; must be run in executor with files.
+    No public client can verify a gateway's certificate (its name is a device id): ``GatewayTrust`` compares it with
+    the pin. Raises KeyFilesError; must be run in executor with files.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -126,43 +92,14 @@ def client_context(
     return context
 
 
-def judge_certificates(context: "ssl.SSLContext | CompatibleContext", judge: Callable[[bytes], None]) -> None:
-    """Have ``judge`` decide in each handshake of this context.
-
-    ``judge`` gets the certificate (DER) at the end of the handshake and raises ``GatewayError`` to refuse it; the
-    handshake then ends with ``UntrustedError``.
-    """
-    engine: Any = context.sslobject_class
-
-    class Judged(engine):  # type: ignore[misc]  # one of two classes
-        def do_handshake(self) -> None:
-            try:
-                super().do_handshake()
-            except ssl.SSLWantReadError:
-                raise
-            except ssl.SSLError as error:
-                # A cipher is in use: the proxy has sent its own half of the handshake, with its certificate.
-                if self.cipher() and wants_certificate(error):
-                    raise CertificateWantedError(error.reason or "") from None
-                raise
-            der = self.getpeercert(binary_form=True) or b""
-            try:
-                judge(der)
-            except GatewayError as problem:
-                # Without its traceback, which would keep this connection's buffers in memory.
-                raise UntrustedError(problem.with_traceback(None), der) from None
-
-    context.sslobject_class = Judged
-
-
-def refused_hello(error: ssl.SSLError, heard: bytes) -> RefusedHelloError | None:
-    """Return that the ClientHello was refused, None if the handshake ended for another reason.
+def refusal_of(heard: bytes) -> Refusal | None:
+    """Return how the ClientHello was refused, None if the handshake ended for another reason.
 
     ``heard`` begins with the first seven bytes of the gateway. OpenSSL does not tell whether a ServerHello came.
     """
-    refusals = (each for each in Refusal if heard[5:7] == bytes([_FATAL, each.value]))
-    refusal = next(refusals, None) if heard[:1] == _ALERT_RECORD else None
-    return refusal and RefusedHelloError(error.reason or "", refusal)
+    if heard[:1] != _ALERT_RECORD:
+        return None
+    return next((each for each in Refusal if heard[5:7] == bytes([_FATAL, each.value])), None)
 
 
 def wants_certificate(error: ssl.SSLError) -> bool:

@@ -10,20 +10,20 @@ Strings are header values decoded as UTF-8 with ``surrogateescape``, so that eve
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - the grammar's token (RFC 9110 section 5.6.2)
 _VALUE_ENDS: Final = r"(?=[ \t]*(?:,|\Z))"
-_SPACE: Final = re.compile(r"[ \t,]*")
-_PARAMETER: Final = re.compile(
-    rf"(?P<name>{_TOKEN})[ \t]*=[ \t]*"
-    rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s",]*)){_VALUE_ENDS}',
+_ELEMENT: Final = re.compile(
+    rf"[ \t,]*(?:(?P<name>{_TOKEN})[ \t]*=[ \t]*"
+    rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s",]*)){_VALUE_ENDS}'
+    rf"|(?P<scheme>{_TOKEN})[ \t]+(?=[^ \t,])"
+    # a scheme's token68, a scheme without anything, or the rest of an unquoted list (qop=auth,auth-int)
+    rf"|[A-Za-z0-9\-._~+/]+=*{_VALUE_ENDS})",
     re.DOTALL,
 )
-_SCHEME: Final = re.compile(rf"(?P<scheme>{_TOKEN})[ \t]+(?=[^ \t,])")
-_TOKEN68: Final = re.compile(rf"[A-Za-z0-9\-._~+/]+=*{_VALUE_ENDS}")
 
 _ALGORITHMS: Final[dict[str, Callable[[bytes], str]]] = {
     "md5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
@@ -31,6 +31,8 @@ _ALGORITHMS: Final[dict[str, Callable[[bytes], str]]] = {
     "sha-512-256": lambda data: hashlib.new("sha512_256", data).hexdigest(),
 }
 _SESSION: Final = "-sess"
+_UNQUOTED: Final = frozenset({"algorithm", "qop", "nc", "stale"})
+"""Parameters that are tokens (RFC 7616 section 3.4); a challenge's ``qop`` is a list in quotes."""
 
 
 class DigestError(ValueError):
@@ -50,17 +52,14 @@ class Challenge:
 
     def header(self) -> str:
         """Return the ``WWW-Authenticate`` value."""
-        parts = [f"realm={_quote(self.realm)}"]
-        if self.qop:
-            parts.append(f"qop={_quote(', '.join(self.qop))}")
-        if self.algorithm is not None:
-            parts.append(f"algorithm={self.algorithm}")
-        parts.append(f"nonce={_quote(self.nonce)}")
-        if self.opaque is not None:
-            parts.append(f"opaque={_quote(self.opaque)}")
-        if self.stale:
-            parts.append("stale=true")
-        return "Digest " + ", ".join(parts)
+        return _header(
+            realm=self.realm,
+            qop=_quote(", ".join(self.qop)) if self.qop else None,
+            algorithm=self.algorithm,
+            nonce=self.nonce,
+            opaque=self.opaque,
+            stale="true" if self.stale else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -80,18 +79,7 @@ class Authorization:
 
     def header(self) -> str:
         """Return the ``Authorization`` value."""
-        parts = [
-            f"{name}={_quote(getattr(self, name))}" for name in ("username", "realm", "nonce", "uri", "response")
-        ]
-        if self.algorithm is not None:
-            parts.append(f"algorithm={self.algorithm}")
-        if self.qop is not None:
-            parts.append(f"qop={self.qop}, nc={self.nc}")
-        if self.cnonce is not None:
-            parts.append(f"cnonce={_quote(self.cnonce)}")
-        if self.opaque is not None:
-            parts.append(f"opaque={_quote(self.opaque)}")
-        return "Digest " + ", ".join(parts)
+        return _header(**vars(self))
 
 
 def parse_challenges(value: str) -> list[Challenge]:
@@ -129,18 +117,8 @@ def parse_authorization(value: str) -> Authorization:
     missing = [name for name in ("username", "realm", "nonce", "uri", "response") if name not in parameters]
     if missing:
         raise DigestError(f"Digest credentials without {', '.join(missing)}")
-    return Authorization(
-        username=parameters["username"],
-        realm=parameters["realm"],
-        nonce=parameters["nonce"],
-        uri=parameters["uri"],
-        response=parameters["response"],
-        algorithm=parameters.get("algorithm"),
-        qop=parameters.get("qop"),
-        nc=parameters.get("nc"),
-        cnonce=parameters.get("cnonce"),
-        opaque=parameters.get("opaque"),
-    )
+    given: dict[str, Any] = {each.name: parameters.get(each.name) for each in fields(Authorization)}
+    return Authorization(**given)
 
 
 def authorize(
@@ -218,6 +196,14 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def _header(**parameters: str | None) -> str:
+    """Return the value of a header with the parameters that are not None."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return "Digest " + ", ".join(
+        f"{name}={value if name in _UNQUOTED else _quote(value)}" for name, value in given.items()
+    )
+
+
 def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -228,37 +214,21 @@ def _parse(value: str) -> list[tuple[str, dict[str, str]]]:
     Raises DigestError for a syntax error and for a name that is repeated within a scheme.
     """
     parsed: list[tuple[str, dict[str, str]]] = []
-    for scheme, name, text in _scan(value):
-        if scheme is not None:
-            parsed.append((scheme, {}))
-        elif not parsed:
-            raise DigestError("a parameter without a scheme")
-        elif name in parsed[-1][1]:
-            raise DigestError("a parameter that comes twice")
-        else:
+    value = value.rstrip(" \t,")
+    position = 0
+    while position < len(value):
+        element = _ELEMENT.match(value, position)
+        if element is None:
+            raise DigestError("malformed authentication header")
+        position = element.end()
+        if element["scheme"]:
+            parsed.append((element["scheme"], {}))
+        elif element["name"]:
+            if not parsed:
+                raise DigestError("a parameter without a scheme")
+            name, quoted = element["name"].lower(), element["quoted"]
+            if name in parsed[-1][1]:
+                raise DigestError("a parameter that comes twice")
+            text = element["bare"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
             parsed[-1][1][name] = text
     return parsed
-
-
-def _scan(value: str) -> Iterator[tuple[str | None, str, str]]:
-    """Yield ``(scheme, "", "")`` and ``(None, name, text)`` in order."""
-    position = _end(_SPACE.match(value))
-    while position < len(value):
-        if parameter := _PARAMETER.match(value, position):
-            quoted, bare = parameter["quoted"], parameter["bare"]
-            text = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if bare is None else bare
-            yield None, parameter["name"].lower(), text
-            position = parameter.end()
-        elif scheme := _SCHEME.match(value, position):
-            yield scheme["scheme"], "", ""
-            position = scheme.end()
-        # a scheme's token68, a scheme without anything, or the rest of an unquoted list (qop=auth,auth-int)
-        elif word := _TOKEN68.match(value, position):
-            position = word.end()
-        else:
-            raise DigestError("malformed authentication header")
-        position = _end(_SPACE.match(value, position))
-
-
-def _end(match: re.Match[str] | None) -> int:
-    return match.end() if match else 0

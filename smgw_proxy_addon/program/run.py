@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from smgw_proxy_addon import __version__, logs
@@ -32,7 +31,7 @@ from smgw_proxy_addon.server.listeners import (
     user_certificate,
 )
 from smgw_proxy_addon.status.supervisor import Supervisor
-from smgw_proxy_addon.trust.store import TrustStore, stored_pins
+from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
     from smgw_proxy_addon.program.status_page import StatusPage
@@ -185,26 +184,21 @@ def _introduction(options: Options, listeners: list[Listener]) -> Iterator[str]:
     )
     yield from (f"Option {line}" for line in summary(options))
     yield f"Local addresses: {', '.join(local_names())}"
-    yield from _pins(options.cert_dir)
+    yield _pin(options)
     yield from (f"Listening at {listener.url}" for listener in listeners)
     relay = options.target.relay
     yield f"Forwarding to {options.target.url}" + (f" via the relay {relay.name}" if relay else "")
 
 
-def _pins(folder: Path) -> Iterator[str]:
+def _pin(options: Options) -> str:
     try:
-        stored = stored_pins(folder)
+        pin = trust_store(options).load()
     except PinUnreadableError as error:
-        yield f"Stored certificates cannot be read: {error}"
-        return
-    if not stored:
-        yield f"No certificate stored in {folder}: the first one that the gateway shows will be trusted"
-    for name, pin in stored:
-        if isinstance(pin, PinUnreadableError):
-            yield f"Stored certificate of {name} cannot be read: {pin.facts['problem']}"
-        else:
-            known = pin.certificate
-            yield (
-                f"Stored certificate of {name}: {known.fingerprint}, {known.subject}, "
-                f"valid from {known.not_before} to {known.not_after}"
-            )
+        return f"Stored certificate of {options.target.name} cannot be read: {error.facts['problem']}"
+    if pin is None:
+        return f"No certificate stored in {options.cert_dir}: the first one that the gateway shows will be trusted"
+    known = pin.certificate
+    return (
+        f"Stored certificate of {options.target.name}: {known.fingerprint}, {known.subject}, "
+        f"valid from {known.not_before} to {known.not_after}"
+    )

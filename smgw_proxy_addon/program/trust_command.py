@@ -13,24 +13,10 @@ from typing import Final, TextIO
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.fingerprint import grouped
-from smgw_proxy_addon.trust.policy import (
-    Decision,
-    Expiry,
-    Origin,
-    Pin,
-    Policy,
-    expiry,
-    judge_certificate,
-)
+from smgw_proxy_addon.trust.policy import Certificate, Origin, Pin, expiry, matches
 from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 
 _WIDTH: Final = 39  # eight groups of a fingerprint
-_EXPIRY: Final = {
-    None: "",
-    Expiry.EXPIRED: " (expired)",
-    Expiry.EXPIRES_SOON: " (expires soon)",
-    Expiry.NOT_YET_VALID: " (not yet valid)",
-}
 _ORIGIN: Final = {
     None: "written by the Go proxy",
     Origin.FIRST_USE: "learnt on first use",
@@ -73,7 +59,7 @@ def run_trust(
 
 def _show(store: TrustStore, options: str, now: datetime) -> Iterator[str]:
     pin, refused = store.load(), store.refused()
-    if pin and refused and judge_certificate(pin, refused.certificate, Policy()) is Decision.ACCEPT:
+    if refused and matches(pin, refused.certificate.fingerprint):
         refused = None  # accepted since
     yield f"Gateway {store.name}"
     yield ""
@@ -129,7 +115,7 @@ def _table(pin: Pin | None, refused: Pin | None, now: datetime) -> Iterator[str]
         ("issuer", [each.issuer for each in shown]),
         ("names", [", ".join(each.dns_names) for each in shown]),
         ("valid from", [_date(each.not_before) for each in shown]),
-        ("valid to", [_date(each.not_after) + _EXPIRY[expiry(each, now)] for each in shown]),
+        ("valid to", [_date(each.not_after) + _remark(each, now) for each in shown]),
         ("first seen", [_date(each.first_seen) for each in columns.values()]),
         ("last seen", [_date(each.last_seen) for each in columns.values()]),
     ]
@@ -140,6 +126,11 @@ def _table(pin: Pin | None, refused: Pin | None, now: datetime) -> Iterator[str]
         for number, line in enumerate(zip_longest(*wrapped, fillvalue="")):
             text = "  ".join(f"{cell:{_WIDTH}}" for cell in line)
             yield f"  {'' if number else label:11}  {text}".rstrip()
+
+
+def _remark(certificate: Certificate, now: datetime) -> str:
+    state = expiry(certificate, now)
+    return f" ({state})" if state else ""
 
 
 def _date(time: datetime | None) -> str:

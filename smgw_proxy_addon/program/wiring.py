@@ -33,7 +33,7 @@ from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCer
 from smgw_proxy_addon.server.listeners import Listener, own_certificate
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.trust.pinning import GatewayTrust
-from smgw_proxy_addon.trust.policy import Certificate, Engine, Policy
+from smgw_proxy_addon.trust.policy import Certificate, Engine
 from smgw_proxy_addon.trust.store import TrustStore
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def gateway_side(
     target = options.target
     trust = GatewayTrust(
         store,
-        Policy(options.certificate_fingerprint),
+        configured=options.certificate_fingerprint,
         target=target.name,
         now=lambda: datetime.now(UTC),
         is_own=is_own,

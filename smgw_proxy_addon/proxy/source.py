@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from smgw_proxy_addon.errors import ClientGoneError, StaleConnectionError
 from smgw_proxy_addon.gateway import ppc_session
-from smgw_proxy_addon.gateway.bodies import read_begin
+from smgw_proxy_addon.gateway.bodies import LONGEST_BEGIN, chain, read_ahead
 from smgw_proxy_addon.gateway.connection import Connection
 from smgw_proxy_addon.gateway.pool import Lease, Pool
 from smgw_proxy_addon.gateway.scheduler import PAGE
@@ -111,7 +111,8 @@ class _Asking:
             if self.cgi is not None:
                 page = b""
                 if pool.session.needs_page(self.cgi, answer.status, answer.headers):
-                    page, body = await read_begin(answer, body)
+                    page, _ = await read_ahead(body, LONGEST_BEGIN)
+                    body = chain(page, body)
                 pool.record_answer(lease, answer, page)
         except BaseException:
             await self.__aexit__()

@@ -14,13 +14,10 @@ from datetime import datetime
 from typing import Final
 
 from smgw_proxy_addon.errors import (
-    CertificateChangedError,
-    CertificateNotAllowedError,
     ConnectionLostError,
     NameUnknownError,
     ProxyError,
     ReadTimeoutError,
-    TargetIsProxyError,
 )
 from smgw_proxy_addon.fingerprint import grouped
 from smgw_proxy_addon.gateway.bodies import DRAIN_LIMIT, discard
@@ -221,9 +218,6 @@ class Doctor:
     def _fail(self, run: _Examination, error: ProxyError, begun: float) -> None:
         own = judge_address(run.destination, run.interfaces, reached=None)
         finding = judge_failure(error, run.destination, run.done, own_address=own.code == "address_ok")
-        if isinstance(error, CertificateChangedError | CertificateNotAllowedError | TargetIsProxyError):
-            # Our own verdict ended the handshake: its step was not noted.
-            run.done.setdefault(Step.TLS, self._clock() - begun - run.done.get(Step.TCP, 0.0))
         self._note_steps(run)
         # In TLS 1.3 the gateway judges the proxy's certificate behind a handshake that was noted as fine.
         run.found[finding.step] = replace(finding, seconds=self._clock() - begun - sum(run.done.values()))

@@ -9,10 +9,9 @@ import hashlib
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
+from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from smgw_proxy_addon.fingerprint import normalise_fingerprint
 from smgw_proxy_addon.text import printable
 
 if TYPE_CHECKING:
@@ -75,33 +74,6 @@ class Pin(NamedTuple):
     """With which the certificate was shown last."""
 
 
-class Policy:
-    """With a fingerprint, only that certificate is accepted; without one, the first that is shown.
-
-    Raises ValueError if the text is no fingerprint.
-    """
-
-    def __init__(self, fingerprint: str | None = None) -> None:
-        self.fingerprint: Final = None if fingerprint is None else normalise_fingerprint(fingerprint)
-
-
-class Decision(Enum):
-    """What to do with a gateway that shows a certificate."""
-
-    LEARN = auto()
-    """Nothing is pinned yet: store this certificate before the first request."""
-    ACCEPT = auto()
-    CHANGED = auto()
-    """Another certificate is pinned: send nothing."""
-    NOT_ALLOWED = auto()
-    """Another certificate is configured: send nothing."""
-
-    @property
-    def rejects(self) -> bool:
-        """Whether nothing may be sent."""
-        return self in (Decision.CHANGED, Decision.NOT_ALLOWED)
-
-
 class Expiry(Enum):
     """A warning about the dates of a certificate. The certificate stays trusted."""
 
@@ -110,14 +82,17 @@ class Expiry(Enum):
     """In the next 30 days."""
     NOT_YET_VALID = "not_yet_valid"
 
+    def __str__(self) -> str:
+        """Return it in words, for a log or a terminal."""
+        return self.value.replace("_", " ")
 
-def judge_certificate(pin: Pin | None, presented: Certificate, policy: Policy) -> Decision:
-    """Decide about the certificate ``presented``. With a configured fingerprint the pin does not count."""
-    if policy.fingerprint is not None:
-        return Decision.ACCEPT if presented.fingerprint == policy.fingerprint else Decision.NOT_ALLOWED
-    if pin is None:
-        return Decision.LEARN
-    return Decision.ACCEPT if presented.fingerprint == pin.certificate.fingerprint else Decision.CHANGED
+
+def matches(pin: Pin | None, fingerprint: str, configured: str | None = None) -> bool:
+    """Tell whether a certificate is the ``configured`` one; where none is configured, whether it is the pinned one.
+
+    All fingerprints are as ``normalise_fingerprint`` returns them.
+    """
+    return fingerprint == (pin.certificate.fingerprint if pin and configured is None else configured)
 
 
 def seen_again(pin: Pin, presented: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> Pin:

@@ -18,18 +18,9 @@ from typing import Final
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.files import Files, cause_of, draft_of
+from smgw_proxy_addon.fingerprint import normalise_fingerprint
 from smgw_proxy_addon.trust.pin_file import decode, encode
-from smgw_proxy_addon.trust.policy import (
-    Certificate,
-    Decision,
-    Engine,
-    Origin,
-    Pin,
-    Policy,
-    judge_certificate,
-    seen_again,
-    utc_if_set,
-)
+from smgw_proxy_addon.trust.policy import Certificate, Engine, Origin, Pin, matches, seen_again, utc_if_set
 
 LOCK_TIMEOUT: Final = 5.0
 """Seconds to wait for another program that changes a pin."""
@@ -131,8 +122,8 @@ class TrustStore:
         """Store a refused certificate for ``accept``. No decision depends on it. Must be run in executor."""
         with self._changing():
             before = self.refused()
-            again = before if before and judge_certificate(before, certificate, Policy()) is Decision.ACCEPT else None
-            refused = seen_again(again or Pin(certificate), certificate, now, engine)
+            known = before if before and matches(before, certificate.fingerprint) else Pin(certificate)
+            refused = seen_again(known, certificate, now, engine)
             if refused != before:
                 self._write(self._refused, encode(refused))
 
@@ -167,22 +158,21 @@ class TrustStore:
 
     def _seen(self, certificate: Certificate, now: datetime, engine: Engine) -> Pin | None:
         pin = self.load()
-        if pin is None or judge_certificate(pin, certificate, Policy()) is not Decision.ACCEPT:
+        if pin is None or not matches(pin, certificate.fingerprint):
             return None
         after = seen_again(pin, certificate, now, engine)
         return after if after != pin else None
 
     def _acceptable(self, fingerprint: str | None) -> Pin:
-        policy = Policy(fingerprint)
+        asked = None if fingerprint is None else normalise_fingerprint(fingerprint)
         pin, refused = self.load(), self.refused()
         shown = refused.certificate.fingerprint if refused else None
-        wanted = pin and policy.fingerprint and judge_certificate(None, pin.certificate, policy) is Decision.ACCEPT
-        if wanted or (pin and refused and judge_certificate(pin, refused.certificate, Policy()) is Decision.ACCEPT):
-            raise TrustCommandError(AcceptProblem.ALREADY_TRUSTED, policy.fingerprint, shown)
+        if any(each and matches(pin, each) for each in (asked, shown)):
+            raise TrustCommandError(AcceptProblem.ALREADY_TRUSTED, asked, shown)
         if refused is None:
-            raise TrustCommandError(AcceptProblem.NOTHING_REFUSED, policy.fingerprint, None)
-        if policy.fingerprint and judge_certificate(None, refused.certificate, policy) is not Decision.ACCEPT:
-            raise TrustCommandError(AcceptProblem.OTHER_REFUSED, policy.fingerprint, shown)
+            raise TrustCommandError(AcceptProblem.NOTHING_REFUSED, asked, None)
+        if asked and not matches(refused, asked):
+            raise TrustCommandError(AcceptProblem.OTHER_REFUSED, asked, shown)
         return refused
 
     @contextmanager
@@ -225,40 +215,14 @@ class TrustStore:
             self._files.sync_folder(self._folder)
 
 
-def stored_pins(folder: Path) -> list[tuple[str, Pin | PinUnreadableError]]:
-    """List all pins of ``folder`` by name, none if it is missing. Must be run in executor.
-
-    Raises PinUnreadableError if the folder cannot be read.
-    """
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json" and path.name[0] != ".")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    entries = ((path.stem, _entry(path)) for path in paths)
-    return [(name, entry) for name, entry in entries if entry is not None]
-
-
-def _entry(path: Path) -> Pin | PinUnreadableError | None:
-    try:
-        return _load(Files(), path)
-    except PinUnreadableError as error:
-        return error
-
-
 def _load(files: Files, path: Path) -> Pin | None:
     try:
         return decode(files.read(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError | ValueError) -> PinUnreadableError:
-    problem = cause_of(error)
-    return PinUnreadableError(f"{path}: {problem}", file=str(path), problem=problem)
+        problem = cause_of(error)
+        raise PinUnreadableError(f"{path}: {problem}", file=str(path), problem=problem) from error
 
 
 def _stat(path: Path) -> tuple[int, ...]:

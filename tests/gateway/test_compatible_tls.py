@@ -19,10 +19,9 @@ from tlslite.constants import ContentType
 
 from simulator.certificates import RSA, CertificateOptions, ClientCertificates, Identity, make_identity
 from simulator.gateway import Simulator
-from smgw_proxy_addon.errors import CertificateNotAllowedError
 from smgw_proxy_addon.gateway import compatible_tls
 from smgw_proxy_addon.gateway.compatible_tls import CompatibleContext, CompatibleObject
-from smgw_proxy_addon.gateway.tls import GatewayTls, UntrustedError, client_context, judge_certificates
+from smgw_proxy_addon.gateway.tls import GatewayTls, client_context
 from smgw_proxy_addon.status.findings import Step
 from tests.gateway.hellos import SCSV, Hello, parse_hello
 from tests.gateway.tlslite_server import HELLO_REQUEST, Server
@@ -212,20 +211,6 @@ def test_a_certificate_whose_key_the_gateway_lacks_is_refused() -> None:
     with failing("DECRYPT_ERROR"):
         client.shake_hands(gateway.feed(client.shake_hands()))
     assert not gateway.complete
-
-
-def test_a_certificate_that_is_refused_gets_no_byte_of_a_request() -> None:
-    context = CompatibleContext()
-
-    def refuse(_der: bytes) -> None:
-        raise CertificateNotAllowedError
-
-    judge_certificates(context, refuse)
-    client, gateway = Client(context), Server(identity_of("P-256"))
-    flight = gateway.feed(client.shake_hands(gateway.feed(client.shake_hands())))
-    with pytest.raises(UntrustedError):
-        client.shake_hands(flight)
-    assert client.take() == b""
 
 
 # How it ends

@@ -32,7 +32,6 @@ from smgw_proxy_addon.gateway.tls import GatewayTls, client_context
 from smgw_proxy_addon.http.messages import Answer, GatewayRequest
 from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.trust.pinning import GatewayTrust
-from smgw_proxy_addon.trust.policy import Policy
 from smgw_proxy_addon.trust.store import TrustStore
 
 
@@ -47,9 +46,8 @@ class Clock:
 
 
 def connector_for(folder: Path, clock: Clock, *, host: str, port: int, connect_timeout: float = 10) -> Connector:
-    trust = GatewayTrust(
-        TrustStore(folder, f"{host}:{port}"), Policy(), target=host, now=lambda: datetime(2026, 11, 1, tzinfo=UTC)
-    )
+    store = TrustStore(folder, f"{host}:{port}")
+    trust = GatewayTrust(store, configured=None, target=host, now=lambda: datetime(2026, 11, 1, tzinfo=UTC))
     return Connector(
         trust,
         host=host,

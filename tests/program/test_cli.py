@@ -123,6 +123,9 @@ async def test_the_first_lines_tell_what_runs_where_with_which_options(tmp_path:
         async with proxy_program(tmp_path, sim.authority) as program:
             assert f"Stored certificate of {sim.authority}: {sim.fingerprint}, " in program.output
             assert "valid from 2025-03-01" in program.output
+        pin_file(tmp_path, sim).write_bytes(b"{")
+        async with proxy_program(tmp_path, sim.authority) as program:
+            assert f"Stored certificate of {sim.authority} cannot be read: not a JSON text" in program.output
 
 
 async def test_bad_options_are_named_in_one_line(tmp_path: Path) -> None:

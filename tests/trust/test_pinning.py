@@ -14,7 +14,7 @@ from simulator.gateway import Simulator
 from smgw_proxy_addon.errors import CertificateChangedError
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.trust.pinning import GatewayTrust
-from smgw_proxy_addon.trust.policy import Policy, describe
+from smgw_proxy_addon.trust.policy import describe
 from smgw_proxy_addon.trust.store import TrustStore
 from tests.rig import Rig, proxy_for
 
@@ -208,29 +208,25 @@ async def test_two_first_connections_at_once_end_in_one_pin(tmp_path: Path) -> N
 
 def trust_of(folder: Path) -> GatewayTrust:
     return GatewayTrust(
-        TrustStore(folder, "gw"), Policy(), target="gw", now=lambda: datetime(2026, 11, 1, tzinfo=UTC)
+        TrustStore(folder, "gw"), configured=None, target="gw", now=lambda: datetime(2026, 11, 1, tzinfo=UTC)
     )
 
 
 async def test_of_two_certificates_at_first_contact_the_first_handshake_wins(tmp_path: Path) -> None:
     trust = trust_of(tmp_path)
-    trust.judge(b"first")
+    first, second = await asyncio.gather(trust.settle(b"first"), trust.settle(b"second"), return_exceptions=True)
+    assert first == describe(b"first")
+    assert isinstance(second, CertificateChangedError)
     with pytest.raises(CertificateChangedError):
-        trust.judge(b"second")
-    await trust.settle(b"first")
-    with pytest.raises(CertificateChangedError):
-        trust.judge(b"second")
+        await trust.settle(b"second")
 
 
 async def test_of_two_programs_at_first_contact_the_first_on_disk_wins(tmp_path: Path) -> None:
     ours, theirs = trust_of(tmp_path), trust_of(tmp_path)
-    ours.judge(b"first")
-    theirs.judge(b"second")
     await theirs.settle(b"second")
-    with pytest.raises(CertificateChangedError):
-        await ours.settle(b"first")
-    with pytest.raises(CertificateChangedError):
-        ours.judge(b"first")
+    for _ in range(2):
+        with pytest.raises(CertificateChangedError):
+            await ours.settle(b"first")
 
 
 async def test_a_configured_fingerprint_accepts_only_that_certificate_and_learns_nothing(tmp_path: Path) -> None:
@@ -260,7 +256,7 @@ async def test_an_expired_certificate_is_served_and_warned_about_once(
             assert (await get(rig)).status_code == 200
             sim.close_connections()
             await sim.wait_for_open(0)
-        assert len([record for record in caplog.records if "has expired" in record.getMessage()]) == 1
+        assert len([record for record in caplog.records if "is trusted, but expired" in record.getMessage()]) == 1
 
 
 @pytest.mark.parametrize("curve", ["P-256", "P-384", "P-521", "RSA"])
@@ -327,11 +323,9 @@ async def test_a_folder_that_vanishes_is_no_reason_to_learn_again(tmp_path: Path
 
 async def test_a_pin_that_changes_between_handshake_and_request_is_compared_again(tmp_path: Path) -> None:
     trust = trust_of(tmp_path)
-    trust.judge(b"first")
     await trust.settle(b"first")
     store = TrustStore(tmp_path, "gw")
     await asyncio.to_thread(store.refuse, describe(b"second"), datetime(2026, 11, 2, tzinfo=UTC))
-    trust.judge(b"first")
     await asyncio.to_thread(store.accept, None, datetime(2026, 11, 2, tzinfo=UTC))
     await trust.refresh()
     with pytest.raises(CertificateChangedError):

@@ -17,18 +17,16 @@ from smgw_proxy_addon.fingerprint import grouped, normalise_fingerprint
 from smgw_proxy_addon.trust.pin_file import decode, encode
 from smgw_proxy_addon.trust.policy import (
     Certificate,
-    Decision,
     Expiry,
     Origin,
     Pin,
-    Policy,
     describe,
     expiry,
-    judge_certificate,
+    matches,
     seen_again,
     utc_if_set,
 )
-from tests.pins import GO_PIN, NOW, UNSET, certificates, fingerprints, pins
+from tests.pins import GO_PIN, NOW, UNSET, fingerprints, pins
 
 A, B = "a" * 64, "b" * 64
 
@@ -58,39 +56,27 @@ def pin(fingerprint: str) -> Pin:
 
 
 @pytest.mark.parametrize(
-    ("stored", "presented", "allowed", "decision"),
+    ("stored", "presented", "configured", "accepted"),
     [
-        (None, A, None, Decision.LEARN),
-        (A, A, None, Decision.ACCEPT),
-        (A, B, None, Decision.CHANGED),
-        (None, A, A, Decision.ACCEPT),
-        (None, B, A, Decision.NOT_ALLOWED),
-        (A, A, B, Decision.NOT_ALLOWED),
-        (B, A, A, Decision.ACCEPT),
+        (None, A, None, False),
+        (A, A, None, True),
+        (A, B, None, False),
+        (None, A, A, True),
+        (None, B, A, False),
+        (A, A, B, False),
+        (B, A, A, True),
     ],
 )
-def test_the_table_of_decisions(stored: str | None, presented: str, allowed: str | None, decision: Decision) -> None:
-    assert judge_certificate(pin(stored) if stored else None, Certificate(presented), Policy(allowed)) is decision
+def test_the_table_of_decisions(
+    stored: str | None, presented: str, configured: str | None, *, accepted: bool
+) -> None:
+    assert matches(pin(stored) if stored else None, presented, configured) is accepted
 
 
-@given(st.none() | pins, certificates(), st.none() | fingerprints)
-def test_only_the_trusted_bytes_are_accepted(stored: Pin | None, presented: Certificate, allowed: str | None) -> None:
-    trusted = allowed or (stored and stored.certificate.fingerprint)
-    decision = judge_certificate(stored, presented, Policy(allowed))
-    assert (decision is Decision.LEARN) == (trusted is None)
-    assert (decision is Decision.ACCEPT) == (trusted == presented.fingerprint)
-
-
-@given(pins, certificates())
-def test_what_a_certificate_says_about_itself_never_decides(stored: Pin, presented: Certificate) -> None:
-    alike = stored.certificate._replace(fingerprint=presented.fingerprint)
-    assert judge_certificate(stored, alike, Policy()) is judge_certificate(stored, presented, Policy())
-
-
-def test_a_policy_takes_a_fingerprint_as_people_paste_it() -> None:
-    assert Policy("AA:" * 31 + "AA").fingerprint == A
-    with pytest.raises(ValueError, match="64 hexadecimal"):
-        Policy("")
+@given(st.none() | pins, fingerprints, st.none() | fingerprints)
+def test_only_the_trusted_bytes_are_accepted(stored: Pin | None, presented: str, configured: str | None) -> None:
+    trusted = configured or (stored and stored.certificate.fingerprint)
+    assert matches(stored, presented, configured) == (trusted == presented)
 
 
 @pytest.mark.parametrize(

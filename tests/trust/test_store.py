@@ -14,7 +14,7 @@ from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
 from smgw_proxy_addon.files import Files
 from smgw_proxy_addon.trust.pin_file import encode
 from smgw_proxy_addon.trust.policy import Certificate, Origin, Pin, describe
-from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore, stored_pins
+from smgw_proxy_addon.trust.store import AcceptProblem, TrustCommandError, TrustStore
 from tests.pins import ALIAS, GO_PIN, LATER, NAME, NEW, NOW, OLD, THIRD, UNSET, fact, names
 
 
@@ -80,7 +80,8 @@ def test_targets_are_names(folder: Path, name: str) -> None:
     store = TrustStore(folder, name)
     pin = store.learn(OLD, NOW)
     assert store.name == name
-    assert stored_pins(folder) == [(name, pin)]
+    assert names(folder) == {f"{name}.json"}
+    assert TrustStore(folder, name).load() == pin
 
 
 # --- two at once ----------------------------------------------------------------------------------------------
@@ -204,8 +205,6 @@ def test_a_folder_that_is_a_file_is_an_error(store: TrustStore, folder: Path) ->
     folder.touch()
     with pytest.raises(PinUnreadableError, match="Not a directory"):
         store.load()
-    with pytest.raises(PinUnreadableError, match="Not a directory"):
-        stored_pins(folder)
     with pytest.raises(PinNotWrittenError):
         store.forget()
 
@@ -215,18 +214,6 @@ def test_a_link_to_a_missing_folder_is_not_replaced(store: TrustStore, folder: P
     with pytest.raises(PinNotWrittenError):
         store.learn(OLD, NOW)
     assert not (tmp_path / "unplugged").exists()
-
-
-def test_the_list_of_all_pins(folder: Path, store: TrustStore) -> None:
-    assert stored_pins(folder) == []
-    pin = store.learn(OLD, NOW)
-    store.refuse(NEW, NOW)
-    (folder / "b.json").write_text("{")
-    (folder / ".b.json.new").touch()
-    (folder / "notes.txt").touch()
-    [(first, listed), (second, error)] = stored_pins(folder)
-    assert (first, listed, second) == (NAME, pin, "b")
-    assert isinstance(error, PinUnreadableError)
 
 
 # --- seen again -----------------------------------------------------------------------------------------------

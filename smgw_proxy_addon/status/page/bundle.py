@@ -70,8 +70,8 @@ def _state(state: State) -> Iterator[str]:
 
 def _certificates(state: State) -> Iterator[str]:
     trust = state.trust
-    if trust.policy.fingerprint:
-        yield f"configured: {grouped(trust.policy.fingerprint)}"
+    if trust.configured:
+        yield f"configured: {grouped(trust.configured)}"
     yield f"shown last: {grouped(trust.shown) if trust.shown else 'none yet'}"
     if trust.unreadable:
         yield f"stored: cannot be read ({trust.unreadable.facts.get('problem', '')})"

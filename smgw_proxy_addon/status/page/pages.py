@@ -148,7 +148,7 @@ def list_steps(state: State) -> list[tuple[str, bool]]:
     trust = state.trust
     steps = [
         ("reached", bool(state.last_answer or state.reached or trust.shown)),
-        ("pinned", bool(trust.pin or trust.policy.fingerprint)),
+        ("pinned", bool(trust.pin or trust.configured)),
         ("served", state.last_answer is not None),
     ]
     first_seen = trust.pin.first_seen if trust.pin else None  # in whole seconds

@@ -18,7 +18,7 @@ from smgw_proxy_addon.status.page.recorder import RequestRecorder
 from smgw_proxy_addon.status.page.vendor import Vendor, from_subject
 from smgw_proxy_addon.status.suggestions import Suggestion, Suggestions
 from smgw_proxy_addon.trust.pinning import GatewayTrust
-from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy, judge_certificate
+from smgw_proxy_addon.trust.policy import Pin, matches
 from smgw_proxy_addon.trust.store import TrustStore
 
 
@@ -26,7 +26,8 @@ from smgw_proxy_addon.trust.store import TrustStore
 class TrustState:
     """What is trusted, and what the gateway shows."""
 
-    policy: Policy
+    configured: str | None
+    """The fingerprint that the options name."""
     pin: Pin | None = None
     changed: Pin | None = None
     """The certificate that the gateway shows now and that is refused, if it is kept to be accepted."""
@@ -37,12 +38,14 @@ class TrustState:
     @property
     def forbidden(self) -> bool:
         """Whether the gateway shows another certificate than the one that the options name."""
-        return self.shown is not None and _differs(None, self.shown, self.policy)
+        return bool(self.configured and self.shown and not matches(None, self.shown, self.configured))
 
     @property
     def not_stored(self) -> bool:
         """Whether the gateway shows a certificate that is refused, and that is not kept to be accepted."""
-        return bool(self.pin and self.shown and not self.changed and _differs(self.pin, self.shown, self.policy))
+        return bool(
+            self.pin and self.shown and not self.changed and not matches(self.pin, self.shown, self.configured)
+        )
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class State:
     def is_new(self) -> bool:
         """Whether nobody has set up the proxy yet: the default target, and no certificate known."""
         trust = self.trust
-        known = trust.pin or trust.unreadable or trust.policy.fingerprint
+        known = trust.pin or trust.unreadable or trust.configured
         return self.target == Target(DEFAULT_TARGET) and not known
 
 
@@ -157,7 +160,7 @@ class Reader:
     async def read(self) -> State:
         """Read everything once."""
         proxy, recorder, history = self.proxy, self.recorder, self.recorder.history
-        trust = await asyncio.to_thread(read_trust, proxy.store, proxy.trust.policy, proxy.trust.shown)
+        trust = await asyncio.to_thread(read_trust, proxy.store, proxy.trust.configured, proxy.trust.shown)
         suggestions = await asyncio.to_thread(proxy.suggestions)
         now = self.now()
         stored = trust.pin or trust.changed
@@ -192,32 +195,28 @@ def _accounts(logins: GatewayLogins) -> Iterator[AccountState]:
         yield AccountState(number, initial, status)
 
 
-def read_trust(store: TrustStore, policy: Policy, shown: str | None) -> TrustState:
+def read_trust(store: TrustStore, configured: str | None, shown: str | None) -> TrustState:
     """Read what is stored; ``shown`` is the fingerprint that the gateway showed last. Must be run in executor."""
-    if policy.fingerprint is not None:
-        return TrustState(policy, shown=shown)
+    if configured is not None:
+        return TrustState(configured, shown=shown)
     try:
         pin = store.load()
     except PinUnreadableError as error:
-        return TrustState(policy, shown=shown, unreadable=error)
+        return TrustState(None, shown=shown, unreadable=error)
     refused = store.refused()
     changed = refused if pin and refused and _is_shown(refused, pin, shown) else None
-    return TrustState(policy, pin, changed, shown)
+    return TrustState(None, pin, changed, shown)
 
 
 def is_same(pin: Pin, fingerprint: str) -> bool:
     """Tell whether a stored certificate has this fingerprint."""
-    return not _differs(pin, fingerprint, Policy())
+    return matches(pin, fingerprint)
 
 
 def _is_shown(refused: Pin, pin: Pin, shown: str | None) -> bool:
-    if not judge_certificate(pin, refused.certificate, Policy()).rejects:
+    if matches(pin, refused.certificate.fingerprint):
         return False  # accepted since
     if shown is not None:
         return is_same(refused, shown)
     # No contact yet since the start: what was seen later holds.
     return pin.last_seen is None or refused.last_seen is None or refused.last_seen >= pin.last_seen
-
-
-def _differs(pin: Pin | None, shown: str, policy: Policy) -> bool:
-    return judge_certificate(pin, Certificate(shown), policy).rejects

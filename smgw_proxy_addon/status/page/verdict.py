@@ -100,7 +100,7 @@ def _untrusted(state: State) -> Verdict | None:
     if trust.unreadable:
         return Verdict("bad", "fails", "pin_unreadable", dict(trust.unreadable.facts))
     if trust.forbidden:
-        facts = {"pinned": trust.policy.fingerprint or "", "presented": trust.shown or ""}
+        facts = {"pinned": trust.configured or "", "presented": trust.shown or ""}
         return Verdict("bad", "fails", "certificate_not_allowed", facts)
     if trust.changed:
         return Verdict("bad", "changed", "certificate_changed")

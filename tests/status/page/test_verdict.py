@@ -18,12 +18,11 @@ from smgw_proxy_addon.status.page.diagnosis import Result
 from smgw_proxy_addon.status.page.state import AccountState, State, TrustState
 from smgw_proxy_addon.status.page.texts import Texts
 from smgw_proxy_addon.status.page.verdict import LOGINS, SEVERAL, explain_verdict, judge
-from smgw_proxy_addon.trust.policy import Certificate, Pin, Policy
+from smgw_proxy_addon.trust.policy import Certificate, Pin
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 OLD, NEW = "aa" * 32, "bb" * 32
 PIN = Pin(Certificate(OLD, "CN=ETHE0300186023.SMGW"), NOW, NOW)
-NO_POLICY = Policy()
 
 
 def entry(status: int = 200, code: str | None = None, ago: float = 1.0, client: str = "10.0.0.1") -> Entry:
@@ -39,7 +38,7 @@ def state(*entries: Entry, **changes: Any) -> State:
         now=NOW,
         started=NOW - timedelta(days=1),
         target=read_target("10.11.120.2"),
-        trust=TrustState(NO_POLICY, PIN, shown=OLD),
+        trust=TrustState(None, PIN, shown=OLD),
         pool=PoolStatus(0, 1, 0, None),
         day=history.day(NOW),
         clients=history.clients(NOW),
@@ -56,7 +55,7 @@ def state(*entries: Entry, **changes: Any) -> State:
 
 
 def dated(start: timedelta, end: timedelta) -> TrustState:
-    return TrustState(NO_POLICY, Pin(Certificate(OLD, not_before=NOW + start, not_after=NOW + end)))
+    return TrustState(None, Pin(Certificate(OLD, not_before=NOW + start, not_after=NOW + end)))
 
 
 def row(status: int, code: str | None = None, count: int = SEVERAL) -> list[Entry]:
@@ -66,11 +65,11 @@ def row(status: int, code: str | None = None, count: int = SEVERAL) -> list[Entr
 YEAR = timedelta(days=365)
 REPAIRED = Result(NOW - timedelta(seconds=10), [Finding(Step.HTTP, True, "http_ok")])
 BEGINNINGS = [entry(401, ago=each + 0.5) for each in range(1, 7)]
-CHANGED = TrustState(NO_POLICY, PIN, Pin(Certificate(NEW)), NEW)
-UNREADABLE = TrustState(NO_POLICY, unreadable=PinUnreadableError("", file="/data/certs/x.json", problem="damaged"))
-NOT_STORED = TrustState(NO_POLICY, PIN, shown=NEW)
-FORBIDDEN = TrustState(Policy(OLD), shown=NEW)
-ALLOWED = TrustState(Policy(OLD), shown=OLD)
+CHANGED = TrustState(None, PIN, Pin(Certificate(NEW)), NEW)
+UNREADABLE = TrustState(None, unreadable=PinUnreadableError("", file="/data/certs/x.json", problem="damaged"))
+NOT_STORED = TrustState(None, PIN, shown=NEW)
+FORBIDDEN = TrustState(OLD, shown=NEW)
+ALLOWED = TrustState(OLD, shown=OLD)
 POLLS = [entry(ago=5 * each + 1, client=f"10.0.0.{number}") for each in range(20) for number in (1, 2)]
 
 CASES: list[tuple[str, State, str, str, str | None]] = [
