@@ -180,7 +180,7 @@ def _on_fault(acceptor: Acceptor, loop: asyncio.AbstractEventLoop, context: dict
     """Log what nobody waits for: asyncio's own servers have a traceback each second for a lack of descriptors."""
     error = context.get("exception")
     if isinstance(error, OSError) and OutOfDescriptorsError.is_behind(error):
-        acceptor.fall_short(error.strerror or str(error))
+        acceptor.shortage.felt(error.strerror or str(error))
     else:
         loop.default_exception_handler(context)
 

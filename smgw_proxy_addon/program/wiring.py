@@ -164,7 +164,7 @@ class Proxy:
     def report(self, record: RequestRecord) -> None:
         """Note a finished request."""
         if record.code == OutOfDescriptorsError.code:
-            self.acceptor.fall_short(record.code)
+            self.acceptor.shortage.felt(record.code)
         self._background.note(record)
         self._environment.report(record)
 

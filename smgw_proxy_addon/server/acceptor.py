@@ -59,7 +59,7 @@ class Acceptor:
         self._most = 0  # connections since memory was given back
         self._logged = self.counts.trouble
         self._logged_at: float | None = None
-        self._shortage = file_limits.Shortage()
+        self.shortage = file_limits.Shortage()
 
     def open(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]]) -> None:
         """Listen; with a context, for HTTPS. May be called again with further ones."""
@@ -76,7 +76,6 @@ class Acceptor:
         for listener in self._sockets:
             # Before the task that accepts is cancelled: a connection in this very turn would find nobody.
             asyncio.get_running_loop().remove_reader(listener)
-        self._shortage.close()
         await _cancel(self._tasks)
         for listener in self._sockets:
             listener.close()
@@ -107,6 +106,7 @@ class Acceptor:
         for connection in tuple(self._connections):
             self._end_wait(connection, now)
         self._log_counts(now)
+        self.shortage.look(now)
         if self._most >= _CROWD and self.counts.open <= self._most // 2:
             self._most = self.counts.open
             self._start(asyncio.to_thread(give_memory_back))
@@ -124,14 +124,6 @@ class Acceptor:
                 connection.output.close()
             case Awaited.READING, seconds if seconds >= limits.silence:
                 self._close(connection)
-
-    def fall_short(self, reason: str) -> None:
-        """Say at the start of a shortage of descriptors what it is, and see to it that its end is said, too.
-
-        ``reason`` is what the operating system says when something cannot be opened, here or anywhere else.
-        """
-        if self._sockets:
-            self._shortage.felt(reason)
 
     async def _watch(self) -> None:
         while True:
@@ -158,7 +150,7 @@ class Acceptor:
             except ConnectionError:
                 continue  # it left while it waited
             except OSError as error:
-                self.fall_short(error.strerror or type(error).__name__)
+                self.shortage.felt(error.strerror or type(error).__name__)
                 # What others hold without need is what it takes; closing that takes the loop some turns.
                 await asyncio.sleep(_ROOM_MADE if self._make_room() else _OUT_OF_FILES)
                 continue
