@@ -18,10 +18,11 @@ from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
 from smgw_proxy_addon.gateway.tls import GatewayTls
+from smgw_proxy_addon.key_files import KeyFilesError
 from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
-from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
+from smgw_proxy_addon.server.certificate import ListenerCertificate
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import (
     Listener,
@@ -111,7 +112,7 @@ def _logging(
 def _own_certificate(options: Options, *, required: bool) -> ListenerCertificate | None:
     try:
         return own_certificate(options)
-    except ListenerCertificateError as error:
+    except KeyFilesError as error:
         if required:
             raise StartError(str(error)) from None
         _LOGGER.warning("No HTTPS for now: %s", error)
