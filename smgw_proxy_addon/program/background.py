@@ -75,7 +75,7 @@ class Background:
         if supervisor:
             after = timedelta(minutes=options.notify_after_minutes)
             self.notifier = Notifier(supervisor, self._situation, notify_after=after, now=now)
-        self._own_networks = OwnNetworks(access, _interfaces(options, supervisor), time.monotonic)
+        self._own_networks = OwnNetworks(access, _interfaces(options, supervisor))
         self._tasks: list[asyncio.Task[None]] = []
 
     @cached_property

@@ -6,6 +6,7 @@ Only asks and tells: what a prefix opens is decided in ``access``. Nobody ever w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from smgw_proxy_addon.server.access import Access
@@ -13,30 +14,20 @@ from smgw_proxy_addon.server.interfaces import Interface
 
 _LOGGER: Final = logging.getLogger(__name__)
 
-REFRESH: Final = 300.0
-"""Seconds between two looks."""
-
 PAUSE: Final = 10.0
 """Seconds between two looks at least, however many strangers are refused."""
 
+REFRESH: Final = 290.0
+"""Seconds behind the pause until the next look if nobody is refused."""
+
 
 class OwnNetworks:
-    """Looks at the interfaces, which are None while nobody tells them: then what was known last counts.
+    """Looks at the interfaces, which are None while nobody tells them: then what was known last counts."""
 
-    ``clock`` gives seconds.
-    """
-
-    def __init__(
-        self,
-        access: Access,
-        interfaces: Callable[[], Awaitable[Sequence[Interface] | None]],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, access: Access, interfaces: Callable[[], Awaitable[Sequence[Interface] | None]]) -> None:
         self._access = access
         self._interfaces = interfaces
-        self._clock = clock
         self._wanted = asyncio.Event()
-        self._looked: float | None = None
 
     async def run(self) -> None:
         """Look again and again, until cancelled; return at once if the user has named the networks."""
@@ -45,15 +36,13 @@ class OwnNetworks:
                 await self.look()
             except Exception:
                 _LOGGER.exception("A fault of the proxy itself; please report it")
-            try:
+            await asyncio.sleep(PAUSE)
+            with suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH):
                     await self._wanted.wait()
-            except TimeoutError:
-                pass
 
     async def look(self) -> None:
         """Ask for the interfaces, and tell the gate."""
-        self._looked = self._clock()
         self._wanted.clear()
         interfaces = await self._interfaces()
         if interfaces is None:
@@ -63,5 +52,4 @@ class OwnNetworks:
 
     def hurry(self) -> None:
         """Look soon: somebody was refused who may be in a network that is new."""
-        if self._looked is None or self._clock() - self._looked >= PAUSE:
-            self._wanted.set()
+        self._wanted.set()

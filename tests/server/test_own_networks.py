@@ -15,7 +15,7 @@ from smgw_proxy_addon.errors import ForeignNetworkError
 from smgw_proxy_addon.server import own_networks
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface
-from smgw_proxy_addon.server.own_networks import PAUSE, OwnNetworks
+from smgw_proxy_addon.server.own_networks import OwnNetworks
 from smgw_proxy_addon.status.supervisor import Supervisor
 from tests.rig import proxy_for, send, status_of
 
@@ -32,8 +32,7 @@ class House:
         self.interfaces: list[Interface] | Exception | None = [interface("192.168.1.5/24")]
         self.looks = 0
         self.looked = asyncio.Event()
-        self.now = 0.0
-        self.networks = OwnNetworks(self.access, self._interfaces, lambda: self.now)
+        self.networks = OwnNetworks(self.access, self._interfaces)
 
     async def _interfaces(self) -> Sequence[Interface] | None:
         self.looks += 1
@@ -63,12 +62,12 @@ class House:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_new_prefix_is_learnt_when_somebody_of_it_was_refused() -> None:
+async def test_a_new_prefix_is_learnt_when_somebody_of_it_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_networks, "PAUSE", 0.01)
     house = House()
     async with house.running():
         house.interfaces = [interface("192.168.1.5/24", "2001:db8:1::5/64")]
         assert not house.admits("2001:db8:1::9")
-        house.now += PAUSE
         house.networks.hurry()
         await house.next_look()
         assert house.admits("2001:db8:1::9")
@@ -92,6 +91,7 @@ async def test_strangers_cause_few_looks() -> None:
 
 
 async def test_it_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_networks, "PAUSE", 0)
     monkeypatch.setattr(own_networks, "REFRESH", 0.01)
     house = House()
     async with house.running():
@@ -104,6 +104,7 @@ async def test_it_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_what_was_known_counts_while_nobody_tells(
     answer: Exception | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(own_networks, "PAUSE", 0)
     monkeypatch.setattr(own_networks, "REFRESH", 0.01)
     caplog.set_level(logging.CRITICAL)
     house = House()
