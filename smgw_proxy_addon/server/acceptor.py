@@ -58,7 +58,7 @@ class Acceptor:
         self._serving: dict[ClientConnection, asyncio.Task[None]] = {}
         self._most = 0  # connections since memory was given back
         self._logged = self.counts.trouble
-        self._logged_at: float | None = None
+        self._silent_until = 0.0
         self.shortage = file_limits.Shortage()
 
     def open(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]]) -> None:
@@ -131,12 +131,10 @@ class Acceptor:
             self.look()
 
     def _log_counts(self, now: float) -> None:
-        if self.counts.trouble == self._logged or (
-            self._logged_at is not None and now - self._logged_at < LOG_INTERVAL
-        ):
+        if self.counts.trouble == self._logged or now < self._silent_until:
             return
         grown = [each - before for each, before in zip(self.counts.trouble, self._logged, strict=True)]
-        self._logged, self._logged_at = self.counts.trouble, now
+        self._logged, self._silent_until = self.counts.trouble, now + LOG_INTERVAL
         _LOGGER.warning(
             "Connections of clients: %d open; closed for newer ones %d, refused %d, too slow %d, head too large %d",
             *(self.counts.open, *grown),
@@ -261,11 +259,10 @@ class Acceptor:
             if not connection.ready:
                 raw.abort()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
 
 async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:

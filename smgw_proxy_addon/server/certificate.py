@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from smgw_proxy_addon.files import Files, remedy_for
+from smgw_proxy_addon.files import Files, remedy_for, stamp
 from smgw_proxy_addon.key_files import BrokenKeyFilesError, KeyFilesError, load_key_files, read_key_file
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ class ListenerCertificate:
         # it with a certificate and a key that do not match, if the files change at that moment.
         connection.context = self._newest
 
-    def _signature(self) -> list[tuple[int, int, int] | None]:
-        return [_file_signature(path) for path in (self._certfile, self._keyfile)]
+    def _signature(self) -> list[tuple[int, ...]]:
+        return [stamp(path) for path in (self._certfile, self._keyfile)]
 
 
 def ensure_self_signed(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
@@ -80,8 +80,9 @@ def ensure_self_signed(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
 
         certificate, key = self_signed.make(names)
         # A stop between the two leaves a pair that does not match, which is made again at the next start.
-        _write(keyfile, key, 0o600)
-        _write(certfile, certificate, 0o644)
+        for path, data in ((keyfile, key), (certfile, certificate)):
+            # No lock: two proxies may make the certificate of one folder at once.
+            Files().put(path, data, draft=path.with_name(f".{path.name}.{os.getpid()}"))
     except OSError as error:
         raise KeyFilesError(
             f"The certificate of the HTTPS listener cannot be stored in {folder}: {error.strerror}; "
@@ -91,19 +92,6 @@ def ensure_self_signed(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
         _LOGGER.warning("The certificate of the HTTPS listener is made again: %s", broken)
     _LOGGER.info("Made the certificate of the HTTPS listener, %s, for %s", certfile, ", ".join(names))
     return certfile, keyfile
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    # No lock: two proxies may make the certificate of one folder at once.
-    Files().put(path, data, draft=path.with_name(f".{path.name}.{os.getpid()}"), mode=mode)
-
-
-def _file_signature(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_ctime_ns  # ctime, since the mode may be what changes
 
 
 def _load(certfile: Path, keyfile: Path) -> ssl.SSLContext:
