@@ -3,6 +3,7 @@
 Never asks for a pass phrase: nobody sits at the terminal of a service.
 """
 
+import os
 import ssl
 from pathlib import Path
 from typing import NoReturn
@@ -42,18 +43,11 @@ def read_key_file(path: Path) -> bytes:
     except FileNotFoundError:
         raise BrokenKeyFilesError(f"{path} does not exist; check its name") from None
     except OSError as error:
-        kind = NoRightToReadError if _exists(path) else KeyFilesError
+        there = os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder may not be entered
+        kind = NoRightToReadError if there else KeyFilesError
         raise kind(
             f"{path} cannot be read ({error.strerror}); make it readable for the user that the proxy runs as"
         ) from None
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.stat()
-    except OSError:
-        return False
-    return True
 
 
 def _problem(error: OSError, certfile: tuple[Path, bytes], keyfile: tuple[Path, bytes]) -> str:
