@@ -21,35 +21,23 @@ REFRESH: Final = 290.0
 """Seconds behind the pause until the next look if nobody is refused."""
 
 
-class OwnNetworks:
-    """Looks at the interfaces, which are None while nobody tells them: then what was known last counts."""
+async def learn_own_networks(
+    access: Access, interfaces: Callable[[], Awaitable[Sequence[Interface] | None]], refused: asyncio.Event
+) -> None:
+    """Look again and again, until cancelled; return at once if the user has named the networks.
 
-    def __init__(self, access: Access, interfaces: Callable[[], Awaitable[Sequence[Interface] | None]]) -> None:
-        self._access = access
-        self._interfaces = interfaces
-        self._wanted = asyncio.Event()
-
-    async def run(self) -> None:
-        """Look again and again, until cancelled; return at once if the user has named the networks."""
-        while self._access.learns:
-            try:
-                await self.look()
-            except Exception:
-                _LOGGER.exception("A fault of the proxy itself; please report it")
-            await asyncio.sleep(PAUSE)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH):
-                    await self._wanted.wait()
-
-    async def look(self) -> None:
-        """Ask for the interfaces, and tell the gate."""
-        self._wanted.clear()
-        interfaces = await self._interfaces()
-        if interfaces is None:
-            return
-        if self._access.learn(network for each in interfaces for network in each.networks):
-            _LOGGER.debug("The networks of this computer's interfaces may come in")
-
-    def hurry(self) -> None:
-        """Look soon: somebody was refused who may be in a network that is new."""
-        self._wanted.set()
+    ``interfaces`` are None while nobody tells them: then what was known last counts. ``refused`` is set when somebody
+    was refused who may be in a network that is new.
+    """
+    while access.learns:
+        refused.clear()
+        try:
+            found = await interfaces()
+            if found is not None and access.learn(network for each in found for network in each.networks):
+                _LOGGER.debug("The networks of this computer's interfaces may come in")
+        except Exception:
+            _LOGGER.exception("A fault of the proxy itself; please report it")
+        await asyncio.sleep(PAUSE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REFRESH):
+                await refused.wait()
