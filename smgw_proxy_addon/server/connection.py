@@ -119,7 +119,7 @@ class ClientConnection(BufferedReader):
             return Awaited.OPENING, 0
         if self._request is not None:
             return None
-        if self.output.paused or not self.output.open:
+        if not self.output.writable.is_set() or not self.output.open:
             return Awaited.READING, self.output.unsent
         if self.reader.in_head:
             return Awaited.HEAD, self.reader.heads
@@ -138,7 +138,7 @@ class ClientConnection(BufferedReader):
                 self.since = self._loop.time()
                 if not (request.keeps_alive and self.output.open):
                     break
-                await self.output.wait()  # the acceptor ends what takes too long
+                await self.output.writable.wait()  # the acceptor ends what takes too long
             await self._end()
         finally:
             self.abort()
@@ -260,11 +260,11 @@ class ClientConnection(BufferedReader):
 
     def pause_writing(self) -> None:
         """Wait before more is written."""
-        self.output.pause()
+        self.output.writable.clear()
 
     def resume_writing(self) -> None:
         """Write on."""
-        self.output.resume()
+        self.output.writable.set()
 
     # Inside
 

@@ -11,6 +11,7 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from smgw_proxy_addon.errors import ClientGoneError, ClientStalledError
@@ -39,7 +40,9 @@ class Output:
         self._unsent_in_all = unsent_in_all
         self._raw: asyncio.Transport | None = None  # of the socket
         self._transport: asyncio.Transport | TlsTransport | None = None  # the same, or TLS above it
-        self._writable: asyncio.Future[None] | None = None
+        self.writable = asyncio.Event()
+        """Set unless the client has to take something before more is sent."""
+        self.writable.set()
 
     @property
     def open(self) -> bool:
@@ -51,11 +54,6 @@ class Output:
         """Bytes that the client has not taken yet, but for those in the kernel."""
         return self._raw.get_write_buffer_size() if self._raw is not None else 0
 
-    @property
-    def paused(self) -> bool:
-        """Whether the client has to take something before more is sent."""
-        return self._writable is not None
-
     def attach(self, raw: asyncio.Transport, transport: asyncio.Transport | TlsTransport) -> None:
         """Send over ``transport``, which may be TLS above the ``raw`` transport of the socket."""
         self._raw, self._transport = raw, transport
@@ -64,28 +62,13 @@ class Output:
     def detach(self) -> None:
         """Learn that the connection is gone."""
         self._raw = self._transport = None
-        self.resume()
-
-    def pause(self) -> None:
-        """Wait before more is sent."""
-        self._writable = asyncio.get_running_loop().create_future()
-
-    def resume(self) -> None:
-        """Send on."""
-        if self._writable and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        self.writable.set()
 
     def write(self, data: bytes) -> None:
         """Send data, without waiting. Raises ``ClientGoneError``."""
         if self._transport is None or self._transport.is_closing():
             raise ClientGoneError
         self._transport.write(data)
-
-    async def wait(self) -> None:
-        """Wait until more can be sent, however long that takes."""
-        if self._writable:
-            await self._writable
 
     async def drain(self, slow_timeout: SlowClientTimeout) -> None:
         """Wait until the client has taken enough of what it is sent.
@@ -94,19 +77,21 @@ class Output:
         """
         if self._raw is not None and self.unsent > _USUAL:
             self._raw.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
-        if not self.paused:
+        if self.writable.is_set():
             return
         loop = asyncio.get_running_loop()
         before, began = self._untaken(), loop.time()
         changed = began
-        while self._writable:
-            done, _ = await asyncio.wait({self._writable}, timeout=min(STALL, slow_timeout.step))
+        while not self.writable.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(STALL, slow_timeout.step)):
+                    await self.writable.wait()
             now, untaken = loop.time(), self._untaken()
             slow_timeout.waited(now - began, moved=before - untaken)
             began = now
             if untaken != before:
                 before, changed = untaken, now
-            elif not done and now - changed >= STALL:
+            elif not self.writable.is_set() and now - changed >= STALL:
                 raise ClientStalledError
 
     async def confirm(self) -> None:
