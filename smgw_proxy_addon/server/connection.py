@@ -79,8 +79,7 @@ class ClientConnection(BufferedReader):
         """When the last answer ended or, before the first one, it came (seconds of the loop)."""
         self._awaited: tuple[Awaited, int] | None = (Awaited.OPENING, 0)
         self._awaited_since = self.since
-        self.output = Output(unsent_in_all)
-        self._raw: asyncio.Transport | None = None  # of the socket: None before the TLS handshake is done
+        self.output = Output(accepted, unsent_in_all)
         self.reader = RequestReader()
         self._request: Request | None = None  # the one whose turn it is
         self._chunked = False
@@ -104,7 +103,7 @@ class ClientConnection(BufferedReader):
     @property
     def ready(self) -> bool:
         """Whether it can read requests: it is open, and the TLS handshake is done."""
-        return self._raw is not None
+        return self.output.raw is not None
 
     def awaited(self, now: float) -> tuple[Awaited | None, float]:
         """Return what of its client is waited for, and for how long without progress, as far as looks can tell."""
@@ -150,8 +149,8 @@ class ClientConnection(BufferedReader):
 
     def abort(self) -> None:
         """Drop it at once."""
-        if self._raw is not None:
-            self._raw.abort()
+        if self.output.raw is not None:
+            self.output.raw.abort()
 
     @property
     def misplaced(self) -> bool:
@@ -217,7 +216,6 @@ class ClientConnection(BufferedReader):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, over which requests can be read from now on."""
         raw = transport.raw if isinstance(transport, TlsTransport) else cast("asyncio.Transport", transport)
-        self._raw = raw
         self.local = address(raw.get_extra_info("sockname"))
         self.output.attach(raw, cast("asyncio.Transport", transport))
 
@@ -252,7 +250,6 @@ class ClientConnection(BufferedReader):
         if self._leaving:
             self._leaving.cancel()
         self._leave()
-        self._raw = None
         self._unread = b""
         self.reader.close()
         self.output.detach()
@@ -293,12 +290,12 @@ class ClientConnection(BufferedReader):
         self._unread = data = data[read:]
         if reader.oversized and self._request is not None:
             self.abort()  # the answer of the request at work may take longer than this is to be kept
-        elif self._raw is not None and self._paused is not (bool(data) or reader.full):
+        elif self.output.raw is not None and self._paused is not (bool(data) or reader.full):
             self._paused = not self._paused
             if self._paused:
-                self._raw.pause_reading()
+                self.output.raw.pause_reading()
             else:
-                self._raw.resume_reading()
+                self.output.raw.resume_reading()
         self._news.set()
 
     def _leave(self) -> None:
@@ -319,10 +316,10 @@ class ClientConnection(BufferedReader):
     async def _end(self) -> None:
         """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
         may_send = self._unread or not self.reader.settled
-        if self._raw is not None and self.output.open and may_send and not self.half_closed:
+        if self.output.raw is not None and self.output.open and may_send and not self.half_closed:
             self._unread, self._discarded = b"", 0
             self.output.end()
-            self._raw.resume_reading()
+            self.output.raw.resume_reading()
             await asyncio.wait({self.lost}, timeout=_LINGER)
         self.output.close()
         await self.lost

@@ -36,9 +36,11 @@ _RESET: Final = struct.pack("ii", 1, 0)
 class Output:
     """The sending half of a connection; ``unsent_in_all`` counts the bytes that all clients have not taken."""
 
-    def __init__(self, unsent_in_all: Callable[[], int]) -> None:
+    def __init__(self, accepted: socket.socket, unsent_in_all: Callable[[], int]) -> None:
+        self._socket = accepted
         self._unsent_in_all = unsent_in_all
-        self._raw: asyncio.Transport | None = None  # of the socket
+        self.raw: asyncio.Transport | None = None
+        """Of the socket; None before its TLS handshake is done, and once it is closed."""
         self._transport: asyncio.Transport | TlsTransport | None = None  # the same, or TLS above it
         self.writable = asyncio.Event()
         """Set unless the client has to take something before more is sent."""
@@ -52,16 +54,16 @@ class Output:
     @property
     def unsent(self) -> int:
         """Bytes that the client has not taken yet, but for those in the kernel."""
-        return self._raw.get_write_buffer_size() if self._raw is not None else 0
+        return self.raw.get_write_buffer_size() if self.raw is not None else 0
 
     def attach(self, raw: asyncio.Transport, transport: asyncio.Transport | TlsTransport) -> None:
         """Send over ``transport``, which may be TLS above the ``raw`` transport of the socket."""
-        self._raw, self._transport = raw, transport
+        self.raw, self._transport = raw, transport
         raw.set_write_buffer_limits(AHEAD)
 
     def detach(self) -> None:
         """Learn that the connection is gone."""
-        self._raw = self._transport = None
+        self.raw = self._transport = None
         self.writable.set()
 
     def write(self, data: bytes) -> None:
@@ -75,8 +77,8 @@ class Output:
 
         Raises ``ClientStalledError`` if it does not read at all, or keeps others from the gateway for too long.
         """
-        if self._raw is not None and self.unsent > _USUAL:
-            self._raw.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
+        if self.raw is not None and self.unsent > _USUAL:
+            self.raw.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
         if self.writable.is_set():
             return
         loop = asyncio.get_running_loop()
@@ -101,9 +103,9 @@ class Output:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CONFIRM
-        while raw := self._socket():
+        while self._socket.fileno() >= 0:
             poll = select.poll()
-            poll.register(raw.fileno(), 0)
+            poll.register(self._socket.fileno(), 0)
             if poll.poll(0):
                 raise ClientGoneError
             if not self._untaken() or loop.time() >= deadline:
@@ -112,8 +114,8 @@ class Output:
 
     def end(self) -> None:
         """Send no more, where the other direction can stay open: without TLS."""
-        if self._raw is not None and self._raw is self._transport:
-            self._raw.write_eof()
+        if self.raw is not None and self.raw is self._transport:
+            self.raw.write_eof()
 
     def close(self) -> None:
         """Close the connection cleanly, when all is sent."""
@@ -122,20 +124,15 @@ class Output:
 
     def reset(self) -> None:
         """Break the connection off, so that the client cannot take what it has for the whole answer."""
-        if raw := self._socket():
+        if self._socket.fileno() >= 0:
             # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        if self._raw is not None:
-            self._raw.abort()
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        if self.raw is not None:
+            self.raw.abort()
 
     def _untaken(self) -> int:
         """Count the bytes that wait for the client, here and in the kernel: none if it has left."""
-        raw = self._socket()
-        if raw is None:
+        if self._socket.fileno() < 0:
             return 0
-        queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
+        queued = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
         return self.unsent + int.from_bytes(queued, sys.byteorder)
-
-    def _socket(self) -> socket.socket | None:
-        raw = self._raw.get_extra_info("socket") if self._raw is not None else None
-        return raw if raw is not None and raw.fileno() >= 0 else None
