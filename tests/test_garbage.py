@@ -120,7 +120,7 @@ async def test_a_client_that_has_to_leave_in_its_handshake(tmp_path: Path, caplo
             writer.close()
 
 
-async def test_a_client_that_says_nothing_costs_next_to_nothing(tmp_path: Path) -> None:
+async def test_a_client_that_says_nothing_costs_no_state_of_tls(tmp_path: Path) -> None:
     async with Simulator() as sim, proxy_for(sim, tmp_path, https_port=0) as rig:
         there = [
             await asyncio.open_connection("127.0.0.1", port)

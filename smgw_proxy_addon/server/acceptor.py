@@ -1,9 +1,9 @@
 """Accepts the clients' connections, counts them, and closes those that take what others need.
 
 asyncio's own server knows no limits, and leaves a connection alone until its TLS handshake is done. Here each one is
-counted from the first moment, and costs hardly anything before its first byte: no task and no state of a TLS
-handshake. What costs time is done when a connection comes and by one look at all of them
-every few seconds: a request on a kept connection pays nothing.
+counted from the first moment, and costs 4 kB before its first byte: no task and no state of a TLS handshake. What
+costs time is done when a connection comes and by one look at all of them every few seconds: a request on a kept
+connection pays nothing.
 """
 
 import asyncio
