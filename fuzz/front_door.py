@@ -6,6 +6,7 @@ so is the gateway. No time passes and nothing is awaited but the loop's own turn
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ LARGEST_BODY: Final = 2**20
 _LIMIT: Final = 2**22
 _FAULT: Final = "internal_error"
 _NAMES: Final = rewrite.GatewayNames.of("10.11.120.2", 443)
+_NO_SOCKET: Final = socket.socket()
+"""Stands for the one below the ``Wire``."""
+_NO_SOCKET.close()
 
 
 class Wire(asyncio.Transport):
@@ -164,7 +168,7 @@ async def _knock(pieces: list[bytes], problems: list[str]) -> None:
         report=reports.append,
     )
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(repr(context)))
-    protocol = ClientConnection(handler.handle, lambda: 0)
+    protocol = ClientConnection(handler.handle, lambda: 0, _NO_SOCKET, "127.0.0.1")
     wire = Wire()
     wire.lost = lambda: protocol.connection_lost(None)
     protocol.connection_made(wire)

@@ -9,7 +9,6 @@ from typing import Final
 
 _MAX_SIZE: Final = 1 << 20
 """Bytes of a pin file: OpenSSL accepts certificates up to 100 kB."""
-_OWNER_ONLY: Final = 0o600
 _REMEDIES: Final = {
     errno.ENOSPC: "free some space there",
     errno.EDQUOT: "free some space in its quota",
@@ -36,6 +35,17 @@ def remedy_for(error: OSError) -> str:
     return _REMEDIES.get(error.errno or 0, "look after this folder")
 
 
+def stamp(path: Path, *, follow_symlinks: bool = True) -> tuple[int, ...]:
+    """Return what differs once a file has changed, its mode included; nothing if there is none."""
+    try:
+        status = path.stat(follow_symlinks=follow_symlinks)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        return (error.errno or 0,)
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 class Files:
     """The file system, one method per step: tests override one to make it fail or to kill the process.
 
@@ -54,7 +64,7 @@ class Files:
             raise ValueError("too large")
         return data
 
-    def put(self, path: Path, data: bytes, *, draft: Path, mode: int = _OWNER_ONLY) -> None:
+    def put(self, path: Path, data: bytes, *, draft: Path) -> None:
         """Replace the content of ``path``; it is complete on the medium before it gets the name.
 
         ``draft`` is its name until then, in the same folder; nothing else may use that name meanwhile.
@@ -66,8 +76,6 @@ class Files:
             descriptor = self.create(draft)
             try:
                 self.give(descriptor, path.parent)
-                if mode != _OWNER_ONLY:
-                    os.fchmod(descriptor, mode)
                 self.write(descriptor, data)
                 self.sync(descriptor)
             finally:
@@ -86,7 +94,7 @@ class Files:
 
     def create(self, path: Path) -> int:
         """Make a new file for its owner only and open it."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def give(self, descriptor: int, folder: Path) -> None:
         """Give a new file to the folder's owner: root may run the trust command beside an unprivileged service."""

@@ -43,7 +43,8 @@ def read_key_file(path: Path) -> bytes:
     except FileNotFoundError:
         raise BrokenKeyFilesError(f"{path} does not exist; check its name") from None
     except OSError as error:
-        kind = NoRightToReadError if os.path.exists(path) else KeyFilesError  # noqa: PTH110 - Path's may raise
+        there = os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder may not be entered
+        kind = NoRightToReadError if there else KeyFilesError
         raise kind(
             f"{path} cannot be read ({error.strerror}); make it readable for the user that the proxy runs as"
         ) from None

@@ -22,7 +22,7 @@ from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.instance_lock import InstanceError, InstanceLock
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface, local_interfaces
-from smgw_proxy_addon.server.own_networks import OwnNetworks
+from smgw_proxy_addon.server.own_networks import learn_own_networks
 from smgw_proxy_addon.status.notifications import Reachability, Situation
 from smgw_proxy_addon.status.notifier import Notifier
 from smgw_proxy_addon.status.supervisor import Supervisor
@@ -75,7 +75,8 @@ class Background:
         if supervisor:
             after = timedelta(minutes=options.notify_after_minutes)
             self.notifier = Notifier(supervisor, self._situation, notify_after=after, now=now)
-        self._own_networks = OwnNetworks(access, _interfaces(options, supervisor), time.monotonic)
+        self._access = access
+        self._refused = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @cached_property
@@ -96,7 +97,8 @@ class Background:
             # Switched off, the notifications of an earlier run are dismissed.
             work = self.notifier.run() if self._options.notifications else self.notifier.withdraw()
             self._tasks.append(asyncio.create_task(work))
-        self._tasks.append(asyncio.create_task(self._own_networks.run()))
+        interfaces = _interfaces(self._options, self._environment.supervisor)
+        self._tasks.append(asyncio.create_task(learn_own_networks(self._access, interfaces, self._refused)))
 
     async def stop(self) -> None:
         """Stop everything."""
@@ -113,7 +115,7 @@ class Background:
         Logs the start and the end of an outage.
         """
         if record.code == ForeignNetworkError.code:
-            self._own_networks.hurry()
+            self._refused.set()
         answered = record.code is None and record.reused is not None
         failed_before = self._reachability.failing_since
         if answered and self._reachability.known and not failed_before:

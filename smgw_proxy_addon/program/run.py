@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from smgw_proxy_addon import __version__, logs
 from smgw_proxy_addon.config.options import Options, summary
 from smgw_proxy_addon.errors import OutOfDescriptorsError, PinUnreadableError
+from smgw_proxy_addon.key_files import KeyFilesError
 from smgw_proxy_addon.log_files import FileLimits, LogFiles
 from smgw_proxy_addon.program.environment import Environment
 from smgw_proxy_addon.program.wiring import Proxy, gateway_tls
 from smgw_proxy_addon.server.acceptor import Acceptor
-from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
+from smgw_proxy_addon.server.certificate import ListenerCertificate
 from smgw_proxy_addon.server.interfaces import local_names
 from smgw_proxy_addon.server.listeners import (
     Listener,
@@ -94,7 +95,7 @@ def _logging(options: Options, page: "StatusPage | None", no_log_files: str | No
 def _own_certificate(options: Options, *, required: bool) -> ListenerCertificate | None:
     try:
         return own_certificate(options)
-    except ListenerCertificateError as error:
+    except KeyFilesError as error:
         if required:
             raise StartError(str(error)) from None
         _LOGGER.warning("No HTTPS for now: %s", error)
@@ -160,7 +161,7 @@ def _on_fault(acceptor: Acceptor, loop: asyncio.AbstractEventLoop, context: dict
     """Log what nobody waits for: asyncio's own servers have a traceback each second for a lack of descriptors."""
     error = context.get("exception")
     if isinstance(error, OSError) and OutOfDescriptorsError.is_behind(error):
-        acceptor.fall_short(error.strerror or str(error))
+        acceptor.shortage.felt(error.strerror or str(error))
     else:
         loop.default_exception_handler(context)
 

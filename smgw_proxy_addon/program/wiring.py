@@ -29,7 +29,7 @@ from smgw_proxy_addon.proxy.login_guard import LoginGuard
 from smgw_proxy_addon.proxy.source import Ask, Transparent
 from smgw_proxy_addon.server.acceptor import Acceptor
 from smgw_proxy_addon.server.access import Access
-from smgw_proxy_addon.server.certificate import ListenerCertificate, ListenerCertificateError
+from smgw_proxy_addon.server.certificate import ListenerCertificate
 from smgw_proxy_addon.server.listeners import Listener, own_certificate
 from smgw_proxy_addon.server.request_body import MB
 from smgw_proxy_addon.trust.pinning import GatewayTrust
@@ -160,7 +160,7 @@ class Proxy:
         """Listen for HTTPS as soon as its certificate can be stored, then read a renewed one."""
         while self._certificate is None:
             await asyncio.sleep(_RELOAD)
-            with suppress(ListenerCertificateError):  # the log said so at the start
+            with suppress(KeyFilesError):  # the log said so at the start
                 self._certificate = await asyncio.to_thread(own_certificate, self.options)
             if self._certificate:
                 self._open_https(listeners, self._certificate)
@@ -174,7 +174,7 @@ class Proxy:
     def report(self, record: RequestRecord) -> None:
         """Note a finished request."""
         if record.code == OutOfDescriptorsError.code:
-            self.acceptor.fall_short(record.code)
+            self.acceptor.shortage.felt(record.code)
         self._background.note(record)
         self.environment.report(record)
 
@@ -268,7 +268,7 @@ async def _reload(certificate: ListenerCertificate, restart: Callable[[], None] 
         await asyncio.sleep(_RELOAD)
         try:
             changed = await asyncio.to_thread(certificate.reload_if_changed)
-        except ListenerCertificateError as error:
+        except KeyFilesError as error:
             wants_restart = bool(restart) and isinstance(error, NoRightToReadError)
             if not wants_restart:
                 _LOGGER.error("The certificate of the HTTPS listener stays as it was: %s", error)  # noqa: TRY400 - it says all

@@ -43,8 +43,8 @@ _WIDEST: Final = {4: 16, 6: 48}
 _REMEMBERED: Final = 1024
 """Pairs of addresses whose answer is kept: the same clients ask again and again."""
 
-_INTERFACE_BITS: Final = 64
-"""Of an IPv6 address: what is equal above them is on the same link (RFC 4291 section 2.5.4)."""
+_LINK_PREFIX: Final = 64
+"""Bits of an IPv6 address: what is equal in them is on the same link (RFC 4291 section 2.5.4)."""
 
 _LOCAL_DOMAINS: Final = (
     *("localhost", "test", "local", "home.arpa", "internal"),  # reserved (RFC 6761, 6762, 8375; ICANN 2024)
@@ -64,15 +64,14 @@ _AUTHORITY: Final = re.compile(
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/]+)")
 _DEFAULT_PORTS: Final = frozenset({80, 443})
 
-_LONGEST_KEPT: Final = 300
-"""Characters of a text whose meaning is kept: a name has 253 at most (RFC 1035 section 2.3.4)."""
+_LONGEST_AUTHORITY: Final = 300
+"""Characters: a name has 253 at most (RFC 1035 section 2.3.4)."""
 _KEPT: Final = 256
 """Texts whose meaning is kept: clients say the same again and again."""
 
 _NEVER: Final = frozenset({"CONNECT", "TRACE"})
 """This is no proxy for other hosts, and nobody is shown what a browser adds to a request (RFC 9110 section 9.3.8)."""
 _READING: Final = frozenset({"GET", "HEAD"})
-_PAGES: Final = frozenset({"document"})
 
 
 class _Authority(NamedTuple):
@@ -102,7 +101,7 @@ class Access:
         self._allow = tuple(allow)
         self._checks_origin = check_origin
         self._interfaces: tuple[Network, ...] = ()
-        self._admitted: dict[tuple[str, str], bool] = {}
+        self._admits = lru_cache(_REMEMBERED)(self._is_own)
 
     @property
     def learns(self) -> bool:
@@ -115,7 +114,7 @@ class Access:
         if own == set(self._interfaces):
             return False
         self._interfaces = tuple(own)
-        self._admitted.clear()
+        self._admits.cache_clear()
         return True
 
     def check(self, *, peer: str, local: str, method: str, fields: Fields, http_11: bool) -> None:
@@ -128,7 +127,7 @@ class Access:
         ForeignOriginError.
         """
         if not self._admits(peer, local):
-            raise _foreign(peer)
+            raise ForeignNetworkError(peer=peer.partition("%")[0])
         if method in _NEVER:
             raise MethodNotAllowedError
         host = _host(_texts(fields, b"host"), required=http_11)
@@ -137,22 +136,13 @@ class Access:
         if self._checks_origin and (b"origin" in fields or b"sec-fetch-site" in fields):
             self._check_origin(method, host, fields)
 
-    def _admits(self, peer: str, local: str) -> bool:
-        known = self._admitted.get((peer, local))
-        if known is None:
-            if len(self._admitted) >= _REMEMBERED:
-                self._admitted.clear()
-            known = self._admitted[peer, local] = self._is_own(_address(peer), _address(local))
-        return known
-
-    def _is_own(self, address: Address | None, local: Address | None) -> bool:
-        if address is None:
-            return False
-        if self._allow:
-            return any(address in network for network in (*LOOPBACK, *self._allow))
-        if any(address in network for network in (*_LOCAL_NETWORKS, *self._interfaces)):
-            return True
-        return local is not None and _on_one_link(address, local)
+    def _is_own(self, peer: str, local: str) -> bool:
+        address, own = _address(peer), _address(local)
+        networks = [*LOOPBACK, *self._allow] if self._allow else [*_LOCAL_NETWORKS, *self._interfaces]
+        if isinstance(own, ipaddress.IPv6Address) and not self._allow:
+            # Of IPv4 no length of a network can be presumed.
+            networks.append(ipaddress.IPv6Network((int(own), _LINK_PREFIX), strict=False))
+        return address is not None and any(address in network for network in networks)
 
     def _check_name(self, name: str) -> None:
         known = (
@@ -177,7 +167,7 @@ class Access:
         if "cross-site" in site and (not origins or "null" in origins):
             # A link to the proxy is fine, a frame or a picture of it is not.
             navigates = _texts(fields, b"sec-fetch-mode") == ["navigate"]
-            in_window = _PAGES.issuperset(_texts(fields, b"sec-fetch-dest"))
+            in_window = _texts(fields, b"sec-fetch-dest") in ([], ["document"])
             if method not in _READING or not navigates or not in_window:
                 raise ForeignOriginError("Sec-Fetch-Site")
 
@@ -186,21 +176,6 @@ class Access:
         match = _ORIGIN.fullmatch(origin)
         authority = _authority(match["authority"]) if match else None
         return authority is not None and (authority == host or authority.host in self.allowed_hosts)
-
-
-def _foreign(peer: str) -> ForeignNetworkError:
-    address = _address(peer)
-    return ForeignNetworkError("no address") if address is None else ForeignNetworkError(peer=_without_zone(address))
-
-
-def _without_zone(address: Address) -> str:
-    return str(address).partition("%")[0]
-
-
-def _on_one_link(address: Address, own: Address) -> bool:
-    """Tell whether two IPv6 addresses share a link; with IPv4 no length of a network can be presumed."""
-    both_6 = isinstance(address, ipaddress.IPv6Address) and isinstance(own, ipaddress.IPv6Address)
-    return both_6 and int(address) >> _INTERFACE_BITS == int(own) >> _INTERFACE_BITS
 
 
 def _host(values: list[str], *, required: bool) -> _Authority | None:
@@ -214,9 +189,10 @@ def _host(values: list[str], *, required: bool) -> _Authority | None:
 
 
 def _authority(text: str) -> _Authority | None:
-    return (_known_authority if len(text) <= _LONGEST_KEPT else _read_authority)(text)
+    return _read_authority(text) if len(text) <= _LONGEST_AUTHORITY else None
 
 
+@lru_cache(_KEPT)
 def _read_authority(text: str) -> _Authority | None:
     match = _AUTHORITY.fullmatch(text)
     if match is None or int(match["port"] or 0) > HIGHEST_PORT:
@@ -230,9 +206,6 @@ def _read_authority(text: str) -> _Authority | None:
             return None
         host = str(address)
     return _Authority(host, None if port in _DEFAULT_PORTS else port)
-
-
-_known_authority: Final = lru_cache(_KEPT)(_read_authority)
 
 
 @lru_cache(_KEPT)

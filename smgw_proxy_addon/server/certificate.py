@@ -8,30 +8,19 @@ import logging
 import os
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from smgw_proxy_addon.files import Files, remedy_for
+from smgw_proxy_addon.files import Files, remedy_for, stamp
 from smgw_proxy_addon.key_files import BrokenKeyFilesError, KeyFilesError, load_key_files, read_key_file
 
 _LOGGER: Final = logging.getLogger(__name__)
-
-_HAS_EXPIRED: Final = 10
-"""X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
-
-# A Raspberry Pi starts in 1970 before it has the time: a certificate from then would soon have expired.
-_NOT_EARLIER_THAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-ListenerCertificateError = KeyFilesError
-"""A certificate or key of the HTTPS listener cannot be used; the text is one plain line with the remedy."""
 
 
 class ListenerCertificate:
     """A certificate with its key, read again when the files change.
 
-    Must be made in executor. Raises ListenerCertificateError.
+    Must be made in executor. Raises KeyFilesError.
     """
 
     context: ssl.SSLContext
@@ -48,7 +37,7 @@ class ListenerCertificate:
     def reload_if_changed(self) -> bool:
         """Read the files again if they have changed, and tell whether clients see a new certificate from now on.
 
-        Raises ListenerCertificateError once per change if they cannot be used: the old certificate stays.
+        Raises KeyFilesError once per change if they cannot be used: the old certificate stays.
         Must be run in executor.
         """
         signature = self._signature()
@@ -68,37 +57,34 @@ class ListenerCertificate:
         # it with a certificate and a key that do not match, if the files change at that moment.
         connection.context = self._newest
 
-    def _signature(self) -> list[tuple[int, int, int] | None]:
-        return [_file_signature(path) for path in (self._certfile, self._keyfile)]
+    def _signature(self) -> list[tuple[int, ...]]:
+        return [stamp(path) for path in (self._certfile, self._keyfile)]
 
 
-def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | None = None) -> tuple[Path, Path]:
+def ensure_self_signed(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
     """Return certificate and key of our own in ``folder``, made if there are none or if they are of no use.
 
-    A broken or expired pair is made again, since nobody else made it; one that may not be read is an error.
-    ``names`` are DNS names and addresses, as ``local_names`` gives them; ``now`` is the time by default.
-    Raises ListenerCertificateError. Must be run in executor.
+    A broken pair is made again, since nobody else made it; one that may not be read is an error. ``names`` are DNS
+    names and addresses, as ``local_names`` gives them. Raises KeyFilesError. Must be run in executor.
     """
-    now = now or datetime.now(UTC)
     certfile, keyfile = folder / "listener.crt", folder / "listener.key"
-    broken: str | None = None
     try:
-        _check(certfile, _load(certfile, keyfile))
+        _load(certfile, keyfile)
     except BrokenKeyFilesError as error:
-        if certfile.exists() or keyfile.exists():
-            broken = str(error)
+        broken = str(error) if certfile.exists() or keyfile.exists() else None
     else:
         return certfile, keyfile
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         from smgw_proxy_addon.server import self_signed  # noqa: PLC0415 - 10 MB, for the first start alone
 
-        certificate, key = self_signed.make(names, max(now, _NOT_EARLIER_THAN))
+        certificate, key = self_signed.make(names)
         # A stop between the two leaves a pair that does not match, which is made again at the next start.
-        _write(keyfile, key, 0o600)
-        _write(certfile, certificate, 0o644)
+        for path, data in ((keyfile, key), (certfile, certificate)):
+            # No lock: two proxies may make the certificate of one folder at once.
+            Files().put(path, data, draft=path.with_name(f".{path.name}.{os.getpid()}"))
     except OSError as error:
-        raise ListenerCertificateError(
+        raise KeyFilesError(
             f"The certificate of the HTTPS listener cannot be stored in {folder}: {error.strerror}; "
             f"{remedy_for(error)}"
         ) from error
@@ -106,19 +92,6 @@ def ensure_self_signed(folder: Path, names: Sequence[str], *, now: datetime | No
         _LOGGER.warning("The certificate of the HTTPS listener is made again: %s", broken)
     _LOGGER.info("Made the certificate of the HTTPS listener, %s, for %s", certfile, ", ".join(names))
     return certfile, keyfile
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    # No lock: two proxies may make the certificate of one folder at once.
-    Files().put(path, data, draft=path.with_name(f".{path.name}.{os.getpid()}"), mode=mode)
-
-
-def _file_signature(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_ctime_ns  # ctime, since the mode may be what changes
 
 
 def _load(certfile: Path, keyfile: Path) -> ssl.SSLContext:
@@ -138,22 +111,3 @@ def _first_certificate(certfile: Path) -> bytes:
         return ssl.PEM_cert_to_DER_cert(begin + text.partition(begin)[2].partition(end)[0] + end)
     except ValueError:
         return b""  # OpenSSL reads more spellings of PEM than Python does
-
-
-def _check(certfile: Path, context: ssl.SSLContext) -> None:
-    """Raise BrokenKeyFilesError for a certificate that has expired, or that ``shows`` could not recognise."""
-    if not _first_certificate(certfile):
-        raise BrokenKeyFilesError(f"{certfile} cannot be parsed")
-    # OpenSSL looks at the dates in a handshake: 6 ms. To read them takes cryptography, 35 ms and 10 MB at each start.
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    client.load_verify_locations(certfile)
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asking = client.wrap_bio(to_client, to_server)
-    answering = context.wrap_bio(to_server, to_client, server_side=True)
-    for each in (asking, answering, asking):
-        try:
-            each.do_handshake()
-        except ssl.SSLError as error:  # SSLWantReadError until the last step
-            if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _HAS_EXPIRED:
-                raise BrokenKeyFilesError(f"{certfile} has expired") from None

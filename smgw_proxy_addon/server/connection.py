@@ -5,6 +5,8 @@ requests and answers but how they are framed.
 """
 
 import asyncio
+import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, cast
@@ -49,27 +51,35 @@ Handler = Callable[[Request, "ClientConnection"], Awaitable[None]]
 
 
 class ClientConnection(BufferedReader):
-    """One connection of a client, over TLS if ``secure``.
+    """One connection of a client, from its acceptance to its end; with a ``context``, at the port for HTTPS.
 
-    ``unsent_in_all`` counts the bytes that all clients together have not taken. ``misplaced``: it speaks plain HTTP
-    at the port for HTTPS. ``gone`` is done when the client has left, ``lost`` when the connection has ended.
+    ``unsent_in_all`` counts the bytes that all clients together have not taken. ``secure``: it is over TLS, as its
+    first byte tells. ``gone`` is done when the client has left, ``lost`` when the connection has ended.
     ``half_closed``: the client sends no more.
     """
 
     def __init__(
-        self, handler: Handler, unsent_in_all: Callable[[], int], *, secure: bool = False, misplaced: bool = False
+        self,
+        handler: Handler,
+        unsent_in_all: Callable[[], int],
+        accepted: socket.socket,
+        peer: str,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self._handler = handler
-        self.secure = secure
-        self.misplaced = misplaced
+        self.socket = accepted
+        self.peer = peer
+        self.local = ""
+        self.context = context
+        self.secure = False
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        self.peer = self.local = ""
-        self.idle_since = self._loop.time()
-        """When the last answer ended or, before the first one, it was made (seconds of the loop)."""
-        self.output = Output(unsent_in_all)
-        self._raw: asyncio.Transport | None = None  # of the socket: None before the TLS handshake is done
+        self.since = self._loop.time()
+        """When the last answer ended or, before the first one, it came (seconds of the loop)."""
+        self._awaited: tuple[Awaited, int] | None = (Awaited.OPENING, 0)
+        self._awaited_since = self.since
+        self.output = Output(accepted, unsent_in_all)
         self.reader = RequestReader()
         self._request: Request | None = None  # the one whose turn it is
         self._chunked = False
@@ -93,14 +103,22 @@ class ClientConnection(BufferedReader):
     @property
     def ready(self) -> bool:
         """Whether it can read requests: it is open, and the TLS handshake is done."""
-        return self._raw is not None
+        return self.output.raw is not None
 
-    @property
-    def awaited(self) -> tuple[Awaited, int] | None:
-        """What it waits for, None while it is at work; the number changes when there is some of it."""
+    def awaited(self, now: float) -> tuple[Awaited | None, float]:
+        """Return what of its client is waited for, and for how long without progress, as far as looks can tell."""
+        awaited = self._awaits()
+        if awaited != self._awaited:
+            self._awaited, self._awaited_since = awaited, now
+        return awaited and awaited[0], now - self._awaited_since
+
+    def _awaits(self) -> tuple[Awaited, int] | None:
+        """Return what it waits for, None while it is at work; the number changes when there is some of it."""
+        if not self.ready:
+            return Awaited.OPENING, 0
         if self._request is not None:
             return None
-        if self.output.paused or not self.output.open:
+        if not self.output.writable.is_set() or not self.output.open:
             return Awaited.READING, self.output.unsent
         if self.reader.in_head:
             return Awaited.HEAD, self.reader.heads
@@ -116,10 +134,10 @@ class ClientConnection(BufferedReader):
                 if self.reader.requests:
                     await asyncio.sleep(0)  # between requests that came together, others have their turn
                 self._request = None
-                self.idle_since = self._loop.time()
+                self.since = self._loop.time()
                 if not (request.keeps_alive and self.output.open):
                     break
-                await self.output.wait()  # the acceptor ends what takes too long
+                await self.output.writable.wait()  # the acceptor ends what takes too long
             await self._end()
         finally:
             self.abort()
@@ -131,8 +149,13 @@ class ClientConnection(BufferedReader):
 
     def abort(self) -> None:
         """Drop it at once."""
-        if self._raw is not None:
-            self._raw.abort()
+        if self.output.raw is not None:
+            self.output.raw.abort()
+
+    @property
+    def misplaced(self) -> bool:
+        """Whether it speaks plain HTTP at the port for HTTPS."""
+        return self.context is not None and not self.secure
 
     # For the handler, while the request is its
 
@@ -193,8 +216,6 @@ class ClientConnection(BufferedReader):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, over which requests can be read from now on."""
         raw = transport.raw if isinstance(transport, TlsTransport) else cast("asyncio.Transport", transport)
-        self._raw = raw
-        self.peer = address(raw.get_extra_info("peername"))
         self.local = address(raw.get_extra_info("sockname"))
         self.output.attach(raw, cast("asyncio.Transport", transport))
 
@@ -229,7 +250,6 @@ class ClientConnection(BufferedReader):
         if self._leaving:
             self._leaving.cancel()
         self._leave()
-        self._raw = None
         self._unread = b""
         self.reader.close()
         self.output.detach()
@@ -237,11 +257,11 @@ class ClientConnection(BufferedReader):
 
     def pause_writing(self) -> None:
         """Wait before more is written."""
-        self.output.pause()
+        self.output.writable.clear()
 
     def resume_writing(self) -> None:
         """Write on."""
-        self.output.resume()
+        self.output.writable.set()
 
     # Inside
 
@@ -270,12 +290,12 @@ class ClientConnection(BufferedReader):
         self._unread = data = data[read:]
         if reader.oversized and self._request is not None:
             self.abort()  # the answer of the request at work may take longer than this is to be kept
-        elif self._raw is not None and self._paused is not (bool(data) or reader.full):
+        elif self.output.raw is not None and self._paused is not (bool(data) or reader.full):
             self._paused = not self._paused
             if self._paused:
-                self._raw.pause_reading()
+                self.output.raw.pause_reading()
             else:
-                self._raw.resume_reading()
+                self.output.raw.resume_reading()
         self._news.set()
 
     def _leave(self) -> None:
@@ -296,10 +316,10 @@ class ClientConnection(BufferedReader):
     async def _end(self) -> None:
         """Close the connection. What a client still sends is read: unread, it would take the answer with it."""
         may_send = self._unread or not self.reader.settled
-        if self._raw is not None and self.output.open and may_send and not self.half_closed:
+        if self.output.raw is not None and self.output.open and may_send and not self.half_closed:
             self._unread, self._discarded = b"", 0
             self.output.end()
-            self._raw.resume_reading()
+            self.output.raw.resume_reading()
             await asyncio.wait({self.lost}, timeout=_LINGER)
         self.output.close()
         await self.lost

@@ -22,13 +22,9 @@ _WHAT_TO_DO: Final[Mapping[Language, str]] = {"en": english.WHAT_TO_DO, "de": ge
 
 def choose_language(accept_language: str | None) -> Language:
     """Return the language that the client likes best (RFC 9110 section 12.5.4), English if it names neither."""
-    best: Language = "en"
-    highest = 0.0
-    for tag, quality in _qualities(accept_language).items():
-        primary = tag.partition(b"-")[0]
-        if quality > highest and primary in (b"en", b"de"):
-            best, highest = "de" if primary == b"de" else "en", quality
-    return best
+    weights = _qualities(accept_language)
+    known = [tag for tag in weights if weights[tag] and tag.partition(b"-")[0] in (b"en", b"de")]
+    return "de" if max(known, key=weights.__getitem__, default=b"en").startswith(b"de") else "en"
 
 
 def wants_html(accept: str | None) -> bool:

@@ -17,7 +17,6 @@ RESERVED: Final = 64
 """Those that clients leave to the gateway, the pins, the log files, the page and their own farewells."""
 
 _FEWEST: Final = 8
-_LOOK: Final = 0.5
 _CALM: Final = 2.0
 
 
@@ -30,36 +29,27 @@ def affordable(limits: Limits) -> Limits:
 
 
 class Shortage:
-    """Says that there are no descriptors, and that there are some again, until ``close``."""
+    """Says that there are no descriptors, and that there are some again."""
 
     def __init__(self) -> None:
-        self._felt_at = 0.0
-        self._watch: asyncio.Task[None] | None = None
+        self._felt_at: float | None = None
 
     def felt(self, reason: str) -> None:
-        """Learn that something could not be opened; ``reason`` is what the operating system says."""
-        self._felt_at = asyncio.get_running_loop().time()
-        if self._watch is None or self._watch.done():
+        """Learn that something could not be opened, here or anywhere else; ``reason`` is what the system says."""
+        if self._felt_at is None:
             _LOGGER.warning(
                 "Nothing more can be opened for now (%s): idle connections of clients are closed for new ones, and "
                 "requests may fail. Find the device that opens so many, or let the proxy open more files (ulimit -n, "
                 "for a container --ulimit nofile)",
                 reason,
             )
-            self._watch = asyncio.create_task(self._until_enough())
+        self._felt_at = asyncio.get_running_loop().time()
 
-    def close(self) -> None:
-        """Watch no longer."""
-        if self._watch:
-            self._watch.cancel()
-
-    async def _until_enough(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_LOOK)
-            if loop.time() - self._felt_at >= _CALM and _one_free():
-                _LOGGER.info("Connections and files can be opened again")
-                return
+    def look(self, now: float) -> None:
+        """Say so if it is over; ``now`` are the event loop's seconds."""
+        if self._felt_at is not None and now - self._felt_at >= _CALM and _one_free():
+            self._felt_at = None
+            _LOGGER.info("Connections and files can be opened again")
 
 
 def _one_free() -> bool:

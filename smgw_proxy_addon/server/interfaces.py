@@ -96,16 +96,13 @@ def local_names(interfaces: Callable[[], list[Interface] | None] = local_interfa
 
 
 def _links(netlink: socket.socket) -> Iterator[tuple[int, tuple[str, bool]]]:
-    for message in _dump(netlink, _RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0)):
-        _, _, index, flags, _ = _LINK.unpack_from(message)
-        name = _attributes(message[_LINK.size :]).get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+    for (_, _, index, flags, _), attributes in _dump(netlink, _RTM_GETLINK, _LINK):
+        name = attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
         yield index, (name, bool(flags & _IFF_UP and flags & _IFF_LOWER_UP))
 
 
 def _addresses(netlink: socket.socket) -> Iterator[tuple[int, InterfaceAddress]]:
-    for message in _dump(netlink, _RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
-        _, prefix, _, _, index = _ADDRESS.unpack_from(message)
-        attributes = _attributes(message[_ADDRESS.size :])
+    for (_, prefix, _, _, index), attributes in _dump(netlink, _RTM_GETADDR, _ADDRESS):
         # Of a point-to-point link, IFA_ADDRESS is the peer's.
         raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
         with suppress(ValueError):
@@ -114,9 +111,8 @@ def _addresses(netlink: socket.socket) -> Iterator[tuple[int, InterfaceAddress]]
 
 def _advertised(netlink: socket.socket) -> Iterator[tuple[int, ipaddress.IPv6Network]]:
     """Yield the routes of router advertisements that lead to no router: prefixes with the flag "on-link"."""
-    for message in _dump(netlink, _RTM_GETROUTE, _ROUTE.pack(socket.AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0)):
-        family, length, _, _, _, protocol, _, kind, _ = _ROUTE.unpack_from(message)
-        attributes = _attributes(message[_ROUTE.size :])
+    for fields, attributes in _dump(netlink, _RTM_GETROUTE, _ROUTE, socket.AF_INET6):
+        family, length, _, _, _, protocol, _, kind, _ = fields
         by_a_router = (family, protocol, kind) == (socket.AF_INET6, _RTPROT_RA, _RTN_UNICAST)
         if by_a_router and length and _RTA_GATEWAY not in attributes and {_RTA_DST, _RTA_OIF} <= attributes.keys():
             (index,) = _INDEX.unpack(attributes[_RTA_OIF])
@@ -124,7 +120,11 @@ def _advertised(netlink: socket.socket) -> Iterator[tuple[int, ipaddress.IPv6Net
                 yield index, ipaddress.IPv6Network((attributes[_RTA_DST], length))
 
 
-def _dump(netlink: socket.socket, kind: int, body: bytes) -> Iterator[bytes]:
+def _dump(
+    netlink: socket.socket, kind: int, layout: struct.Struct, family: int = socket.AF_UNSPEC
+) -> Iterator[tuple[tuple[int, ...], dict[int, bytes]]]:
+    """Ask for all objects of a kind; yields the fields of each, the family first, and its attributes."""
+    body = bytes([family]).ljust(layout.size, b"\0")
     netlink.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
     while True:
         data = netlink.recv(1 << 18)
@@ -134,7 +134,7 @@ def _dump(netlink: socket.socket, kind: int, body: bytes) -> Iterator[bytes]:
                 return
             if what == _NLMSG_ERROR:
                 raise OSError("the kernel does not tell its interfaces")
-            yield data[_HEADER.size : length]
+            yield layout.unpack_from(data, _HEADER.size), _attributes(data[_HEADER.size + layout.size : length])
             data = data[_aligned(length) :]
 
 

@@ -8,11 +8,13 @@ that has been idle for longest, then of one that is still sending.
 Pure: connections are told by their address, stage and age.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
+from smgw_proxy_addon.errors import TooManyConnectionsError
 from smgw_proxy_addon.server.slow_clients import LONGEST
 
 
@@ -57,19 +59,14 @@ class Awaited(Enum):
 
 
 class Connection(Protocol):
-    """A client's connection; ``since`` is when it began to be idle or, if it never was, when it came (seconds)."""
+    """A connection of the client ``peer``, which is idle or, if it never was, there ``since`` (seconds)."""
 
-    @property
-    def address(self) -> str:
-        """The client's address."""
+    peer: str
+    since: float
 
     @property
     def stage(self) -> Stage:
         """What it does now."""
-
-    @property
-    def since(self) -> float:
-        """Since when it is idle."""
 
 
 @dataclass
@@ -94,53 +91,27 @@ class Counts:
         return self.displaced, self.refused, self.slow, self.oversized
 
 
-NONE: Final = "none"
-"""There is no connection that may be closed for another one."""
-
 C = TypeVar("C", bound=Connection)
 
 
-class Connections(Generic[C]):
-    """The connections of all clients, by address."""
+def choose_displaced(peer: str, connections: Collection[C], limits: Limits) -> C | None:
+    """Choose the connection that is closed so that there is room for another one from ``peer``.
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._by_address: dict[str, dict[C, None]] = {}
-        self.counts: Final = Counts()
-
-    def __iter__(self) -> Iterator[C]:
-        """Give all of them; they may change meanwhile."""
-        return iter([each for connections in self._by_address.values() for each in connections])
-
-    def displaced_by(self, address: str) -> C | str | None:
-        """Choose the connection that is closed so that there is room for another one from ``address``.
-
-        None if there is room already, ``NONE`` if no connection may be closed.
-        """
-        own = self._by_address.get(address, {})
-        if len(own) >= self._limits.per_address:
-            return first_to_close(own) or NONE
-        if self.counts.open < self._limits.total:
-            return None
-        # The address with the most connections gives one.
-        for connections in sorted(self._by_address.values(), key=len, reverse=True):
-            if connection := first_to_close(connections):
-                return connection
-        return NONE
-
-    def add(self, connection: C) -> None:
-        """Count a connection."""
-        self._by_address.setdefault(connection.address, {})[connection] = None
-        self.counts.open += 1
-
-    def remove(self, connection: C) -> None:
-        """Count it no more; it may have been removed before."""
-        connections = self._by_address.get(connection.address, {})
-        if connection in connections:
-            del connections[connection]
-            self.counts.open -= 1
-        if not connections:
-            self._by_address.pop(connection.address, None)
+    None if there is room already. Raises TooManyConnectionsError if no connection may be closed.
+    """
+    by_address: defaultdict[str, list[C]] = defaultdict(list)
+    for each in connections:
+        by_address[each.peer].append(each)
+    # The address with the most connections gives one.
+    crowds = sorted(by_address.values(), key=len, reverse=True)
+    if len(by_address[peer]) >= limits.per_address:
+        crowds = [by_address[peer]]
+    elif len(connections) < limits.total:
+        return None
+    for crowd in crowds:
+        if connection := first_to_close(crowd):
+            return connection
+    raise TooManyConnectionsError
 
 
 def first_to_close(connections: Iterable[C]) -> C | None:

@@ -9,11 +9,8 @@ from typing import NamedTuple
 
 from smgw_proxy_addon.config.options import OptionError, Options
 from smgw_proxy_addon.config.target import Address, Target, with_port
-from smgw_proxy_addon.server.certificate import (
-    ListenerCertificate,
-    ListenerCertificateError,
-    ensure_self_signed,
-)
+from smgw_proxy_addon.key_files import KeyFilesError
+from smgw_proxy_addon.server.certificate import ListenerCertificate, ensure_self_signed
 from smgw_proxy_addon.server.interfaces import Interface, local_interfaces, local_names
 
 
@@ -91,7 +88,7 @@ def user_certificate(options: Options) -> ListenerCertificate | None:
         return None
     try:
         return ListenerCertificate(options.certfile, options.keyfile)
-    except ListenerCertificateError as error:
+    except KeyFilesError as error:
         raise OptionError(
             "certfile", str(error), "a certificate with its unencrypted key, both in PEM form"
         ) from None
@@ -100,7 +97,7 @@ def user_certificate(options: Options) -> ListenerCertificate | None:
 def own_certificate(options: Options) -> ListenerCertificate | None:
     """Load the certificate that the proxy made for itself, or make it; none without HTTPS.
 
-    Raises ListenerCertificateError. Must be run in executor.
+    Raises KeyFilesError. Must be run in executor.
     """
     if options.https_port is None:
         return None

@@ -18,7 +18,6 @@ from smgw_proxy_addon.errors import (
     RequestLineTooLongError,
 )
 from smgw_proxy_addon.http.headers import Headers
-from smgw_proxy_addon.server import error_answer
 
 LONGEST_LINE: Final = 32768
 """Bytes of a request target."""
@@ -274,13 +273,6 @@ def answer_head(request: Request, status: int, reason: bytes, headers: Headers) 
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     return b"\r\n".join([*lines, b"", b""]), chunked
-
-
-def rejection(error: ProxyError) -> bytes:
-    """Write an error as the only answer of a connection, whose requests are not read."""
-    headers, body = error_answer.write(error, [])
-    head, _ = answer_head(Request(_UNKNOWN, _UNKNOWN, []), error.status, reason(error.status), headers)
-    return head + body
 
 
 def reason(status: int) -> bytes:

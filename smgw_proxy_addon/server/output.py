@@ -11,6 +11,7 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from smgw_proxy_addon.errors import ClientGoneError, ClientStalledError
@@ -35,11 +36,15 @@ _RESET: Final = struct.pack("ii", 1, 0)
 class Output:
     """The sending half of a connection; ``unsent_in_all`` counts the bytes that all clients have not taken."""
 
-    def __init__(self, unsent_in_all: Callable[[], int]) -> None:
+    def __init__(self, accepted: socket.socket, unsent_in_all: Callable[[], int]) -> None:
+        self._socket = accepted
         self._unsent_in_all = unsent_in_all
-        self._raw: asyncio.Transport | None = None  # of the socket
+        self.raw: asyncio.Transport | None = None
+        """Of the socket; None before its TLS handshake is done, and once it is closed."""
         self._transport: asyncio.Transport | TlsTransport | None = None  # the same, or TLS above it
-        self._writable: asyncio.Future[None] | None = None
+        self.writable = asyncio.Event()
+        """Set unless the client has to take something before more is sent."""
+        self.writable.set()
 
     @property
     def open(self) -> bool:
@@ -49,32 +54,17 @@ class Output:
     @property
     def unsent(self) -> int:
         """Bytes that the client has not taken yet, but for those in the kernel."""
-        return self._raw.get_write_buffer_size() if self._raw is not None else 0
-
-    @property
-    def paused(self) -> bool:
-        """Whether the client has to take something before more is sent."""
-        return self._writable is not None
+        return self.raw.get_write_buffer_size() if self.raw is not None else 0
 
     def attach(self, raw: asyncio.Transport, transport: asyncio.Transport | TlsTransport) -> None:
         """Send over ``transport``, which may be TLS above the ``raw`` transport of the socket."""
-        self._raw, self._transport = raw, transport
+        self.raw, self._transport = raw, transport
         raw.set_write_buffer_limits(AHEAD)
 
     def detach(self) -> None:
         """Learn that the connection is gone."""
-        self._raw = self._transport = None
-        self.resume()
-
-    def pause(self) -> None:
-        """Wait before more is sent."""
-        self._writable = asyncio.get_running_loop().create_future()
-
-    def resume(self) -> None:
-        """Send on."""
-        if self._writable and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        self.raw = self._transport = None
+        self.writable.set()
 
     def write(self, data: bytes) -> None:
         """Send data, without waiting. Raises ``ClientGoneError``."""
@@ -82,31 +72,28 @@ class Output:
             raise ClientGoneError
         self._transport.write(data)
 
-    async def wait(self) -> None:
-        """Wait until more can be sent, however long that takes."""
-        if self._writable:
-            await self._writable
-
     async def drain(self, slow_timeout: SlowClientTimeout) -> None:
         """Wait until the client has taken enough of what it is sent.
 
         Raises ``ClientStalledError`` if it does not read at all, or keeps others from the gateway for too long.
         """
-        if self._raw is not None and self.unsent > _USUAL:
-            self._raw.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
-        if not self.paused:
+        if self.raw is not None and self.unsent > _USUAL:
+            self.raw.set_write_buffer_limits(AHEAD if self._unsent_in_all() <= AHEAD_IN_ALL else _USUAL)
+        if self.writable.is_set():
             return
         loop = asyncio.get_running_loop()
         before, began = self._untaken(), loop.time()
         changed = began
-        while self._writable:
-            done, _ = await asyncio.wait({self._writable}, timeout=min(STALL, slow_timeout.step))
+        while not self.writable.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(STALL, slow_timeout.step)):
+                    await self.writable.wait()
             now, untaken = loop.time(), self._untaken()
             slow_timeout.waited(now - began, moved=before - untaken)
             began = now
             if untaken != before:
                 before, changed = untaken, now
-            elif not done and now - changed >= STALL:
+            elif not self.writable.is_set() and now - changed >= STALL:
                 raise ClientStalledError
 
     async def confirm(self) -> None:
@@ -116,9 +103,9 @@ class Output:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CONFIRM
-        while raw := self._socket():
+        while self._socket.fileno() >= 0:
             poll = select.poll()
-            poll.register(raw.fileno(), 0)
+            poll.register(self._socket.fileno(), 0)
             if poll.poll(0):
                 raise ClientGoneError
             if not self._untaken() or loop.time() >= deadline:
@@ -127,8 +114,8 @@ class Output:
 
     def end(self) -> None:
         """Send no more, where the other direction can stay open: without TLS."""
-        if self._raw is not None and self._raw is self._transport:
-            self._raw.write_eof()
+        if self.raw is not None and self.raw is self._transport:
+            self.raw.write_eof()
 
     def close(self) -> None:
         """Close the connection cleanly, when all is sent."""
@@ -137,20 +124,15 @@ class Output:
 
     def reset(self) -> None:
         """Break the connection off, so that the client cannot take what it has for the whole answer."""
-        if raw := self._socket():
+        if self._socket.fileno() >= 0:
             # Without this, a socket with nothing left to read would be closed like one whose answer is complete.
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        if self._raw is not None:
-            self._raw.abort()
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        if self.raw is not None:
+            self.raw.abort()
 
     def _untaken(self) -> int:
         """Count the bytes that wait for the client, here and in the kernel: none if it has left."""
-        raw = self._socket()
-        if raw is None:
+        if self._socket.fileno() < 0:
             return 0
-        queued = fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4))
+        queued = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
         return self.unsent + int.from_bytes(queued, sys.byteorder)
-
-    def _socket(self) -> socket.socket | None:
-        raw = self._raw.get_extra_info("socket") if self._raw is not None else None
-        return raw if raw is not None and raw.fileno() >= 0 else None

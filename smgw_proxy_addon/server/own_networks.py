@@ -6,6 +6,7 @@ Only asks and tells: what a prefix opens is decided in ``access``. Nobody ever w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from smgw_proxy_addon.server.access import Access
@@ -13,55 +14,30 @@ from smgw_proxy_addon.server.interfaces import Interface
 
 _LOGGER: Final = logging.getLogger(__name__)
 
-REFRESH: Final = 300.0
-"""Seconds between two looks."""
-
 PAUSE: Final = 10.0
 """Seconds between two looks at least, however many strangers are refused."""
 
+REFRESH: Final = 290.0
+"""Seconds behind the pause until the next look if nobody is refused."""
 
-class OwnNetworks:
-    """Looks at the interfaces, which are None while nobody tells them: then what was known last counts.
 
-    ``clock`` gives seconds.
+async def learn_own_networks(
+    access: Access, interfaces: Callable[[], Awaitable[Sequence[Interface] | None]], refused: asyncio.Event
+) -> None:
+    """Look again and again, until cancelled; return at once if the user has named the networks.
+
+    ``interfaces`` are None while nobody tells them: then what was known last counts. ``refused`` is set when somebody
+    was refused who may be in a network that is new.
     """
-
-    def __init__(
-        self,
-        access: Access,
-        interfaces: Callable[[], Awaitable[Sequence[Interface] | None]],
-        clock: Callable[[], float],
-    ) -> None:
-        self._access = access
-        self._interfaces = interfaces
-        self._clock = clock
-        self._wanted = asyncio.Event()
-        self._looked: float | None = None
-
-    async def run(self) -> None:
-        """Look again and again, until cancelled; return at once if the user has named the networks."""
-        while self._access.learns:
-            try:
-                await self.look()
-            except Exception:
-                _LOGGER.exception("A fault of the proxy itself; please report it")
-            try:
-                async with asyncio.timeout(REFRESH):
-                    await self._wanted.wait()
-            except TimeoutError:
-                pass
-
-    async def look(self) -> None:
-        """Ask for the interfaces, and tell the gate."""
-        self._looked = self._clock()
-        self._wanted.clear()
-        interfaces = await self._interfaces()
-        if interfaces is None:
-            return
-        if self._access.learn(network for each in interfaces for network in each.networks):
-            _LOGGER.debug("The networks of this computer's interfaces may come in")
-
-    def hurry(self) -> None:
-        """Look soon: somebody was refused who may be in a network that is new."""
-        if self._looked is None or self._clock() - self._looked >= PAUSE:
-            self._wanted.set()
+    while access.learns:
+        refused.clear()
+        try:
+            found = await interfaces()
+            if found is not None and access.learn(network for each in found for network in each.networks):
+                _LOGGER.debug("The networks of this computer's interfaces may come in")
+        except Exception:
+            _LOGGER.exception("A fault of the proxy itself; please report it")
+        await asyncio.sleep(PAUSE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REFRESH):
+                await refused.wait()

@@ -62,31 +62,23 @@ class _Body:
 
     async def read(self) -> bytes:
         """Give what has come in, or wait for it; nothing at the end."""
-        piece = self._client.take_body()
-        if piece is None:
-            piece = await self._wait()
-        else:
-            self._timeout.waited(0.0, moved=len(piece))
-        self._received += len(piece)
-        self._patience += len(piece) / SLOWEST
-        if self._received > self._limit:
-            raise too_large(self._limit)
-        return piece
-
-    async def _wait(self) -> bytes:
         # Only the time that the client needs counts, not what the gateway takes between two pieces. A byte now and
         # then is not enough: at the other end of the request somebody's place at the gateway may be taken.
         loop = asyncio.get_running_loop()
-        patience = min(self._patience, STALL)
+        waited = 0.0
         while True:
-            began = loop.time()
-            await self._client.wait_for_body(min(patience, self._timeout.step))
-            waited = loop.time() - began
             piece = self._client.take_body()
-            self._timeout.waited(waited, moved=len(piece or b""))
-            patience -= waited
-            self._patience -= waited
+            size = len(piece or b"")
+            self._timeout.waited(waited, moved=size)
+            self._patience = min(STALL, self._patience - waited + size / SLOWEST)
             if piece is not None:
-                return piece
-            if patience <= 0:
+                break
+            if self._patience <= 0:
                 raise ClientStalledError
+            began = loop.time()
+            await self._client.wait_for_body(min(self._patience, self._timeout.step))
+            waited = loop.time() - began
+        self._received += size
+        if self._received > self._limit:
+            raise too_large(self._limit)
+        return piece

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
@@ -12,10 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME: Final = timedelta(days=3650)
+# Without the time of day: a Raspberry Pi starts in 1970 before it has it. Nobody is served by an end: who trusts this
+# certificate would have to trust the next one by hand. 2049 is the last year of UTCTime (RFC 5280).
+_NOT_BEFORE: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_NOT_AFTER: Final = datetime(2049, 12, 31, tzinfo=UTC)
 
 
-def make(names: Sequence[str], now: datetime) -> tuple[bytes, bytes]:
+def make(names: Sequence[str]) -> tuple[bytes, bytes]:
     """Make a certificate for ``names`` (host names and addresses, IPv6 with or without zone) and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "smgw-proxy")])
@@ -26,8 +29,8 @@ def make(names: Sequence[str], now: datetime) -> tuple[bytes, bytes]:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))  # for clients whose clock is behind
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_before(_NOT_BEFORE)
+        .not_valid_after(_NOT_AFTER)
         .add_extension(x509.SubjectAlternativeName([name for name in alternatives if name]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

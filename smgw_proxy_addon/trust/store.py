@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from smgw_proxy_addon.errors import PinNotWrittenError, PinUnreadableError
-from smgw_proxy_addon.files import Files, cause_of, draft_of
+from smgw_proxy_addon.files import Files, cause_of, draft_of, stamp
 from smgw_proxy_addon.fingerprint import normalise_fingerprint
 from smgw_proxy_addon.trust.pin_file import decode, encode
 from smgw_proxy_addon.trust.policy import Certificate, Engine, Origin, Pin, matches, seen_again, utc_if_set
@@ -92,7 +92,7 @@ class TrustStore:
 
         Must be run in executor.
         """
-        return tuple(_stat(path) for path in (self._path, *self._aliases))
+        return tuple(stamp(path, follow_symlinks=False) for path in (self._path, *self._aliases))
 
     def learn(self, certificate: Certificate, now: datetime, engine: Engine = Engine.OPENSSL) -> Pin:
         """Store the first certificate; returns the pin, which another process may have stored before.
@@ -149,7 +149,7 @@ class TrustStore:
         Must be run in executor.
         """
         # The pin is removed last: if the process is killed before, it still counts, and no older one of an alias.
-        paths = [path for path in (self._refused, *self._aliases, self._path) if _stat(path)]
+        paths = [path for path in (self._refused, *self._aliases, self._path) if stamp(path, follow_symlinks=False)]
         if paths:
             with self._changing():
                 for path in paths:
@@ -210,7 +210,7 @@ class TrustStore:
         self._files.put(path, data, draft=draft_of(path))
 
     def _remove(self, path: Path) -> None:
-        if _stat(path):
+        if stamp(path, follow_symlinks=False):
             self._files.remove(path)
             self._files.sync_folder(self._folder)
 
@@ -223,16 +223,6 @@ def _load(files: Files, path: Path) -> Pin | None:
     except (OSError, ValueError) as error:
         problem = cause_of(error)
         raise PinUnreadableError(f"{path}: {problem}", file=str(path), problem=problem) from error
-
-
-def _stat(path: Path) -> tuple[int, ...]:
-    try:
-        stat = path.lstat()
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        return (error.errno or 0,)
-    return (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _file_name(name: str) -> str:

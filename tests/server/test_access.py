@@ -163,7 +163,7 @@ def test_the_check_of_pages_can_be_switched_off(headers: dict[str, str]) -> None
 
 def test_the_refused_address_is_a_fact() -> None:
     with pytest.raises(ForeignNetworkError) as caught:
-        check(peer="::ffff:8.8.8.8")
+        check(peer="8.8.8.8")
 
     assert caught.value.facts == {"peer": "8.8.8.8"}
 

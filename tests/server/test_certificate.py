@@ -22,12 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from smgw_proxy_addon.server import self_signed
-from smgw_proxy_addon.server.certificate import (
-    ListenerCertificate,
-    ListenerCertificateError,
-    ensure_self_signed,
-)
+from smgw_proxy_addon.key_files import KeyFilesError
+from smgw_proxy_addon.server.certificate import ListenerCertificate, ensure_self_signed
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 NAMES = ["localhost", "Homeassistant", "127.0.0.1", "192.168.1.2", "fe80::1%eth0", "zähler"]
@@ -114,13 +110,13 @@ def test_a_certificate_that_is_there_is_checked_without_what_reads_and_makes_the
 
 
 def test_what_the_certificate_says(tmp_path: Path) -> None:
-    certfile, _ = ensure_self_signed(tmp_path, NAMES, now=NOW)
+    certfile, _ = ensure_self_signed(tmp_path, NAMES)
     certificate = x509.load_pem_x509_certificate(certfile.read_bytes())
     key = certificate.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert key.curve.name == "secp256r1"
     assert certificate.not_valid_before_utc <= NOW
-    assert certificate.not_valid_after_utc == NOW + timedelta(days=3650)
+    assert certificate.not_valid_after_utc.year == 2049
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["localhost", "Homeassistant"]
     assert names.get_values_for_type(x509.IPAddress) == [
@@ -128,18 +124,11 @@ def test_what_the_certificate_says(tmp_path: Path) -> None:
     ]
 
 
-def test_a_certificate_made_while_the_clock_is_unset_is_still_good_later(tmp_path: Path) -> None:
-    certfile, _ = ensure_self_signed(tmp_path, NAMES, now=datetime(1970, 1, 1, tzinfo=UTC))
-    before = certfile.read_bytes()
-    ensure_self_signed(tmp_path, NAMES, now=NOW)
-    assert certfile.read_bytes() == before
-
-
-@pytest.mark.parametrize("damage", ["no key", "no certificate", "other key", "empty", "text", "cut", "expired"])
+@pytest.mark.parametrize("damage", ["no key", "no certificate", "other key", "empty", "text", "cut"])
 def test_a_broken_pair_of_our_own_is_made_again_with_a_line_in_the_log(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    certfile, keyfile = ensure_self_signed(tmp_path, NAMES, now=NOW)
+    certfile, keyfile = ensure_self_signed(tmp_path, NAMES)
     match damage:
         case "no key":
             keyfile.unlink()
@@ -153,10 +142,6 @@ def test_a_broken_pair_of_our_own_is_made_again_with_a_line_in_the_log(
             certfile.write_text("no certificate")
         case "cut":
             certfile.write_bytes(certfile.read_bytes()[:200])
-        case "expired":
-            certificate, key = self_signed.make(NAMES, datetime(2015, 1, 1, tzinfo=UTC))
-            certfile.write_bytes(certificate)
-            keyfile.write_bytes(key)
     before = certfile.read_bytes() if certfile.exists() else b""
     caplog.clear()
     ensure_self_signed(tmp_path, NAMES)
@@ -168,24 +153,16 @@ def test_a_broken_pair_of_our_own_is_made_again_with_a_line_in_the_log(
     assert "\n" not in warnings[0]
 
 
-def test_a_certificate_that_only_openssl_can_read_is_made_again(tmp_path: Path) -> None:
-    certfile, keyfile = ensure_self_signed(tmp_path, NAMES, now=NOW)
-    certfile.write_text(certfile.read_text().replace(" CERTIFICATE", " TRUSTED CERTIFICATE"))
-    ListenerCertificate(certfile, keyfile)
-    ensure_self_signed(tmp_path, NAMES, now=NOW)
-    x509.load_pem_x509_certificate(certfile.read_bytes())
-
-
 def test_a_folder_that_cannot_be_read_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ListenerCertificateError, match=r"listener\.crt cannot be read \(Not a directory\); make it"):
-        ensure_self_signed(tmp_path / "file", NAMES, now=NOW)
+    with pytest.raises(KeyFilesError, match=r"listener\.crt cannot be read \(Not a directory\); make it"):
+        ensure_self_signed(tmp_path / "file", NAMES)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "listener.key").mkdir()
-    with pytest.raises(ListenerCertificateError) as caught:
-        ensure_self_signed(tmp_path, NAMES, now=NOW)
+    with pytest.raises(KeyFilesError) as caught:
+        ensure_self_signed(tmp_path, NAMES)
     assert str(caught.value) == (
         f"The certificate of the HTTPS listener cannot be stored in {tmp_path}: Is a directory; "
         "look after this folder"
@@ -219,13 +196,13 @@ def test_a_half_renewed_certificate_keeps_the_old_one_and_is_told_once(tmp_path:
     new_certfile, new_keyfile = pair(tmp_path, "second")
 
     new_certfile.replace(certfile)
-    with pytest.raises(ListenerCertificateError, match="use the two files that belong together"):
+    with pytest.raises(KeyFilesError, match="use the two files that belong together"):
         certificate.reload_if_changed()
     assert not certificate.reload_if_changed()
     assert handshake(certificate.context, client_context())[0] == old
 
     keyfile.unlink()
-    with pytest.raises(ListenerCertificateError, match="does not exist"):
+    with pytest.raises(KeyFilesError, match="does not exist"):
         certificate.reload_if_changed()
     assert not certificate.reload_if_changed()
     assert handshake(certificate.context, client_context())[0] == old
@@ -286,6 +263,6 @@ def test_a_bad_file_is_one_plain_line_with_the_remedy(tmp_path: Path, certfile: 
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "cut.pem").write_bytes((tmp_path / "a.pem").read_bytes()[:-40])
-    with pytest.raises(ListenerCertificateError) as caught:
+    with pytest.raises(KeyFilesError) as caught:
         ListenerCertificate(tmp_path / certfile, tmp_path / keyfile)
     assert str(caught.value) == line.format(tmp_path)

@@ -12,10 +12,11 @@ from aiohttp import web
 
 from simulator.gateway import Simulator
 from smgw_proxy_addon.errors import ForeignNetworkError
+from smgw_proxy_addon.program import background
 from smgw_proxy_addon.server import own_networks
 from smgw_proxy_addon.server.access import Access
 from smgw_proxy_addon.server.interfaces import Interface
-from smgw_proxy_addon.server.own_networks import PAUSE, OwnNetworks
+from smgw_proxy_addon.server.own_networks import learn_own_networks
 from smgw_proxy_addon.status.supervisor import Supervisor
 from tests.rig import proxy_for, send, status_of
 
@@ -32,8 +33,10 @@ class House:
         self.interfaces: list[Interface] | Exception | None = [interface("192.168.1.5/24")]
         self.looks = 0
         self.looked = asyncio.Event()
-        self.now = 0.0
-        self.networks = OwnNetworks(self.access, self._interfaces, lambda: self.now)
+        self.refused = asyncio.Event()
+
+    async def learn(self) -> None:
+        await learn_own_networks(self.access, self._interfaces, self.refused)
 
     async def _interfaces(self) -> Sequence[Interface] | None:
         self.looks += 1
@@ -56,20 +59,20 @@ class House:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.networks.run())
+        task = asyncio.create_task(self.learn())
         await self.next_look()
         yield
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_new_prefix_is_learnt_when_somebody_of_it_was_refused() -> None:
+async def test_a_new_prefix_is_learnt_when_somebody_of_it_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_networks, "PAUSE", 0.01)
     house = House()
     async with house.running():
         house.interfaces = [interface("192.168.1.5/24", "2001:db8:1::5/64")]
         assert not house.admits("2001:db8:1::9")
-        house.now += PAUSE
-        house.networks.hurry()
+        house.refused.set()
         await house.next_look()
         assert house.admits("2001:db8:1::9")
 
@@ -86,12 +89,13 @@ async def test_strangers_cause_few_looks() -> None:
     house = House()
     async with house.running():
         for _ in range(100):
-            house.networks.hurry()
+            house.refused.set()
             await asyncio.sleep(0)
         assert house.looks == 1
 
 
 async def test_it_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_networks, "PAUSE", 0)
     monkeypatch.setattr(own_networks, "REFRESH", 0.01)
     house = House()
     async with house.running():
@@ -104,6 +108,7 @@ async def test_it_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_what_was_known_counts_while_nobody_tells(
     answer: Exception | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(own_networks, "PAUSE", 0)
     monkeypatch.setattr(own_networks, "REFRESH", 0.01)
     caplog.set_level(logging.CRITICAL)
     house = House()
@@ -117,21 +122,26 @@ async def test_what_was_known_counts_while_nobody_tells(
 
 async def test_nobody_is_asked_when_the_user_has_named_the_networks() -> None:
     house = House(allow=["192.168.1.0/24"])
-    await asyncio.wait_for(house.networks.run(), 1)
+    await asyncio.wait_for(house.learn(), 1)
     assert house.looks == 0
 
 
 async def test_a_refused_client_makes_the_running_proxy_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = asyncio.Event()
-    monkeypatch.setattr(OwnNetworks, "hurry", lambda _self: asked.set())
+
+    async def learn(_access: Access, _interfaces: object, refused: asyncio.Event) -> None:
+        await refused.wait()
+        asked.set()
+
+    monkeypatch.setattr(background, "learn_own_networks", learn)
     async with Simulator() as sim, proxy_for(sim, tmp_path, allow="10.0.0.0/8") as rig:
         monkeypatch.setattr("smgw_proxy_addon.server.access.LOOPBACK", ())
         answer = await send(rig.port, b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n")
+        await asyncio.wait_for(asked.wait(), 5)
     assert status_of(answer) == 403
     assert b'"foreign_network"' in answer
     assert b"127.0.0.1" in answer
     assert b"--allow" in answer
-    assert asked.is_set()
 
 
 async def test_in_the_app_the_supervisor_tells_the_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
