@@ -17,7 +17,7 @@ from typing import Any, Final
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - the grammar's token (RFC 9110 section 5.6.2)
 _VALUE_ENDS: Final = r"(?=[ \t]*(?:,|\Z))"
 _ELEMENT: Final = re.compile(
-    rf"[ \t,]*(?:(?P<name>{_TOKEN})[ \t]*=[ \t]*"
+    rf"[ \t,]*(?:(?P<name>{_TOKEN})[ \t]*=[ \t]*+"  # possessive: spaces are looked at once
     rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s",]*)){_VALUE_ENDS}'
     rf"|(?P<scheme>{_TOKEN})[ \t]+(?=[^ \t,])"
     # a scheme's token68, a scheme without anything, or the rest of an unquoted list (qop=auth,auth-int)

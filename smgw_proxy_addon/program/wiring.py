@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from smgw_proxy_addon.auth.login_store import LoginStore
 from smgw_proxy_addon.config.options import OptionError, Options
-from smgw_proxy_addon.errors import OutOfDescriptorsError
+from smgw_proxy_addon.errors import OutOfDescriptorsError, TooManyConnectionsError
 from smgw_proxy_addon.gateway.connector import Connector
 from smgw_proxy_addon.gateway.pool import Lifetime, Pool
 from smgw_proxy_addon.gateway.scheduler import Scheduler
@@ -172,7 +172,9 @@ class Proxy:
         return self._certificate is not None and self._certificate.shows(der)
 
     def report(self, record: RequestRecord) -> None:
-        """Note a finished request."""
+        """Note a finished request; the acceptor counts the connections that are refused."""
+        if record.code == TooManyConnectionsError.code:
+            return
         if record.code == OutOfDescriptorsError.code:
             self.acceptor.shortage.felt(record.code)
         self._background.note(record)

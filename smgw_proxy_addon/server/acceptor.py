@@ -90,7 +90,7 @@ class Acceptor:
 
     async def close(self) -> None:
         """End all connections, after ``stop``."""
-        for connection in self._connections:
+        for connection in self._serving:
             connection.output.close()
         if self._serving:
             await asyncio.wait(self._serving.values(), timeout=_CLOSING)
@@ -189,7 +189,8 @@ class Acceptor:
     def _refuse(self, connection: ClientConnection) -> None:
         """Say why it is not taken, where that needs no handshake."""
         self.counts.refused += 1
-        if connection.context is None and len(self._serving) < self._limits.total + _MOST_REJECTIONS:
+        told = sum(each not in self._connections for each in self._serving)
+        if connection.context is None and told < _MOST_REJECTIONS:
             connection.reject(TooManyConnectionsError())
             self._serve(connection)
         else:

@@ -115,7 +115,8 @@ class Output:
     def end(self) -> None:
         """Send no more, where the other direction can stay open: without TLS."""
         if self.raw is not None and self.raw is self._transport:
-            self.raw.write_eof()
+            with suppress(OSError):  # the client has left
+                self.raw.write_eof()
 
     def close(self) -> None:
         """Close the connection cleanly, when all is sent."""

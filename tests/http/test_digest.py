@@ -372,3 +372,8 @@ def test_a_repr_shows_no_secret() -> None:
 
     assert "secret" not in f"{challenge!r} {result!r}"
     assert re.search(r"[0-9a-f]{32}", repr(result)) is None
+
+
+def test_spaces_without_end_are_looked_at_once() -> None:
+    with pytest.raises(DigestError):
+        parse_authorization(f'Digest username={" " * 300_000}"x')

@@ -158,6 +158,52 @@ async def test_when_all_are_at_work_a_newcomer_is_told_to_come_again(tmp_path: P
             assert other.open
 
 
+async def test_of_a_crowd_that_is_refused_sixteen_are_told_so_and_all_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        Simulator() as sim,
+        proxy_for(sim, tmp_path, limits=Limits(per_address=1)) as rig,
+        AsyncExitStack() as stack,
+    ):
+        working = await stack.enter_async_context(peers(rig.port))
+        sim.faults.set("stall", times=1)
+        working.writer.write(GET)
+        await sim.wait_for_heads(1)
+        crowd = [await stack.enter_async_context(peers(rig.port)) for _ in range(40)]
+        async with asyncio.timeout(ENOUGH):
+            while rig.proxy.acceptor.counts.refused < 40:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+        answers = await asyncio.gather(*(each.rest() for each in crowd))
+        assert sum(b"too_many_connections" in answer for answer in answers) == 16
+        assert {answer for answer in answers if b"too_many_connections" not in answer} == {b""}
+        assert rig.reports == []
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(("first", "most"), [(GET, 1), (b"", 1), (b"garbage\r\n\r\n", 128)])
+async def test_one_that_leaves_before_it_is_refused_is_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, first: bytes, most: int
+) -> None:
+    async with (
+        Simulator() as sim,
+        proxy_for(sim, tmp_path, limits=Limits(per_address=most)) as rig,
+        peers(rig.port) as working,
+    ):
+        sim.faults.set("stall", times=1)
+        working.writer.write(GET)
+        await sim.wait_for_heads(1)
+        for _ in range(10):
+            with socket.create_connection(("127.0.0.1", rig.port)) as knocking:
+                knocking.sendall(first)
+        async with asyncio.timeout(ENOUGH):
+            while rig.proxy.acceptor._serving.keys() - {*accepted(rig)[:1]} or not (  # noqa: ASYNC110, SLF001 - nothing tells
+                rig.proxy.acceptor.counts.refused or rig.reports
+            ):
+                await asyncio.sleep(0.01)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 async def test_one_that_still_sends_its_body_gives_way(tmp_path: Path) -> None:
     upload = b"POST /sim/echo HTTP/1.1\r\nHost: proxy\r\nContent-Length: 900000\r\n\r\n" + b"x" * 100_000
     async with (
