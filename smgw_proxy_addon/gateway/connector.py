@@ -148,9 +148,7 @@ class Connector:
 
 
 class _RefusedHello(HandshakeError):  # noqa: N818 - the reason to try another engine
-    def __init__(self, detail: str, refusal: Refusal, *, target: str) -> None:
-        super().__init__(detail, target=target)
-        self.refusal = refusal
+    refusal: Refusal
 
 
 def _translated(error: OSError | UnicodeError | GatewayError, target: str) -> ProxyError:
@@ -171,7 +169,9 @@ def _translated(error: OSError | UnicodeError | GatewayError, target: str) -> Pr
 def _failed_handshake(error: ssl.SSLError, tls: TlsTransport, target: str) -> GatewayError:
     reason = error.reason or type(error).__name__
     if refusal := refusal_of(tls.heard):
-        return _RefusedHello(reason, refusal, target=target)
+        refused = _RefusedHello(reason, target=target)
+        refused.refusal = refusal
+        return refused
     # With a cipher the proxy has sent its own half of the handshake, with its certificate.
     wants = tls.has_cipher and wants_certificate(error)
     return (GatewayWantsCertificateError if wants else HandshakeError)(reason, target=target)

@@ -46,9 +46,10 @@ def explain_code(code: str, language: str, facts: Mapping[str, str]) -> Explanat
 
 
 def explain_finding(code: str, language: str, facts: Mapping[str, str]) -> Outcome:
-    """Return sentence and remedy for a step of the network diagnosis; every fact that the text uses must be given.
+    """Return sentence and remedy for a step of the network diagnosis.
 
-    An error that is known to clients has their words. Raises KeyError for an unknown code or a missing fact.
+    An error that is known to clients has their words. In all others every fact that the text uses must be given.
+    Raises KeyError for an unknown code or a missing fact.
     """
     chosen = pick_language(language)
     if code in ERRORS[chosen]:

@@ -76,5 +76,5 @@ async def request_diagnosis(endpoint: str, language: str, seconds: float) -> lis
                 return answer
             finally:
                 writer.close()
-    except (OSError, TimeoutError, ValueError):
+    except (OSError, OverflowError, TimeoutError, ValueError):
         raise InstanceError("A proxy runs for this gateway, but it does not answer") from None

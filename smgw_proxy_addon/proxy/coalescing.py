@@ -16,7 +16,6 @@ from smgw_proxy_addon.errors import BusyError, ClientGoneError, ProxyError, Requ
 from smgw_proxy_addon.gateway.bodies import chain
 from smgw_proxy_addon.http.messages import GatewayRequest
 from smgw_proxy_addon.http.rewrite import shared_headers
-from smgw_proxy_addon.logs import RequestRecord
 from smgw_proxy_addon.proxy.cache import (
     LARGEST,
     Cache,
@@ -38,7 +37,7 @@ class SharedAnswers:
     """Shares the answers of a source among the clients of one ``account``.
 
     ``cache_seconds`` is how long an answer is stored, 0 for not at all; ``slowest`` how many seconds the body of an
-    answer may take that is shared; ``clock`` is monotonic, in seconds.
+    answer may take whose client has left; ``clock`` is monotonic, in seconds.
     """
 
     def __init__(self, cache_seconds: float, clock: Callable[[], float], *, slowest: float) -> None:
@@ -102,15 +101,16 @@ class SharedAnswers:
                 return
         if stored:
             reason = b"vary-miss"
-        async with self._lead(read.key, fetch(request, client), record) as (answer, body):
+        async with self._lead(read.key, fetch(request, client), client) as (answer, body):
             status = format_forward(reason, stored=record.shared == "stored")
             yield replace(answer, headers=shared_headers(answer.headers, cache_status=status, age=None)), body
 
     @asynccontextmanager
     async def _lead(
-        self, key: bytes, asking: AbstractAsyncContextManager[Answered], record: RequestRecord
+        self, key: bytes, asking: AbstractAsyncContextManager[Answered], client: Client
     ) -> AsyncIterator[Answered]:
         """Ask the gateway, so that others may join."""
+        record = client.record
         outcome: _Outcome = asyncio.get_running_loop().create_future()
         self._joinable[key] = outcome
         shared: StoredAnswer | ProxyError | None = None
@@ -121,7 +121,7 @@ class SharedAnswers:
                 sent = min(began + record.waiting + record.connecting, self._clock())
                 begin, is_whole = b"", False
                 if may_be_shared(answer.status, answer.headers):
-                    begin, is_whole = await self._read_ahead(body)
+                    begin, is_whole = await self._read_ahead(body, client)
                     body = chain(begin, body)
                 if is_whole:
                     await stack.aclose()  # the place is free before the client reads
@@ -138,12 +138,12 @@ class SharedAnswers:
                 outcome.set_result(shared)
             yield answer, body
 
-    async def _read_ahead(self, body: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    async def _read_ahead(self, body: AsyncIterator[bytes], client: Client) -> tuple[bytes, bool]:
         """Read a body that may be shared; also tell whether its end was reached."""
         begin, began = bytearray(), self._clock()
         async for piece in body:
             begin += piece
-            if len(begin) > LARGEST or self._clock() - began > self._slowest:
+            if len(begin) > LARGEST or (client.gone.done() and self._clock() - began > self._slowest):
                 return bytes(begin), False
         return bytes(begin), True
 

@@ -142,6 +142,8 @@ def judge_failure(
     """
     facts = {**error.facts, **destination.facts}
     facts["reason"] = _spell(error.detail or error.code)
+    if isinstance(error, NameUnknownError | TargetIsProxyError):
+        facts["target"] = facts["host"]  # perhaps a relay's
     failed = next(((step, code) for kind, step, code in _FAILURES if isinstance(error, kind)), None)
     if failed is None:
         match error:

@@ -48,9 +48,9 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "hält der Proxy weitere mit demselben Benutzernamen von derselben Adresse zurück[, von jetzt an {seconds} "
         "Sekunden lang]. An das Gateway wurde nichts gesendet.",
         "Berichtigen Sie Benutzername und Passwort in dem anfragenden Programm: Es sind die HAN-Zugangsdaten Ihres "
-        "Messstellenbetreibers, nicht die eines Kundenportals. Warten Sie dann diese Zeit ab; eine richtige "
-        'Anmeldung beendet es. Die Option "hold_back_logins" (auf der Kommandozeile --no-hold-back-logins) schaltet '
-        "es ab.",
+        "Messstellenbetreibers, nicht die eines Kundenportals. Warten Sie danach, bis es wieder anfragen darf; eine "
+        'richtige Anmeldung beendet es. Die Option "hold_back_logins" (auf der Kommandozeile '
+        "--no-hold-back-logins) schaltet es ab.",
     ),
     "request_line_too_long": Explanation(
         "Die Adresse ist zu lang",

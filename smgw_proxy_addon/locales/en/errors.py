@@ -45,8 +45,8 @@ WORDS: Final[Mapping[str, Explanation]] = {
         "holds further ones of the same user name from the same address back[, for {seconds} seconds from now]. "
         "Nothing was sent to the gateway.",
         "Correct user name and password in the program that asks: they are the HAN credentials of your metering "
-        "point operator, not those of a customer portal. Then wait for that time; one right login ends it. The "
-        'option "hold_back_logins" (on the command line --no-hold-back-logins) switches this off.',
+        "point operator, not those of a customer portal. Then wait until it may ask again; one right login ends "
+        'it. The option "hold_back_logins" (on the command line --no-hold-back-logins) switches this off.',
     ),
     "request_line_too_long": Explanation(
         "The address is too long",

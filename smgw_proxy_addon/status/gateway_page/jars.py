@@ -133,7 +133,7 @@ class Jars:
 
 
 def _is_of(jar: Jar, secret: str, owner: str) -> bool:
-    return hmac.compare_digest(secret.encode(), jar.secret.encode()) and jar.owner == owner
+    return hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), jar.secret.encode()) and jar.owner == owner
 
 
 def _path(attributes: list[bytes], target: bytes) -> bytes:

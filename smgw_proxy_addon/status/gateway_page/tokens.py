@@ -25,7 +25,7 @@ _RAW: Final = frozenset({"script", "style", "textarea", "title", "xmp", "iframe"
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute: where its name and its value stand; ``raw`` is the value as written, with its quotes."""
+    """One attribute: where its name and its value, if any, stand; ``raw`` is that as written, with its quotes."""
 
     name: str
     start: int

@@ -79,7 +79,8 @@ class Guard:
 
     def is_own_form(self, request: "web.BaseRequest", token: str) -> bool:
         """Tell whether a changing request comes from a form of this page."""
-        return hmac.compare_digest(token.encode(), self.token.encode()) and is_own_site(request)
+        given = token.encode("utf-8", "surrogatepass")  # of whatever charset the request names
+        return hmac.compare_digest(given, self.token.encode()) and is_own_site(request)
 
 
 def is_own_site(request: "web.BaseRequest") -> bool:
