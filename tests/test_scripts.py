@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import zipfile
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -159,11 +160,8 @@ def test_the_demo_prints_a_command_that_reads_the_meter(
     vendor: str, tmp_path: Path, require: Callable[[str], None]
 ) -> None:
     require("curl")
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port = probe.getsockname()[1]
     demo = subprocess.Popen(
-        [sys.executable, ROOT / "script" / "demo.py", "--vendor", vendor, "--port", str(port)],
+        [sys.executable, ROOT / "script" / "demo.py", "--vendor", vendor, "--port", str(free_port())],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

@@ -22,6 +22,7 @@ from smgw_proxy_addon.config.accounts import LoginOutcomes
 from smgw_proxy_addon.config.options import from_command_line
 from smgw_proxy_addon.program.run import EXIT_RESTART
 from smgw_proxy_addon.server.certificate import ensure_self_signed
+from tests.ports import free_port
 from tests.suggested import THEBEN, write
 
 START = """
@@ -115,11 +116,6 @@ async def app(root: Path, status_port: int = 0, prepare: str = "true", **variabl
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 async def test_it_says_that_it_works_whatever_the_gateway_does(root: Path) -> None:

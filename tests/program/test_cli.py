@@ -20,6 +20,7 @@ from simulator.certificates import CertificateOptions, make_identity
 from simulator.gateway import Simulator
 from simulator.ppc import CGI
 from smgw_proxy_addon import __version__
+from tests.ports import free_port
 from tests.process import ROOT, Program, module, proxy_program, run_to_end
 from tests.rig import send, status_of
 from tests.waiting import until
@@ -155,9 +156,10 @@ async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 async def test_a_target_that_is_the_proxy_itself_is_said_in_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as freed:
-        port = str(freed.getsockname()[1])
-    code, output = await run_to_end(tmp_path, "--port", port, "--bind", "127.0.0.1", "--target", f"127.0.0.1:{port}")
+    port = free_port()
+    code, output = await run_to_end(
+        tmp_path, "--port", str(port), "--bind", "127.0.0.1", "--target", f"127.0.0.1:{port}"
+    )
     assert code == 2
     assert output.startswith(f'smgw-proxy: option --target: "127.0.0.1:{port}" is where this proxy itself listens; ')
     assert output.count("\n") == 1
