@@ -3,11 +3,13 @@
 import re
 import string
 from collections.abc import Iterator
+from copy import copy
 
 import pytest
 
 from smgw_proxy_addon import errors
 from smgw_proxy_addon.errors import CertificateChangedError, ProxyError
+from smgw_proxy_addon.gateway import connector  # noqa: F401 - has kinds of errors of its own
 from smgw_proxy_addon.locales import Language, format_date
 from smgw_proxy_addon.locales.explain import ERRORS, explain
 
@@ -58,6 +60,12 @@ ALL = sorted(
 def test_the_texts_are_those_of_the_errors() -> None:
     for words in ERRORS.values():
         assert set(words) == {each.code for each in ALL}
+
+
+def test_every_error_can_be_copied_for_another_client() -> None:
+    for kind in kinds():
+        copied = copy(kind("detail", target="gateway"))
+        assert (type(copied), copied.detail, copied.facts) == (kind, "detail", {"target": "gateway"})
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -567,6 +567,28 @@ async def test_a_fresh_answer_is_not_another_ones_and_is_not_replaced_by_an_olde
         assert [each.received for each in (first, fresh, joined, later)] == [b"[1]", b"[2]", b"[2]", b"[2]"]
 
 
+@pytest.mark.parametrize("stays", [True, False])
+async def test_a_slow_answer_is_shared_while_its_client_stays(stays: bool) -> None:
+    async with house(60) as one:
+        first = one.come()
+        slow = await one.asked(1)
+        joined = one.come()
+        await rest()
+        slow.begin()
+        slow.say(b"[1")
+        await rest()
+        if not stays:
+            first.gone.set_result(None)
+        one.clock.now += 1000
+        slow.say(b"]", None)
+        if stays:
+            await finished(first, joined)
+        else:
+            (await one.asked(2)).answer(b"[2]")
+            await finished(joined)
+        assert joined.received == (b"[1]" if stays else b"[2]")
+
+
 async def test_one_that_was_replaced_ends_without_harm_to_the_newer_one() -> None:
     async with house() as one:
         first = one.come()

@@ -8,9 +8,11 @@ from smgw_proxy_addon.config.target import Target
 from smgw_proxy_addon.errors import (
     ConnectTimeoutError,
     HandshakeError,
+    NameUnknownError,
     ProxyError,
     QueueTimeoutError,
     RefusedError,
+    TargetIsProxyError,
     UnreachableError,
 )
 from smgw_proxy_addon.locales.explain import explain_finding
@@ -167,6 +169,13 @@ def test_behind_a_relay_the_gateway_s_own_address_is_not_looked_for(
     words = explain_finding(finding.code, "en", finding.facts).sentence
     assert "172.30.32.1:18443" in words
     assert ("fe80::2" in words) is (code != "tls_curve")
+
+
+@pytest.mark.parametrize("error", [NameUnknownError(), TargetIsProxyError(target="10.11.120.2")])
+def test_the_name_of_a_relay_is_named(error: ProxyError) -> None:
+    where = Destination(Target("10.11.120.2", relay=Target("relay.lan", 8443)))
+    finding = judge_failure(error, where, {}, own_address=False)
+    assert "relay.lan" in explain_finding(finding.code, "en", finding.facts).sentence
 
 
 def test_a_wrong_port_is_named() -> None:

@@ -81,6 +81,8 @@ async def test_a_page_needs_the_cookie_the_key_the_user_and_this_origin(tmp_path
             for method in ("GET", "POST"):
                 answer = await person.client.request(method, root + "/", headers=headers)
                 assert answer.status_code == 403, headers
+        odd = await person.client.get(person.root + "/", headers={b"Cookie": b"smgw_gateway=\xff\xfe"})
+        assert odd.status_code == 403
         forged = [*person.client.headers.raw, (b"x-remote-user-id", USER.encode())]
         assert (await person.client.get(person.root + "/", headers=forged)).status_code == 403
         del person.client.headers["Sec-Fetch-Site"]

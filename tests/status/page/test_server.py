@@ -605,6 +605,13 @@ async def test_a_foreign_form_changes_nothing(tmp_path: Path, case: str) -> None
         assert runs == []
 
 
+async def test_a_token_of_half_a_character_is_a_wrong_one(tmp_path: Path) -> None:
+    async with status_for("127.0.0.1:1", tmp_path) as status, visitor(status) as client:
+        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=unicode_escape"}
+        answer = await client.post("/forget", content=rb"token=\ud800", headers=headers)
+        assert answer.status_code == 403
+
+
 @pytest.mark.parametrize(
     "headers",
     [
