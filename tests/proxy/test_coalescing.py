@@ -418,22 +418,6 @@ async def test_a_large_answer_streams_to_the_one_who_asked_and_the_others_ask_fo
         assert len(one.source.asked) == 3
 
 
-async def test_an_answer_that_takes_long_streams_to_the_one_who_asked_and_the_others_ask_for_themselves() -> None:
-    async with house(60) as one:
-        first, second = one.come(), one.come()
-        asked = await one.asked(1)
-        asked.begin(b"[1,")
-        await until(asked.pieces.empty)
-        one.clock.now += 61
-        asked.say(b"2,")
-        await until(lambda: first.received == b"[1,2,")
-        (await one.asked(2)).answer(b"[2]")
-        await finished(second)
-        asked.say(b"3]", None)
-        await finished(first)
-        assert (first.received, second.received) == (b"[1,2,3]", b"[2]")
-
-
 async def test_the_first_one_may_leave_without_harm_to_the_others() -> None:
     async with house() as one:
         first, second = one.come(), one.come()
