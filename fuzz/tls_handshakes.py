@@ -48,7 +48,7 @@ async def shake_hands(bits: int, size: int, data: bytes) -> Proxy:
 
 
 def _read_plain(engine: Any) -> None:
-    layer = engine._tls._recordLayer  # noqa: SLF001 - for which there is no public way
+    layer = engine._tls._recordLayer  # noqa: SLF001 - no public way makes it read what is not encrypted
     layer.changeReadState = lambda: setattr(layer, "_readState", ConnectionState())
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tlslite.constants import CipherSuite, ContentType
 from tlslite.messages import Message
+from tlslite.recordlayer import RecordSocket
 
 from fuzz.promises import promise
 from fuzz.tls_rig import MOST, RECORD, Proxy, foreseeable, loop, turns
@@ -77,8 +78,10 @@ class _Gateway:
 
     def __init__(self, bits: int) -> None:
         self._sent = bytearray()
-        # The record layer of the engine itself, so that both sides know the same ciphers.
-        self._layer: Any = compatible_tls._RecordLayer(SimpleNamespace(send=self._send))  # noqa: SLF001 - see above
+        wire = SimpleNamespace(send=self._send)
+        self._records = RecordSocket(wire)
+        self._records.version = (3, 3)
+        self._layer: Any = compatible_tls._RecordLayer(wire)  # noqa: SLF001 - the engine's: both know the same ciphers
         self._layer.client = False
         _begin(self._layer, bits)
 
@@ -91,7 +94,7 @@ class _Gateway:
         if kind & NO_MAC:
             cipher = self._layer._writeState.encContext  # noqa: SLF001 - no public way encrypts without a MAC
             blocks = cipher.encrypt(bytearray(payload[: len(payload) // _BLOCK * _BLOCK]))
-            for _ in self._layer._recordSocket.send(Message(content_type, blocks)):  # noqa: SLF001 - as above
+            for _ in self._records.send(Message(content_type, blocks)):
                 pass
         else:
             for _ in self._layer.sendRecord(Message(content_type, bytearray(payload))):
@@ -106,8 +109,8 @@ class _Gateway:
 
 
 def _begin_open(engine: Any, bits: int) -> None:
-    """Put the engine behind a handshake that never was: no public way leads there."""
-    tls = engine._tls  # noqa: SLF001 - see above
+    """Put the engine behind a handshake that never was."""
+    tls = engine._tls  # noqa: SLF001 - no public way leads behind a handshake
     tls._handshakeStart(client=True)  # noqa: SLF001 - what begins a handshake
     _begin(tls._recordLayer, bits)  # noqa: SLF001 - its keys are known here
     shown = SimpleNamespace(writeBytes=lambda: b"certificate")

@@ -106,8 +106,9 @@ class Proxy:
     def _check_memory(self) -> None:
         if not self.wire.is_closing():
             # What is held is held in private, by the transport and by the engine.
-            halves = self._engine._tls._defragmenter.buffers.values()  # noqa: SLF001 - see above
-            held = self.tls._incoming.pending + self._engine.pending() + sum(map(len, halves))  # noqa: SLF001 - see above
+            halves = self._engine._tls._defragmenter.buffers.values()  # noqa: SLF001 - it counts none of them
+            unread = self.tls._incoming.pending  # noqa: SLF001 - what the engine has not taken yet is told nowhere else
+            held = unread + self._engine.pending() + sum(map(len, halves))
             promise(held <= (_HELD if self.above.made else _UNDECIDED), f"{held} bytes are held")
 
 
